@@ -1,0 +1,1 @@
+"""Where training runs, and who saves its checkpoints."""

@@ -1,0 +1,1 @@
+"""The method: arrays in, values out; no screen, network, clock or environment."""

@@ -1,0 +1,144 @@
+"""The frozen values that the rest passes around."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Pixels as stored: (H, W) grey or (H, W, 3) colour; uint8, or uint16 for grey of more than 8 bits.
+Pixels: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
+# (H, W) boolean; the name of the variable gives its polarity: `irrelevant` (True = hide) or `relevant`.
+Region: TypeAlias = NDArray[np.bool_]
+
+
+class Split(StrEnum):
+    """What an image is used for; the values are the folder names of the ImageFolder convention."""
+
+    TRAIN = "train"
+    VALIDATION = "validation"
+    TEST = "test"
+
+
+class Arm(StrEnum):
+    """A training condition, compared from one checkpoint under one plan."""
+
+    CONTROL = "control"
+    IMIL = "imil"
+
+
+class Queue(StrEnum):
+    """An ordered list of training images offered for review."""
+
+    MISPREDICTED = "mispredicted"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One image's name and role; its pixels stay with the `ImageSet`.
+
+    `patient` groups images of one person for the split; `group` is a site or a shortcut's presence,
+    for figures a group. Both are None where unknown.
+    """
+
+    sample_id: str
+    label: int
+    split: Split
+    patient: str | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outlier:
+    """A training image the model got wrong, with how wrong it was.
+
+    `confidence` is the probability (0-1) of the predicted class, `loss` the cross-entropy in nats.
+    """
+
+    sample_id: str
+    label: int
+    predicted: int
+    confidence: float
+    loss: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a study trains. Arms are compared only under equal plans, from one checkpoint.
+
+    Every value that the paper leaves open is a field here, and its default is our choice.
+
+    Attributes:
+        backbone: a name of `imil.core.backbones.BACKBONES`.
+        pretrained: start from pretrained weights where the backbone has any.
+        size: side of the square working images, px.
+        epochs: epochs of round 0, before any mask.
+        epochs_after: epochs of each later round.
+        batch_size: images a step.
+        learning_rate: peak of each round's schedule (AdamW).
+        weight_decay: AdamW's, decoupled.
+        warmup_share: share of a round's steps spent on the linear warm-up, 0-1; cosine to 0 after.
+        clip_norm: largest gradient norm.
+        class_weighted: weight the cross-entropy by inverse class frequency.
+        shift_share: largest shift of the base augmentation, share of the side, 0-1.
+        scale_share: largest change of scale of the base augmentation, share, 0-1.
+        budget: largest share of the training images to paint, in (0, 1]. The paper: 0.04.
+        seed: of initialisation, batch order and augmentation.
+        threads: torch threads; kept, because sums differ with their number.
+        device: "cpu" or "cuda".
+    """
+
+    backbone: str = "film_net"
+    pretrained: bool = False
+    size: int = 64
+    epochs: int = 6
+    epochs_after: int = 8
+    batch_size: int = 32
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.05
+    warmup_share: float = 0.15
+    clip_norm: float = 1.0
+    class_weighted: bool = True
+    shift_share: float = 0.05
+    scale_share: float = 0.05
+    budget: float = 0.04
+    seed: int = 0
+    threads: int = 1
+    device: str = "cpu"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a training is: a few batches further."""
+
+    epoch: int
+    epochs: int
+    batch: int
+    batches: int
+
+
+@dataclass(frozen=True, slots=True)
+class EpochFigures:
+    """One epoch's losses (nats) and accuracies (0-1); epochs count from 1 within a round.
+
+    The training figures are a running mean over augmented batches while the weights still move;
+    the validation figures are taken at the epoch's end on un-edited images.
+    """
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How many distinct training images may be, and are, painted over the whole study."""
+
+    share: float
+    allowed: int
+    painted: int

@@ -1,0 +1,44 @@
+"""What a person can fix: every such failure says what, why, and the way out."""
+
+from __future__ import annotations
+
+
+class ImilError(Exception):
+    """A failure that a person can act on.
+
+    A caller's bug is a `ValueError` or `TypeError` instead, and is meant to crash.
+    Texts carry ids and counts, never pixels, patient data or tokens.
+    """
+
+    def __init__(self, what: str, *, why: str, fix: str) -> None:
+        super().__init__(what, why, fix)
+        self.what = what
+        self.why = why
+        self.fix = fix
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.why} {self.fix}"
+
+
+class DataError(ImilError):
+    """Images, labels, splits or an archive can't be used as they are."""
+
+
+class MaskError(ImilError):
+    """A painted mask can't be used as it is."""
+
+
+class PlanError(ImilError):
+    """A setting of the plan, an arm, a backbone or a budget can't be used."""
+
+
+class WeightsError(ImilError):
+    """Pretrained weights can't be had or don't fit."""
+
+
+class StoreError(ImilError):
+    """Saved state can't be read or written."""
+
+
+class ComputeError(ImilError):
+    """A training can't be started or went wrong."""

@@ -1,0 +1,1 @@
+"""From outside into an ImageSet and a report of what was skipped, and why."""

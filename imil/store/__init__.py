@@ -1,0 +1,1 @@
+"""State: a port, its adapters, and the file formats."""

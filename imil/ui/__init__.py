@@ -1,0 +1,1 @@
+"""The screen: clicks become arguments, results become components."""
