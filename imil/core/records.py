@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 # Pixels as stored: (H, W) grey or (H, W, 3) colour; uint8, or uint16 for grey of more than 8 bits.
 Pixels: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
-# (H, W) boolean; the name of the variable gives its polarity: `irrelevant` (True = hide) or `relevant`.
+# (H, W); the variable's name gives the polarity: `irrelevant` (True = hide) or `relevant`.
 Region: TypeAlias = NDArray[np.bool_]
 
 

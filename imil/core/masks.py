@@ -1,0 +1,66 @@
+"""What a mask does to an image, and which masks are refused. True = hide, everywhere."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imil.core.records import Pixels, Region
+from imil.errors import MaskError
+
+# Above this share too little is left to learn the diagnosis from. Our choice, not the paper's.
+MAX_COVERAGE = 0.9
+
+
+def coverage(irrelevant: Region) -> float:
+    """Return the share of the image that is hidden, 0-1."""
+    return float(irrelevant.mean())
+
+
+def check_mask(irrelevant: NDArray[np.generic], shape: tuple[int, int]) -> Region:
+    """Return the mask if it can be used on an image of that (H, W).
+
+    Raises:
+        MaskError: wrong size, nothing painted, or more than `MAX_COVERAGE` painted.
+        ValueError: not boolean.
+    """
+    if irrelevant.dtype != np.bool_:
+        raise ValueError("a mask is boolean")
+    region: Region = irrelevant.astype(np.bool_, copy=False)
+    if region.shape != shape:
+        drawn = " x ".join(map(str, region.shape[::-1]))
+        raise MaskError(
+            f"The mask is {drawn} px, the image {shape[1]} x {shape[0]} px.",
+            why="A mask says for every pixel of the stored image whether it is hidden.",
+            fix="Give a mask of the image's own size.",
+        )
+    if not region.any():
+        raise MaskError(
+            "Nothing is painted.",
+            why="An empty mask would change nothing, but would count against the budget.",
+            fix="Paint over what should not matter, or skip this image.",
+        )
+    if coverage(region) > MAX_COVERAGE:
+        raise MaskError(
+            f"{coverage(region):.0%} of the image is blacked out.",
+            why=f"Over {MAX_COVERAGE:.0%} leaves too little to learn from.",
+            fix="Erase part of the mask so that the finding stays visible.",
+        )
+    return region
+
+
+def apply_blackout(pixels: Pixels, irrelevant: Region) -> Pixels:
+    """Return a copy with the irrelevant pixels set to 0 (the paper's edit).
+
+    Args:
+        pixels: (H, W) or (H, W, 3), uint8 or uint16; left as it is.
+        irrelevant: (H, W).
+
+    Raises:
+        ValueError: if the sizes differ.
+    """
+    if pixels.shape[:2] != irrelevant.shape:
+        raise ValueError("mask and image differ in size")
+    edited = pixels.copy()
+    edited[irrelevant] = 0
+    return edited

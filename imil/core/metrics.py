@@ -1,0 +1,158 @@
+"""Figures of a classifier with their intervals, from logits and labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+from sklearn.metrics import (
+    balanced_accuracy_score,
+    confusion_matrix,
+    f1_score,
+    recall_score,
+    roc_auc_score,
+)
+
+# Bins of the expected calibration error; the usual number (Guo et al., ICML 2017).
+CALIBRATION_BINS = 15
+
+
+class Metric(StrEnum):
+    """Names as they stand in `results.json`."""
+
+    ACCURACY = "accuracy"
+    BALANCED_ACCURACY = "balanced_accuracy"
+    AUROC = "auroc"
+    F1 = "f1"
+    ECE = "ece"
+    SENSITIVITY = "sensitivity"
+    SPECIFICITY = "specificity"
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A figure with its 95 % interval; low and high are NaN where none can be given."""
+
+    value: float
+    low: float
+    high: float
+
+
+def figures(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> dict[Metric, float]:
+    """Return every metric of one model on one set of images.
+
+    Sensitivity and specificity are at arg-max, and of class 1 where there are two classes; with
+    more classes they, like AUROC (one against rest) and F1, are means over classes.
+
+    Args:
+        logits: (N, C) raw scores.
+        labels: (N,) class indices; every class must occur.
+
+    Returns:
+        Each metric in 0-1.
+    """
+    classes = np.arange(logits.shape[1])
+    probabilities = softmax(logits.astype(np.float64), axis=1)
+    predicted = logits.argmax(1)
+    binary = len(classes) == 2
+    sensitivities = recall_score(labels, predicted, labels=classes, average=None, zero_division=0)
+    specificities = _specificities(labels, predicted, classes)
+    auroc = (
+        roc_auc_score(labels, probabilities[:, 1])
+        if binary
+        else roc_auc_score(labels, probabilities, multi_class="ovr", labels=classes)
+    )
+    f1 = f1_score(labels, predicted, average="binary" if binary else "macro", zero_division=0)
+    return {
+        Metric.ACCURACY: float((predicted == labels).mean()),
+        Metric.BALANCED_ACCURACY: float(balanced_accuracy_score(labels, predicted)),
+        Metric.AUROC: float(auroc),
+        Metric.F1: float(f1),
+        Metric.ECE: calibration_error(probabilities, labels),
+        Metric.SENSITIVITY: float(sensitivities[1] if binary else sensitivities.mean()),
+        Metric.SPECIFICITY: float(specificities[1] if binary else specificities.mean()),
+    }
+
+
+def calibration_error(probabilities: NDArray[np.floating], labels: NDArray[np.int64]) -> float:
+    """Return the expected calibration error over `CALIBRATION_BINS` equal bins of confidence.
+
+    Source: Guo et al., On Calibration of Modern Neural Networks (ICML 2017), eq. 3.
+    """
+    confidence = probabilities.max(1)
+    right = probabilities.argmax(1) == labels
+    bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    gaps = [
+        abs(right[bins == b].mean() - confidence[bins == b].mean()) * (bins == b).mean()
+        for b in np.unique(bins)
+    ]
+    return float(sum(gaps))
+
+
+def majority_rate(labels: NDArray[np.int64]) -> float:
+    """Return the accuracy of always answering the commonest class."""
+    return float(np.bincount(labels).max() / len(labels))
+
+
+def confusion(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return (C, C) counts: rows are labels, columns predictions."""
+    classes = np.arange(logits.shape[1])
+    counts: NDArray[np.int64] = confusion_matrix(labels, logits.argmax(1), labels=classes)
+    return counts
+
+
+def mean_intervals(
+    logits: Sequence[NDArray[np.floating]],
+    labels: NDArray[np.int64],
+    clusters: NDArray[np.int64],
+    *,
+    draws: int = 1000,
+    seed: int = 0,
+) -> Mapping[Metric, Interval]:
+    """Return each metric's mean over seeds, with a 95 % percentile interval over patients.
+
+    Args:
+        logits: one (N, C) array a seed.
+        labels: (N,) class indices.
+        clusters: (N,) patient number of each image (its own number where the patient is unknown).
+        draws: bootstrap draws; those without every class are left out.
+        seed: of the draws.
+    """
+    point = _mean_figures(logits, labels, slice(None))
+    rng = np.random.default_rng(seed)
+    members = [np.flatnonzero(clusters == c) for c in np.unique(clusters)]
+    classes = len(np.unique(labels))
+    drawn: dict[Metric, list[float]] = {metric: [] for metric in point}
+    for _ in range(draws):
+        picked = rng.integers(len(members), size=len(members))
+        rows = np.concatenate([members[p] for p in picked])
+        if len(np.unique(labels[rows])) == classes:
+            for metric, value in _mean_figures(logits, labels, rows).items():
+                drawn[metric].append(value)
+    return {metric: _interval(value, drawn[metric]) for metric, value in point.items()}
+
+
+def _mean_figures(
+    logits: Sequence[NDArray[np.floating]],
+    labels: NDArray[np.int64],
+    rows: NDArray[np.int64] | slice,
+) -> dict[Metric, float]:
+    each = [figures(one[rows], labels[rows]) for one in logits]
+    return {metric: float(np.mean([f[metric] for f in each])) for metric in each[0]}
+
+
+def _interval(value: float, drawn: Sequence[float]) -> Interval:
+    if not drawn:
+        return Interval(value, float("nan"), float("nan"))
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return Interval(value, float(low), float(high))
+
+
+def _specificities(
+    labels: NDArray[np.int64], predicted: NDArray[np.int64], classes: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    return np.array([(predicted[labels != c] != c).mean() for c in classes])
