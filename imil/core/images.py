@@ -34,7 +34,8 @@ def to_uint8(pixels: Pixels) -> NDArray[np.uint8]:
         return cast("NDArray[np.uint8]", pixels)
     low, high = np.percentile(pixels, WINDOW_PERCENTILES)
     scaled = (pixels.astype(np.float32) - low) / max(high - low, 1e-6) * 255
-    return np.clip(np.round(scaled), 0, 255).astype(np.uint8)
+    eight_bit: NDArray[np.uint8] = np.clip(np.round(scaled), 0, 255).astype(np.uint8)
+    return eight_bit
 
 
 def working_image(pixels: Pixels, *, size: int, channels: int) -> NDArray[np.uint8]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -154,8 +154,8 @@ def fit(
                 yield Progress(epoch + 1, epochs, index + 1, steps)
         train_loss = _finite(float(loss_sum) / seen, epoch + 1)
         images, labels = batches.validation()
-        loss, accuracy = _score(predict(module, images, device=plan.device), labels)
-        figures = EpochFigures(epoch + 1, train_loss, right / seen, loss, accuracy)
+        scores = _score(predict(module, images, device=plan.device), labels)
+        figures = EpochFigures(epoch + 1, train_loss, right / seen, *scores)
         tensors = _model_tensors(module) | _optimiser_tensors(module, optimiser)
         yield EpochReport(figures, replace(state, tensors=tensors, epoch=epoch + 1))
 
@@ -238,8 +238,9 @@ def _optimiser(module: nn.Module, plan: Plan, state: TrainState) -> torch.optim.
     # Norms and biases are not decayed: they set scales, not what is looked at.
     decayed = [p for p in module.parameters() if p.ndim > 1]
     plain = [p for p in module.parameters() if p.ndim <= 1]
+    groups: list[dict[str, Any]] = [{"params": decayed}, {"params": plain, "weight_decay": 0.0}]
     optimiser = torch.optim.AdamW(
-        [{"params": decayed}, {"params": plain, "weight_decay": 0.0}],
+        groups,
         lr=plan.learning_rate,
         weight_decay=plan.weight_decay,
         fused=True,

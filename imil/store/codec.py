@@ -1,0 +1,199 @@
+"""The file formats: masks as Parquet, checkpoints as safetensors, the rest as JSON."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from PIL import Image
+from pyarrow import parquet
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from imil.core.records import EpochFigures, Plan, Region
+from imil.core.training import TrainState
+from imil.errors import StoreError
+
+MASK_SCHEMA = 1
+CHECKPOINT_SCHEMA = 1
+
+# Column types in the words of the datasets library, so that `load_dataset` gives typed columns.
+_MASK_FEATURES = {
+    "schema_version": "int32",
+    "study": "string",
+    "image_name": "string",
+    "mask": "image",
+    "label": "string",
+    "prediction": "string",
+    "confidence": "float64",
+    "reader": "string",
+    "seconds": "float64",
+    "round": "int32",
+    "time": "string",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MaskRecord:
+    """One accepted mask, as it is kept.
+
+    Attributes:
+        study: the study's id.
+        sample_id: the image's id.
+        irrelevant: (H, W), True = hide, at the image's own size.
+        label: class name the image carries.
+        prediction: class name the model gave when the image was offered; "" where it was not.
+        confidence: probability of that prediction, 0-1.
+        reader: who painted; "" where unnamed.
+        seconds: time spent on the image.
+        round: the round whose training will use it.
+        time: when it was accepted (UTC).
+    """
+
+    study: str
+    sample_id: str
+    irrelevant: Region
+    label: str
+    prediction: str
+    confidence: float
+    reader: str
+    seconds: float
+    round: int
+    time: datetime
+
+
+def encode_mask(record: MaskRecord) -> bytes:
+    """Return a Parquet file of one row; its mask is a 1-bit PNG, white = irrelevant."""
+    row = {
+        "schema_version": MASK_SCHEMA,
+        "study": record.study,
+        "image_name": record.sample_id,
+        "mask": {"bytes": encode_region(record.irrelevant), "path": None},
+        "label": record.label,
+        "prediction": record.prediction,
+        "confidence": record.confidence,
+        "reader": record.reader,
+        "seconds": record.seconds,
+        "round": record.round,
+        "time": record.time.isoformat(),
+    }
+    image = pa.struct({"bytes": pa.binary(), "path": pa.string()})
+    types = {k: image if v == "image" else getattr(pa, v)() for k, v in _MASK_FEATURES.items()}
+    table = pa.Table.from_pylist([row], pa.schema(types)).replace_schema_metadata(
+        {"huggingface": json.dumps({"info": {"features": _hub_features(_MASK_FEATURES)}})}
+    )
+    sink = io.BytesIO()
+    parquet.write_table(table, sink)
+    return sink.getvalue()
+
+
+def decode_masks(content: bytes) -> tuple[MaskRecord, ...]:
+    """Return the masks of one Parquet file, in row order.
+
+    Raises:
+        StoreError: the file is damaged or of a newer version.
+    """
+    try:
+        rows = parquet.read_table(io.BytesIO(content)).to_pylist()
+    except (pa.ArrowException, OSError) as cause:
+        raise damaged("A file of masks") from cause
+    for row in rows:
+        check_version("A file of masks", row["schema_version"], MASK_SCHEMA)
+    return tuple(
+        MaskRecord(
+            study=row["study"],
+            sample_id=row["image_name"],
+            irrelevant=decode_region(row["mask"]["bytes"]),
+            label=row["label"],
+            prediction=row["prediction"],
+            confidence=row["confidence"],
+            reader=row["reader"],
+            seconds=row["seconds"],
+            round=row["round"],
+            time=datetime.fromisoformat(row["time"]),
+        )
+        for row in rows
+    )
+
+
+def encode_region(region: Region) -> bytes:
+    """Return the (H, W) region as a 1-bit PNG, white = True."""
+    sink = io.BytesIO()
+    Image.fromarray(region).save(sink, "PNG", optimize=True)
+    return sink.getvalue()
+
+
+def decode_region(content: bytes) -> Region:
+    """Return the (H, W) region of a PNG written by `encode_region`."""
+    with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
+        return np.asarray(image.convert("1"), np.bool_)
+
+
+def encode_checkpoint(plan: Plan, state: TrainState, figures: tuple[EpochFigures, ...]) -> bytes:
+    """Return one checkpoint with its plan and the round's figures so far, as safetensors."""
+    about = {
+        "schema_version": CHECKPOINT_SCHEMA,
+        "plan": asdict(plan),
+        "classes": state.classes,
+        "channels": state.channels,
+        "round": state.round,
+        "epoch": state.epoch,
+        "figures": [asdict(f) for f in figures],
+    }
+    return save(dict(state.tensors), {"imil": json.dumps(about)})
+
+
+def decode_checkpoint(content: bytes) -> tuple[Plan, TrainState, tuple[EpochFigures, ...]]:
+    """Return what `encode_checkpoint` was given.
+
+    Raises:
+        StoreError: the file is damaged, of a newer version or not a checkpoint of IMIL's.
+    """
+    try:
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        about = json.loads(header["__metadata__"]["imil"])
+        tensors = load(content)
+    except (SafetensorError, ValueError, KeyError) as cause:
+        raise damaged("A checkpoint") from cause
+    check_version("A checkpoint", about["schema_version"], CHECKPOINT_SCHEMA)
+    state = TrainState(tensors, about["classes"], about["channels"], about["round"], about["epoch"])
+    figures = tuple(EpochFigures(**f) for f in about["figures"])
+    return plan_from_json(about["plan"]), state, figures
+
+
+def plan_from_json(saved: Mapping[str, Any]) -> Plan:
+    """Return the plan saved as JSON; fields that an older version lacked take their default."""
+    known = {field.name for field in fields(Plan)}
+    return Plan(**{k: v for k, v in saved.items() if k in known})
+
+
+def check_version(what: str, found: int, known: int) -> None:
+    """Raise StoreError if a file was written by a newer version of IMIL."""
+    if found > known:
+        raise StoreError(
+            f"{what} was written by a newer version of IMIL.",
+            why=f"It has format {found}, and this version reads up to {known}.",
+            fix="Update IMIL and open it again; the file was left as it is.",
+        )
+
+
+def damaged(what: str) -> StoreError:
+    """Return the error of a file that can't be decoded."""
+    return StoreError(
+        f"{what} is damaged.",
+        why="Its content can't be decoded, so it was cut short or changed by something else.",
+        fix="Restore it from a copy; the other files of the study are not affected.",
+    )
+
+
+def _hub_features(columns: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    return {
+        name: {"_type": "Image"} if kind == "image" else {"dtype": kind, "_type": "Value"}
+        for name, kind in columns.items()
+    }
