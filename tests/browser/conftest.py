@@ -1,0 +1,82 @@
+"""A real Chromium, and a watch on what it asks for."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
+
+ARGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    # A Chromium on the PATH, else Playwright's own; neither: Playwright's error says how to get it.
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=path, headless=True, args=ARGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    made = browser.new_context(viewport={"width": 1440, "height": 900})
+    made.set_default_timeout(15_000)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def requests() -> list[str]:
+    """Every address that the page has asked for."""
+    return []
+
+
+@pytest.fixture
+def faults() -> list[str]:
+    """Every error that the page has met."""
+    return []
+
+
+@pytest.fixture
+def page(context: BrowserContext, requests: list[str], faults: list[str]) -> Page:
+    opened = context.new_page()
+
+    def note(request: Request) -> None:
+        requests.append(request.url)
+
+    opened.on("request", note)
+    opened.on("pageerror", lambda error: faults.append(str(error)))
+    return opened
+
+
+@pytest.fixture
+def screens(tmp_path: Path) -> Path:
+    folder = Path(os.environ.get("IMIL_SCREENS", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def foreign(requests: list[str], origin: str) -> list[str]:
+    """Return the addresses that are neither the server's nor inside the page."""
+    own = urlsplit(origin).netloc
+    inside = ("data", "blob", "about")
+    return [
+        url
+        for url in requests
+        if urlsplit(url).scheme not in inside and urlsplit(url).netloc != own
+    ]
