@@ -277,10 +277,12 @@ class WorkerPool:
     def _restore(self) -> None:
         saved = [json.loads(p.read_bytes()) for p in self._folder.glob("*.json")]
         for content in sorted(saved, key=lambda c: c["submitted"]):
+            job = _Job(content["job"], tuple(task_from_json(t) for t in content["tasks"]))
+            self._jobs[job.job_id] = job
             if JobState(content["state"]) in {JobState.QUEUED, JobState.RUNNING}:
-                job = _Job(content["job"], tuple(task_from_json(t) for t in content["tasks"]))
-                self._jobs[job.job_id] = job
                 self._waiting.append(job)
+            else:
+                job.status = JobStatus(JobState(content["state"]))
 
     def _start(self) -> subprocess.Popen[str]:
         # The package is found where this process found it, installed or not.

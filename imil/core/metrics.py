@@ -134,8 +134,9 @@ def mean_intervals(
 
 
 def quick_figures(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> dict[Metric, float]:
-    """Return what `figures` returns, fast enough for a bootstrap: scikit-learn's checks cost more
-    than the arithmetic. Only AUROC still comes from there.
+    """Return what `figures` returns, fast enough for a bootstrap.
+
+    scikit-learn's checks cost more than the arithmetic; only AUROC still comes from there.
     """
     n, width = logits.shape
     probabilities = softmax(logits.astype(np.float64), axis=1)

@@ -29,14 +29,12 @@ MAX_PIXELS = 80_000_000
 
 _RESEND = "Open the film again and repeat the last stroke."
 
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Accepted:
     """A mask that the server has stored; the browser may drop its copy up to revision `rev`."""
 
     sample_id: str
     rev: int
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Film:
@@ -58,7 +56,6 @@ class Film:
     place: str = ""
     accepted: Accepted | None = None
 
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Painted:
     """What came back: a mask, True = hide, with the film it was painted on.
@@ -71,7 +68,6 @@ class Painted:
     irrelevant: Region
     rev: int
     seconds: float
-
 
 def encode_runs(irrelevant: Region) -> list[int]:
     """Return the mask's run lengths, row by row, starting with the pixels that stay.
@@ -87,7 +83,6 @@ def encode_runs(irrelevant: Region) -> list[int]:
     bounds = np.concatenate(([0], edges, [flat.size]))
     counts = [int(count) for count in np.diff(bounds)]
     return [0, *counts] if flat[0] else counts
-
 
 def decode_runs(runs: Sequence[int], *, width: int, height: int) -> Region:
     """Return the (height, width) mask, True = hide, of its run lengths.
@@ -111,7 +106,6 @@ def decode_runs(runs: Sequence[int], *, width: int, height: int) -> Region:
     hidden = np.arange(len(runs)) % 2 == 1
     return np.repeat(hidden, runs).reshape(height, width)
 
-
 def decode_painted(payload: Any) -> Painted | None:
     """Return what the browser sent; None when no film is open.
 
@@ -133,7 +127,6 @@ def decode_painted(payload: Any) -> Painted | None:
         ) from error
     irrelevant = decode_runs(runs, width=width, height=height)
     return Painted(study_id, sample_id, irrelevant, rev, max(0.0, seconds))
-
 
 def encode_film(film: Film) -> dict[str, Any]:
     """Return the value that `painter.js` loads: JSON, with the pixels as a PNG data URL."""
@@ -185,15 +178,14 @@ class Painter(gr.HTML):
         return "html"
     from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
     from gradio.blocks import Block
+
     if TYPE_CHECKING:
         from gradio.components import Timer
         from gradio.components.base import Component
 
-
 def press(act: str) -> str:
     """Return the JavaScript of a button elsewhere that does what the painter's own would."""
     return f"() => {{document.dispatchEvent(new CustomEvent('imil-act', {{detail: '{act}'}}))}}"
-
 
 def _button(kind: str, name: str, label: str, picture: str, *, word: bool = False) -> str:
     pressed = f' aria-pressed="{str(name == "brush").lower()}"' if kind == "tool" else ""
@@ -203,7 +195,6 @@ def _button(kind: str, name: str, label: str, picture: str, *, word: bool = Fals
         f'aria-label="{escape(label)}" title="{escape(text.PAINTER_TITLES[name])}">'
         f"{icon(picture)}{inside}</button>"
     )
-
 
 def _markup() -> str:
     """Return the template. It names no value, so it is rendered once and never touched again."""
@@ -240,7 +231,6 @@ def _markup() -> str:
   <p class="nofilm">{escape(text.PAINTER_NO_FILM)}</p></div>
  <div class="keys" aria-hidden="true">{keys}</div>
 </div>"""
-
 
 def read_mask_png(path: Path) -> Region:
     """Return the (H, W) mask of an image file: painted = opaque and not black.

@@ -1,1 +1,1 @@
-"""A study's steps in the clinician's order: the only door for screen, command line and benchmarks."""
+"""A study's steps in the clinician's order: the only door for screen and command line."""

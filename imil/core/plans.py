@@ -1,0 +1,67 @@
+"""Which plans can be trained, and which are offered."""
+
+from __future__ import annotations
+
+from imil.core.backbones import backbone
+from imil.core.queues import allowed_masks
+from imil.core.records import Plan
+from imil.errors import PlanError
+
+# Bounds that keep a mistyped number from filling the memory or a night; our choice.
+_WHOLE = {"epochs": (1, 1000), "epochs_after": (1, 1000), "batch_size": (2, 1024)}
+_SHARES = {"warmup_share": 1.0, "shift_share": 0.5, "scale_share": 0.5}
+_SEED_MAX = 2**31 - 1
+# Side of the working images where nobody asked for another, px: what two CPU cores train in
+# minutes. Films have their own. Our choice; the paper's size is not known.
+DEFAULT_SIZE = 128
+DEFAULT_SIZES = {"film_net": 64}
+
+
+def default_plan(name: str, *, size: int | None = None) -> Plan:
+    """Return the plan offered for a backbone: its own learning rate, size and weights.
+
+    Raises:
+        PlanError: unknown backbone, or a size it can't take.
+    """
+    known = backbone(name)
+    plan = Plan(
+        backbone=name,
+        size=size or min(known.largest, DEFAULT_SIZES.get(name, DEFAULT_SIZE)),
+        learning_rate=known.learning_rate,
+        pretrained=bool(known.pretrained),
+    )
+    return check_plan(plan)
+
+
+def check_plan(plan: Plan) -> Plan:
+    """Return the plan if it can be trained; PlanError says which setting can't, and why."""
+    known = backbone(plan.backbone)
+    if not known.smallest <= plan.size <= known.largest:
+        raise PlanError(
+            f"{plan.backbone} can't take images of {plan.size} px.",
+            why=f"It is made for {known.smallest} to {known.largest} px.",
+            fix="Pick a size in that range, or another backbone.",
+        )
+    for name, (low, high) in _WHOLE.items():
+        value = getattr(plan, name)
+        if not low <= value <= high:
+            raise _out_of_range(name, value, f"{low} to {high}")
+    for name, highest in _SHARES.items():
+        value = getattr(plan, name)
+        if not 0 <= value <= highest:
+            raise _out_of_range(name, value, f"0 to {highest:g}")
+    if not 0 < plan.learning_rate <= 1:
+        raise _out_of_range("learning_rate", plan.learning_rate, "above 0 to 1")
+    if not 0 <= plan.seed <= _SEED_MAX:
+        raise _out_of_range("seed", plan.seed, f"0 to {_SEED_MAX}")
+    allowed_masks(plan.budget, 1)
+    return plan
+
+
+def _out_of_range(name: str, value: float, allowed: str) -> PlanError:
+    words = name.replace("_", " ")
+    return PlanError(
+        f"The plan's {words} is {value:g}.",
+        why=f"It can be {allowed}.",
+        fix=f"Change {words} and try again.",
+    )

@@ -1,0 +1,158 @@
+"""All studies of this machine: begin one, or open one again."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from imil.core.films import FILMS_VERSION, FilmSpec, film_set
+from imil.core.images import ImageSet
+from imil.core.plans import default_plan
+from imil.core.records import Plan
+from imil.core.splits import DisjointProof, prove_disjoint
+from imil.errors import DataError
+from imil.sources.archive import unpack
+from imil.sources.folder import read_folder
+from imil.sources.listing import (
+    ImportReport,
+    image_set,
+    listing_from_json,
+    listing_to_json,
+    with_splits,
+)
+from imil.store.local import write_atomic
+from imil.store.studies import StudyRecord, load_study, save_study, unknown_study
+from imil.workflow.study import Study, Tools
+from imil.workflow.workspace import Workspace
+
+# The demo: a planted shortcut that agrees with the label in 95 % of the training films, drawn large
+# enough to paint on and trained small enough for two CPU cores. Our choice.
+DEMO = FilmSpec(images=1000, size=192, shortcut=0.95, seed=0)
+DEMO_NAME = "Demo study · synthetic films"
+UPLOADED_BACKBONE = "resnet18"
+# Seed of the splits that an upload doesn't bring.
+SPLIT_SEED = 0
+
+
+class Studies:
+    """Every study of this process, by id.
+
+    Args:
+        work: folder for images, working copies and checkpoints.
+        tools: store, pool and what else studies share.
+        device: "cpu" or "cuda".
+        threads: torch threads of one training.
+        demo: what the demo's films are like.
+    """
+
+    def __init__(
+        self,
+        work: Path,
+        tools: Tools,
+        *,
+        device: str = "cpu",
+        threads: int = 1,
+        demo: FilmSpec = DEMO,
+    ) -> None:
+        self._work = work
+        self._tools = tools
+        self._device = device
+        self._threads = threads
+        self._demo = demo
+        self._open: dict[str, Study] = {}
+        self._lock = threading.Lock()
+
+    def demo(self) -> Study:
+        """Begin a new study of the demo's synthetic films."""
+        source = {"kind": "demo", "films": asdict(self._demo), "version": FILMS_VERSION}
+        return self._begin(DEMO_NAME, source, self._plan("film_net"), secrets.token_hex(8))
+
+    def from_archive(
+        self,
+        archive: Path,
+        *,
+        name: str,
+        positive: str | None = None,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> Study:
+        """Begin a study of the images in a zip; nothing is left behind if it can't be used.
+
+        Args:
+            archive: an image folder, zipped.
+            name: for people; no patient data.
+            positive: the task is this label against the rest; None tells all classes apart.
+            on_progress: told (done, total) after each image.
+
+        Raises:
+            DataError: what is wrong with the zip or the images, and how to mend it.
+        """
+        study_id = secrets.token_hex(8)
+        folder = self._folder(study_id)
+        try:
+            unpacked = unpack(archive, folder / "images")
+            listing = read_folder(
+                folder / "images",
+                name=name,
+                positive=positive,
+                also_skipped=unpacked.skipped,
+                on_progress=on_progress,
+            )
+            listing = with_splits(listing, seed=SPLIT_SEED)
+            image_set(listing)
+        except DataError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        root = listing.root.relative_to(folder).as_posix()
+        write_atomic(folder / "listing.json", listing_to_json(listing).encode())
+        source = {"kind": "archive", "root": root}
+        return self._begin(name, source, self._plan(UPLOADED_BACKBONE), study_id)
+
+    def open(self, study_id: str) -> Study:
+        """Return the study of that id, with everything saved of it; StoreError if there is none."""
+        with self._lock:
+            if study_id in self._open:
+                return self._open[study_id]
+            # Ids are letters and digits: anything else was not made by us and names no file.
+            record = load_study(self._tools.store, study_id) if study_id.isalnum() else None
+            if record is None:
+                raise unknown_study(study_id)
+            study = self._handle(record)
+            self._open[study_id] = study
+            return study
+
+    def _begin(self, name: str, source: dict[str, Any], plan: Plan, study_id: str) -> Study:
+        created = self._tools.now().isoformat()
+        save_study(self._tools.store, StudyRecord(study_id, name, created, source, plan))
+        return self.open(study_id)
+
+    def _handle(self, record: StudyRecord) -> Study:
+        folder = self._folder(record.study_id)
+        images, cache, proof, report = self._images(record, folder)
+        workspace = Workspace(folder, images, cache)
+        return Study(record, workspace, self._tools, proof=proof, report=report)
+
+    def _images(
+        self, record: StudyRecord, folder: Path
+    ) -> tuple[ImageSet, Path, DisjointProof, ImportReport]:
+        if record.source["kind"] == "demo":
+            spec = FilmSpec(**record.source["films"])
+            images = film_set(spec)
+            # Every visitor's demo shows the same films: one set of working images serves all.
+            drawn = "-".join(f"{value:g}" for value in asdict(spec).values())
+            cache = self._work / "demo" / f"films-{FILMS_VERSION}-{drawn}"
+            return images, cache, prove_disjoint(images.samples), ImportReport(len(images))
+        content = (folder / "listing.json").read_text()
+        listing = listing_from_json(content, folder / record.source["root"])
+        images, proof = image_set(listing)
+        return images, folder, proof, listing.report
+
+    def _plan(self, name: str) -> Plan:
+        return replace(default_plan(name), device=self._device, threads=self._threads)
+
+    def _folder(self, study_id: str) -> Path:
+        return self._work / "studies" / study_id

@@ -1,0 +1,188 @@
+"""A study's working folder: what is made from the images, and where each segment trains."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from imil.compute.task import TrainingTask, write_edits, write_samples
+from imil.core.images import ImageSet, working_image, write_cache
+from imil.core.masks import apply_blackout
+from imil.core.queues import allowed_masks, find_outliers
+from imil.core.records import Arm, EpochFigures, Outlier, Plan, Region, Sample, Split
+from imil.core.rounds import Trained
+from imil.errors import DataError, WeightsError
+from imil.store.codec import decode_checkpoint, encode_region
+from imil.store.local import write_atomic
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Workspace:
+    """Where the working images and segments of a study are.
+
+    Attributes:
+        folder: of this study alone.
+        images: the study's images.
+        cache: folder of the working-size images; studies of the same images may share one.
+    """
+
+    folder: Path
+    images: ImageSet
+    cache: Path
+
+    def rows(self, split: Split) -> NDArray[np.int64]:
+        """Return the rows of a split."""
+        return self.images.rows(split)
+
+    def samples(self, split: Split) -> tuple[Sample, ...]:
+        """Return the samples of a split, in row order."""
+        return tuple(sample for sample in self.images.samples if sample.split is split)
+
+    def prepare(self, plan: Plan) -> Iterator[int]:
+        """Make the working images and labels that training reads, yielding how many are done."""
+        check_classes(self.images)
+        yield from write_cache(self.images, self._working_images(plan), size=plan.size)
+        splits = tuple(sample.split for sample in self.images.samples)
+        write_samples(self.folder / "samples.npy", self.images.labels, splits)
+
+    def keep_pretrained(self, plan: Plan, fetch: Callable[[str], bytes]) -> str | None:
+        """Keep the plan's pretrained weights beside the study, once.
+
+        Returns:
+            None where they are there or not wanted; else the sentence that says why the study
+            starts from random weights.
+        """
+        path = self._pretrained(plan)
+        if not plan.pretrained or path.exists():
+            return None
+        try:
+            content = fetch(plan.backbone)
+        except WeightsError as error:
+            return (
+                f"No pretrained weights. {error.what} {error.why} So {plan.backbone} starts from "
+                "random weights, and accuracy will be lower."
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, content)
+        return None
+
+    def first_task(self, plan: Plan) -> TrainingTask:
+        """Return round 0 of the plan's seed."""
+        pretrained = self._pretrained(plan)
+        return TrainingTask(
+            name=f"first training, seed {plan.seed}",
+            folder=self.folder / "segments" / f"seed-{plan.seed}" / "first",
+            images=self._working_images(plan),
+            samples=self.folder / "samples.npy",
+            plan=plan,
+            arm=Arm.CONTROL,
+            classes=len(self.images.classes),
+            mirrored=self.images.mirrored,
+            pretrained=pretrained if plan.pretrained and pretrained.exists() else None,
+        )
+
+    def arm_task(
+        self, first: TrainingTask, arm: Arm, *, seed: int, masks_key: str | None
+    ) -> TrainingTask:
+        """Return an arm of the round after `first`, from its checkpoint, under its plan.
+
+        `masks_key` names one set of masks: the same masks give the same segment, which is then not
+        trained twice. Control knows no masks, and without masks (None) `imil` is control.
+        """
+        plan = replace(first.plan, seed=seed)
+        home = first.folder.parent
+        task = replace(first, name=f"{arm}, seed {seed}", plan=plan, pretrained=None)
+        task = replace(task, start=first.checkpoint, folder=home / f"{Arm.CONTROL}-{seed}")
+        if arm is Arm.CONTROL or masks_key is None:
+            return task
+        folder = home / f"{arm}-{masks_key}-{seed}"
+        return replace(task, arm=arm, folder=folder, edits=home / f"edits-{masks_key}")
+
+    def write_edited(self, task: TrainingTask, masks: Mapping[str, Region]) -> None:
+        """Black out the stored originals of the masked images, then bring them to working size."""
+        if task.edits is None or (task.edits / "images.npy").exists():
+            return
+        edited = {}
+        for sample_id, irrelevant in masks.items():
+            pixels = apply_blackout(self.images.original(sample_id), irrelevant)
+            edited[self.images.position(sample_id)] = working_image(
+                pixels, size=task.plan.size, channels=self.images.channels
+            )
+        write_edits(task.edits, edited)
+
+    def outliers(self, first: TrainingTask) -> tuple[Outlier, ...]:
+        """Return the `mispredicted` queue of a finished first training."""
+        rows = self.rows(Split.TRAIN)
+        scores = torch.from_numpy(read_logits(first)[rows])
+        ids = [self.images.samples[row].sample_id for row in rows]
+        return find_outliers(scores, self.images.labels[rows], ids)
+
+    def allowed(self, plan: Plan) -> int:
+        """Return how many training images the budget allows to paint."""
+        return allowed_masks(plan.budget, len(self.rows(Split.TRAIN)))
+
+    def trained(self, tasks: Sequence[TrainingTask], split: Split) -> Trained:
+        """Return one arm's outcome on a split, a task a seed."""
+        rows = self.rows(split)
+        return Trained(
+            logits=tuple(read_logits(task)[rows] for task in tasks),
+            curves=tuple(read_curves(task) for task in tasks),
+        )
+
+    def _working_images(self, plan: Plan) -> Path:
+        return self.cache / f"working-{plan.size}.npy"
+
+    def _pretrained(self, plan: Plan) -> Path:
+        return self.folder / "weights" / f"{plan.backbone}.safetensors"
+
+
+def read_logits(task: TrainingTask) -> NDArray[np.float32]:
+    """Return the (N, C) scores of every image that a finished segment left."""
+    logits: NDArray[np.float32] = np.load(task.logits, mmap_mode="r", allow_pickle=False)
+    return logits
+
+
+def read_curves(task: TrainingTask) -> tuple[EpochFigures, ...]:
+    """Return the figures of a segment's finished epochs."""
+    if not task.checkpoint.exists():
+        return ()
+    return decode_checkpoint(task.checkpoint.read_bytes())[2]
+
+
+def check_classes(images: ImageSet) -> None:
+    """Raise DataError unless every class has images in every split."""
+    for split in Split:
+        labels = {sample.label for sample in images.samples if sample.split is split}
+        missing = [name for i, name in enumerate(images.classes) if i not in labels]
+        if missing:
+            raise DataError(
+                f"The {split} split has no image of class “{missing[0]}”.",
+                why="A class that a split lacks can't be trained, validated or tested.",
+                fix=f"Move some images of “{missing[0]}” there, or leave that class out.",
+            )
+
+
+def default_threads(*, headless: bool, jobs: int = 1) -> int:
+    """Return the torch threads of one training: cores - 1 beside a server, all when headless.
+
+    Two torch threads beside one busy process were 10-20 times slower than one.
+    """
+    cores = len(os.sched_getaffinity(0))
+    return max(1, cores // jobs if headless else cores - 1)
+
+
+def masks_key(masks: Mapping[str, Region]) -> str | None:
+    """Return a name for these very masks; None where there are none."""
+    if not masks:
+        return None
+    content = hashlib.sha256()
+    for sample_id in sorted(masks):
+        content.update(sample_id.encode() + b"\0" + encode_region(masks[sample_id]))
+    return content.hexdigest()[:12]
