@@ -288,7 +288,7 @@ class WorkerPool:
         # The package is found where this process found it, installed or not.
         root = str(Path(imil.__file__).parent.parent)
         path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH")) if p)
-        child = subprocess.Popen(  # noqa: S603  # our own module, no shell
+        child = subprocess.Popen(  # our own module, no shell
             [sys.executable, "-m", "imil.compute.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

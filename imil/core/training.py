@@ -166,7 +166,7 @@ def predict(module: nn.Module, images: NDArray[np.uint8], *, device: str = "cpu"
     logits = []
     with torch.inference_mode():
         for start in range(0, len(images), PREDICT_BATCH):
-            part = to_float(np.asarray(images[start : start + PREDICT_BATCH]))
+            part = to_float(images[start : start + PREDICT_BATCH])
             logits.append(module(part.to(device)).float().cpu())
     return torch.cat(logits).clone()
 
@@ -185,7 +185,8 @@ def restore(plan: Plan, state: TrainState) -> nn.Module:
 
 def to_float(images: NDArray[np.uint8]) -> Tensor:
     """Return uint8 images as float32 in 0-1."""
-    return torch.from_numpy(images).float().div_(255)
+    # A copy: images read from disk as they are used can't be written to, which torch asks for.
+    return torch.from_numpy(np.array(images)).float().div_(255)
 
 
 def epoch_seed(seed: int, round_number: int, epoch: int) -> int:

@@ -33,7 +33,8 @@ class About:
         plan: how it trained.
         proof: what is known of patients in two splits.
         seconds: how long each step took.
-        before: accuracy of round 0 on the same images, a value a seed.
+        before: figures of round 0 on the same images, a value a first training. No arm: a
+            before/after always flatters.
     """
 
     images: ImageSet
@@ -65,7 +66,11 @@ def results_json(finished: Round, about: About) -> bytes:
         },
         "seeds": list(finished.seeds),
         "seed_scope": finished.seed_scope,
-        "arms": _values(finished, about),
+        "arms": {
+            arm.arm.value: {metric.value: list(v) for metric, v in arm.values.items()}
+            for arm in finished.arms
+        },
+        "round_0": {metric.value: list(values) for metric, values in about.before.items()},
         "paired": _paired(finished),
         # Chosen on validation by a rule that needs predicted irrelevance; without it, no arm is.
         "recommended": None,
@@ -94,14 +99,6 @@ def versions() -> dict[str, str]:
     """Return the versions that a figure may depend on."""
     packages = {name: version(name) for name in PACKAGES}
     return {"imil": imil.__version__, "python": platform.python_version(), **packages}
-
-
-def _values(finished: Round, about: About) -> dict[str, dict[str, list[float]]]:
-    arms = {a.arm.value: {m.value: list(v) for m, v in a.values.items()} for a in finished.arms}
-    if about.before:
-        before = {m.value: list(v) for m, v in about.before.items()}
-        return {"round_0": before, **arms}
-    return arms
 
 
 def _paired(finished: Round) -> dict[str, dict[str, Any]]:

@@ -1,0 +1,357 @@
+"""A whole study without a screen: resumable, several seeds side by side."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imil.compute.pool import JobStatus, WorkerPool
+from imil.compute.task import TrainingTask
+from imil.core.images import ImageSet
+from imil.core.masks import check_mask
+from imil.core.metrics import Metric, figures
+from imil.core.plans import check_plan
+from imil.core.records import Arm, Outlier, Plan, Region, Split
+from imil.core.rounds import Round, Setting, Trained, compare
+from imil.core.splits import DisjointProof
+from imil.errors import MaskError, PlanError
+from imil.sources.pixels import read_region
+from imil.store.local import write_atomic
+from imil.workflow.results import About, results_csv, results_json
+from imil.workflow.workspace import Workspace, masks_key, read_logits
+
+# Seconds between two looks at the jobs.
+POLL = 0.2
+# Where everything that a later run of the same command needs is kept.
+WORK = "work"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Request:
+    """What to run.
+
+    Attributes:
+        images: the study's images.
+        proof: what is known of patients in two splits.
+        plan: how to train; its seed is replaced by each of `seeds`.
+        arms: control first.
+        seeds: each a full replication with reference masks, else a training-on of one checkpoint.
+        masks: "reference" for the simulated clinician, a folder of PNGs by image name (white =
+            hide), or None.
+        out: where results go.
+        fetch_weights: from a backbone's name to pretrained safetensors; WeightsError.
+    """
+
+    images: ImageSet
+    proof: DisjointProof
+    plan: Plan
+    arms: tuple[Arm, ...]
+    seeds: tuple[int, ...]
+    masks: str | Path | None
+    out: Path
+    fetch_weights: Callable[[str], bytes]
+
+    @property
+    def replicated(self) -> bool:
+        """Whether a seed is a whole study anew."""
+        return self.masks == "reference"
+
+
+@dataclass(slots=True)
+class _Log:
+    """What a run remembers on the way: times and sentences."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    notices: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def timed(self, step: str) -> Iterator[None]:
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[step] = time.monotonic() - began
+
+
+def run_study(
+    request: Request,
+    pool: WorkerPool,
+    *,
+    on_progress: Callable[[str, float, float | None], None] = lambda *_: None,
+) -> Round:
+    """Run or finish the study and write `results.json` and `results.csv`.
+
+    Args:
+        request: what to run.
+        pool: where the segments train, its folder inside `request.out`.
+        on_progress: told (step, share 0-1, seconds left or None) a few times a second.
+
+    Returns:
+        The final comparison, on the test set.
+
+    Raises:
+        PlanError: a setting, an arm without masks, or an output folder of another run.
+        DataError: a class missing in a split.
+        ComputeError: a training failed.
+    """
+    check_plan(request.plan)
+    _check_arms(request)
+    clinician = _clinician(request)
+    _check_folder(request)
+    workspace = Workspace(request.out / WORK, request.images, request.out / WORK)
+    log = _Log()
+    with log.timed("prepare"):
+        for done in workspace.prepare(request.plan):
+            on_progress("preparing images", done / len(request.images), None)
+        notice = workspace.keep_pretrained(request.plan, request.fetch_weights)
+        log.notices += [notice] if notice else []
+    firsts = _first_tasks(request, workspace)
+    with log.timed("first training"):
+        first_jobs = {f"first-{task.plan.seed}": (task,) for task in firsts}
+        _train(pool, first_jobs, on_progress, "first training")
+    with log.timed("masks"):
+        masked = [_masks_for(request, workspace, first, clinician, log) for first in firsts]
+    arm_tasks = _arm_tasks(request, workspace, firsts, masked)
+    with log.timed("arms"):
+        jobs = {f"arms-{seed}": tasks for seed, tasks in arm_tasks.items()}
+        _train(pool, jobs, on_progress, "training on")
+    with log.timed("figures"):
+        on_progress("figures and intervals", 1.0, None)
+        finished = _compare(request, workspace, arm_tasks, masked, log)
+    return _written(request, workspace, firsts, finished, log)
+
+
+def _check_arms(request: Request) -> None:
+    needing = [arm for arm in request.arms if arm is not Arm.CONTROL]
+    if needing and request.masks is None:
+        raise PlanError(
+            f"The arm “{needing[0]}” needs masks.",
+            why="It trains on images whose irrelevant regions a clinician has hidden.",
+            fix="Add --masks reference, --masks with a folder of PNGs, or ask for control alone.",
+        )
+    if len(set(request.seeds)) != len(request.seeds) or not request.seeds:
+        raise PlanError(
+            "The seeds must be different numbers, at least one.",
+            why="The same seed twice is the same training twice, and would count double.",
+            fix="Give a list such as --seeds 0,1,2,3,4.",
+        )
+
+
+def _check_folder(request: Request) -> None:
+    """Refuse an output folder that holds a run of other images or another plan."""
+    samples = json.dumps([asdict(sample) for sample in request.images.samples])
+    about = {
+        "plan": asdict(replace(request.plan, seed=0)),
+        "classes": list(request.images.classes),
+        "samples": hashlib.sha256(samples.encode()).hexdigest(),
+    }
+    path = request.out / WORK / "settings.json"
+    if path.exists() and json.loads(path.read_bytes()) != about:
+        raise PlanError(
+            f"“{request.out.name}” holds a run with other settings or images.",
+            why="Going on in it would mix two studies.",
+            fix="Use the former settings to go on, or another --out to begin anew.",
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, json.dumps(about, indent=1).encode())
+
+
+def _first_tasks(request: Request, workspace: Workspace) -> tuple[TrainingTask, ...]:
+    seeds = request.seeds if request.replicated else request.seeds[:1]
+    return tuple(workspace.first_task(replace(request.plan, seed=seed)) for seed in seeds)
+
+
+def _arm_tasks(
+    request: Request,
+    workspace: Workspace,
+    firsts: Sequence[TrainingTask],
+    masked: Sequence[Mapping[str, Region]],
+) -> dict[int, tuple[TrainingTask, ...]]:
+    """Return the arms of each seed, in the order of `request.arms`."""
+    tasks = {}
+    for place, seed in enumerate(request.seeds):
+        own = place if request.replicated else 0
+        key = masks_key(masked[own])
+        tasks[seed] = tuple(
+            workspace.arm_task(firsts[own], arm, seed=seed, masks_key=key) for arm in request.arms
+        )
+        for task in tasks[seed]:
+            workspace.write_edited(task, masked[own])
+    return tasks
+
+
+def _train(
+    pool: WorkerPool,
+    jobs: Mapping[str, tuple[TrainingTask, ...]],
+    on_progress: Callable[[str, float, float | None], None],
+    step: str,
+) -> None:
+    """Train the jobs to their end; raise what the first failed one says."""
+    for job, tasks in jobs.items():
+        distinct = {task.folder: task for task in tasks}
+        pool.submit(job, tuple(distinct.values()))
+    ended = False
+    while not ended:
+        ended = pool.wait(jobs, timeout=POLL)
+        known = [status for job in jobs if (status := pool.status(job)) is not None]
+        failed = next((status.error for status in known if status.error is not None), None)
+        if failed is not None:
+            raise failed
+        on_progress(step, sum(s.share for s in known) / len(known), _seconds_left(known))
+
+
+def _seconds_left(known: Sequence[JobStatus]) -> float | None:
+    """Return the time until all jobs end: those running as measured, those waiting after them."""
+    running = [s.seconds_left for s in known if s.active and s.seconds_left is not None]
+    share = sum(s.share for s in known) / len(known)
+    if not running:
+        return None
+    slowest = max(running)
+    active_share = np.mean([s.share for s in known if s.active and s.seconds_left is not None])
+    whole = slowest / max(1 - float(active_share), 1e-6)
+    return max(slowest, whole * (1 - share) * len(known) / len(running))
+
+
+def _masks_for(
+    request: Request,
+    workspace: Workspace,
+    first: TrainingTask,
+    clinician: Callable[[Outlier], Region | None],
+    log: _Log,
+) -> dict[str, Region]:
+    """Return the masks of one first training's outliers, worst first, within the budget."""
+    if set(request.arms) == {Arm.CONTROL}:
+        return {}
+    queue = workspace.outliers(first)
+    allowed = workspace.allowed(request.plan)
+    masks: dict[str, Region] = {}
+    for outlier in queue:
+        if len(masks) < allowed and (irrelevant := clinician(outlier)) is not None:
+            masks[outlier.sample_id] = irrelevant
+    seed = f"Seed {first.plan.seed}"
+    log.notices.append(
+        f"{seed}: {len(masks)} of {allowed} allowed images masked; "
+        f"{len(queue)} training images were mispredicted."
+    )
+    if not masks:
+        log.notices.append(f"{seed}: without masks imil trains on exactly what control trains on.")
+    return masks
+
+
+def _clinician(request: Request) -> Callable[[Outlier], Region | None]:
+    """Return who masks: from an outlier to its irrelevant region, None to pass it over."""
+    if request.masks is None:
+        return lambda _: None
+    if request.replicated:
+        return _reference(request.images)
+    return _drawn(Path(request.masks), request.images)
+
+
+def _reference(images: ImageSet) -> Callable[[Outlier], Region | None]:
+    """Return the simulated clinician: hides all that the reference mask calls irrelevant.
+
+    Passes over an image without reference mask, and one whose mask no clinician could submit
+    (nothing or nearly everything hidden).
+    """
+
+    def draw(outlier: Outlier) -> Region | None:
+        relevant = images.reference_relevant(outlier.sample_id)
+        try:
+            return None if relevant is None else check_mask(~relevant, relevant.shape[:2])
+        except MaskError:
+            return None
+
+    return draw
+
+
+def _drawn(folder: Path, images: ImageSet) -> Callable[[Outlier], Region | None]:
+    """Return a clinician whose masks lie in a folder, as PNGs named like the images."""
+    if not folder.is_dir():
+        raise PlanError(
+            f"There is no folder of masks “{folder.name}”.",
+            why="--masks takes “reference” or a folder of PNGs named like the images.",
+            fix="Check the path.",
+        )
+    by_stem = {PurePosixPath(sample.sample_id).stem: sample.sample_id for sample in images.samples}
+    masks = {}
+    for path in sorted(folder.glob("*.png")):
+        sample_id = by_stem.get(path.stem)
+        if sample_id is None:
+            raise MaskError(
+                f"The mask “{path.name}” belongs to no image.",
+                why="A mask is matched to the image of the same name.",
+                fix="Name each mask like its image, and leave the others out.",
+            )
+        shape = images.original(sample_id).shape[:2]
+        try:
+            masks[sample_id] = check_mask(read_region(path), shape)
+        except MaskError as error:
+            what = f"The mask “{path.name}” can't be used. {error.what}"
+            raise MaskError(what, why=error.why, fix=error.fix) from error
+    return lambda outlier: masks.get(outlier.sample_id)
+
+
+def _compare(
+    request: Request,
+    workspace: Workspace,
+    arm_tasks: Mapping[int, tuple[TrainingTask, ...]],
+    masked: Sequence[Mapping[str, Region]],
+    log: _Log,
+) -> Round:
+    trained: dict[Arm, Trained] = {
+        arm: workspace.trained([tasks[i] for tasks in arm_tasks.values()], Split.TEST)
+        for i, arm in enumerate(request.arms)
+    }
+    setting = Setting(
+        number=1,
+        split=Split.TEST,
+        seeds=request.seeds,
+        seed_scope="replication" if request.replicated else "train_on",
+        masked=tuple(len(m) for m in masked) * (1 if request.replicated else len(request.seeds)),
+        allowed=workspace.allowed(request.plan),
+        training_images=len(workspace.rows(Split.TRAIN)),
+        test_openings=_count_opening(request, arm_tasks),
+        notices=tuple(log.notices),
+    )
+    return compare(trained, workspace.samples(Split.TEST), setting)
+
+
+def _count_opening(request: Request, arm_tasks: Mapping[int, tuple[TrainingTask, ...]]) -> int:
+    """Return how often the test set was opened; the same comparison again is no new opening."""
+    path = request.out / WORK / "test_openings.json"
+    opened: list[list[str]] = json.loads(path.read_bytes()) if path.exists() else []
+    this = sorted({str(t.folder.relative_to(request.out)) for ts in arm_tasks.values() for t in ts})
+    if this not in opened:
+        opened.append(this)
+        write_atomic(path, json.dumps(opened).encode())
+    return len(opened)
+
+
+def _written(
+    request: Request,
+    workspace: Workspace,
+    firsts: Sequence[TrainingTask],
+    finished: Round,
+    log: _Log,
+) -> Round:
+    rows = workspace.rows(Split.TEST)
+    labels: NDArray[np.int64] = request.images.labels[rows]
+    before = [figures(read_logits(first)[rows], labels) for first in firsts]
+    about = About(
+        request.images,
+        request.plan,
+        request.proof,
+        log.seconds,
+        {metric: tuple(f[metric] for f in before) for metric in Metric},
+    )
+    write_atomic(request.out / "results.json", results_json(finished, about))
+    write_atomic(request.out / "results.csv", results_csv(finished).encode())
+    return finished
