@@ -1,0 +1,282 @@
+"""Train, validation and test: stratified by label, grouped by patient, and proved disjoint."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imil.core.records import Sample, Split
+from imil.errors import DataError
+
+# Shares of the images in train, validation and test. Our choice; the paper's are not known.
+SHARES = (0.7, 0.1, 0.2)
+
+# How many names an error gives before it only counts.
+_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class SplitCount:
+    """How many images a split has, and of how many known patients."""
+
+    split: Split
+    images: int
+    patients: int
+
+
+@dataclass(frozen=True, slots=True)
+class DisjointProof:
+    """That no known patient is in two splits; kept with the study and printed beside its figures.
+
+    Attributes:
+        counts: one a split, in the order train, validation, test.
+        unknown: images without a patient id, for which nothing is proved.
+        shared: patients in two splits; 0, since a set with any is refused.
+    """
+
+    counts: tuple[SplitCount, ...]
+    unknown: int
+    shared: int = 0
+
+    @property
+    def patients(self) -> int:
+        """How many patients were checked."""
+        return sum(count.patients for count in self.counts)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every image's patient is known, and so the splits are proved disjoint."""
+        return self.unknown == 0
+
+    @property
+    def sentence(self) -> str:
+        """The proof, or what is missing from it, in plain words."""
+        checked = f"{_count(self.patients, 'patient')} checked, {self.shared} shared."
+        if self.complete:
+            return f"No patient in two splits. {checked}"
+        has = f"{_count(self.unknown, 'image')} {'has' if self.unknown == 1 else 'have'}"
+        doubt = (
+            f"{has} no patient id, so one patient may be in train and test, "
+            "and the accuracy may be too high."
+        )
+        if self.patients == 0:
+            return f"Patients unknown. {doubt}"
+        return f"No known patient in two splits. {checked} {doubt}"
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
+def make_splits(
+    labels: Sequence[str],
+    patients: Sequence[str | None],
+    *,
+    seed: int,
+    shares: tuple[float, float, float] = SHARES,
+) -> tuple[Split, ...]:
+    """Divide images into train, validation and test.
+
+    Patients stay whole, and each class is shared out as `shares` says, as nearly as patients allow
+    (greedy, after Sechidis et al. 2011, "On the stratification of multi-label data": the rarest
+    class first, large patients first). Every class has an image in every split.
+
+    Args:
+        labels: N class names.
+        patients: N patient ids; an image with None is a patient of its own.
+        seed: of the draw. Equal arguments give equal splits.
+        shares: of train, validation and test, each above 0, together 1.
+
+    Returns:
+        N splits, in the order of the labels.
+
+    Raises:
+        DataError: a class has too few patients to be in every split.
+        ValueError: the inputs differ in length, or the shares are no shares.
+    """
+    return _share_out(labels, patients, tuple(Split), shares, seed)
+
+
+def carve(
+    labels: Sequence[str],
+    patients: Sequence[str | None],
+    splits: Sequence[Split],
+    *,
+    into: Split,
+    seed: int,
+) -> tuple[Split, ...]:
+    """Take a missing split out of the training images, patients kept whole.
+
+    Args:
+        labels: N class names.
+        patients: N patient ids, or None where unknown.
+        splits: N ready splits, none of them `into`.
+        into: the missing split. It gets the part of `SHARES` that it would have had of it and
+            train together.
+        seed: of the draw.
+
+    Returns:
+        N splits: some training images moved to `into`, all others as they were.
+
+    Raises:
+        DataError: a class has too few training patients to be in both.
+        ValueError: the inputs differ in length.
+    """
+    rows = [row for row, split in enumerate(splits) if split is Split.TRAIN]
+    share = dict(zip(Split, SHARES, strict=True))
+    both = share[Split.TRAIN] + share[into]
+    drawn = _share_out(
+        [labels[row] for row in rows],
+        [patients[row] for row in rows],
+        (Split.TRAIN, into),
+        (share[Split.TRAIN] / both, share[into] / both),
+        seed,
+    )
+    moved = dict(zip(rows, drawn, strict=True))
+    return tuple(moved.get(row, split) for row, split in enumerate(splits))
+
+
+def carve_validation(
+    labels: Sequence[str],
+    patients: Sequence[str | None],
+    splits: Sequence[Split],
+    *,
+    seed: int,
+) -> tuple[Split, ...]:
+    """Take validation images out of train where only train and test are ready; see `carve`."""
+    return carve(labels, patients, splits, into=Split.VALIDATION, seed=seed)
+
+
+def require_every_class(labels: Sequence[str], splits: Sequence[Split]) -> None:
+    """Check that every class has an image in every split; else DataError names the first gap."""
+    present = set(zip(labels, splits, strict=True))
+    for label in sorted(set(labels)):
+        for split in Split:
+            if (label, split) not in present:
+                raise DataError(
+                    f"The class “{label}” has no {_ADJECTIVE[split]} image.",
+                    why="Each of train, validation and test needs images of every class.",
+                    fix=f"Put some of its images into {split.value}, leave the class out, or "
+                    "remove the split folders so that the app splits the images itself.",
+                )
+
+
+def prove_disjoint(samples: Iterable[Sample]) -> DisjointProof:
+    """Check that no patient is in two splits, and return the proof.
+
+    Raises:
+        DataError: some are; the error names up to five of them.
+    """
+    images: Counter[Split] = Counter()
+    seen: dict[str, set[Split]] = {}
+    unknown = 0
+    for sample in samples:
+        images[sample.split] += 1
+        if sample.patient is None:
+            unknown += 1
+        else:
+            seen.setdefault(sample.patient, set()).add(sample.split)
+    _refuse_shared({patient: splits for patient, splits in seen.items() if len(splits) > 1})
+    patients = Counter(split for splits in seen.values() for split in splits)
+    return DisjointProof(
+        tuple(SplitCount(split, images[split], patients[split]) for split in Split), unknown
+    )
+
+
+_ADJECTIVE = {Split.TRAIN: "training", Split.VALIDATION: "validation", Split.TEST: "test"}
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _refuse_shared(shared: dict[str, set[Split]]) -> None:
+    if not shared:
+        return
+    named = [
+        f"“{patient}” ({', '.join(split for split in Split if split in shared[patient])})"
+        for patient in sorted(shared)[:_NAMED]
+    ]
+    more = f" and {len(shared) - _NAMED} more" if len(shared) > _NAMED else ""
+    raise DataError(
+        f"{_count(len(shared), 'patient')} {'is' if len(shared) == 1 else 'are'} "
+        "in more than one split.",
+        why=f"These are {', '.join(named)}{more}. A model that is tested on people it was trained "
+        "on looks better than it is.",
+        fix="Put all images of a patient into one split, or remove the split folders so that the "
+        "app splits the images by patient.",
+    )
+
+
+def _share_out(
+    labels: Sequence[str],
+    patients: Sequence[str | None],
+    splits: tuple[Split, ...],
+    shares: tuple[float, ...],
+    seed: int,
+) -> tuple[Split, ...]:
+    if len(labels) != len(patients):
+        raise ValueError("labels and patients differ in length")
+    if min(shares) <= 0 or abs(sum(shares) - 1) > 1e-9:  # noqa: PLR2004 - rounding
+        raise ValueError("shares must be above 0 and add up to 1")
+    classes, label_of = np.unique(np.asarray(labels), return_inverse=True)
+    # An unknown patient's key is the row, a number, which no id of text can equal.
+    keys = [row if patient is None else patient for row, patient in enumerate(patients)]
+    groups = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    group_of = np.array([groups[key] for key in keys], np.int64)
+    members = np.zeros((len(groups), len(classes)), np.int64)
+    np.add.at(members, (group_of, label_of), 1)
+    order = np.random.default_rng(seed).permutation(len(groups))
+    chosen = _assign(members, shares, order.tolist())
+    _require_everywhere(classes.tolist(), members, chosen, splits)
+    return tuple(splits[chosen[group]] for group in group_of)
+
+
+def _assign(
+    members: NDArray[np.int64], shares: tuple[float, ...], order: list[int]
+) -> NDArray[np.int64]:
+    """Return the split (an index of `shares`) of each group.
+
+    `members` is (G, C): how many images of each class a group has. Ties follow `order`.
+    """
+    wanted = np.outer(shares, members.sum(axis=0))
+    chosen = np.full(len(members), -1, np.int64)
+    sizes = members.sum(axis=1)
+    for label in np.argsort((members > 0).sum(axis=0), kind="stable"):
+        holds = members[:, label] > 0
+        free = [group for group in order if holds[group] and chosen[group] < 0]
+        free.sort(key=lambda group: -sizes[group])
+        lacking = set(range(len(shares))) - set(chosen[holds].tolist())
+        for left, group in zip(range(len(free), 0, -1), free, strict=True):
+            # The last groups of a class go where it is still lacking, whatever the shares want.
+            among = lacking if left <= len(lacking) else range(len(shares))
+            need = wanted[:, label].tolist()
+            chosen[group] = best = max(sorted(among), key=need.__getitem__)
+            wanted[best] -= members[group]
+            lacking.discard(best)
+    return chosen
+
+
+def _require_everywhere(
+    classes: list[str],
+    members: NDArray[np.int64],
+    chosen: NDArray[np.int64],
+    splits: tuple[Split, ...],
+) -> None:
+    for label, name in enumerate(classes):
+        holds = members[:, label] > 0
+        if len(set(chosen[holds].tolist())) < len(splits):
+            images, patients = int(members[:, label].sum()), int(holds.sum())
+            raise DataError(
+                f"The class “{name}” is too small to be split.",
+                why=f"It has {_count(images, 'image')} of {_count(patients, 'patient')}, and each "
+                f"of {_listed(splits)} needs a patient of every class.",
+                fix="Add images of other patients, leave the class out, or join it with another.",
+            )
+
+
+def _listed(splits: tuple[Split, ...]) -> str:
+    return f"{', '.join(splits[:-1])} and {splits[-1]}"

@@ -1,0 +1,291 @@
+"""What an import found: entries, what was skipped and why; and the image set made of them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from imil.core.images import ImageSet
+from imil.core.records import Pixels, Region, Sample, Split
+from imil.core.splits import (
+    DisjointProof,
+    carve,
+    make_splits,
+    prove_disjoint,
+    require_every_class,
+)
+from imil.errors import DataError, StoreError
+from imil.sources.pixels import read_pixels, read_region
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One image that was taken.
+
+    Attributes:
+        sample_id: its path below the listing's root, with "/" and in Unicode NFC; unique, stable.
+        file: where it lies.
+        label: as named in the data; see `Listing.task_label`.
+        split: None where the data has no ready splits.
+        patient: None where unknown.
+        group: a site, or a shortcut's presence; None where unknown.
+        relevant_file: a reference mask of the image's size; for the simulated clinician alone.
+        grey: whether its pixels are (H, W).
+        width: px, as shown.
+        height: px, as shown.
+    """
+
+    sample_id: str
+    file: Path
+    label: str
+    split: Split | None
+    patient: str | None
+    group: str | None
+    relevant_file: Path | None
+    grey: bool
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file or a table's row that was not taken, and why, in one sentence."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """How many images were taken, all that was skipped, and what else a person should know."""
+
+    taken: int
+    skipped: tuple[Skipped, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The images of a folder, by name.
+
+    Attributes:
+        name: for people.
+        root: the folder that the sample ids are relative to.
+        classes: the labels that the data names, sorted.
+        positive: if given, the task is this label against all others.
+        entries: in the order of their ids.
+        report: what was taken and skipped.
+    """
+
+    name: str
+    root: Path
+    classes: tuple[str, ...]
+    positive: str | None
+    entries: tuple[Entry, ...]
+    report: ImportReport
+
+    @property
+    def task_classes(self) -> tuple[str, ...]:
+        """The classes to be told apart, in label order: those of the data, or not X and X."""
+        return self.classes if self.positive is None else (f"not {self.positive}", self.positive)
+
+    def task_label(self, entry: Entry) -> str:
+        """Return which of `task_classes` an entry belongs to."""
+        if self.positive is None or entry.label == self.positive:
+            return entry.label
+        return f"not {self.positive}"
+
+
+def require_learnable(listing: Listing) -> None:
+    """Check that there are two classes or more, of two images or more each; DataError if not."""
+    if listing.positive is not None and listing.positive not in listing.classes:
+        raise DataError(
+            f"There is no class “{listing.positive}”.",
+            why=f"The classes are {', '.join(listing.classes)}.",
+            fix="Name one of them as the positive label.",
+        )
+    counts = Counter(listing.task_label(entry) for entry in listing.entries)
+    if len(counts) == 1:
+        (label,) = counts
+        raise DataError(
+            f"There is a single class: “{label}”.",
+            why="A classifier needs images of two classes or more to tell them apart.",
+            fix="Add images of another class, or check the labels.",
+        )
+    for label, count in sorted(counts.items()):
+        if count == 1:
+            raise DataError(
+                f"The class “{label}” has one image.",
+                why="Each of train, validation and test needs images of every class.",
+                fix="Add images of that class, leave it out, or compare one positive label "
+                "with the rest.",
+            )
+
+
+def with_splits(listing: Listing, *, seed: int = 0) -> Listing:
+    """Return the listing with a split for each entry: ready ones kept, missing ones made.
+
+    Without any ready split, train, validation and test are made; with training images alone, too.
+    A missing validation or test set is taken out of train. Equal listings and seeds give equal
+    splits, whatever the positive label's rest is made of.
+
+    Raises:
+        DataError: a class is too small, or has no image in one of the splits.
+    """
+    labels = [listing.task_label(entry) for entry in listing.entries]
+    ready = [entry.split for entry in listing.entries if entry.split is not None]
+    if len(ready) == len(labels) and set(ready) == set(Split):
+        require_every_class(labels, ready)
+        return listing
+    patients = [entry.patient for entry in listing.entries]
+    missing = [split for split in Split if split not in ready]
+    if len(ready) < len(labels) or set(ready) == {Split.TRAIN}:
+        splits = make_splits(labels, patients, seed=seed)
+        note = f"Train, validation and test were made by the app, with seed {seed}."
+    else:
+        splits = carve(labels, patients, ready, into=missing[0], seed=seed)
+        require_every_class(labels, splits)
+        note = f"The {missing[0]} images were taken out of train by the app, with seed {seed}."
+    entries = zip(listing.entries, splits, strict=True)
+    return replace(
+        listing,
+        entries=tuple(replace(entry, split=split) for entry, split in entries),
+        report=replace(listing.report, notes=(*listing.report.notes, note)),
+    )
+
+
+def image_set(listing: Listing, *, seed: int = 0) -> tuple[ImageSet, DisjointProof]:
+    """Return the images to learn from, and the proof that no patient is in two splits.
+
+    Pixels are read from the listed files when asked for, never before. The set can be pickled for
+    another process. It has one channel if every image is grey, else three.
+
+    Args:
+        listing: what an import found.
+        seed: of the splits that the data doesn't bring; see `with_splits`.
+
+    Raises:
+        DataError: a class is too small or missing in a split, or ready splits share a patient.
+    """
+    listing = with_splits(listing, seed=seed)
+    number = {label: i for i, label in enumerate(listing.task_classes)}
+    samples = [
+        Sample(e.sample_id, number[listing.task_label(e)], e.split, e.patient, e.group)
+        for e in listing.entries
+        if e.split is not None
+    ]
+    proof = prove_disjoint(samples)
+    masks = {e.sample_id: e.relevant_file for e in listing.entries if e.relevant_file is not None}
+    images = ImageSet(
+        listing.name,
+        listing.task_classes,
+        samples,
+        read=partial(_read, {e.sample_id: e.file for e in listing.entries}),
+        read_relevant=partial(_read_relevant, masks) if masks else None,
+        channels=1 if all(e.grey for e in listing.entries) else 3,
+    )
+    return images, proof
+
+
+def _read(files: Mapping[str, Path], sample_id: str) -> Pixels:
+    return read_pixels(files[sample_id])
+
+
+def _read_relevant(files: Mapping[str, Path], sample_id: str) -> Region | None:
+    file = files.get(sample_id)
+    return None if file is None else read_region(file)
+
+
+def listing_to_json(listing: Listing) -> str:
+    """Return the listing as JSON text, file names relative to its root."""
+    return json.dumps(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "name": listing.name,
+            "classes": listing.classes,
+            "positive": listing.positive,
+            "entries": [_entry_to_json(entry, listing.root) for entry in listing.entries],
+            "taken": listing.report.taken,
+            "skipped": [[skipped.name, skipped.reason] for skipped in listing.report.skipped],
+            "notes": listing.report.notes,
+        },
+        ensure_ascii=False,
+    )
+
+
+def listing_from_json(text: str, root: Path) -> Listing:
+    """Return the listing that `listing_to_json` wrote, its files below `root`; none is opened.
+
+    Raises:
+        StoreError: the text is damaged, of a newer version, or names a file outside of `root`.
+    """
+    try:
+        saved = json.loads(text)
+        if saved["schema_version"] != SCHEMA_VERSION:
+            raise _newer(saved["schema_version"])
+        return Listing(
+            name=saved["name"],
+            root=root,
+            classes=tuple(saved["classes"]),
+            positive=saved["positive"],
+            entries=tuple(_entry_from_json(entry, root) for entry in saved["entries"]),
+            report=ImportReport(
+                saved["taken"],
+                tuple(Skipped(name, reason) for name, reason in saved["skipped"]),
+                tuple(saved["notes"]),
+            ),
+        )
+    except (KeyError, TypeError, ValueError) as cause:
+        raise StoreError(
+            "The saved list of images can't be read.",
+            why="It is damaged, or was changed by hand.",
+            fix="Bring the images again; masks and results are kept apart from this list.",
+        ) from cause
+
+
+def _newer(version: object) -> StoreError:
+    return StoreError(
+        f"The saved list of images has version {version}.",
+        why=f"This program reads version {SCHEMA_VERSION}.",
+        fix="Update the program, or bring the images again.",
+    )
+
+
+def _entry_to_json(entry: Entry, root: Path) -> dict[str, Any]:
+    mask = entry.relevant_file
+    return {
+        "sample_id": entry.sample_id,
+        "file": entry.file.relative_to(root).as_posix(),
+        "label": entry.label,
+        "split": entry.split,
+        "patient": entry.patient,
+        "group": entry.group,
+        "relevant_file": None if mask is None else mask.relative_to(root).as_posix(),
+        "grey": entry.grey,
+        "width": entry.width,
+        "height": entry.height,
+    }
+
+
+def _entry_from_json(saved: dict[str, Any], root: Path) -> Entry:
+    split, mask = saved["split"], saved["relevant_file"]
+    restored = {
+        "file": _below(root, saved["file"]),
+        "split": None if split is None else Split(split),
+        "relevant_file": None if mask is None else _below(root, mask),
+    }
+    return Entry(**{**saved, **restored})
+
+
+def _below(root: Path, name: str) -> Path:
+    parts = PurePosixPath(name).parts
+    if name.startswith("/") or ".." in parts:
+        raise ValueError("a listed file lies outside of its folder")
+    return root.joinpath(*parts)
