@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from imil.core.masks import apply_blackout, check_mask, coverage
+from imil.errors import MaskError
+
+
+def test_hides_exactly_the_painted_pixels() -> None:
+    image = np.full((2, 2), 200, np.uint8)
+    irrelevant = np.array([[True, False], [False, False]])
+
+    edited = apply_blackout(image, irrelevant)
+
+    assert edited.tolist() == [[0, 200], [200, 200]]
+
+
+def test_the_original_stays_as_it_was() -> None:
+    image = np.full((2, 2, 3), 7, np.uint8)
+
+    apply_blackout(image, np.ones((2, 2), np.bool_))
+
+    assert image.min() == 7
+
+
+def test_keeps_sixteen_bits() -> None:
+    image = np.full((1, 2), 40_000, np.uint16)
+
+    edited = apply_blackout(image, np.array([[True, False]]))
+
+    assert edited.dtype == np.uint16
+    assert edited.tolist() == [[0, 40_000]]
+
+
+def test_refuses_to_edit_with_a_mask_of_another_size() -> None:
+    with pytest.raises(ValueError, match="differ in size"):
+        apply_blackout(np.zeros((2, 2), np.uint8), np.zeros((3, 2), np.bool_))
+
+
+def test_coverage_is_the_share_hidden() -> None:
+    assert coverage(np.array([[True, False, False, False]])) == 0.25
+
+
+def test_an_empty_mask_is_refused_with_a_way_out() -> None:
+    with pytest.raises(MaskError, match=r"Nothing is painted.*or skip this image"):
+        check_mask(np.zeros((4, 4), np.bool_), (4, 4))
+
+
+def test_a_mask_over_the_whole_image_is_refused() -> None:
+    with pytest.raises(MaskError, match=r"100% of the image.*Erase part of the mask"):
+        check_mask(np.ones((4, 4), np.bool_), (4, 4))
+
+
+def test_a_mask_of_the_wrong_size_is_refused() -> None:
+    with pytest.raises(MaskError, match=r"3 x 2 px, the image 5 x 4 px.*image's own size"):
+        check_mask(np.ones((2, 3), np.bool_), (4, 5))
+
+
+def test_a_mask_that_is_not_boolean_is_a_callers_bug() -> None:
+    with pytest.raises(ValueError, match="boolean"):
+        check_mask(np.ones((2, 2), np.uint8), (2, 2))
+
+
+def test_a_mask_over_most_of_the_image_is_taken() -> None:
+    irrelevant = np.ones((10, 10), np.bool_)
+    irrelevant[0] = False
+
+    assert check_mask(irrelevant, (10, 10)).sum() == 90

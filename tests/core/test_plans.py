@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from imil.core.plans import check_plan, default_plan
+from imil.core.records import Plan
+from imil.errors import PlanError
+
+
+def test_a_backbone_comes_with_its_own_learning_rate_and_size() -> None:
+    film, residual = default_plan("film_net"), default_plan("resnet18")
+
+    assert film.size == 64
+    assert not film.pretrained
+    assert residual.size == 128
+    assert residual.pretrained
+    assert residual.learning_rate < film.learning_rate
+
+
+def test_an_unknown_backbone_is_named_with_the_known_ones() -> None:
+    with pytest.raises(PlanError, match=r"no backbone “vgg99”.*film_net.*Name one of them"):
+        default_plan("vgg99")
+
+
+def test_a_size_that_the_backbone_cannot_take_is_refused() -> None:
+    with pytest.raises(PlanError, match=r"film_net can't take images of 500 px.*another backbone"):
+        check_plan(Plan(size=500))
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"epochs": 0}, "epochs is 0.*1 to 1000"),
+        ({"batch_size": 1}, "batch size is 1.*2 to 1024"),
+        ({"learning_rate": 0.0}, "learning rate is 0.*above 0 to 1"),
+        ({"shift_share": 0.9}, "shift share is 0.9.*0 to 0.5"),
+        ({"seed": -1}, "seed is -1.*Change seed"),
+        ({"budget": 0.0}, "budget of 0 can't be used"),
+        ({"budget": 1.5}, "budget of 1.5 can't be used"),
+    ],
+)
+def test_a_setting_out_of_range_says_what_it_can_be(change: dict[str, Any], text: str) -> None:
+    with pytest.raises(PlanError, match=text):
+        check_plan(replace(Plan(), **change))
