@@ -55,9 +55,9 @@ class LocalStore:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(path, content, replace=replace)
-        except FileExistsError as cause:
-            raise taken(name) from cause
         except OSError as cause:
+            if not replace and path.exists():
+                raise taken(name) from cause
             full = cause.errno in {errno.ENOSPC, errno.EDQUOT}
             raise StoreError(
                 f"“{name}” could not be saved.",

@@ -1,0 +1,44 @@
+# Everything a person does with this project. PYTHON may be any Python from 3.11 on.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# The pair of releases that the project is developed with; any that requirements.txt allows will do.
+TORCH ?= torch==2.14.1 torchvision==0.29.1
+
+.PHONY: help venv run test check soak chromium screenshots clean
+
+help: ## list these commands
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+venv: $(VENV)/installed ## make the environment alone
+
+$(VENV)/installed: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "IMIL needs Python 3.11 or newer. Name one: make PYTHON=python3.12"; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH) -e '.[test,check,offline]'
+	touch $@
+
+run: venv ## serve the app with the demo study on http://127.0.0.1:7860
+	$(BIN)/python app.py
+
+chromium: venv ## make sure that a browser is there for the browser tests
+	$(BIN)/python tests/browser/install_chromium.py
+
+test: venv chromium ## run the tests, in the browser too
+	$(BIN)/python -m pytest -m "not soak"
+
+check: venv ## formatting, lint, types, import directions
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+soak: venv chromium ## the long claims, with measurements in tests/benchmarks/results
+	$(BIN)/python -m pytest -m soak
+
+screenshots: venv chromium ## the README's pictures, from a real browser
+	$(BIN)/python -m pytest tests/browser/test_round.py --screens assets/readme
+
+clean: ## remove the environment and caches
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from imil.compute.pool import JobState, JobStatus, WorkerPool
+from imil.compute.task import TrainingTask, run_task
+from imil.errors import ComputeError
+
+MakeTask = Callable[..., TrainingTask]
+
+# A worker imports torch first: seconds.
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> Iterator[WorkerPool]:
+    opened = WorkerPool(tmp_path / "jobs")
+    yield opened
+    opened.close()
+
+
+def status(pool: WorkerPool, job: str) -> JobStatus:
+    found = pool.status(job)
+    assert found is not None
+    return found
+
+
+def until(condition: Callable[[], bool], *, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+def test_jobs_run_in_order_and_say_their_place(pool: WorkerPool, make_task: MakeTask) -> None:
+    pool.submit("a", (make_task("a1", epochs=20), make_task("a2")))
+    pool.submit("b", (make_task("b"),))
+    pool.submit("c", (make_task("c"),))
+
+    until(lambda: status(pool, "a").state is JobState.RUNNING)
+    assert [status(pool, job).position for job in "bc"] == [1, 2]
+    assert pool.wait(["a", "b", "c"], timeout=60)
+
+    assert [status(pool, job).state for job in "abc"] == [JobState.DONE] * 3
+    assert make_task("a2").finished
+    assert status(pool, "a").share == 1.0
+
+
+def test_a_worker_killed_in_the_middle_goes_on_bit_identical(
+    pool: WorkerPool, make_task: MakeTask
+) -> None:
+    task, whole = make_task("killed", epochs=30), make_task("whole", epochs=30)
+    pool.submit("job", (task,))
+    until(lambda: len(status(pool, "job").curves) >= 2)
+
+    for child in list(pool._children):
+        os.kill(child.pid, signal.SIGKILL)
+    assert pool.wait(["job"], timeout=60)
+    for _ in run_task(whole, should_stop=lambda: False):
+        pass
+
+    assert status(pool, "job").state is JobState.DONE
+    assert np.array_equal(np.load(task.logits), np.load(whole.logits))
+
+
+def test_stop_acts_and_the_job_goes_on_where_it_was(pool: WorkerPool, make_task: MakeTask) -> None:
+    task = make_task(epochs=300)
+    pool.submit("job", (task,))
+    until(lambda: len(status(pool, "job").curves) >= 2)
+
+    pool.stop("job")
+    until(lambda: status(pool, "job").state is JobState.STOPPED, seconds=5)
+    kept = len(status(pool, "job").curves)
+    pool.submit("job", (task,))
+
+    until(lambda: len(status(pool, "job").curves) > kept)
+    assert [f.epoch for f in status(pool, "job").curves][: kept + 1] == list(range(1, kept + 2))
+    pool.stop("job")
+
+
+def test_a_waiting_job_can_leave_the_queue(pool: WorkerPool, make_task: MakeTask) -> None:
+    pool.submit("a", (make_task("a", epochs=300),))
+    pool.submit("b", (make_task("b"),))
+
+    pool.stop("b")
+    pool.stop("a")
+
+    assert status(pool, "b").state is JobState.STOPPED
+
+
+def test_unfinished_jobs_go_on_when_the_app_comes_back(tmp_path: Path, make_task: MakeTask) -> None:
+    task = make_task(epochs=40)
+    first = WorkerPool(tmp_path / "jobs")
+    first.submit("job", (task,))
+    until(lambda: len(status(first, "job").curves) >= 2)
+    first.close()
+
+    second = WorkerPool(tmp_path / "jobs")
+    assert second.wait(["job"], timeout=60)
+    second.close()
+
+    assert task.finished
+
+
+def test_a_process_that_dies_every_time_ends_with_a_message(
+    tmp_path: Path, make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A memory bound that no training fits in: the process dies like one the kernel kills.
+    dying = tmp_path / "sitecustomize.py"
+    dying.write_text(
+        "import os, sys, threading\n"
+        "if 'imil.compute.worker' in ' '.join(sys.orig_argv):\n"
+        "    threading.Timer(0.3, os._exit, (9,)).start()\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    pool = WorkerPool(tmp_path / "jobs")
+    pool.submit("job", (make_task(),))
+
+    assert pool.wait(["job"], timeout=60)
+
+    found = status(pool, "job")
+    pool.close()
+    assert found.state is JobState.FAILED
+    assert "ended 3 times without finishing an epoch" in str(found.error)
+    assert "smaller image size or batch" in str(found.error)
+
+
+def test_a_failed_training_says_why_and_the_next_job_runs(
+    pool: WorkerPool, make_task: MakeTask
+) -> None:
+    broken = make_task("broken")
+    broken.folder.write_bytes(b"in the way of its folder")
+    pool.submit("a", (broken,))
+    pool.submit("b", (make_task("b"),))
+
+    assert pool.wait(["a", "b"], timeout=60)
+
+    assert "could not be saved" in str(status(pool, "a").error)
+    assert status(pool, "b").state is JobState.DONE
+
+
+def test_a_fault_of_the_program_is_told_without_its_details(
+    pool: WorkerPool, make_task: MakeTask, capfd: pytest.CaptureFixture[str]
+) -> None:
+    task = make_task()
+    task.samples.unlink()
+    pool.submit("job", (task,))
+
+    assert pool.wait(["job"], timeout=60)
+
+    assert "fault of the program (FileNotFoundError)" in str(status(pool, "job").error)
+    assert "samples.npy" in capfd.readouterr().err
+
+
+def test_a_second_process_on_the_same_folder_is_refused(pool: WorkerPool, tmp_path: Path) -> None:
+    assert pool.status("nothing") is None
+    with pytest.raises(ComputeError, match=r"Another IMIL process.*IMIL_HOME"):
+        WorkerPool(tmp_path / "jobs")
+
+
+def test_workers_end_with_the_app(tmp_path: Path, make_task: MakeTask) -> None:
+    pool = WorkerPool(tmp_path / "jobs")
+    pool.submit("job", (make_task(epochs=300),))
+    until(lambda: len(status(pool, "job").curves) >= 1)
+    (child,) = pool._children
+
+    pool.close()
+
+    assert child.poll() is not None

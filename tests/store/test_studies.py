@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from imil.core.metrics import Metric
+from imil.core.records import Arm, EpochFigures, Plan, Sample, Split
+from imil.core.rounds import Round, Setting, Trained, compare
+from imil.errors import StoreError
+from imil.store.memory import MemoryStore
+from imil.store.studies import (
+    Comparison,
+    StudyRecord,
+    load_round,
+    load_study,
+    round_to_json,
+    save_round,
+    save_study,
+    study_file,
+)
+
+RECORD = StudyRecord(
+    "abc",
+    "Films",
+    "2026-11-01T00:00:00+00:00",
+    {"kind": "demo"},
+    Plan(seed=3),
+    started=True,
+    skipped=("a", "b"),
+    comparison=Comparison((Arm.CONTROL, Arm.IMIL), (0, 1), ("data/masks/x.parquet",)),
+    test_openings=2,
+    notices=("No pretrained weights.",),
+)
+
+
+def finished() -> Round:
+    samples = [Sample(str(i), i % 2, Split.VALIDATION, patient=f"p{i // 2}") for i in range(20)]
+    labels = np.array([s.label for s in samples])
+    logits = np.eye(2)[labels] * 2 - 1
+    logits[:3] *= -1
+    curves = ((EpochFigures(1, 0.5, 0.8, 0.4, 0.9),),)
+    trained = {
+        Arm.CONTROL: Trained((logits,), curves),
+        Arm.IMIL: Trained((np.eye(2)[labels],), curves),
+    }
+    return compare(
+        trained, samples, Setting(1, Split.VALIDATION, (0,), "train_on", (4,), 8, 100, 0)
+    )
+
+
+def test_a_study_comes_back_as_it_was() -> None:
+    store = MemoryStore()
+    save_study(store, RECORD)
+
+    assert load_study(store, "abc") == RECORD
+
+
+def test_a_study_that_never_was_is_none() -> None:
+    assert load_study(MemoryStore(), "abc") is None
+
+
+def test_a_damaged_study_is_not_taken_for_a_new_one() -> None:
+    store = MemoryStore()
+    store.write(study_file("abc"), b'{"schema_version": 1, "study')
+
+    with pytest.raises(StoreError, match=r"study is damaged.*Restore it"):
+        load_study(store, "abc")
+
+
+def test_a_study_of_a_newer_version_is_refused() -> None:
+    store = MemoryStore()
+    store.write(study_file("abc"), b'{"schema_version": 99}')
+
+    with pytest.raises(StoreError, match=r"newer version.*Update IMIL"):
+        load_study(store, "abc")
+
+
+def test_a_round_comes_back_as_it_was() -> None:
+    store, before = MemoryStore(), finished()
+    save_round(store, "abc", before, key="first")
+
+    assert load_round(store, "abc", key="first") == before
+    assert load_round(store, "abc", key="second") is None
+
+
+def test_a_round_counts_patients_and_compares_with_control() -> None:
+    found = finished()
+
+    assert (found.images, found.patients, found.majority_rate) == (20, 10, 0.5)
+    assert found.paired[0].differences[Metric.ACCURACY].points == pytest.approx(15.0)
+    assert found.arms[0].values[Metric.ACCURACY] == (0.85,)
+
+
+def test_a_figure_that_cannot_be_given_is_null() -> None:
+    found = round_to_json(finished())
+
+    assert "NaN" not in json.dumps(found)
+    assert not any(math.isnan(v) for v in found["arms"][0]["values"]["accuracy"])
