@@ -134,7 +134,7 @@ def with_splits(listing: Listing, *, seed: int = 0) -> Listing:
 
     Without any ready split, train, validation and test are made; with training images alone, too.
     A missing validation or test set is taken out of train. Equal listings and seeds give equal
-    splits, whatever the positive label's rest is made of.
+    splits; another positive label may give others, since classes are shared out evenly.
 
     Raises:
         DataError: a class is too small, or has no image in one of the splits.

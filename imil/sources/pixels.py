@@ -127,7 +127,9 @@ def is_grey(path: Path) -> bool:
 def _opened(path: Path) -> Iterator[Image.Image]:
     """Open an image whose header is sound and small enough; any failure inside is a PixelsError."""
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        # Opened here and not by name: Pillow (12.3) maps an uncompressed TIFF that it knows by name
+        # into memory with width and height exchanged if it lies on its side, and scrambles it.
+        with path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
             _require_bounded(image, path.name)
             yield image
     except PixelsError:
