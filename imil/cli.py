@@ -29,9 +29,9 @@ from imil.core.splits import DisjointProof, prove_disjoint
 from imil.core.verdict import Verdict
 from imil.errors import ImilError, PlanError
 from imil.settings import Settings
-from imil.sources.archive import unpack
+from imil.sources.archive import read_archive
 from imil.sources.folder import read_folder
-from imil.sources.listing import Skipped, image_set
+from imil.sources.listing import image_set
 from imil.sources.weights import pretrained_bytes
 from imil.workflow.headless import WORK, Request, run_study
 from imil.workflow.studies import DEMO
@@ -175,20 +175,16 @@ def _images(
         films = film_set(DEMO)
         images = films if positive is None else films.one_against_rest(positive)
         return images, prove_disjoint(images.samples)
-    folder = Path(data)
-    skipped: tuple[Skipped, ...] = ()
-    if folder.is_file():
-        into = out / WORK / "unpacked"
-        if not into.exists():
-            skipped = unpack(folder, into).skipped
-        folder = into
-    listing = read_folder(
-        folder,
-        name=Path(data).stem,
-        positive=positive,
-        also_skipped=skipped,
-        on_progress=lambda done, total: show("reading images", done / max(total, 1), None),
-    )
+    source, unpacked = Path(data), out / WORK / "unpacked"
+
+    def on_progress(done: int, total: int) -> None:
+        show("reading images", done / max(total, 1), None)
+
+    if source.is_file() and not unpacked.exists():
+        listing = read_archive(source, unpacked, positive=positive, on_progress=on_progress)
+    else:
+        folder = unpacked if source.is_file() else source
+        listing = read_folder(folder, name=source.stem, positive=positive, on_progress=on_progress)
     for item in listing.report.skipped:
         Console(stderr=True).print(f"skipped {item.name}: {item.reason}", markup=False)
     return image_set(listing)

@@ -15,9 +15,7 @@ from imil.core.images import ImageSet
 from imil.core.plans import default_plan
 from imil.core.records import Plan
 from imil.core.splits import DisjointProof, prove_disjoint
-from imil.errors import DataError
-from imil.sources.archive import unpack
-from imil.sources.folder import read_folder
+from imil.sources.archive import read_archive
 from imil.sources.listing import (
     ImportReport,
     image_set,
@@ -94,17 +92,18 @@ class Studies:
         study_id = secrets.token_hex(8)
         folder = self._folder(study_id)
         try:
-            unpacked = unpack(archive, folder / "images")
-            listing = read_folder(
-                folder / "images",
-                name=name,
-                positive=positive,
-                also_skipped=unpacked.skipped,
-                on_progress=on_progress,
+            listing = with_splits(
+                read_archive(
+                    archive,
+                    folder / "images",
+                    name=name,
+                    positive=positive,
+                    on_progress=on_progress,
+                ),
+                seed=SPLIT_SEED,
             )
-            listing = with_splits(listing, seed=SPLIT_SEED)
-            image_set(listing)
-        except DataError:
+            image_set(listing)  # refuses what can't be trained, before anything is kept
+        except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
         root = listing.root.relative_to(folder).as_posix()

@@ -285,8 +285,9 @@ class Study:
             asked = self._record.comparison
             if asked is None:
                 return TrainingStatus(None)
-            tasks = tuple(task for arm in asked.arms for task in self._tasks(asked, arm))
-            return status_of(self._tools.pool.status(self._comparison_job), tasks)
+            return status_of(
+                self._tools.pool.status(self._comparison_job), self._tasks_of_comparison()
+            )
 
     def results(self) -> Round | None:
         """Return the finished comparison on validation; None before."""
@@ -383,13 +384,19 @@ class Study:
             raise ValueError("no comparison was asked for")
         records = self._masks.by_name(asked.masks)
         masks = {record.sample_id: record.irrelevant for record in records}
-        # Seed by seed, so that a first pair of arms is there early.
-        by_arm = [self._tasks(asked, arm) for arm in asked.arms]
-        tasks = [task for of_seed in zip(*by_arm, strict=True) for task in of_seed]
+        tasks = self._tasks_of_comparison()
         for task in tasks:
             self._workspace.write_edited(task, masks)
-        distinct = {task.folder: task for task in tasks}
-        self._tools.pool.submit(self._comparison_job, tuple(distinct.values()))
+        self._tools.pool.submit(self._comparison_job, tasks)
+
+    def _tasks_of_comparison(self) -> tuple[TrainingTask, ...]:
+        """Return the segments to train, each once, seed by seed: a first pair is there early."""
+        asked = self._record.comparison
+        if asked is None:
+            return ()
+        by_arm = [self._tasks(asked, arm) for arm in asked.arms]
+        tasks = [task for of_seed in zip(*by_arm, strict=True) for task in of_seed]
+        return tuple({task.folder: task for task in tasks}.values())
 
     def _tasks(self, asked: Comparison, arm: Arm) -> tuple[TrainingTask, ...]:
         first, key = self._first, key_of(asked.masks)

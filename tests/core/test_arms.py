@@ -14,7 +14,9 @@ PLAN = Plan(size=32, batch_size=4, shift_share=0.0, scale_share=0.0)
 
 def inputs(edited: dict[int, np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]) -> ArmInputs:
     labels = np.array([0] * 8 + [1] * 4, np.int64)
-    images = np.arange(10, 130, 10, np.uint8)[:, None, None, None] * np.ones((1, 1, 4, 4), np.uint8)
+    images = np.arange(10, 130, 10).astype(np.uint8)[:, None, None, None] * np.ones(
+        (1, 1, 4, 4), np.uint8
+    )
     return ArmInputs(PLAN, images, labels, 2, np.arange(10), np.array([10, 11]), False, edited)
 
 
