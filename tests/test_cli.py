@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+QUICK = ["--size", "32", "--epochs-after", "1", "--budget", "0.1"]
+
+
+def imil(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "imil", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"IMIL_HOME": str(home), "COLUMNS": "200"},
+        timeout=120,
+    )
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("data") / "films"
+    done = imil("films", "--out", str(out), "--images", "60", "--size", "48", home=out.parent)
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+def test_films_are_an_image_folder_with_reference_masks_and_groups(films: Path) -> None:
+    with (films / "train" / "metadata.csv").open() as file:
+        rows = list(csv.DictReader(file))
+
+    assert len(rows) == 60
+    assert {"file_name", "label", "patient_id", "group", "relevant_file_name"} <= set(rows[0])
+    assert (films / "train" / rows[0]["file_name"]).exists()
+    assert (films / "train" / rows[0]["relevant_file_name"]).exists()
+
+
+def test_a_run_prints_each_figure_with_its_split_n_and_interval(
+    films: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+
+    done = imil(
+        "run", "--data", str(films), "--out", str(out), "--masks", "reference",
+        "--epochs", "1", "--seeds", "0,1", *QUICK, home=tmp_path,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    assert "2 runs, not evidence" in done.stdout
+    assert "test, n = 24" in done.stdout
+    assert "No patient in two splits." in done.stdout
+    assert "not for diagnosis" in done.stdout
+    assert json.loads((out / "results.json").read_bytes())["plan"]["backbone"] == "film_net"
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_run_goes_on_and_ends_like_one_that_was_not(
+    films: Path, tmp_path: Path, ending: signal.Signals
+) -> None:
+    def command(out: Path) -> list[str]:
+        return ["run", "--data", str(films), "--out", str(out), "--masks", "reference",
+                "--epochs", "30", "--threads", "1", *QUICK]  # fmt: skip
+
+    parted, whole = tmp_path / "parted", tmp_path / "whole"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "imil", *command(parted)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    end = time.monotonic() + 60
+    while not list(parted.rglob("first/checkpoint.safetensors")):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    process.send_signal(ending)
+    _, said = process.communicate(timeout=30)
+    assert not (parted / "results.json").exists()
+    if ending is signal.SIGINT:
+        assert process.returncode == 130
+        assert "The same command goes on where it stopped." in said
+
+    again, reference = imil(*command(parted), home=tmp_path), imil(*command(whole), home=tmp_path)
+
+    assert again.returncode == reference.returncode == 0
+    found = [json.loads((out / "results.json").read_bytes()) for out in (parted, whole)]
+    assert found[0]["round"] == found[1]["round"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["run", "--data", "{films}", "--backbone", "vgg99"], "no backbone “vgg99”"),
+        (["run", "--data", "{films}", "--arms", "magic"], "no arm “magic”"),
+        (["run", "--data", "{films}", "--budget", "0"], "budget of 0 can't be used"),
+        (["run", "--data", "{films}", "--budget", "1.5"], "budget of 1.5 can't be used"),
+        (["run", "--data", "{films}", "--positive", "lump"], "“lump”"),
+        (["run", "--data", "{films}", "--arms", "imil"], "“imil” needs masks"),
+        (["run", "--data", "{films}", "--seeds", "a"], "“a” is no list of seeds"),
+        (["run", "--data", "{films}", "--device", "tpu"], "no device “tpu”"),
+        (["run", "--data", "/nowhere"], "no folder “nowhere”"),
+        (["films", "--size", "5"], "5 px"),
+        (["films", "--shortcut", "2"], "shortcut"),
+    ],
+)
+def test_bad_input_exits_with_what_why_and_fix(
+    films: Path, tmp_path: Path, arguments: list[str], text: str
+) -> None:
+    filled = [argument.format(films=films) for argument in arguments]
+
+    done = imil(*filled, "--out", str(tmp_path / "out"), home=tmp_path)
+
+    assert done.returncode == 2
+    what, why, fix = done.stderr.strip().splitlines()[-3:]
+    assert text in what
+    assert (what[:7], why[:5], fix[:5]) == ("Error: ", "Why: ", "Fix: ")
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out" / "results.json").exists()
+
+
+@pytest.mark.parametrize("command", [[], ["films"], ["run"]])
+def test_every_command_explains_itself(command: list[str], tmp_path: Path) -> None:
+    done = imil(*command, "--help", home=tmp_path)
+
+    assert done.returncode == 0
+    assert "Usage" in done.stdout
