@@ -24,7 +24,7 @@ from imil.errors import PlanError, WeightsError
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # Counts batches and is read by no layer in use here: files of weights may leave it out.
 UNREAD = "num_batches_tracked"
-FILM_NET_WIDTHS = (16, 32, 64, 128)
+FILM_NET_WIDTHS = (24, 48, 64, 96)
 # Children of torchvision's and timm's networks that the classifier has of its own.
 POOL_AND_HEAD = ("avgpool", "fc", "global_pool", "classifier")
 
@@ -209,6 +209,8 @@ class _Block(nn.Module):
         self.first = _convolution(inputs, outputs, stride=2)
         self.second = _convolution(outputs, outputs)
         self.shortcut = nn.Conv2d(inputs, outputs, 1, bias=False)
+        # Each block starts as its shortcut alone: films then learn an epoch or two earlier.
+        nn.init.zeros_(cast("Tensor", self.second[1].weight))
 
     def forward(self, maps: Tensor) -> Tensor:
         deep = self.second(functional.relu(self.first(maps)))

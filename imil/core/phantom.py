@@ -18,6 +18,8 @@ from imil.core.records import Region
 
 OPACITY_CONTRAST = (0.20, 0.34)  # of full scale, at the centre, before exposure
 OPACITY_RADIUS = (0.035, 0.07)  # where an opacity has faded to 37 %
+# 1 would be a Gaussian hump; above it the middle is flatter and the rim clearer, as nodules are.
+OPACITY_EDGE = 1.5
 DISTRACTOR_CONTRAST = (0.25, 0.4)
 DISTRACTOR_RADIUS = (0.016, 0.028)
 MARKER_SIDE = (0.10, 0.12)
@@ -207,7 +209,7 @@ def draw(scene: Scene, *, size: int) -> NDArray[np.uint8]:
     rng = np.random.default_rng(scene.exposure.grain_seed)
     grey = _tissue(scene.chest, x, y, _lattice(rng, 24, size))
     for blob in scene.opacities:
-        grey += blob.contrast * np.exp(-_squared_distance(blob, x, y))
+        grey += blob.contrast * np.exp(-(_squared_distance(blob, x, y) ** OPACITY_EDGE))
     for blob in scene.distractors:
         # A flat disc with a sharp rim and a brighter stud: metal, not tissue.
         distance = np.sqrt(_squared_distance(blob, x, y))
@@ -337,7 +339,7 @@ def _aerated(chest: Chest, x: Grey, y: Grey, texture: Grey) -> Grey:
         near = ((x - (0.5 + 0.085 * lung.side)) / 0.11) ** 2
         near = near + ((y - hilum_y) / 0.17) ** 2
         vessels = vessels + np.exp(-near)
-    aerated: Grey = 0.12 + 0.07 * y + vessels * (0.09 + 0.05 * texture)
+    aerated: Grey = 0.12 + 0.07 * y + vessels * (0.09 + 0.03 * texture)
     return aerated
 
 
