@@ -1,6 +1,6 @@
 """The painter: a film, and the mask painted on it, exact to the pixel.
 
-A `gr.HTML` of ours in plain canvas; the browser's half is `assets/painter.js`. The mask travels as
+A `gr.HTML` in plain canvas; the browser's half is `assets/painter.js`. The mask travels as
 run lengths together with the film it was painted on, so that it can never land on another one.
 """
 
@@ -154,34 +154,23 @@ def encode_film(film: Film) -> dict[str, Any]:
     }
 
 
-class Painter(gr.HTML):
-    """Shows a `Film`; gives back `Painted`.
+def build_painter(**kwargs: Any) -> gr.HTML:
+    """Place a painter where Gradio stands now.
 
-    It triggers `blackout`, `skip`, `next` and `previous`, by its own buttons, by keys, and by
-    document events `imil-act` (see `press`). A value is sent once an event, never as an upload.
+    Its value to the browser is `encode_film`'s, None for no film; what it gives to a callback is
+    for `decode_painted`. It triggers `blackout`, `skip`, `next` and `previous`, by its own buttons,
+    by keys, and by document events `imil-act` (see `press`). A value is sent once an event, never
+    as an upload.
+
+    A function rather than a subclass: Gradio writes a stub file beside the source of each subclass
+    when it is imported.
     """
-
-    def __init__(self, value: Film | None = None, **kwargs: Any) -> None:
-        kwargs.setdefault("html_template", _markup())
-        kwargs.setdefault("js_on_load", (ASSETS / "painter.js").read_text("utf-8"))
-        kwargs.setdefault("padding", False)
-        super().__init__(value, **kwargs)
-
-    def preprocess(self, payload: Any) -> Any:
-        """Return the payload as it came; `decode_painted` checks it where errors are shown."""
-        return payload
-
-    def postprocess(self, value: Any) -> Any:
-        """Return the browser's value of a `Film`, or None to show no film."""
-        return encode_film(value) if isinstance(value, Film) else None
-
-    def api_info(self) -> dict[str, Any]:
-        """Return the JSON type of the value."""
-        return {"type": "object"}
-
-    def get_block_name(self) -> str:
-        """Return the front-end component that shows this: Gradio's own `html`."""
-        return "html"
+    return gr.HTML(
+        html_template=_markup(),
+        js_on_load=(ASSETS / "painter.js").read_text("utf-8"),
+        apply_default_css=False,
+        **kwargs,
+    )
 
 
 def press(act: str) -> str:

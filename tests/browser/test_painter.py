@@ -11,7 +11,15 @@ from playwright.sync_api import Locator, Page
 
 from imil.core.records import Region
 from imil.ui.markup import ASSETS
-from imil.ui.painter import Accepted, Film, Painted, Painter, decode_painted, press
+from imil.ui.painter import (
+    Accepted,
+    Film,
+    Painted,
+    build_painter,
+    decode_painted,
+    encode_film,
+    press,
+)
 
 pytestmark = [
     pytest.mark.browser,
@@ -23,10 +31,12 @@ pytestmark = [
 SIZES = {"a": (64, 64), "b": (480, 640), "c": (300, 120)}
 
 
-def film(name: str, irrelevant: Region | None = None, accepted: Accepted | None = None) -> Film:
+def film(
+    name: str, irrelevant: Region | None = None, accepted: Accepted | None = None
+) -> dict[str, Any]:
     height, width = SIZES[name]
     pixels = np.random.default_rng(0).integers(0, 255, (height, width), dtype=np.uint8)
-    return Film("study", name, pixels, irrelevant, f"{name} of 3", accepted)
+    return encode_film(Film("study", name, pixels, irrelevant, f"{name} of 3", accepted))
 
 
 @dataclass
@@ -44,7 +54,7 @@ def desk() -> Iterator[Desk]:
     def note(act: str, payload: Any) -> None:
         made.received.append((act, decode_painted(payload)))
 
-    def black_out(payload: Any) -> Film:
+    def black_out(payload: Any) -> dict[str, Any]:
         note("blackout", payload)
         painted = decode_painted(payload)
         assert painted is not None
@@ -58,7 +68,7 @@ def desk() -> Iterator[Desk]:
         masked = gr.Button("open masked")
         typing = gr.Textbox(label="note")
         outside = gr.Button("black out from outside")
-        painter = Painter(elem_id="painter")
+        painter = build_painter(elem_id="painter")
         for name, pick in picks.items():
             pick.click(lambda name=name: film(name), None, painter, show_progress="hidden")
         masked.click(

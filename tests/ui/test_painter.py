@@ -14,7 +14,7 @@ from imil.ui.painter import (
     Accepted,
     Film,
     Painted,
-    Painter,
+    build_painter,
     decode_painted,
     decode_runs,
     encode_film,
@@ -114,7 +114,7 @@ def test_an_image_without_a_mask_starts_empty() -> None:
 
 
 def test_the_template_names_no_value_so_no_text_of_a_user_is_ever_rendered_in_it() -> None:
-    painter = Painter()
+    painter = build_painter()
 
     assert "value}" not in painter.html_template
     assert "${" not in painter.html_template

@@ -1,0 +1,259 @@
+"""Every step that a visitor can take, as a named endpoint for gradio_client.
+
+Values are JSON; files are uploaded as Gradio does it. Each endpoint checks what it is given and
+answers a mistake with the sentences that the screen would show.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Callable
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.events import api
+from PIL import Image
+
+from imil.core.records import Plan
+from imil.errors import PlanError
+from imil.ui import text
+from imil.ui.errors import errors_shown
+from imil.ui.painter import read_mask_png
+from imil.workflow.status import TrainingStatus
+from imil.workflow.studies import Studies
+from imil.workflow.study import Study
+
+# Names the reader of masks sent by a program that gives none.
+READER = "api"
+
+
+def add_endpoints(studies: Studies) -> None:
+    """Add every endpoint to the Blocks being built."""
+    for endpoint in _endpoints(studies):
+        api(endpoint, concurrency_limit=None)
+    _add_uploads(studies)
+
+
+def _endpoints(studies: Studies) -> tuple[Callable[..., Any], ...]:  # noqa: C901, PLR0915 (a list)
+    def open_demo() -> dict[str, Any]:
+        """Begin a study of the demo's synthetic films."""
+        with errors_shown():
+            return _about(studies.demo())
+
+    def open_study(study: str) -> dict[str, Any]:
+        """Return a study's images, splits and plan."""
+        with errors_shown():
+            return _about(studies.open(str(study)))
+
+    def set_plan(study: str, plan: dict[str, Any]) -> dict[str, Any]:
+        """Change settings of the plan by name; the others stay."""
+        with errors_shown():
+            opened = studies.open(str(study))
+            opened.set_plan(_changed(opened.plan, plan))
+            return asdict(opened.plan)
+
+    def train(study: str) -> dict[str, Any]:
+        """Start the first training, or go on with it."""
+        with errors_shown():
+            opened = studies.open(str(study))
+            opened.start_training()
+            return _progress(opened.training_status())
+
+    def training_status(study: str) -> dict[str, Any]:
+        """Return how far the first training and the comparison are."""
+        with errors_shown():
+            opened = studies.open(str(study))
+            return {
+                "training": _progress(opened.training_status()),
+                "comparison": _progress(opened.comparison_status()),
+            }
+
+    def stop(study: str) -> dict[str, Any]:
+        """Stop whatever trains, within one batch."""
+        with errors_shown():
+            opened = studies.open(str(study))
+            opened.stop()
+            return _progress(opened.training_status())
+
+    def outliers(study: str) -> list[dict[str, Any]]:
+        """Return the mispredicted training images, worst first."""
+        with errors_shown():
+            opened = studies.open(str(study))
+            return [
+                asdict(outlier) | {"review": opened.review_state(outlier.sample_id)}
+                for outlier in opened.queue()
+            ]
+
+    def image(study: str, sample: str) -> str:
+        """Return an image at its own size and 8 bits, as a PNG data URL."""
+        with errors_shown():
+            picture = studies.open(str(study)).picture(str(sample))
+        file = io.BytesIO()
+        Image.fromarray(picture).save(file, "PNG")
+        return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+
+    def skip(study: str, sample: str) -> dict[str, Any]:
+        """Pass over an image; return the budget."""
+        with errors_shown():
+            opened = studies.open(str(study))
+            opened.skip(str(sample))
+            return asdict(opened.budget())
+
+    def compare(study: str, seeds: int = 1) -> dict[str, Any]:
+        """Train on with and without the masks."""
+        with errors_shown():
+            opened = studies.open(str(study))
+            opened.start_comparison(seeds=_whole("seeds", seeds))
+            return _progress(opened.comparison_status())
+
+    def results(study: str) -> dict[str, Any]:
+        """Return the last finished comparison as results.json."""
+        with errors_shown():
+            return _results(studies.open(str(study)))
+
+    def final_comparison(study: str) -> dict[str, Any]:
+        """Open the test set, which is counted, and return the comparison on it."""
+        with errors_shown():
+            opened = studies.open(str(study))
+            opened.final_comparison()
+            return _results(opened)
+
+    return (
+        open_demo,
+        open_study,
+        set_plan,
+        train,
+        training_status,
+        stop,
+        outliers,
+        image,
+        skip,
+        compare,
+        results,
+        final_comparison,
+    )
+
+
+def _add_uploads(studies: Studies) -> None:
+    """Add the endpoints that take files.
+
+    They go through `gr.File`, which refuses a path that was not uploaded: `gr.api` would not.
+    """
+
+    def open_archive(archive: str | None, name: str, positive: str | None = None) -> dict[str, Any]:
+        """Begin a study of the images in a zip; `positive` makes it that label against the rest."""
+        with errors_shown():
+            path = _uploaded(archive)
+            return _about(
+                studies.from_archive(path, name=name or path.stem, positive=positive or None)
+            )
+
+    def submit_mask(
+        study: str, sample: str, mask: str | None, reader: str = READER, seconds: float = 0.0
+    ) -> dict[str, Any]:
+        """Keep a mask, an image of the film's own size that is white where the film is hidden."""
+        with errors_shown():
+            opened = studies.open(study or "")
+            budget = opened.submit_mask(
+                sample or "",
+                read_mask_png(_uploaded(mask)),
+                reader=reader or READER,
+                seconds=max(0.0, float(seconds or 0)),
+            )
+            return asdict(budget)
+
+    file, mask = gr.File(visible=False), gr.File(visible=False)
+    words = [gr.Textbox(visible=False) for _ in range(5)]
+    seconds = gr.Number(0, visible=False)
+    answers = gr.JSON(visible=False), gr.JSON(visible=False)
+    gr.Button(visible=False).click(
+        open_archive, [file, words[0], words[1]], answers[0], concurrency_limit=None
+    )
+    gr.Button(visible=False).click(
+        submit_mask, [words[2], words[3], mask, words[4], seconds], answers[1]
+    )
+
+
+def _uploaded(path: str | None) -> Path:
+    if not path:
+        raise PlanError(
+            "There is no file.",
+            why="This step needs one.",
+            fix="Send it with gradio_client's handle_file().",
+        )
+    return Path(path)
+
+
+def _about(study: Study) -> dict[str, Any]:
+    report = study.report
+    return {
+        "study": study.study_id,
+        "name": study.name,
+        "classes": list(study.images.classes),
+        "images": len(study.images),
+        "splits": {split.value: len(study.images.rows(split)) for split in text.SPLITS},
+        "disjoint": study.proof.sentence,
+        "taken": report.taken,
+        "skipped": [asdict(skip) for skip in report.skipped],
+        "notices": list(study.notices),
+        "plan": asdict(study.plan),
+    }
+
+
+def _progress(status: TrainingStatus) -> dict[str, Any]:
+    error = status.error
+    return {
+        "state": None if status.state is None else status.state.value,
+        "step": status.step,
+        "epoch": status.epoch,
+        "epochs": status.epochs,
+        "share": status.share,
+        "seconds_left": status.seconds_left,
+        "curves": [asdict(epoch) for epoch in status.curves],
+        "error": error and {"what": error.what, "why": error.why, "fix": error.fix},
+    }
+
+
+def _results(study: Study) -> dict[str, Any]:
+    content = study.results_json()
+    if content is None:
+        raise PlanError(
+            "There is no comparison yet.",
+            why="Results come from training on with and without masks.",
+            fix="Call compare, and wait until training_status says done.",
+        )
+    parsed: dict[str, Any] = json.loads(content)
+    return parsed
+
+
+def _changed(plan: Plan, changes: Any) -> Plan:
+    kinds = {field.name: type(getattr(plan, field.name)) for field in fields(plan)}
+    if not isinstance(changes, dict):
+        changes = {"plan": changes}
+    for name, value in changes.items():
+        if name not in kinds:
+            raise PlanError(
+                f"The plan has no setting “{name}”.",
+                why=f"Its settings are {', '.join(kinds)}.",
+                fix="Leave it out, or correct its name.",
+            )
+        fits = isinstance(value, kinds[name]) or (kinds[name] is float and isinstance(value, int))
+        if not fits or (isinstance(value, bool) and kinds[name] is not bool):
+            raise PlanError(
+                f"The plan's {name} is {value!r}.",
+                why=f"It must be of type {kinds[name].__name__}.",
+                fix="Send a value of that type.",
+            )
+    return replace(plan, **changes)
+
+
+def _whole(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise PlanError(
+            f"{name} is {value!r}.", why="It must be a whole number.", fix="Send 1, or 5."
+        )
+    return value

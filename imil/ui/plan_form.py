@@ -1,0 +1,152 @@
+"""The plan as fields: simple by default, the rest under Advanced."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from imil.core.backbones import BACKBONES
+from imil.core.plans import default_plan
+from imil.core.records import Plan
+from imil.errors import PlanError
+from imil.ui import numbers, text
+from imil.ui.shown import Shown, html
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlanForm:
+    """The fields of a plan, in the order of `fields`."""
+
+    summary: gr.HTML
+    backbone: gr.Dropdown
+    epochs: gr.Number
+    epochs_after: gr.Number
+    budget: gr.Number
+    size: gr.Number
+    batch_size: gr.Number
+    learning_rate: gr.Number
+    seed: gr.Number
+    pretrained: gr.Checkbox
+
+    @property
+    def fields(self) -> list[Any]:
+        """Every field, in the order that `plan_from` reads."""
+        numeric = [self.epochs, self.epochs_after, self.budget, self.size, self.batch_size]
+        return [self.backbone, *numeric, self.learning_rate, self.seed, self.pretrained]
+
+
+def build_plan_form() -> PlanForm:
+    """Place the fields where Gradio stands now."""
+    summary = html(elem_id="plan-summary")
+    with gr.Accordion(text.ADVANCED, open=False, elem_classes=["advanced"]):
+        with gr.Row(elem_classes=["fields4"]):
+            backbone = gr.Dropdown(list(BACKBONES), label=text.BACKBONE, elem_id="backbone")
+            epochs = _number(text.EPOCHS, "epochs", info=text.EPOCHS_INFO)
+            after = _number(text.EPOCHS_AFTER, "epochs-after", info=text.EPOCHS_AFTER_INFO)
+            budget = _number(text.BUDGET, "budget", info=text.BUDGET_INFO, precision=None)
+            size = _number(text.IMAGE_SIZE, "size")
+            batch = _number(text.BATCH_SIZE, "batch-size")
+            rate = _number(text.LEARNING_RATE, "learning-rate", precision=None)
+            seed = _number(text.SEED, "seed")
+        pretrained = gr.Checkbox(label=text.PRETRAINED, elem_id="pretrained")
+        html(f'<p class="sub s13">{escape(text.OUR_CHOICE)}</p>')
+    return PlanForm(summary, backbone, epochs, after, budget, size, batch, rate, seed, pretrained)
+
+
+def _number(label: str, name: str, *, info: str | None = None, precision: int | None = 0) -> Any:
+    return gr.Number(label=label, info=info, precision=precision, elem_id=f"plan-{name}")
+
+
+def show_plan(form: PlanForm, plan: Plan, *, training_images: int, locked: bool) -> Shown:
+    """Return the fields as the plan has them."""
+    values = (
+        plan.backbone,
+        plan.epochs,
+        plan.epochs_after,
+        round(100 * plan.budget, 6),
+        plan.size,
+        plan.batch_size,
+        plan.learning_rate,
+        plan.seed,
+        plan.pretrained,
+    )
+    shown: Shown = {
+        field: gr.update(value=value, interactive=not locked)
+        for field, value in zip(form.fields, values, strict=True)
+    }
+    shown[form.summary] = plan_summary(plan, training_images=training_images)
+    return shown
+
+
+def plan_summary(plan: Plan, *, training_images: int) -> str:
+    """Return the plan in a line."""
+    images = numbers.some(math.floor(plan.budget * training_images), "image", "images")
+    items = (
+        (text.PLAN_MODEL, plan.backbone),
+        (text.PLAN_EPOCHS, f"{plan.epochs} + {plan.epochs_after}"),
+        (text.PLAN_SIZE, f"{plan.size} px"),
+        (text.PLAN_BUDGET, f"{images}, {numbers.percent(plan.budget)}"),
+        (text.SEED, str(plan.seed)),
+    )
+    cells = "".join(
+        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in items
+    )
+    return f'<dl class="plan">{cells}</dl>'
+
+
+def plan_for_backbone(plan: Plan, backbone: str) -> Plan:
+    """Return the plan with a backbone's own size, learning rate and weights.
+
+    Raises:
+        PlanError: unknown backbone.
+    """
+    offered = default_plan(backbone)
+    return replace(
+        plan,
+        backbone=backbone,
+        size=offered.size,
+        learning_rate=offered.learning_rate,
+        pretrained=offered.pretrained,
+    )
+
+
+def plan_from(plan: Plan, values: Sequence[Any]) -> Plan:
+    """Return the plan that the fields ask for; what they don't show stays.
+
+    Raises:
+        PlanError: a field is empty. (Ranges are the workflow's to check.)
+    """
+    backbone, epochs, after, budget, size, batch, rate, seed, pretrained = values
+    named = {
+        text.EPOCHS: epochs,
+        text.EPOCHS_AFTER: after,
+        text.BUDGET: budget,
+        text.IMAGE_SIZE: size,
+        text.BATCH_SIZE: batch,
+        text.LEARNING_RATE: rate,
+        text.SEED: seed,
+    }
+    for name, value in named.items():
+        if value is None:
+            raise PlanError(
+                f"The field “{name}” is empty.",
+                why="Every setting is recorded with the study.",
+                fix=f"Enter a number for {name.lower()}, under {text.ADVANCED}.",
+            )
+    return replace(
+        plan,
+        backbone=str(backbone),
+        epochs=int(epochs),
+        epochs_after=int(after),
+        budget=float(budget) / 100,
+        size=int(size),
+        batch_size=int(batch),
+        learning_rate=float(rate),
+        seed=int(seed),
+        pretrained=bool(pretrained),
+    )

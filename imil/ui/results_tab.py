@@ -1,0 +1,153 @@
+"""Results: the verdict first, then the arms, the figures, the curves."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, fields
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from imil.compute.pool import JobState
+from imil.core.records import Split
+from imil.core.rounds import Round
+from imil.ui import numbers, text
+from imil.ui.arms_table import arms_table, confusion_card, curves_card, figures_table
+from imil.ui.markup import empty, heading
+from imil.ui.shown import Shown, html
+from imil.ui.training_card import training_card
+from imil.ui.verdict_card import verdict_card
+from imil.workflow.study import Study
+
+SEEDS = {text.SEEDS_ONE: 1, text.SEEDS_FIVE: 5}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ResultsTab:
+    """The tab's components."""
+
+    none: gr.HTML
+    running: gr.Column
+    live: gr.HTML
+    stop: gr.Button
+    verdict: gr.HTML
+    acts: gr.Row
+    seeds: gr.Radio
+    compare: gr.Button
+    final: gr.Button
+    downloads: gr.HTML
+    tables: gr.HTML
+
+    @property
+    def outputs(self) -> list[Any]:
+        """Every component that a callback may change."""
+        return [getattr(self, field.name) for field in fields(self)]
+
+
+def build_results_tab() -> ResultsTab:
+    """Place the tab's components where Gradio stands now."""
+    with gr.Column(elem_classes=["results"]):
+        none = html(_none(text.RESULTS_NEEDS_TRAINING), elem_classes=["card"])
+        with gr.Column(elem_classes=["card"], visible=False) as running:
+            with gr.Row(elem_classes=["trainhead"]):
+                html(heading(text.COMPARING))
+                stop = gr.Button(text.STOP, variant="stop", size="md", elem_id="stop-comparison")
+            live = html(elem_id="comparison")
+        verdict = html(visible=False, elem_id="verdict")
+        with gr.Row(elem_classes=["actrow"], visible=False) as acts:
+            seeds = gr.Radio(
+                list(SEEDS),
+                value=text.SEEDS_ONE,
+                label=text.SEEDS,
+                elem_classes=["segments"],
+                elem_id="seeds",
+            )
+            compare = gr.Button(text.COMPARE, variant="primary", size="md", elem_id="compare-again")
+            final = gr.Button(text.FINAL, size="md", visible=False, elem_id="final")
+            downloads = html(elem_id="downloads")
+        tables = html(visible=False, elem_classes=["results"])
+    return ResultsTab(
+        none, running, live, stop, verdict, acts, seeds, compare, final, downloads, tables
+    )
+
+
+def show_results(tab: ResultsTab, study: Study) -> Shown:
+    """Return the whole tab for a study."""
+    found = study.final_results() or study.results()
+    progress = show_comparison(tab, study)
+    active = study.comparison_status().active
+    trained = study.training_status().state is JobState.DONE
+    shown: Shown = {
+        **progress,
+        tab.none: gr.update(value=_none(_missing(study)), visible=found is None and not active),
+        tab.acts: gr.update(visible=trained and not active),
+        tab.verdict: gr.update(visible=found is not None and not active),
+        tab.tables: gr.update(visible=found is not None and not active),
+        tab.final: gr.update(visible=False),
+        tab.compare: gr.update(value=text.COMPARE, variant="primary"),
+        tab.downloads: "",
+    }
+    return shown if found is None else {**shown, **_found(tab, study, found, active=active)}
+
+
+def show_missing(tab: ResultsTab, study: Study) -> Shown:
+    """Return the empty state after a mask more."""
+    return {tab.none: _none(_missing(study))}
+
+
+def show_comparison(tab: ResultsTab, study: Study) -> Shown:
+    """Return what changes while arms train: small, for it is sent every second."""
+    status = study.comparison_status()
+    return {
+        tab.running: gr.update(visible=status.active or status.state is JobState.FAILED),
+        tab.live: training_card(status),
+        tab.stop: gr.update(visible=status.active, value=text.STOP, interactive=True),
+    }
+
+
+def show_stopping(tab: ResultsTab) -> Shown:
+    """Return the stop button as pressed."""
+    return {tab.stop: gr.update(value=text.STOPPING, interactive=False)}
+
+
+def _found(tab: ResultsTab, study: Study, found: Round, *, active: bool) -> Shown:
+    content = study.results_json()
+    classes = study.images.classes
+    return {
+        tab.verdict: gr.update(value=verdict_card(found), visible=not active),
+        tab.tables: gr.update(
+            value=arms_table(found)
+            + f'<div class="pairup">{figures_table(found)}{confusion_card(found, classes)}</div>'
+            + curves_card(found),
+            visible=not active,
+        ),
+        tab.compare: gr.update(value=text.COMPARE_AGAIN, variant="secondary"),
+        tab.final: gr.update(visible=found.split is not Split.TEST),
+        tab.downloads: _downloads(found, content),
+    }
+
+
+def _downloads(found: Round, content: bytes | None) -> str:
+    opened = text.ONCE if found.test_openings == 1 else text.TIMES.format(n=found.test_openings)
+    words = "" if found.split is Split.TEST else text.FINAL_WORDS.format(times=opened)
+    link = ""
+    if content is not None:
+        # In the page itself: no file that others could ask for.
+        address = "data:application/json;base64," + base64.b64encode(content).decode()
+        link = (
+            f'<a class="imil-btn" href="{address}" download="results.json">'
+            f"{escape(text.DOWNLOAD_RESULTS)}</a>"
+        )
+    return f'<div class="actline"><span class="sub s13">{escape(words)}</span>{link}</div>'
+
+
+def _none(words: str) -> str:
+    return empty(text.RESULTS_EMPTY, words, picture="bars")
+
+
+def _missing(study: Study) -> str:
+    if study.training_status().state is not JobState.DONE:
+        return text.RESULTS_NEEDS_TRAINING
+    masked = numbers.some(study.budget().painted, "image", "images")
+    return text.RESULTS_EMPTY_WORDS.format(masked=masked)

@@ -1,0 +1,19 @@
+"""What a callback gives back: components with what they show now."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import gradio as gr
+
+# From a Gradio component to its new value, or to `gr.update`s of it.
+Shown: TypeAlias = dict[Any, Any]
+
+# Events of the screen itself: hidden from clients (they have endpoints of their own), and without
+# an overlay that would cover what is being looked at.
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+
+
+def html(value: str = "", **kwargs: Any) -> gr.HTML:
+    """Return an HTML component without Gradio's text styles: ours are in `assets/theme.css`."""
+    return gr.HTML(value, apply_default_css=False, **kwargs)

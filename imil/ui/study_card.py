@@ -1,0 +1,129 @@
+"""What a study consists of: samples, splits, class balance, disjointness, what was skipped."""
+
+from __future__ import annotations
+
+from html import escape
+
+from imil.core.records import Split
+from imil.ui import numbers, text
+from imil.ui.markup import data_url, empty, icon, note
+from imil.workflow.study import Study
+
+# Pictures shown of a study; two rows on a wide screen.
+SAMPLES = 12
+# Skipped files named one by one; a hundred thousand would choke the page.
+SKIPPED_SHOWN = 200
+# Colours of the classes in the balance bars, in turn.
+CLASS_COLOURS = ("var(--line-strong)", "var(--primary)", "#9A5B00", "#6A4C93", "#11663F", "#A4281D")
+
+
+def no_study() -> str:
+    """Return what stands here before a study is open."""
+    return empty(text.NO_IMAGES, text.NO_IMAGES_WORDS, picture="image")
+
+
+def study_card(study: Study) -> str:
+    """Return a study's images, splits, disjointness and import report."""
+    return "".join(
+        (_samples(study), _splits(study), _checks(study), _skipped(study), _notes(study))
+    )
+
+
+def study_line(study: Study) -> str:
+    """Return the study in a line: 1,600 images · 2 classes."""
+    classes = numbers.some(len(study.images.classes), "class", "classes")
+    return f"{numbers.some(len(study.images), 'image', 'images')} · {classes}"
+
+
+def _samples(study: Study) -> str:
+    """Return training images of every class in turn."""
+    images = study.images
+    by_class: list[list[str]] = [[] for _ in images.classes]
+    for sample in images.samples:
+        if sample.split is Split.TRAIN and len(by_class[sample.label]) < SAMPLES:
+            by_class[sample.label].append(sample.sample_id)
+    # Highest label first: the finding is what a clinician looks for.
+    turns = [(ids[i], label) for i in range(SAMPLES) for label, ids in _last_first(by_class, i)]
+    figures = "".join(
+        f'<figure><img alt="{escape(text.SAMPLE.format(label=images.classes[label]))}" '
+        f'src="{data_url(study.thumbnail(sample_id))}">'
+        f"<figcaption>{escape(images.classes[label])}</figcaption></figure>"
+        for sample_id, label in turns[:SAMPLES]
+    )
+    return f'<div class="samples">{figures}</div>'
+
+
+def _last_first(by_class: list[list[str]], turn: int) -> list[tuple[int, list[str]]]:
+    return [(k, ids) for k, ids in reversed(list(enumerate(by_class))) if len(ids) > turn]
+
+
+def _splits(study: Study) -> str:
+    names = study.images.classes
+    order = list(reversed(range(len(names))))
+    keys = "".join(
+        f'<span class="key" style="--k:{_colour(k)}"><span>{escape(names[k])}</span></span>'
+        for k in order
+    )
+    rows = "".join(_split_row(study, split, order) for split in Split)
+    return (
+        f'<h3 style="margin-top:16px">{escape(text.SPLIT_TITLE)}</h3><table class="split"><thead>'
+        f'<tr><th scope="col">{escape(text.COLUMN_SPLIT)}</th>'
+        f'<th scope="col">{escape(text.COLUMN_IMAGES)}</th>'
+        f'<th scope="col">{escape(text.COLUMN_PATIENTS)}</th>'
+        f'<th scope="col" style="width:42%"><span class="keys-of-classes">{keys}</span></th>'
+        f"</tr></thead><tbody>{rows}</tbody></table>"
+    )
+
+
+def _split_row(study: Study, split: Split, order: list[int]) -> str:
+    samples = [sample for sample in study.images.samples if sample.split is split]
+    patients = {sample.patient for sample in samples if sample.patient is not None}
+    counts = [sum(sample.label == k for sample in samples) for k in order]
+    said = ", ".join(
+        f"{numbers.count(n)} {study.images.classes[k]}" for k, n in zip(order, counts, strict=True)
+    )
+    bars = "".join(
+        f'<i style="width:{100 * n / max(1, len(samples)):.2f}%;--k:{_colour(k)}"></i>'
+        for k, n in zip(order, counts, strict=True)
+        if n
+    )
+    return (
+        f'<tr><th scope="row">{escape(text.SPLITS[split])}</th>'
+        f"<td>{numbers.count(len(samples))}</td>"
+        f"<td>{numbers.count(len(patients)) if patients else text.UNKNOWN}</td>"
+        f'<td><div class="bal" role="img" aria-label="{escape(said)}" title="{escape(said)}">'
+        f"{bars}</div></td></tr>"
+    )
+
+
+def _colour(label: int) -> str:
+    return CLASS_COLOURS[label % len(CLASS_COLOURS)]
+
+
+def _checks(study: Study) -> str:
+    lead, _, rest = study.proof.sentence.partition(". ")
+    tone, picture = ("", "check") if study.proof.complete else ("w", "warn")
+    return (
+        f'<ul class="checks"><li class="{tone}">{icon(picture)}'
+        f"<span><b>{escape(lead)}.</b> {escape(rest)}</span></li></ul>"
+    )
+
+
+def _skipped(study: Study) -> str:
+    report = study.report
+    if not report.skipped:
+        return ""
+    shown = report.skipped[:SKIPPED_SHOWN]
+    rows = "".join(f"<li>{escape(skip.name)}: {escape(skip.reason)}</li>" for skip in shown)
+    more = len(report.skipped) - len(shown)
+    if more:
+        rows += f"<li>{escape(text.SKIPPED_MORE.format(more=numbers.count(more)))}</li>"
+    title = text.TAKEN.format(
+        taken=numbers.some(report.taken, "image", "images"),
+        skipped=numbers.some(len(report.skipped), "file", "files"),
+    )
+    return f'<details><summary>{escape(title)}</summary><ul class="skipped">{rows}</ul></details>'
+
+
+def _notes(study: Study) -> str:
+    return "".join(note(words, tone="info") for words in study.report.notes)

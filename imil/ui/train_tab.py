@@ -1,0 +1,194 @@
+"""Train: images, plan, training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from imil.compute.pool import JobState
+from imil.core.records import Split
+from imil.ui import numbers, text
+from imil.ui.markup import heading, note
+from imil.ui.plan_form import PlanForm, build_plan_form, show_plan
+from imil.ui.shown import Shown, html
+from imil.ui.study_card import no_study, study_card, study_line
+from imil.ui.training_card import training_card
+from imil.workflow.status import TrainingStatus
+from imil.workflow.study import Study
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainTab:
+    """The tab's components."""
+
+    frame: gr.Row
+    head: gr.HTML
+    source: gr.Radio
+    demo: gr.Column
+    open_demo: gr.Button
+    archive: gr.Column
+    file: gr.File
+    name: gr.Textbox
+    positive: gr.Dropdown
+    open_archive: gr.Button
+    trouble: gr.HTML
+    study: gr.HTML
+    plan_head: gr.HTML
+    form: PlanForm
+    plan_trouble: gr.HTML
+    train: gr.Button
+    stop: gr.Button
+    review: gr.Button
+    live: gr.HTML
+    notices: gr.HTML
+
+    @property
+    def outputs(self) -> list[Any]:
+        """Every component that a callback may change."""
+        own = [getattr(self, field.name) for field in fields(self) if field.name != "form"]
+        return [*own, self.form.summary, *self.form.fields]
+
+
+def build_train_tab() -> TrainTab:
+    """Place the tab's components where Gradio stands now."""
+    with gr.Row(elem_classes=["train"]) as frame:
+        with gr.Column(elem_classes=["card"]):
+            head = html(heading(text.IMAGES))
+            sources = [text.SOURCE_DEMO, text.SOURCE_ZIP]
+            source = gr.Radio(
+                sources, value=sources[0], label=text.SOURCE, elem_classes=["segments"]
+            )
+            with gr.Column() as demo:
+                html(f'<p class="sub s13">{escape(text.DEMO_WORDS)}</p>')
+                open_demo = gr.Button(text.OPEN_DEMO, elem_id="open-demo", size="md")
+            with gr.Column(visible=False) as archive:
+                html(f'<p class="sub s13">{escape(text.ZIP_WORDS)}</p>')
+                file = gr.File(
+                    label=text.ZIP_FILE, file_types=[".zip"], height=110, elem_id="archive"
+                )
+                with gr.Row(elem_classes=["fields2"]):
+                    name = gr.Textbox(
+                        label=text.ZIP_NAME, info=text.ZIP_NAME_INFO, max_length=80, elem_id="name"
+                    )
+                    positive = gr.Dropdown(
+                        [],
+                        label=text.ZIP_POSITIVE,
+                        info=text.ZIP_POSITIVE_INFO,
+                        visible=False,
+                        elem_id="positive",
+                    )
+                open_archive = gr.Button(text.OPEN_ZIP, elem_id="open-archive", size="md")
+            trouble = html()
+            study = html(no_study(), elem_id="study")
+        with gr.Column(elem_classes=["stack"]):
+            with gr.Column(elem_classes=["card"]):
+                plan_head = html(heading(text.PLAN))
+                form = build_plan_form()
+                plan_trouble = html()
+            with gr.Column(elem_classes=["card", "training"]):
+                with gr.Row(elem_classes=["trainhead"]):
+                    html(heading(text.TRAINING))
+                    train = gr.Button(text.TRAIN, variant="primary", size="md", elem_id="train")
+                    stop = gr.Button(
+                        text.STOP, variant="stop", size="md", visible=False, elem_id="stop"
+                    )
+                    review = gr.Button(
+                        "", variant="primary", size="md", visible=False, elem_id="review"
+                    )
+                live = html(elem_id="training")
+                notices = html()
+    return TrainTab(
+        frame=frame,
+        head=head,
+        source=source,
+        demo=demo,
+        open_demo=open_demo,
+        archive=archive,
+        file=file,
+        name=name,
+        positive=positive,
+        open_archive=open_archive,
+        trouble=trouble,
+        study=study,
+        plan_head=plan_head,
+        form=form,
+        plan_trouble=plan_trouble,
+        train=train,
+        stop=stop,
+        review=review,
+        live=live,
+        notices=notices,
+    )
+
+
+def show_study(tab: TrainTab, study: Study) -> Shown:
+    """Return the whole tab for a study."""
+    return {
+        tab.head: heading(text.IMAGES, study_line(study)),
+        tab.study: study_card(study),
+        tab.trouble: "",
+        tab.plan_trouble: "",
+        **show_training(tab, study),
+        **_plan(tab, study),
+    }
+
+
+def show_nothing(tab: TrainTab) -> Shown:
+    """Return the tab before any study is open."""
+    waiting = training_card(TrainingStatus(None), nothing=text.TRAIN_FIRST)
+    return {tab.train: gr.update(interactive=False), tab.live: waiting}
+
+
+def show_training(tab: TrainTab, study: Study) -> Shown:
+    """Return what changes while a study trains: small, for it is sent every second."""
+    status = study.training_status()
+    done = status.state is JobState.DONE
+    outliers = len(study.queue()) if done else 0
+    return {
+        tab.frame: gr.update(elem_classes=["train", "running"] if status.active else ["train"]),
+        tab.live: training_card(
+            status,
+            aside=text.VALIDATION_N.format(
+                n=numbers.count(len(study.images.rows(Split.VALIDATION)))
+            ),
+            foot=_foot(study, outliers) if done else "",
+            nothing=text.TRAIN_EMPTY,
+        ),
+        tab.train: gr.update(visible=not (status.active or done), interactive=True),
+        tab.stop: gr.update(visible=status.active, value=text.STOP, interactive=True),
+        tab.review: gr.update(visible=done, value=_review_words(outliers)),
+        tab.notices: "".join(note(words, tone="info") for words in study.notices),
+    }
+
+
+def show_locked(tab: TrainTab, study: Study) -> Shown:
+    """Return the tab when training has just been asked for: the plan is fixed now."""
+    return {**show_training(tab, study), **_plan(tab, study), tab.plan_trouble: ""}
+
+
+def show_stopping(tab: TrainTab) -> Shown:
+    """Return the stop button as pressed."""
+    return {tab.stop: gr.update(value=text.STOPPING, interactive=False)}
+
+
+def _plan(tab: TrainTab, study: Study) -> Shown:
+    training = len(study.images.rows(Split.TRAIN))
+    return {
+        tab.plan_head: heading(text.PLAN, text.PLAN_LOCKED if study.started else ""),
+        **show_plan(tab.form, study.plan, training_images=training, locked=study.started),
+    }
+
+
+def _foot(study: Study, outliers: int) -> str:
+    total = len(study.images.rows(Split.TRAIN))
+    of = text.MISPREDICTED_OF.format(n=numbers.count(outliers), total=numbers.count(total))
+    return f"{of} {text.TEST_CLOSED}"
+
+
+def _review_words(outliers: int) -> str:
+    if not outliers:
+        return text.REVIEW_NONE
+    return text.REVIEW.format(n=numbers.some(outliers, "outlier", "outliers")) + " →"

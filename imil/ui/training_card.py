@@ -1,0 +1,68 @@
+"""How far a training is: time left, a bar, and the curves, of one height in every state."""
+
+from __future__ import annotations
+
+from html import escape
+
+from imil.compute.pool import JobState
+from imil.ui import numbers, text
+from imil.ui.errors import error_in_place
+from imil.ui.figures import training_curves
+from imil.ui.markup import meter
+from imil.workflow.status import TrainingStatus
+
+
+def training_card(
+    status: TrainingStatus, *, aside: str = "", foot: str = "", nothing: str = ""
+) -> str:
+    """Return the state of a training.
+
+    Args:
+        status: how far it is.
+        aside: what stands beside the headline of a finished training.
+        foot: a sentence under the curves of a finished training.
+        nothing: what stands here while none was started.
+    """
+    if status.state is None:
+        return f'<div class="live"><div class="nothing"><p>{escape(nothing)}</p></div></div>'
+    if status.state is JobState.FAILED and status.error is not None:
+        return f'<div class="live">{_line(text.FAILED, "")}{error_in_place(status.error)}</div>'
+    curves = training_curves(status.curves, planned=status.epochs)
+    under = text.CLOSE_PAGE if status.active else foot
+    if status.state is JobState.STOPPED:
+        under = text.STOPPED_WORDS
+    return (
+        f'<div class="live">{_line(_headline(status), _aside(status, aside))}'
+        f"{meter(status.share, label=text.TRAINING)}{curves}"
+        f'<p class="foot">{escape(under)}</p></div>'
+    )
+
+
+def _line(big: str, small: str) -> str:
+    return (
+        f'<div class="line"><span class="big">{escape(big)}</span>'
+        f'<span class="sub">{escape(small)}</span></div>'
+    )
+
+
+def _headline(status: TrainingStatus) -> str:
+    if status.state is JobState.QUEUED:
+        return text.QUEUED
+    if status.state is JobState.STOPPED:
+        return text.STOPPED
+    if status.state is JobState.RUNNING:
+        if status.seconds_left is None:
+            return text.STARTING
+        return text.LEFT.format(time=numbers.duration(status.seconds_left))
+    value = numbers.share(status.curves[-1].validation_accuracy) if status.curves else text.UNKNOWN
+    return text.VALIDATION_ACCURACY.format(value=value)
+
+
+def _aside(status: TrainingStatus, done: str) -> str:
+    if status.state is JobState.DONE:
+        epochs = numbers.some(len(status.curves), "epoch", "epochs")
+        return " · ".join(words for words in (done, epochs) if words)
+    if status.state is JobState.QUEUED and status.position:
+        return text.BEFORE_YOU.format(n=status.position)
+    epoch = text.EPOCH_OF.format(epoch=status.epoch, epochs=status.epochs) if status.epoch else ""
+    return " · ".join(words for words in (status.step, epoch) if words)
