@@ -31,7 +31,7 @@ from imil.errors import ImilError, PlanError
 from imil.settings import Settings
 from imil.sources.archive import read_archive
 from imil.sources.folder import read_folder
-from imil.sources.listing import image_set
+from imil.sources.listing import ImportReport, image_set
 from imil.sources.weights import pretrained_bytes
 from imil.workflow.headless import WORK, Request, run_study
 from imil.workflow.studies import DEMO
@@ -41,6 +41,8 @@ from imil.workflow.workspace import default_threads
 EXIT_ERROR = 2
 # What a shell gives a program that Ctrl-C ended.
 EXIT_INTERRUPTED = 130
+# Skipped files named on the terminal; more would push the rest off it.
+SKIPPED_SHOWN = 10
 # Words for a verdict, as on screen.
 VERDICT_WORDS = {
     Verdict.SHOWN: "shown",
@@ -67,9 +69,6 @@ def main() -> None:
         for word, text in (("Error", error.what), ("Why", error.why), ("Fix", error.fix)):
             console.print(f"{word}: {text}", markup=False)
         sys.exit(EXIT_ERROR)
-    except KeyboardInterrupt:
-        Console(stderr=True).print("Stopped. The same command goes on where it stopped.")
-        sys.exit(EXIT_INTERRUPTED)
 
 
 @app.callback()
@@ -153,6 +152,9 @@ def run(
         pool = WorkerPool(out / WORK / "jobs", workers=workers)
         try:
             finished = run_study(request, pool, on_progress=show)
+        except KeyboardInterrupt:
+            Console(stderr=True).print("Stopped. The same command goes on where it stopped.")
+            raise typer.Exit(EXIT_INTERRUPTED) from None
         finally:
             pool.close()
     _print_round(finished, proof, out)
@@ -185,9 +187,19 @@ def _images(
     else:
         folder = unpacked if source.is_file() else source
         listing = read_folder(folder, name=source.stem, positive=positive, on_progress=on_progress)
-    for item in listing.report.skipped:
-        Console(stderr=True).print(f"skipped {item.name}: {item.reason}", markup=False)
+    _print_report(listing.report)
     return image_set(listing)
+
+
+def _print_report(report: ImportReport) -> None:
+    console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    console.print(f"{report.taken} images taken, {len(report.skipped)} files skipped.")
+    for item in report.skipped[:SKIPPED_SHOWN]:
+        console.print(f"  skipped {item.name}: {item.reason}")
+    if len(report.skipped) > SKIPPED_SHOWN:
+        console.print(f"  … and {len(report.skipped) - SKIPPED_SHOWN} more")
+    for note in report.notes:
+        console.print(f"  {note}")
 
 
 def _plan(images: ImageSet, backbone: str | None, size: int | None) -> Plan:
