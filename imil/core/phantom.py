@@ -187,20 +187,27 @@ def random_opacity(rng: np.random.Generator, chest: Chest) -> Blob:
         lung = chest.lungs[int(rng.integers(2))]
         x = lung.centre + rng.uniform(-1, 1) * lung.half_width
         y = rng.uniform(lung.apex, lung.base)
-        point = np.array([x], np.float32), np.array([y], np.float32)
-        if _depth(lung, *point) > 0.8 * radius and _heart_depth(chest, *point) < -0.5 * radius:
+        rim_x, rim_y = _rim(x, y, 1.1 * radius)
+        inside = (_depth(_grown(lung, RELEVANT_MARGIN), rim_x, rim_y) > 0).all()
+        if inside and (_heart_depth(chest, *_rim(x, y, 0.5 * radius)) < 0).all():
             return Blob(x, y, radius, rng.uniform(0.8, 1.25), rng.uniform(*OPACITY_CONTRAST))
 
 
 def random_distractor(rng: np.random.Generator, chest: Chest) -> Blob:
-    """Draw an electrode or button: on the body, outside the relevant region and off the marker."""
+    """Draw an electrode or button: on the body and outside the relevant region."""
     radius = rng.uniform(*DISTRACTOR_RADIUS)
-    clear = RELEVANT_MARGIN + 1.5 * radius
+    lungs = [_grown(lung, RELEVANT_MARGIN) for lung in chest.lungs]
     while True:
-        x, y = rng.uniform(0.5 - chest.torso + 0.05, 0.45 + chest.torso), rng.uniform(0.2, 0.96)
-        point = np.array([x], np.float32), np.array([y], np.float32)
-        if all(_depth(_grown(lung, clear), *point) < 0 for lung in chest.lungs):
+        x, y = rng.uniform(0.55 - chest.torso, 0.45 + chest.torso), rng.uniform(0.2, 0.96)
+        rim_x, rim_y = _rim(x, y, 1.4 * radius)
+        if all((_depth(lung, rim_x, rim_y) < 0).all() for lung in lungs):
             return Blob(x, y, radius, 1.0, rng.uniform(*DISTRACTOR_CONTRAST))
+
+
+def _rim(x: float, y: float, radius: float) -> tuple[Grey, Grey]:
+    """Return x and y of 16 points around a centre."""
+    angles = np.linspace(0, 2 * np.pi, 16, endpoint=False)
+    return x + radius * np.cos(angles), y + radius * np.sin(angles)
 
 
 def draw(scene: Scene, *, size: int) -> NDArray[np.uint8]:
