@@ -12,6 +12,7 @@ import gradio as gr
 from imil.compute.pool import JobState
 from imil.core.records import Split
 from imil.core.rounds import Round
+from imil.core.verdict import MIN_SEEDS
 from imil.ui import numbers, text
 from imil.ui.arms_table import arms_table, confusion_card, curves_card, figures_table
 from imil.ui.markup import empty, heading
@@ -27,10 +28,11 @@ SEEDS = {text.SEEDS_ONE: 1, text.SEEDS_FIVE: 5}
 class ResultsTab:
     """The tab's components."""
 
-    none: gr.HTML
     running: gr.Column
     live: gr.HTML
     stop: gr.Button
+    frame: gr.Column
+    none: gr.HTML
     verdict: gr.HTML
     acts: gr.Row
     seeds: gr.Radio
@@ -48,27 +50,30 @@ class ResultsTab:
 def build_results_tab() -> ResultsTab:
     """Place the tab's components where Gradio stands now."""
     with gr.Column(elem_classes=["results"]):
-        none = html(_none(text.RESULTS_NEEDS_TRAINING), elem_classes=["card"])
         with gr.Column(elem_classes=["card"], visible=False) as running:
             with gr.Row(elem_classes=["trainhead"]):
                 html(heading(text.COMPARING))
                 stop = gr.Button(text.STOP, variant="stop", size="md", elem_id="stop-comparison")
             live = html(elem_id="comparison")
-        verdict = html(visible=False, elem_id="verdict")
-        with gr.Row(elem_classes=["actrow"], visible=False) as acts:
-            seeds = gr.Radio(
-                list(SEEDS),
-                value=text.SEEDS_ONE,
-                label=text.SEEDS,
-                elem_classes=["segments"],
-                elem_id="seeds",
-            )
-            compare = gr.Button(text.COMPARE, variant="primary", size="md", elem_id="compare-again")
-            final = gr.Button(text.FINAL, size="md", visible=False, elem_id="final")
-            downloads = html(elem_id="downloads")
+        with gr.Column(elem_classes=["card", "emptycard"]) as frame:
+            none = html(_none(text.RESULTS_NEEDS_TRAINING))
+            verdict = html(visible=False, elem_id="verdict")
+            with gr.Row(elem_classes=["actrow"], visible=False) as acts:
+                seeds = gr.Radio(
+                    list(SEEDS),
+                    value=text.SEEDS_ONE,
+                    label=text.SEEDS,
+                    elem_classes=["segments"],
+                    elem_id="seeds",
+                )
+                compare = gr.Button(
+                    text.COMPARE, variant="primary", size="md", elem_id="compare-again"
+                )
+                final = gr.Button(text.FINAL, size="md", visible=False, elem_id="final")
+                downloads = html(elem_id="downloads")
         tables = html(visible=False, elem_classes=["results"])
     return ResultsTab(
-        none, running, live, stop, verdict, acts, seeds, compare, final, downloads, tables
+        running, live, stop, frame, none, verdict, acts, seeds, compare, final, downloads, tables
     )
 
 
@@ -80,9 +85,13 @@ def show_results(tab: ResultsTab, study: Study) -> Shown:
     trained = study.training_status().state is JobState.DONE
     shown: Shown = {
         **progress,
-        tab.none: gr.update(value=_none(_missing(study)), visible=found is None and not active),
-        tab.acts: gr.update(visible=trained and not active),
-        tab.verdict: gr.update(visible=found is not None and not active),
+        tab.frame: gr.update(
+            visible=not active,
+            elem_classes=["card", "emptycard"] if found is None else ["plain"],
+        ),
+        tab.none: gr.update(value=_none(_missing(study)), visible=found is None),
+        tab.acts: gr.update(visible=trained),
+        tab.verdict: gr.update(visible=found is not None),
         tab.tables: gr.update(visible=found is not None and not active),
         tab.final: gr.update(visible=False),
         tab.compare: gr.update(value=text.COMPARE, variant="primary"),
@@ -114,18 +123,29 @@ def show_stopping(tab: ResultsTab) -> Shown:
 def _found(tab: ResultsTab, study: Study, found: Round, *, active: bool) -> Shown:
     content = study.results_json()
     classes = study.images.classes
+    # A single run is no evidence: the next act is to run more.
+    unsure = len(found.seeds) < MIN_SEEDS
     return {
-        tab.verdict: gr.update(value=verdict_card(found), visible=not active),
+        tab.verdict: gr.update(value=verdict_card(found), visible=True),
         tab.tables: gr.update(
-            value=arms_table(found)
-            + f'<div class="pairup">{figures_table(found)}{confusion_card(found, classes)}</div>'
-            + curves_card(found),
+            value=_tables(found, classes),
             visible=not active,
         ),
-        tab.compare: gr.update(value=text.COMPARE_AGAIN, variant="secondary"),
+        tab.compare: gr.update(
+            value=text.COMPARE_AGAIN, variant="primary" if unsure else "secondary"
+        ),
+        tab.seeds: text.SEEDS_FIVE if unsure else gr.skip(),
         tab.final: gr.update(visible=found.split is not Split.TEST),
         tab.downloads: _downloads(found, content),
     }
+
+
+def _tables(found: Round, classes: tuple[str, ...]) -> str:
+    pair = figures_table(found) + confusion_card(found, classes)
+    return (
+        f'<div class="stackup">{arms_table(found)}<div class="pairup">{pair}</div>'
+        f"{curves_card(found)}</div>"
+    )
 
 
 def _downloads(found: Round, content: bytes | None) -> str:

@@ -61,7 +61,7 @@ DEMO_WORDS = (
     "Synthetic chest films. A mark that has nothing to do with the finding agrees with the label "
     "in 95 % of the training films: a planted shortcut."
 )
-OPEN_DEMO = "Open the demo study"
+OPEN_DEMO = "Begin a fresh demo study"
 ZIP_WORDS = (
     "A zip with a folder a class, or with train, validation and test folders of them. A "
     "metadata.csv may name file_name, label and patient_id. Files that can't be used are listed, "

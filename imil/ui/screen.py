@@ -1,0 +1,86 @@
+"""All that callbacks read and change, and a study shown on all of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from imil.ui import outliers_tab, results_tab, train_tab
+from imil.ui.header import header
+from imil.ui.outliers_tab import OutliersTab
+from imil.ui.results_tab import SEEDS, ResultsTab
+from imil.ui.shown import Shown
+from imil.ui.train_tab import TrainTab
+from imil.workflow.studies import Studies
+from imil.workflow.study import Study
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Screen:
+    """The studies, and the components that show one of them.
+
+    `study_id` lives in the browser: it is what brings a visitor back to a study, and to a training
+    that went on meanwhile. `timer` ticks only while something trains.
+    """
+
+    studies: Studies
+    study_id: gr.BrowserState
+    header: gr.HTML
+    tabs: gr.Tabs
+    timer: gr.Timer
+    train: TrainTab
+    outliers: OutliersTab
+    results: ResultsTab
+
+    @property
+    def outputs(self) -> list[Any]:
+        """Every component that a callback may change."""
+        shared = [self.study_id, self.header, self.tabs, self.timer]
+        return [*shared, *self.train.outputs, *self.outliers.outputs, *self.results.outputs]
+
+
+def show_all(screen: Screen, study: Study) -> Shown:
+    """Return everything for a study that has just been opened."""
+    return {
+        screen.study_id: study.study_id,
+        screen.header: header(study),
+        screen.timer: gr.Timer(active=busy(study)),
+        **train_tab.show_study(screen.train, study),
+        **outliers_tab.show_outliers(screen.outliers, study),
+        **results_tab.show_results(screen.results, study),
+    }
+
+
+def show_progress(screen: Screen, study: Study) -> Shown:
+    """Return what a second of training changes; when it has ended, all that depends on it."""
+    if busy(study):
+        return {
+            **train_tab.show_training(screen.train, study),
+            **results_tab.show_comparison(screen.results, study),
+        }
+    shown = {
+        screen.timer: gr.Timer(active=False),
+        **train_tab.show_training(screen.train, study),
+        **results_tab.show_results(screen.results, study),
+    }
+    if study.comparison_status().state is None:
+        # Only the first training changes the queue; a film being painted is left alone.
+        shown |= outliers_tab.show_outliers(screen.outliers, study)
+    return shown
+
+
+def compare(screen: Screen, study: Study, seeds: str) -> Shown:
+    """Start the comparison and return the screen on its way; `seeds` is a choice of `SEEDS`."""
+    study.start_comparison(seeds=SEEDS.get(seeds, 1))
+    return {
+        screen.tabs: gr.Tabs(selected="results"),
+        screen.timer: gr.Timer(active=True),
+        **results_tab.show_results(screen.results, study),
+    }
+
+
+def busy(study: Study) -> bool:
+    """Return whether anything of the study trains."""
+    return study.training_status().active or study.comparison_status().active
