@@ -22,8 +22,8 @@ OPACITY_RADIUS = (0.035, 0.07)  # where an opacity has faded to 37 %
 OPACITY_EDGE = 1.5
 DISTRACTOR_CONTRAST = (0.25, 0.4)
 DISTRACTOR_RADIUS = (0.016, 0.028)
-MARKER_SIDE = (0.10, 0.12)
-MARKER_GREY = 0.95
+MARKER_SIDE = (0.08, 0.10)
+MARKER_GREY = 0.85
 # How far the relevant region reaches beyond the lung fields: their edges belong to the reading.
 RELEVANT_MARGIN = 0.02
 # Deviation of the grain, on a lattice of GRAIN_CELLS cells a side whatever the film's size, so that

@@ -118,7 +118,7 @@ def test_the_marker_is_a_white_box_with_an_l() -> None:
     chest = random_chest(np.random.default_rng(0))
     scene = Scene(chest, PLAIN, (), (), Marker(0.75, 0.0, 0.25))
 
-    corner = draw(scene, size=64)[:16, 48:] > 200
+    corner = draw(scene, size=64)[:16, 48:] > 180
 
     assert corner[0].all()
     assert corner[:, 0].all()
