@@ -181,7 +181,7 @@ class WorkerPool:
                 with self._changed:
                     self._finish(job, JobState.DONE)
         if child is not None:
-            _end(child)
+            self._drop(child)
 
     def _run(
         self, job: _Job, number: int, child: subprocess.Popen[str] | None
@@ -190,8 +190,10 @@ class WorkerPool:
         task = job.tasks[number]
         attempts, epochs_before = 0, -1
         while not self._closing:
-            if child is None or child.poll() is not None:
-                child = self._start()
+            if child is not None and child.poll() is not None:
+                self._drop(child)
+                child = None
+            child = child or self._start()
             with self._changed:
                 job.child = child
                 epochs = epochs_of_task(task)
@@ -202,7 +204,7 @@ class WorkerPool:
             _tell(child, {"job": job.job_id, "task": task_to_json(task)})
             if self._follow(job, number, child):
                 return child
-            _end(child)
+            self._drop(child)
             finished = len(job.status.curves)
             attempts = 1 if finished > epochs_before else attempts + 1
             epochs_before = max(finished, epochs_before)
@@ -301,6 +303,11 @@ class WorkerPool:
             if self._closing:
                 child.kill()
         return child
+
+    def _drop(self, child: subprocess.Popen[str]) -> None:
+        _end(child)
+        with self._changed:
+            self._children.discard(child)
 
 
 def epochs_of_task(task: TrainingTask) -> int:
