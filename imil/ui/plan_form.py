@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from html import escape
@@ -12,6 +11,7 @@ import gradio as gr
 
 from imil.core.backbones import BACKBONES
 from imil.core.plans import default_plan
+from imil.core.queues import allowed_masks
 from imil.core.records import Plan
 from imil.errors import PlanError
 from imil.ui import numbers, text
@@ -85,7 +85,7 @@ def show_plan(form: PlanForm, plan: Plan, *, training_images: int, locked: bool)
 
 def plan_summary(plan: Plan, *, training_images: int) -> str:
     """Return the plan in a line."""
-    images = numbers.some(math.floor(plan.budget * training_images), "image", "images")
+    images = numbers.some(allowed_masks(plan.budget, training_images), "image", "images")
     items = (
         (text.PLAN_MODEL, plan.backbone),
         (text.PLAN_EPOCHS, f"{plan.epochs} + {plan.epochs_after}"),

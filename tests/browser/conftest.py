@@ -6,7 +6,6 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
@@ -69,14 +68,3 @@ def screens(tmp_path: Path) -> Path:
     folder = Path(os.environ.get("IMIL_SCREENS", tmp_path))
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-def foreign(requests: list[str], origin: str) -> list[str]:
-    """Return the addresses that are neither the server's nor inside the page."""
-    own = urlsplit(origin).netloc
-    inside = ("data", "blob", "about")
-    return [
-        url
-        for url in requests
-        if urlsplit(url).scheme not in inside and urlsplit(url).netloc != own
-    ]

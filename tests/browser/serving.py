@@ -1,0 +1,80 @@
+"""The real app in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import urlopen
+
+ROOT = Path(__file__).parents[2]
+# Importing torch and gradio on a busy machine of two cores.
+START_SECONDS = 90
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The real app in a process of its own."""
+
+    url: str
+    home: Path
+
+
+@contextmanager
+def serve(home: Path, *, demo: bool = True) -> Iterator[Server]:
+    """Start the app on a free port with a private home, and stop it at the end."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    env = os.environ | {
+        "IMIL_HOME": str(home),
+        "IMIL_DEMO": str(int(demo)),
+        "IMIL_DEVICE": "cpu",
+        "GRADIO_SERVER_PORT": str(port),
+        "HF_HUB_OFFLINE": "1",
+    }
+    log = home / "server.log"
+    with log.open("w") as written:
+        process = subprocess.Popen(
+            [sys.executable, "app.py"], cwd=ROOT, env=env, stdout=written, stderr=written
+        )
+    try:
+        _wait(f"http://127.0.0.1:{port}/", process, log)
+        yield Server(f"http://127.0.0.1:{port}", home)
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(START_SECONDS * 10):
+        if process.poll() is not None:
+            break
+        try:
+            with urlopen(url, timeout=5):  # noqa: S310 (our own server)
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError(f"the app did not start:\n{log.read_text()}")
+
+
+def foreign(requests: list[str], origin: str) -> list[str]:
+    """Return the addresses that are neither the server's nor inside the page."""
+    own = urlsplit(origin).netloc
+    inside = ("data", "blob", "about")
+    return [
+        url
+        for url in requests
+        if urlsplit(url).scheme not in inside and urlsplit(url).netloc != own
+    ]

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect
+
+from imil.core.films import FilmSpec, write_films
+from imil.core.records import Region
+from imil.store.codec import decode_masks
+from imil.store.local import LocalStore
+from tests.browser.serving import Server, foreign, serve
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+# Small enough to train in seconds, and so briefly that outliers are left.
+FILMS = FilmSpec(images=120, size=96, shortcut=0.9, label_noise=0.1, seed=3)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serve(tmp_path_factory.mktemp("home"), demo=False) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("films")
+    for _ in write_films(FILMS, folder / "films"):
+        pass
+    return Path(shutil.make_archive(str(folder / "films"), "zip", folder / "films"))
+
+
+def upload(page: Page, archive: Path, name: str) -> None:
+    page.get_by_role("radio", name="Zip").check()
+    page.locator("#archive input[type=file]").set_input_files(archive)
+    page.locator("#name textarea, #name input").fill(name)
+    page.locator("#archive .file-preview").wait_for()  # it is there only when all is uploaded
+    page.locator("#open-archive").click()
+
+
+def set_plan(page: Page, **values: str) -> None:
+    page.get_by_role("button", name="Advanced").click()
+    page.get_by_label("Model").click()
+    page.get_by_role("option", name="film_net").click()
+    expect(page.locator("#plan-summary")).to_contain_text("film_net")
+    for name, value in values.items():
+        page.locator(f"#plan-{name.replace('_', '-')} input").fill(value)
+
+
+def open_outliers(page: Page) -> str:
+    page.locator("#painter .painter:not([data-ready=''])").wait_for()
+    # A film that has just opened ignores the rest of a double click.
+    page.wait_for_timeout(450)
+    return page.locator("#painter .painter").get_attribute("data-ready") or ""
+
+
+def draw(page: Page) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Draw a line across the film's corner; return its ends in film pixels."""
+    box = page.locator("#painter .paint").bounding_box()
+    assert box is not None
+    scale = box["width"] / FILMS.size
+    start, end = (70.0, 12.0), (88.0, 16.0)
+    page.mouse.move(box["x"] + start[0] * scale, box["y"] + start[1] * scale)
+    page.mouse.down()
+    page.mouse.move(box["x"] + end[0] * scale, box["y"] + end[1] * scale, steps=8)
+    page.mouse.up()
+    return start, end
+
+
+def test_a_visitor_goes_from_a_zip_to_a_verdict(
+    page: Page,
+    server: Server,
+    archive: Path,
+    screens: Path,
+    requests: list[str],
+    faults: list[str],
+) -> None:
+    page.goto(server.url)
+    expect(page.get_by_text("Research use only, not for diagnosis")).to_be_visible()
+    expect(page.locator("#train")).to_be_disabled()
+
+    upload(page, archive, "films <b>bold</b>")
+    expect(page.locator("#study")).to_contain_text("No patient in two splits.", timeout=30_000)
+    expect(page.locator("#header .study")).to_have_text("films <b>bold</b>")
+    set_plan(page, epochs="1", epochs_after="1", size="48", budget="3")
+    page.locator("#train").dblclick()
+    expect(page.locator("#review")).to_be_visible(timeout=60_000)
+    page.screenshot(path=screens / "train.png")
+
+    page.locator("#review").click()
+    sample_id = open_outliers(page)
+    start, end = draw(page)
+    page.screenshot(path=screens / "outliers.png")
+    page.reload()
+    page.get_by_role("tab", name="Outliers").click()
+    assert open_outliers(page) == sample_id
+    expect(page.locator("#painter .area")).to_contain_text("% of the image hidden")
+    page.locator("#black-out").dblclick()
+    expect(page.locator("#budget")).to_contain_text("1 of 4 masked")
+    assert open_outliers(page) != sample_id
+
+    radius = 0.035 * FILMS.size
+    (stored,) = stored_masks(server.home)
+    assert stored[0] == sample_id
+    y, x = np.mgrid[0 : FILMS.size, 0 : FILMS.size] + 0.5
+    along = np.clip(((x - start[0]) * 18 + (y - start[1]) * 4) / (18**2 + 4**2), 0, 1)
+    distance = np.hypot(x - start[0] - along * 18, y - start[1] - along * 4)
+    assert end == (start[0] + 18, start[1] + 4)
+    assert stored[1][distance < radius - 1].all()
+    assert not stored[1][distance > radius + 1].any()
+
+    page.locator("#compare").click()
+    verdict = page.locator("#verdict .verdict")
+    expect(verdict).to_contain_text("One run, not evidence", timeout=60_000)
+    expect(verdict).to_contain_text("1 image")
+    expect(page.locator(".arms")).to_contain_text("Control")
+    page.screenshot(path=screens / "results.png", full_page=True)
+
+    assert foreign(requests, server.url) == []
+    assert faults == []
+
+
+def stored_masks(home: Path) -> list[tuple[str, Region]]:
+    store = LocalStore(home / "store")
+    return [
+        (record.sample_id, record.irrelevant)
+        for name in store.names("data/masks/")
+        for record in decode_masks(store.read(name) or b"")
+    ]
