@@ -33,7 +33,10 @@ from imil.sources.archive import read_archive
 from imil.sources.folder import read_folder
 from imil.sources.listing import ImportReport, image_set
 from imil.sources.weights import pretrained_bytes
+from imil.store.local import write_atomic
+from imil.ui.report import report_html
 from imil.workflow.headless import WORK, Request, run_study
+from imil.workflow.results import versions
 from imil.workflow.studies import DEMO
 from imil.workflow.workspace import default_threads
 
@@ -157,6 +160,15 @@ def run(
             raise typer.Exit(EXIT_INTERRUPTED) from None
         finally:
             pool.close()
+    report = report_html(
+        finished,
+        name=images.name,
+        classes=images.classes,
+        plan=plan,
+        proof=proof.sentence,
+        versions=versions(),
+    )
+    write_atomic(out / "report.html", report.encode())
     _print_round(finished, proof, out)
 
 

@@ -1,0 +1,67 @@
+"""A finished comparison as one HTML file: plots inside, no network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from html import escape
+
+from imil.core.records import Plan
+from imil.core.rounds import Round
+from imil.ui import numbers, text
+from imil.ui.arms_table import arms_table, confusion_card, curves_card, figures_table
+from imil.ui.markup import ASSETS, heading
+from imil.ui.verdict_card import verdict_card
+
+
+def report_html(
+    found: Round,
+    *,
+    name: str,
+    classes: tuple[str, ...],
+    plan: Plan,
+    proof: str,
+    versions: Mapping[str, str],
+) -> str:
+    """Return the report of one comparison, with all that is needed to read it rightly.
+
+    Args:
+        found: the comparison.
+        name: the study's, for people.
+        classes: class names, in label order.
+        plan: how it trained.
+        proof: the sentence on patients in two splits.
+        versions: what the figures may depend on.
+    """
+    style = (ASSETS / "theme.css").read_text(encoding="utf-8")
+    settings = {key.replace("_", " "): f"{value}" for key, value in asdict(plan).items()}
+    about = {
+        text.COLUMN_SPLIT: text.SPLITS[found.split],
+        text.COLUMN_IMAGES: numbers.count(found.images),
+        text.REPORT_PROOF: proof,
+    }
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(name)} · {text.TITLE}</title><style>{style}</style></head>"
+        f'<body class="gradio-container"><main class="report stackup">'
+        f"<h1>{escape(name)}</h1>"
+        f'<p><span class="ruo">{escape(text.RESEARCH_ONLY)}</span></p>'
+        f"{verdict_card(found)}{arms_table(found)}"
+        f'<div class="pairup">{figures_table(found)}{confusion_card(found, classes)}</div>'
+        f"{curves_card(found)}"
+        f'<div class="pairup">{_facts(text.REPORT_DATA, about)}'
+        f"{_facts(text.REPORT_VERSIONS, versions)}</div>"
+        f"{_facts(text.PLAN, settings)}</main></body></html>"
+    )
+
+
+def _facts(title: str, facts: Mapping[str, str]) -> str:
+    rows = "".join(
+        f'<tr><th scope="row">{escape(key)}</th><td>{escape(value)}</td></tr>'
+        for key, value in facts.items()
+    )
+    return (
+        f'<section class="card">{heading(title)}<table class="mt"><tbody>{rows}</tbody></table>'
+        "</section>"
+    )
