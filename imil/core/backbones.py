@@ -60,8 +60,10 @@ class Classifier(nn.Module):
 
     def feature_maps(self, images: Tensor) -> Tensor:
         """Return (B, F, h, w): what is where, before it is pooled."""
-        # Grey broadcasts over a body's three channels here.
-        return cast("Tensor", self.body((images - self.mean) / self.std))
+        # Grey broadcasts over a body's three channels here. Channels last trains up to three times
+        # as fast on a CPU; the maps and not the weights, see `_ChannelsLast`.
+        normalised = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+        return cast("Tensor", self.body(normalised))
 
     def features(self, images: Tensor) -> Tensor:
         """Return (B, F), what the head decides on."""
