@@ -77,9 +77,10 @@ def build_app(studies: Studies, *, demo: bool = True) -> gr.Blocks:
                 results = results_tab.build_results_tab()
         timer = gr.Timer(POLL, active=False)
         screen = Screen(studies, study_id, top, tabs, timer, train, outliers, results)
+        # First, so that the endpoints have the plain names; the screen's own events are private.
+        add_endpoints(studies)
         Visits(screen, demo).wire(app)
         TrainActs(screen).wire()
         OutliersActs(screen).wire()
         ResultsActs(screen).wire()
-        add_endpoints(studies)
     return app  # type: ignore[no-any-return]  # Gradio's Blocks has no typed context manager

@@ -45,6 +45,7 @@ def launch_options() -> dict[str, Any]:
             loader_color="var(--primary)",
         ),
         color_accent="var(--primary)",
+        input_border_width="1px",
         input_radius="6px",
         block_radius="10px",
         button_medium_radius="6px",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,3 +70,12 @@ def screens(tmp_path: Path) -> Path:
     folder = Path(os.environ.get("IMIL_SCREENS", tmp_path))
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def leftovers_of_gradio() -> Iterator[None]:
+    """Collect the event loops and sockets that Gradio leaves open, before they trouble others."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()

@@ -1,0 +1,78 @@
+"""Rounds and studies made for the screen's tests."""
+
+from __future__ import annotations
+
+import gc
+import warnings
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from imil.compute.pool import WorkerPool
+from imil.core.films import FilmSpec
+from imil.core.records import Arm, EpochFigures, Sample, Split
+from imil.core.rounds import Round, Setting, Trained, compare
+from imil.errors import WeightsError
+from imil.store.memory import MemoryStore
+from imil.workflow.studies import Studies
+from imil.workflow.study import Tools
+
+CURVE = (EpochFigures(1, 0.7, 0.5, 0.6, 0.6), EpochFigures(2, 0.4, 0.8, 0.5, 0.75))
+
+
+@cache
+def make_round(
+    gained: int, *, seeds: int = 5, split: Split = Split.VALIDATION, patients: bool = True
+) -> Round:
+    """Return a round of 200 images on which `imil` is right on `gained` more than control's 150."""
+    labels = np.arange(200) % 2
+    samples = tuple(
+        Sample(f"i{n}", int(labels[n]), split, patient=f"p{n // 2}" if patients else None)
+        for n in range(200)
+    )
+
+    def right_on(number: int) -> Trained:
+        said = np.where(np.arange(200) < number, labels, 1 - labels)
+        return Trained((np.eye(2, dtype=np.float32)[said],) * seeds, (CURVE,) * seeds)
+
+    setting = Setting(
+        number=1,
+        split=split,
+        seeds=tuple(range(seeds)),
+        seed_scope="train_on",
+        masked=(40,) * seeds,
+        allowed=40,
+        training_images=1000,
+        test_openings=int(split is Split.TEST),
+    )
+    trained = {Arm.CONTROL: right_on(150), Arm.IMIL: right_on(150 + gained)}
+    return compare(trained, samples, setting)
+
+
+@pytest.fixture(scope="session")
+def round_of() -> Callable[..., Round]:
+    return make_round
+
+
+def no_weights(name: str) -> bytes:
+    raise WeightsError(f"No weights of {name}.", why="This is a test.", fix="Go on without.")
+
+
+@pytest.fixture
+def studies(tmp_path: Path) -> Iterator[Studies]:
+    pool = WorkerPool(tmp_path / "jobs")
+    demo = FilmSpec(images=40, size=64, seed=1)
+    yield Studies(tmp_path / "work", Tools(MemoryStore(), pool, no_weights), demo=demo)
+    pool.close()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def leftovers_of_gradio() -> Iterator[None]:
+    """Collect the event loops and sockets that Gradio leaves open, before they trouble others."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import base64
+import io
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file  # type: ignore[import-untyped]
+from gradio_client.exceptions import AppError  # type: ignore[import-untyped]
+from PIL import Image
+
+from imil.core.films import FilmSpec, write_films
+from tests.browser.serving import Server, serve
+
+pytestmark = [
+    pytest.mark.slow,
+    # The client leaves sockets and event loops open.
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+FILMS = FilmSpec(images=80, size=64, shortcut=0.9, label_noise=0.1, seed=3)
+SMALL = {"backbone": "film_net", "size": 32, "epochs": 1, "epochs_after": 1, "budget": 0.05}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serve(tmp_path_factory.mktemp("home"), demo=False) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def client(server: Server) -> Client:
+    return Client(server.url, verbose=False)
+
+
+@pytest.fixture(scope="module")
+def study(client: Client, tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("films")
+    for _ in write_films(FILMS, folder / "films"):
+        pass
+    archive = shutil.make_archive(str(folder / "films"), "zip", folder / "films")
+    about = client.predict(handle_file(archive), "films", "", api_name="/open_archive")
+    assert about["splits"]["train"] == 80
+    client.predict(about["study"], SMALL | {"pretrained": False}, api_name="/set_plan")
+    client.predict(about["study"], api_name="/train")
+    wait(client, about["study"], "training")
+    return str(about["study"])
+
+
+def wait(client: Client, study: str, job: str) -> None:
+    for _ in range(300):
+        status = client.predict(study, api_name="/training_status")[job]
+        if status["state"] == "done":
+            return
+        assert status["state"] in ("queued", "running"), status
+        time.sleep(0.2)
+    raise AssertionError("it takes too long")
+
+
+def mask_file(folder: Path, irrelevant: np.ndarray[Any, np.dtype[np.bool_]]) -> Any:
+    path = folder / "mask.png"
+    Image.fromarray(irrelevant.astype(np.uint8) * 255).save(path)
+    return handle_file(str(path))
+
+
+def test_a_program_goes_the_whole_way(client: Client, study: str, tmp_path: Path) -> None:
+    queue = client.predict(study, api_name="/outliers")
+    first, second = queue[0]["sample_id"], queue[1]["sample_id"]
+    picture = client.predict(study, first, api_name="/image")
+    image = Image.open(io.BytesIO(base64.b64decode(picture.partition(",")[2])))
+    irrelevant = np.zeros((image.height, image.width), bool)
+    irrelevant[:8, :8] = True
+
+    mask = mask_file(tmp_path, irrelevant)
+    budget = client.predict(study, first, mask, "reader 1", 12.5, api_name="/submit_mask")
+    client.predict(study, second, api_name="/skip")
+    client.predict(study, 1, api_name="/compare")
+    wait(client, study, "comparison")
+    results = client.predict(study, api_name="/results")
+    final = client.predict(study, api_name="/final_comparison")
+
+    assert image.size == (64, 64)
+    assert budget == {"share": 0.05, "allowed": 4, "painted": 1}
+    reviews = {o["sample_id"]: o["review"] for o in client.predict(study, api_name="/outliers")}
+    assert (reviews[first], reviews[second]) == ("masked", "skipped")
+    assert set(results["arms"]) == {"control", "imil"}
+    assert results["test_openings"] == 0
+    assert final["test_openings"] == 1
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "arguments", "sentence"),
+    [
+        ("/open_study", ["nobody"], "nobody"),
+        ("/train", ["../../etc"], "etc"),
+        ("/image", ["{study}", "../../secret.png"], "secret"),
+        ("/skip", ["{study}", "gone"], "gone"),
+        ("/set_plan", ["{study}", {"epoch": 3}], "epoch"),
+        ("/set_plan", ["{study}", {"epochs": "3"}], "epochs"),
+        ("/compare", ["{study}", 0], "seed"),
+        ("/compare", ["{study}", "many"], "whole number"),
+    ],
+)
+def test_what_is_not_known_is_answered_with_a_sentence(
+    client: Client, study: str, endpoint: str, arguments: list[Any], sentence: str
+) -> None:
+    given = [study if a == "{study}" else a for a in arguments]
+
+    with pytest.raises(AppError) as refused:
+        client.predict(*given, api_name=endpoint)
+
+    said = f"{getattr(refused.value, 'title', '')} {refused.value}"
+    assert sentence in said or len(str(refused.value)) > 20
+
+
+@pytest.mark.parametrize("shape", [(64, 60), (64, 64)])
+def test_a_mask_of_another_size_or_an_empty_one_is_refused(
+    client: Client, study: str, tmp_path: Path, shape: tuple[int, int]
+) -> None:
+    sample = client.predict(study, api_name="/outliers")[2]["sample_id"]
+    mask = mask_file(tmp_path, np.zeros(shape, bool))
+
+    with pytest.raises(AppError):
+        client.predict(study, sample, mask, "", 0, api_name="/submit_mask")
+
+
+@pytest.mark.parametrize("meta", [{}, {"meta": {"_type": "gradio.FileData"}}])
+def test_a_path_that_was_not_uploaded_is_refused(
+    server: Server, study: str, meta: dict[str, Any]
+) -> None:
+    # Not even one of the server's own files, and however it is dressed.
+    inside = {"path": str(server.home / "server.log")} | meta
+    body = json.dumps({"data": [study, "x", inside, "", 0]}).encode()
+    request = Request(  # noqa: S310 (our own server)
+        f"{server.url}/gradio_api/call/submit_mask",
+        data=body,
+        headers={"Content-Type": "application/json"},
+    )
+    try:
+        with urlopen(request, timeout=10) as answer:  # noqa: S310 (our own server)
+            event = json.loads(answer.read())["event_id"]
+        address = f"{server.url}/gradio_api/call/submit_mask/{event}"
+        with urlopen(address, timeout=10) as answer:  # noqa: S310 (our own server)
+            told = answer.read().decode()
+    except HTTPError as refused:
+        told = f"event: error {refused.code}"
+
+    assert "event: error" in told
+    assert "film" not in told
+    assert "mask" not in told

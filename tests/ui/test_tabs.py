@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from imil.core.records import Outlier
+from imil.ui import outliers_tab, results_tab, text, train_tab
+from imil.ui.app import build_app
+from imil.ui.filmstrip import PAGE, page_of, page_value
+from imil.ui.header import header
+from imil.ui.study_card import study_card, study_line
+from imil.ui.theme import launch_options
+from imil.workflow.studies import Studies
+from imil.workflow.study import Study
+
+# Gradio leaves an event loop open for each Blocks.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture
+def study(studies: Studies) -> Study:
+    return studies.demo()
+
+
+@pytest.fixture
+def blocks() -> Iterator[gr.Blocks]:
+    with gr.Blocks() as made:
+        yield made
+
+
+def outlier(name: str) -> Outlier:
+    return Outlier(name, label=0, predicted=1, confidence=0.9, loss=2.3)
+
+
+def test_a_study_is_told_in_a_line(study: Study) -> None:
+    images = len(study.images)
+
+    assert study_line(study) == f"{images} images · 2 classes"
+
+
+def test_a_study_shows_samples_splits_and_the_proof(study: Study) -> None:
+    card = study_card(study)
+
+    assert card.count('src="data:image/jpeg;base64,') == 12
+    assert '<th scope="row">Validation</th>' in card
+    assert "<b>No patient in two splits.</b>" in card
+
+
+def test_the_name_of_a_study_is_escaped(study: Study) -> None:
+    class Named:
+        name = "<script>alert(1)</script>"
+
+    assert "<script>" not in header(Named())  # type: ignore[arg-type]  # all that is read of it
+    assert text.SAVED_HERE in header(study)
+
+
+@pytest.mark.usefixtures("blocks")
+def test_before_training_the_tab_offers_to_train(study: Study) -> None:
+    tab = train_tab.build_train_tab()
+
+    shown = train_tab.show_study(tab, study)
+
+    assert shown[tab.train]["visible"] is True
+    assert shown[tab.stop]["visible"] is False
+    assert shown[tab.review]["visible"] is False
+    assert text.TRAIN_EMPTY in shown[tab.live]
+    assert shown[tab.form.epochs]["interactive"] is True
+
+
+@pytest.mark.usefixtures("blocks")
+def test_before_training_there_is_nothing_to_review_or_compare(study: Study) -> None:
+    with gr.Tabs(), gr.Tab("x") as place:
+        outliers = outliers_tab.build_outliers_tab(place)
+        results = results_tab.build_results_tab()
+
+    assert outliers_tab.show_outliers(outliers, study)[outliers.work]["visible"] is False
+    assert (
+        text.RESULTS_NEEDS_TRAINING
+        in results_tab.show_results(results, study)[results.none]["value"]
+    )
+
+
+def test_steps_go_round_the_ends_of_the_queue() -> None:
+    queue = [outlier("a"), outlier("b"), outlier("c")]
+
+    assert outliers_tab.step_from(queue, "c", 1) == "a"
+    assert outliers_tab.step_from(queue, "a", -1) == "c"
+    assert outliers_tab.step_from(queue, "gone", 1) == "a"
+    assert outliers_tab.step_from([], "a", 1) is None
+
+
+def test_the_next_film_is_the_next_that_nobody_reviewed(study: Study) -> None:
+    ids = [sample.sample_id for sample in study.images.samples[:3]]
+    queue = [outlier(name) for name in ids]
+    study.skip(ids[2])
+
+    assert outliers_tab.next_to_review(study, queue, after=ids[1]) == ids[0]
+    study.skip(ids[0])
+    study.skip(ids[1])
+    assert outliers_tab.next_to_review(study, queue, after=ids[1]) is None
+
+
+def test_a_page_of_the_queue_holds_fifty_and_says_which(study: Study) -> None:
+    names = [sample.sample_id for sample in study.images.samples][:60]
+    queue = [outlier(name) for name in names]
+
+    second = page_value(study, queue, 1)
+
+    assert page_of(PAGE) == 1
+    assert [film["id"] for film in second["films"]] == names[PAGE:]
+    assert second["span"] == f"51–{len(names)} of {len(names)}"
+    assert second["films"][0]["confidence"] == ".90"
+    assert page_value(study, queue, 9)["page"] == 1
+
+
+@pytest.mark.slow
+def test_each_step_is_a_named_endpoint_and_no_act_of_the_screen_is(studies: Studies) -> None:
+    app = build_app(studies)
+
+    named: dict[str, Any] = app.get_api_info()["named_endpoints"]
+
+    assert set(named) == {
+        "/open_demo",
+        "/open_archive",
+        "/open_study",
+        "/set_plan",
+        "/train",
+        "/training_status",
+        "/stop",
+        "/outliers",
+        "/image",
+        "/submit_mask",
+        "/skip",
+        "/compare",
+        "/results",
+        "/final_comparison",
+    }
+
+
+def test_nothing_leaves_the_machine_and_nothing_is_kept_in_browsers() -> None:
+    options = launch_options()
+
+    assert options["run_history"] is False
+    assert options["ssr_mode"] is False
+    assert options["enable_monitoring"] is False
+    assert "http" not in str(options["theme"]._stylesheets)
