@@ -171,4 +171,5 @@ def test_the_packaged_weights_are_the_network_that_timm_builds(tmp_path: Path) -
 
     with torch.inference_mode():
         maps = theirs.forward_features((images - 0.5) / 0.5)
-        torch.testing.assert_close(ours.feature_maps(images), maps)
+        # The two order their sums differently; another order of tensors would be far off.
+        torch.testing.assert_close(ours.feature_maps(images), maps, rtol=1e-3, atol=1e-3)
