@@ -27,8 +27,8 @@ def errors_shown() -> Iterator[None]:
     except ImilError as error:
         # The traceback belongs to a fault; this is a sentence for a person.
         raise gr.Error(
-            f"{escape(error.why)} {escape(error.fix)}",
-            title=escape(error.what),
+            escape(f"{error.why} {error.fix}", quote=False),
+            title=escape(error.what, quote=False),
             duration=READING_TIME,
             print_exception=False,
         ) from error

@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
 
+from imil.core.films import write_films
+from tests.browser.acts import FILMS
+
 ARGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -63,6 +66,15 @@ def page(context: BrowserContext, requests: list[str], faults: list[str]) -> Pag
     opened.on("request", note)
     opened.on("pageerror", lambda error: faults.append(str(error)))
     return opened
+
+
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A zip of a small image folder."""
+    folder = tmp_path_factory.mktemp("films")
+    for _ in write_films(FILMS, folder / "films"):
+        pass
+    return Path(shutil.make_archive(str(folder / "films"), "zip", folder / "films"))
 
 
 @pytest.fixture

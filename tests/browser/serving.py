@@ -40,6 +40,7 @@ def serve(home: Path, *, demo: bool = True) -> Iterator[Server]:
         "GRADIO_SERVER_PORT": str(port),
         "HF_HUB_OFFLINE": "1",
     }
+    home.mkdir(exist_ok=True)
     log = home / "server.log"
     with log.open("w") as written:
         process = subprocess.Popen(

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,47 +7,19 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from imil.core.films import FilmSpec, write_films
 from imil.core.records import Region
 from imil.store.codec import decode_masks
 from imil.store.local import LocalStore
+from tests.browser.acts import FILMS, set_plan, upload
 from tests.browser.serving import Server, foreign, serve
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-
-# Small enough to train in seconds, and so briefly that outliers are left.
-FILMS = FilmSpec(images=120, size=96, shortcut=0.9, label_noise=0.1, seed=3)
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with serve(tmp_path_factory.mktemp("home"), demo=False) as started:
         yield started
-
-
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("films")
-    for _ in write_films(FILMS, folder / "films"):
-        pass
-    return Path(shutil.make_archive(str(folder / "films"), "zip", folder / "films"))
-
-
-def upload(page: Page, archive: Path, name: str) -> None:
-    page.get_by_role("radio", name="Zip").check()
-    page.locator("#archive input[type=file]").set_input_files(archive)
-    page.locator("#name textarea, #name input").fill(name)
-    page.locator("#archive .file-preview").wait_for()  # it is there only when all is uploaded
-    page.locator("#open-archive").click()
-
-
-def set_plan(page: Page, **values: str) -> None:
-    page.get_by_role("button", name="Advanced").click()
-    page.get_by_label("Model").click()
-    page.get_by_role("option", name="film_net").click()
-    expect(page.locator("#plan-summary")).to_contain_text("film_net")
-    for name, value in values.items():
-        page.locator(f"#plan-{name.replace('_', '-')} input").fill(value)
 
 
 def open_outliers(page: Page) -> str:

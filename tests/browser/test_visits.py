@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.acts import set_plan, upload
+from tests.browser.serving import Server, foreign, serve
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serve(tmp_path_factory.mktemp("home")) as started:
+        yield started
+
+
+def test_a_new_visitor_meets_the_demo_and_nothing_foreign_is_asked_for(
+    page: Page, server: Server, requests: list[str], faults: list[str]
+) -> None:
+    page.goto(server.url)
+
+    expect(page.locator("#study .samples img")).to_have_count(12)
+    expect(page.locator("#header .study")).to_contain_text("Demo study")
+    for tab, words in (("Outliers", "Nothing to review yet"), ("Results", "No comparison yet")):
+        page.get_by_role("tab", name=tab).click()
+        expect(page.get_by_text(words)).to_be_visible()
+    page.get_by_role("button", name="Light or dark").click()
+    expect(page.locator("body")).to_have_class("dark")
+    page.wait_for_timeout(300)
+    assert foreign(requests, server.url) == []
+    assert faults == []
+
+
+def test_what_is_wrong_with_a_zip_is_said_beside_it(
+    page: Page, server: Server, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.zip"
+    broken.write_bytes(b"PK\x03\x04 this is no zip")
+    page.goto(server.url)
+    expect(page.locator("#study .samples img")).to_have_count(12)
+
+    upload(page, broken, "broken")
+
+    alert = page.locator(".card .note.bad[role=alert]")
+    expect(alert).to_be_visible()
+    expect(alert).to_contain_text("zip")
+    # The study that was open still is.
+    expect(page.locator("#header .study")).to_contain_text("Demo study")
+
+
+def test_a_training_goes_on_while_the_page_is_closed_and_stops_when_told(
+    page: Page, server: Server, archive: Path
+) -> None:
+    page.goto(server.url)
+    expect(page.locator("#study .samples img")).to_have_count(12)
+    upload(page, archive, "long")
+    expect(page.locator("#header .study")).to_have_text("long", timeout=30_000)
+    set_plan(page, epochs="500", size="48")
+    page.locator("#train").click()
+    expect(page.locator("#training")).to_contain_text("left", timeout=30_000)
+    page.close()
+
+    again = page.context.new_page()
+    again.goto(server.url)
+    expect(again.locator("#header .study")).to_have_text("long")
+    expect(again.locator("#training")).to_contain_text("left")
+    expect(again.get_by_text("Locked once trained")).to_be_visible()
+    again.locator("#stop").click()
+
+    expect(again.locator("#training")).to_contain_text("Stopped", timeout=15_000)
+    expect(again.locator("#train")).to_be_visible()
+
+
+def test_a_study_that_is_gone_is_said_and_the_page_still_opens(page: Page, server: Server) -> None:
+    page.goto(server.url)
+    expect(page.locator("#study .samples img")).to_have_count(12)
+    kept = page.evaluate("JSON.stringify(localStorage)")  # another address has another storage
+    page.close()
+    with serve(server.home.parent / "fresh", demo=True) as fresh:
+        again = page.context.new_page()
+        again.goto(fresh.url)
+        again.evaluate("kept => Object.assign(localStorage, JSON.parse(kept))", kept)
+        again.reload()
+
+        expect(again.locator(".card .note.bad[role=alert]")).to_contain_text("There is no study")
+        expect(again.locator("#study .samples img")).to_have_count(12)
+
+
+def test_a_phone_needs_no_sideways_scrolling(browser: Browser, server: Server) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
+    page = context.new_page()
+    page.goto(server.url)
+    expect(page.locator("#study .samples img")).to_have_count(12)
+    for tab in ("Train", "Outliers", "Results"):
+        page.get_by_role("tab", name=tab).click()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        expect(page.get_by_text("Research use only, not for diagnosis")).to_be_visible()
+    context.close()
