@@ -9,8 +9,8 @@ from typing import Any
 
 import gradio as gr
 
-from imil.compute.pool import JobState
 from imil.core.records import Outlier, Split
+from imil.errors import PlanError
 from imil.ui import numbers, text
 from imil.ui.filmstrip import build_filmstrip, page_of, page_value
 from imil.ui.markup import empty, heading, meter, note
@@ -97,7 +97,7 @@ def show_outliers(tab: OutliersTab, study: Study) -> Shown:
         tab.work: gr.update(visible=bool(queue)),
     }
     if not queue:
-        done = study.training_status().state is JobState.DONE
+        done = finished_queue(study) is not None
         shown[tab.none_words] = _none_at_all() if done else _nothing_yet()
         shown[tab.go_train] = gr.update(visible=not done)
         return {**shown, tab.painter: None}
@@ -174,8 +174,15 @@ def show_reviewed(tab: OutliersTab, study: Study, current: str, queue: Sequence[
 
 def queue_of(study: Study) -> tuple[Outlier, ...]:
     """Return the queue; empty before training is done."""
-    done = study.training_status().state is JobState.DONE
-    return study.queue() if done else ()
+    return finished_queue(study) or ()
+
+
+def finished_queue(study: Study) -> tuple[Outlier, ...] | None:
+    """Return the queue; None before training is done. Cheap: it is asked for at every stroke."""
+    try:
+        return study.queue()
+    except PlanError:
+        return None
 
 
 def next_to_review(study: Study, queue: Sequence[Outlier], *, after: str | None) -> str | None:

@@ -16,6 +16,7 @@ from imil.core.verdict import MIN_SEEDS
 from imil.ui import numbers, text
 from imil.ui.arms_table import arms_table, confusion_card, curves_card, figures_table
 from imil.ui.markup import empty, heading
+from imil.ui.outliers_tab import finished_queue
 from imil.ui.shown import Shown, html
 from imil.ui.training_card import training_card
 from imil.ui.verdict_card import verdict_card
@@ -82,7 +83,7 @@ def show_results(tab: ResultsTab, study: Study) -> Shown:
     found = study.final_results() or study.results()
     progress = show_comparison(tab, study)
     active = study.comparison_status().active
-    trained = study.training_status().state is JobState.DONE
+    trained = finished_queue(study) is not None
     shown: Shown = {
         **progress,
         tab.frame: gr.update(
@@ -167,7 +168,7 @@ def _none(words: str) -> str:
 
 
 def _missing(study: Study) -> str:
-    if study.training_status().state is not JobState.DONE:
+    if finished_queue(study) is None:
         return text.RESULTS_NEEDS_TRAINING
     masked = numbers.some(study.budget().painted, "image", "images")
     return text.RESULTS_EMPTY_WORDS.format(masked=masked)

@@ -61,13 +61,22 @@ class TrainActs:
         tab = self.screen.train
         return {tab.positive: gr.update(choices=[], value=None, visible=False), tab.trouble: ""}
 
-    def open_archive(self, file: str | None, name: str | None, positive: str | None) -> Shown:
+    def open_archive(
+        self,
+        file: str | None,
+        name: str | None,
+        positive: str | None,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 (Gradio finds it by its default)
+    ) -> Shown:
         """Begin a study of the images in a zip; what is wrong with it is said beside it."""
         tab = self.screen.train
         try:
             path = _uploaded(file)
             study = self.screen.studies.from_archive(
-                path, name=(name or "").strip() or path.stem, positive=positive or None
+                path,
+                name=(name or "").strip() or path.stem,
+                positive=positive or None,
+                on_progress=lambda done, total: progress((done, total), unit=text.IMAGES.lower()),
             )
         except ImilError as error:
             return {tab.trouble: error_in_place(error)}

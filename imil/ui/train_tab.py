@@ -67,7 +67,7 @@ def build_train_tab() -> TrainTab:
             with gr.Column(visible=False) as archive:
                 html(f'<p class="sub s13">{escape(text.ZIP_WORDS)}</p>')
                 file = gr.File(
-                    label=text.ZIP_FILE, file_types=[".zip"], height=110, elem_id="archive"
+                    label=text.ZIP_FILE, file_types=[".zip"], height=140, elem_id="archive"
                 )
                 with gr.Row(elem_classes=["fields2"]):
                     name = gr.Textbox(
