@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from imil.core.arms import ARMS, ArmInputs
 from imil.core.images import open_cache
-from imil.core.records import Arm, EpochFigures, Plan, Progress, Split
+from imil.core.records import Arm, EpochFigures, Plan, Progress, Region, Split
 from imil.core.training import (
     EpochReport,
     TrainState,
@@ -48,7 +48,7 @@ class TrainingTask:
         mirrored: whether flips keep an image plausible.
         start: checkpoint of the round before; None for round 0.
         pretrained: safetensors to start round 0 from; None for random weights.
-        edits: edited copies, as `write_edits` leaves them; None without masks.
+        edits: the arm's masks, as `write_masked` leaves them; None without masks.
     """
 
     name: str
@@ -100,12 +100,43 @@ def write_samples(path: Path, labels: NDArray[np.int64], splits: tuple[Split, ..
     write_array(path, np.stack([labels, np.array(codes, np.int64)]))
 
 
-def write_edits(path: Path, edited: dict[int, NDArray[np.uint8]]) -> None:
-    """Save the edited copies, (C, S, S) uint8, under the rows of their originals."""
+@dataclass(frozen=True, slots=True, eq=False)
+class MaskedImages:
+    """The masks of one arm at working size.
+
+    Attributes:
+        edited: from the row of a masked image to its blacked-out copy, (C, S, S) uint8.
+        masks: from the same rows to the irrelevant region, (S, S).
+        predicted: (N, S, S), the predicted irrelevant region of every image; None without.
+    """
+
+    edited: Mapping[int, NDArray[np.uint8]]
+    masks: Mapping[int, Region]
+    predicted: NDArray[np.bool_] | None = None
+
+
+def write_masked(path: Path, masked: MaskedImages) -> None:
+    """Save the masks of one arm; complete once `rows.npy` is there."""
     path.mkdir(parents=True, exist_ok=True)
-    rows = sorted(edited)
+    rows = sorted(masked.edited)
+    write_array(path / "images.npy", np.stack([masked.edited[row] for row in rows]))
+    write_array(path / "masks.npy", np.stack([masked.masks[row] for row in rows]))
+    if masked.predicted is not None:
+        write_array(path / "predicted.npy", masked.predicted)
     write_array(path / "rows.npy", np.array(rows, np.int64))
-    write_array(path / "images.npy", np.stack([edited[row] for row in rows]))
+
+
+def read_masked(path: Path) -> MaskedImages:
+    """Return what `write_masked` saved; the predicted regions are read from disk as used."""
+    rows, images, masks = (
+        np.load(path / f"{name}.npy", allow_pickle=False) for name in ("rows", "images", "masks")
+    )
+    predicted = path / "predicted.npy"
+    return MaskedImages(
+        dict(zip(rows.tolist(), images, strict=True)),
+        dict(zip(rows.tolist(), masks, strict=True)),
+        np.load(predicted, mmap_mode="r", allow_pickle=False) if predicted.exists() else None,
+    )
 
 
 def write_array(path: Path, array: NDArray[np.generic]) -> None:
@@ -136,7 +167,7 @@ def run_task(
         return
     inputs = _inputs(task)
     reported = 0.0
-    for report in fit(task.plan, state, ARMS[task.arm](inputs), should_stop=should_stop):
+    for report in fit(task.plan, state, ARMS[task.arm].batches(inputs), should_stop=should_stop):
         if isinstance(report, EpochReport):
             state, figures = report.state, (*figures, report.figures)
             _save(task, state, figures)
@@ -170,11 +201,8 @@ def _latest(task: TrainingTask) -> tuple[TrainState, tuple[EpochFigures, ...]]:
 
 def _inputs(task: TrainingTask) -> ArmInputs:
     labels, codes = np.load(task.samples, allow_pickle=False)
-    edited = {}
-    if task.edits is not None:
-        rows = np.load(task.edits / "rows.npy", allow_pickle=False)
-        copies = np.load(task.edits / "images.npy", allow_pickle=False)
-        edited = dict(zip(rows.tolist(), copies, strict=True))
+    none = MaskedImages({}, {})
+    masked = none if task.edits is None else read_masked(task.edits)
     return ArmInputs(
         plan=task.plan,
         images=open_cache(task.images),
@@ -183,7 +211,9 @@ def _inputs(task: TrainingTask) -> ArmInputs:
         train=np.flatnonzero(codes == SPLITS.index(Split.TRAIN)),
         validation=np.flatnonzero(codes == SPLITS.index(Split.VALIDATION)),
         mirrored=task.mirrored,
-        edited=edited,
+        edited=masked.edited,
+        masks=masked.masks,
+        predicted=masked.predicted,
     )
 
 

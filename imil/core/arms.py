@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from types import MappingProxyType
 
 import numpy as np
@@ -11,10 +12,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from imil.core.augment import base_augmentation
-from imil.core.records import Arm, Plan
+from imil.core.augment import Usual, base_grid, moved, moved_regions, usual_augmentation
+from imil.core.edits import Fill, fill_region
+from imil.core.records import Arm, Plan, Region
 from imil.core.training import Batch, Batches, to_float
 from imil.errors import PlanError
+
+# How much more often `upweight` shows a mispredicted image (JTT, Liu et al., ICML 2021: 5 to 100).
+UPWEIGHT = 10
+# Swapped copies of each masked image that `counterexample` adds. Our choice, from trials on films.
+COPIES = 6
+# Share of the images that `propagated` shows swapped in an epoch. Our choice.
+PROPAGATED_SHARE = 0.5
+# Weights tried for the penalty of `right_reason`; the default is the one that Ross et al. (IJCAI
+# 2017) report as robust. The recommendation rule may pick another.
+RIGHT_REASON_WEIGHTS = (1.0, 10.0, 100.0, 1000.0)
+RIGHT_REASON_WEIGHT = 10.0
+
+Images = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,24 +45,65 @@ class ArmInputs:
         validation: rows of the validation images.
         mirrored: whether flips keep an image plausible.
         edited: from the row of a masked training image to its blacked-out copy, (C, S, S) uint8.
+        masks: from the row of a masked training image to its irrelevant region, (S, S).
+        predicted: (N, S, S) bool, the predicted irrelevant region of every image; None where it was
+            not predicted or not confirmed.
     """
 
     plan: Plan
-    images: NDArray[np.uint8]
+    images: Images
     labels: NDArray[np.int64]
     classes: int
     train: NDArray[np.int64]
     validation: NDArray[np.int64]
     mirrored: bool
-    edited: Mapping[int, NDArray[np.uint8]]
+    edited: Mapping[int, Images] = field(default_factory=dict)
+    masks: Mapping[int, Region] = field(default_factory=dict)
+    predicted: NDArray[np.bool_] | None = None
+
+
+class Masks(StrEnum):
+    """Which masks an arm is given."""
+
+    NONE = "none"
+    MISPREDICTED = "mispredicted"  # painted on mispredicted images (the paper)
+    BOTH = "both"  # painted, half on mispredicted images and half on those right for a wrong reason
+    MOVED = "moved"  # painted on mispredicted images, then each moved to a random place
+    RANDOM_SAMPLE = "random_sample"  # painted on random training images
+    SALIENT = "salient"  # the most salient region of the mispredicted images, nobody painted
+
+
+# From a row, its image and the epoch's generator to what is shown instead.
+Edit = Callable[[int, Images, np.random.Generator], Images]
+
+
+def _unedited(_row: int, image: Images, _rng: np.random.Generator) -> Images:
+    return image
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ReplacingBatches:
-    """Every training image once an epoch; those in `replaced` as their edited copy."""
+class ArmBatches:
+    """Batches of one arm: the same number of steps in every arm, in an order the seed gives.
+
+    Attributes:
+        inputs: what the arm may use.
+        originals: rows shown through `edit_original`; a row given twice is shown twice as often.
+        copies: rows of edited copies, which take places in the same number of batches.
+        edit_original: what is shown for an original.
+        edit_copy: what is shown for a copy.
+        usual: an augmentation on top of the base one.
+        penalised: from a row to the region that must not matter (`right_reason`).
+        penalty_weight: weight of that penalty in the loss.
+    """
 
     inputs: ArmInputs
-    replaced: Mapping[int, NDArray[np.uint8]]
+    originals: NDArray[np.int64]
+    copies: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    edit_original: Edit = _unedited
+    edit_copy: Edit = _unedited
+    usual: Usual | None = None
+    penalised: Mapping[int, Region] = field(default_factory=dict)
+    penalty_weight: float = 0.0
 
     @property
     def steps(self) -> int:
@@ -63,33 +119,89 @@ class ReplacingBatches:
 
     def epoch(self, seed: int) -> Iterator[Batch]:
         """Yield the epoch's batches in the order that the seed gives."""
-        plan = self.inputs.plan
+        size = self.inputs.plan.batch_size
         generator = torch.Generator().manual_seed(seed)
-        order = np.random.default_rng(seed).permutation(self.inputs.train)
-        for start in range(0, self.steps * plan.batch_size, plan.batch_size):
-            rows = order[start : start + plan.batch_size]
-            images = self.inputs.images[rows]
-            for place, row in enumerate(rows):
-                if (copy := self.replaced.get(int(row))) is not None:
-                    images[place] = copy
-            augmented = base_augmentation(
-                to_float(images),
-                generator,
-                shift_share=plan.shift_share,
-                scale_share=plan.scale_share,
-                mirrored=self.inputs.mirrored,
+        rng = np.random.default_rng(seed)
+        # Control draws the same order: with neither copies nor repeats this is its permutation.
+        order = rng.permutation(len(self.originals) + len(self.copies))
+        usual = (
+            None
+            if self.usual is None
+            else usual_augmentation(self.usual, classes=self.inputs.classes)
+        )
+        for start in range(0, self.steps * size, size):
+            places = order[start : start + size]
+            images, rows = self._shown(places, rng)
+            grid = self._grid(len(rows), generator)
+            batch = Batch(
+                moved(to_float(images), grid),
+                torch.from_numpy(self.inputs.labels[rows]),
+                self._penalised(rows, grid),
+                self.penalty_weight,
             )
-            yield Batch(augmented, torch.from_numpy(self.inputs.labels[rows]))
+            yield batch if usual is None else Batch(*usual(batch.images, batch.labels))
 
-    def validation(self) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    def validation(self) -> tuple[Images, NDArray[np.int64]]:
         """Return the un-edited validation images and their labels."""
         rows = self.inputs.validation
         return self.inputs.images[rows], self.inputs.labels[rows]
 
+    def _shown(
+        self, places: NDArray[np.int64], rng: np.random.Generator
+    ) -> tuple[Images, NDArray[np.int64]]:
+        every = np.concatenate([self.originals, self.copies])
+        rows = every[places]
+        images = self.inputs.images[rows]
+        for i, (place, row) in enumerate(zip(places, rows, strict=True)):
+            edit = self.edit_original if place < len(self.originals) else self.edit_copy
+            images[i] = edit(int(row), images[i], rng)
+        return images, rows
+
+    def _grid(self, batch: int, generator: torch.Generator) -> Tensor:
+        plan = self.inputs.plan
+        return base_grid(
+            batch,
+            self.inputs.images.shape[-1],
+            generator,
+            shift_share=plan.shift_share,
+            scale_share=plan.scale_share,
+            mirrored=self.inputs.mirrored,
+        )
+
+    def _penalised(self, rows: NDArray[np.int64], grid: Tensor) -> Tensor | None:
+        if not self.penalised:
+            return None
+        none = np.zeros(self.inputs.images.shape[-2:], np.bool_)
+        regions = np.stack([self.penalised.get(int(row), none) for row in rows])
+        return moved_regions(torch.from_numpy(regions), grid)
+
+
+def swapped(inputs: ArmInputs, regions: Callable[[int], Region | None]) -> Edit:
+    """Return the edit that puts another training image's pixels into the irrelevant region.
+
+    The donor is drawn anew each time, never the image itself: a counterexample.
+    """
+
+    def edit(row: int, image: Images, rng: np.random.Generator) -> Images:
+        region = regions(row)
+        if region is None:
+            return image
+        donor = row
+        while donor == row:
+            donor = int(rng.choice(inputs.train))
+        return fill_region(image, region, Fill.SWAP, rng=rng, donor=inputs.images[donor])
+
+    return edit
+
+
+def blacked_out(inputs: ArmInputs) -> Edit:
+    """Return the edit that shows the blacked-out copy of a masked image (the paper)."""
+    return lambda row, image, _: inputs.edited.get(row, image)
+
 
 def control(inputs: ArmInputs) -> Batches:
     """Train on without masks: the same extra steps, nothing else."""
-    return ReplacingBatches(inputs, {})
+    return ArmBatches(inputs, inputs.train)
 
 
 def imil(inputs: ArmInputs) -> Batches:
@@ -97,11 +209,95 @@ def imil(inputs: ArmInputs) -> Batches:
 
     With no mask at all it equals `control`.
     """
-    return ReplacingBatches(inputs, inputs.edited)
+    return ArmBatches(inputs, inputs.train, edit_original=blacked_out(inputs))
 
 
-ARMS: Mapping[Arm, Callable[[ArmInputs], Batches]] = MappingProxyType(
-    {Arm.CONTROL: control, Arm.IMIL: imil}
+def imil_append(inputs: ArmInputs) -> Batches:
+    """Show the blacked-out copies beside the originals."""
+    return ArmBatches(
+        inputs, inputs.train, copies=_masked_rows(inputs), edit_copy=blacked_out(inputs)
+    )
+
+
+def counterexample(inputs: ArmInputs) -> Batches:
+    """Add `COPIES` of each masked image, the irrelevant region swapped anew each time."""
+    return ArmBatches(
+        inputs,
+        inputs.train,
+        copies=np.repeat(_masked_rows(inputs), COPIES),
+        edit_copy=swapped(inputs, inputs.masks.get),
+    )
+
+
+def propagated(inputs: ArmInputs) -> Batches:
+    """Swap the irrelevant region, painted or predicted, of half of all images anew each epoch."""
+    predicted = inputs.predicted
+    if predicted is None:
+        raise ValueError("`propagated` needs predicted irrelevance")
+    swap = swapped(inputs, lambda row: inputs.masks.get(row, predicted[row]))
+
+    def edit(row: int, image: Images, rng: np.random.Generator) -> Images:
+        return swap(row, image, rng) if rng.random() < PROPAGATED_SHARE else image
+
+    return ArmBatches(inputs, inputs.train, edit_original=edit)
+
+
+def right_reason(inputs: ArmInputs) -> ArmBatches:
+    """Penalise input gradients inside the masks (Ross et al., IJCAI 2017, eq. 1)."""
+    return ArmBatches(
+        inputs, inputs.train, penalised=inputs.masks, penalty_weight=RIGHT_REASON_WEIGHT
+    )
+
+
+def upweight(inputs: ArmInputs) -> Batches:
+    """Show the images that `imil` masks `UPWEIGHT` times as often, without their masks (JTT)."""
+    more = np.repeat(_masked_rows(inputs), UPWEIGHT - 1)
+    return ArmBatches(inputs, np.concatenate([inputs.train, more]))
+
+
+def _masked_rows(inputs: ArmInputs) -> NDArray[np.int64]:
+    return np.array(sorted(inputs.masks), np.int64)
+
+
+def _augmented(usual: Usual) -> Callable[[ArmInputs], Batches]:
+    """Return the arm that trains with a usual augmentation and no masks."""
+    return lambda inputs: ArmBatches(inputs, inputs.train, usual=usual)
+
+
+@dataclass(frozen=True, slots=True)
+class ArmDefinition:
+    """An arm: what it trains on, and what it can't do without.
+
+    Attributes:
+        batches: from inputs to what it trains on.
+        masks: which masks it is given.
+        predicted: whether it needs predicted irrelevance.
+    """
+
+    batches: Callable[[ArmInputs], Batches]
+    masks: Masks = Masks.NONE
+    predicted: bool = False
+
+
+ARMS: Mapping[Arm, ArmDefinition] = MappingProxyType(
+    {
+        Arm.CONTROL: ArmDefinition(control),
+        Arm.IMIL: ArmDefinition(imil, Masks.MISPREDICTED),
+        Arm.IMIL_APPEND: ArmDefinition(imil_append, Masks.MISPREDICTED),
+        Arm.COUNTEREXAMPLE: ArmDefinition(counterexample, Masks.BOTH),
+        Arm.PROPAGATED: ArmDefinition(propagated, Masks.BOTH, predicted=True),
+        Arm.RIGHT_REASON: ArmDefinition(right_reason, Masks.MISPREDICTED),
+        Arm.UPWEIGHT: ArmDefinition(upweight, Masks.MISPREDICTED),
+        Arm.AUTO_MASK: ArmDefinition(imil, Masks.SALIENT),
+        Arm.RANDOM_MASK: ArmDefinition(imil, Masks.MOVED),
+        Arm.RANDOM_SAMPLE: ArmDefinition(imil, Masks.RANDOM_SAMPLE),
+        Arm.RANDAUGMENT: ArmDefinition(_augmented(Usual.RANDAUGMENT)),
+        Arm.TRIVIALAUGMENT: ArmDefinition(_augmented(Usual.TRIVIALAUGMENT)),
+        Arm.AUGMIX: ArmDefinition(_augmented(Usual.AUGMIX)),
+        Arm.RANDOM_ERASING: ArmDefinition(_augmented(Usual.RANDOM_ERASING)),
+        Arm.MIXUP: ArmDefinition(_augmented(Usual.MIXUP)),
+        Arm.CUTMIX: ArmDefinition(_augmented(Usual.CUTMIX)),
+    }
 )
 
 
@@ -111,7 +307,7 @@ def parse_arms(names: tuple[str, ...]) -> tuple[Arm, ...]:
     Raises:
         PlanError: if a name is unknown.
     """
-    unknown = [name for name in names if name not in set(Arm)]
+    unknown = [name for name in names if name not in set(ARMS)]
     if unknown:
         raise PlanError(
             f"There is no arm “{unknown[0]}”.",

@@ -1,47 +1,110 @@
-"""The base augmentation that all arms share."""
+"""The base augmentation that all arms share, and the usual ones of the rival arms."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+# From images and labels to augmented images and labels or soft targets.
+Augmentation = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
-def base_augmentation(
-    images: Tensor,
+
+class Usual(StrEnum):
+    """The usual augmentations, each on top of the base one; names as torchvision's."""
+
+    RANDAUGMENT = "randaugment"
+    TRIVIALAUGMENT = "trivialaugment"
+    AUGMIX = "augmix"
+    RANDOM_ERASING = "random_erasing"
+    MIXUP = "mixup"
+    CUTMIX = "cutmix"
+
+
+def base_grid(
+    batch: int,
+    side: int,
     generator: torch.Generator,
     *,
     shift_share: float,
     scale_share: float,
     mirrored: bool,
 ) -> Tensor:
-    """Return the batch with a small random shift and scale an image, and flips where allowed.
+    """Return where each pixel of the augmented images comes from, (B, S, S, 2).
 
     Written here, as torchvision's v2 transforms draw one set of parameters for a whole batch.
 
     Args:
-        images: (B, C, S, S) float.
+        batch: number of images.
+        side: of the square images, px.
         generator: on the CPU, so that the draws are the same on every device.
         shift_share: largest shift along either axis, share of the side.
         scale_share: largest relative change of size.
         mirrored: flip half of the images left to right.
-
-    Returns:
-        (B, C, S, S) float; what moves in from outside repeats the border, because a black edge
-        would be a mark of its own. Our choice.
     """
-    batch = len(images)
-    signed = torch.rand(batch, 4, generator=generator).to(images.device) * 2 - 1
+    signed = torch.rand(batch, 4, generator=generator) * 2 - 1
     scale = 1 + signed[:, 2] * scale_share
     flip = torch.where((signed[:, 3] < 0) & mirrored, -1.0, 1.0)
-    theta = torch.zeros(batch, 2, 3, device=images.device)
+    theta = torch.zeros(batch, 2, 3)
     theta[:, 0, 0] = scale * flip
     theta[:, 1, 1] = scale
     # grid_sample's coordinates run from -1 to 1: a shift of the whole side is 2.
     theta[:, :, 2] = signed[:, :2] * (2 * shift_share)
-    grid = functional.affine_grid(theta, list(images.shape), align_corners=False)
+    return functional.affine_grid(theta, [batch, 1, side, side], align_corners=False)
+
+
+def moved(images: Tensor, grid: Tensor) -> Tensor:
+    """Return the images, (B, C, S, S) float, moved by a `base_grid`.
+
+    What moves in from outside repeats the border, because a black edge would be a mark of its own.
+    Our choice.
+    """
     # Bicubic: bilinear halves an image's grain, so that un-augmented images look noisier than any
     # the net was trained on, which cost film_net up to 5 points of accuracy on clean films.
     return functional.grid_sample(
-        images, grid.to(images.dtype), mode="bicubic", padding_mode="border", align_corners=False
+        images, grid, mode="bicubic", padding_mode="border", align_corners=False
     )
+
+
+def moved_regions(regions: Tensor, grid: Tensor) -> Tensor:
+    """Return boolean regions, (B, S, S), moved like the images they belong to."""
+    floats = regions[:, None].float()
+    sampled = functional.grid_sample(
+        floats, grid, mode="nearest", padding_mode="border", align_corners=False
+    )
+    return sampled[:, 0] > 0.5  # noqa: PLR2004  # half
+
+
+def usual_augmentation(kind: Usual, *, classes: int) -> Augmentation:
+    """Return torchvision's augmentation with its own defaults.
+
+    Returns:
+        From (B, C, S, S) float images in 0-1 and (B,) labels to augmented images and either labels
+        (B,) or, where images are mixed, soft targets (B, classes). It draws from torch's global
+        generator, which training seeds at the start of each epoch.
+    """
+    # Imported here: it takes seconds, and most arms need none of it.
+    from torchvision.transforms import v2  # noqa: PLC0415
+
+    if kind in {Usual.MIXUP, Usual.CUTMIX}:
+        kinds = {Usual.MIXUP: v2.MixUp, Usual.CUTMIX: v2.CutMix}
+        mixed: Augmentation = kinds[kind](num_classes=classes)
+        return mixed
+    if kind is Usual.RANDOM_ERASING:
+        erase = v2.RandomErasing()
+        return lambda images, labels: (torch.stack([erase(image) for image in images]), labels)
+    change = {
+        Usual.RANDAUGMENT: v2.RandAugment,
+        Usual.TRIVIALAUGMENT: v2.TrivialAugmentWide,
+        Usual.AUGMIX: v2.AugMix,
+    }[kind]()
+
+    def each(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        # On 8 bits, for which torchvision's magnitudes are meant; one draw an image.
+        eight_bit = images.mul(255).round().clamp(0, 255).to(torch.uint8)
+        return torch.stack([change(image) for image in eight_bit]).float().div(255), labels
+
+    return each

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from imil.core.records import Pixels, Region
 from imil.errors import MaskError
@@ -46,6 +47,15 @@ def check_mask(irrelevant: NDArray[np.generic], shape: tuple[int, int]) -> Regio
             why=f"Over {MAX_COVERAGE:.0%} leaves too little to learn from.",
             fix="Erase part of the mask so that the finding stays visible.",
         )
+    return region
+
+
+def working_region(irrelevant: Region, *, size: int) -> Region:
+    """Return the region at working size, (size, size): a pixel is hidden if half of it was."""
+    areas = Image.fromarray(irrelevant.astype(np.uint8) * 255).resize(
+        (size, size), Image.Resampling.BOX
+    )
+    region: Region = np.asarray(areas) >= 128
     return region
 
 

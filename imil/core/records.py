@@ -28,6 +28,20 @@ class Arm(StrEnum):
 
     CONTROL = "control"
     IMIL = "imil"
+    IMIL_APPEND = "imil_append"
+    COUNTEREXAMPLE = "counterexample"
+    PROPAGATED = "propagated"
+    RIGHT_REASON = "right_reason"
+    UPWEIGHT = "upweight"
+    AUTO_MASK = "auto_mask"
+    RANDOM_MASK = "random_mask"
+    RANDOM_SAMPLE = "random_sample"
+    RANDAUGMENT = "randaugment"
+    TRIVIALAUGMENT = "trivialaugment"
+    AUGMIX = "augmix"
+    RANDOM_ERASING = "random_erasing"
+    MIXUP = "mixup"
+    CUTMIX = "cutmix"
 
 
 class Queue(StrEnum):

@@ -55,10 +55,19 @@ class EpochReport:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """What one optimiser step sees: (B, C, S, S) float32 in 0-1 and (B,) int64."""
+    """What one optimiser step sees.
+
+    Attributes:
+        images: (B, C, S, S) float32 in 0-1.
+        labels: (B,) int64, or (B, classes) float32 where images are mixed.
+        penalised: (B, S, S) bool, where input gradients are penalised; None for nowhere.
+        penalty_weight: weight of that penalty in the loss.
+    """
 
     images: Tensor
     labels: Tensor
+    penalised: Tensor | None = None
+    penalty_weight: float = 0.0
 
 
 class Batches(Protocol):
@@ -148,7 +157,8 @@ def fit(
             rate = learning_rate(plan, epoch * steps + index, epochs * steps)
             loss, logits = _step(module, optimiser, batch, device, weights, rate, plan.clip_norm)
             loss_sum += loss * len(batch.labels)
-            right += int((logits.argmax(1).cpu() == batch.labels).sum())
+            hard = batch.labels if batch.labels.ndim == 1 else batch.labels.argmax(1)
+            right += int((logits.argmax(1).cpu() == hard).sum())
             seen += len(batch.labels)
             if index % REPORT_EVERY == 0:
                 yield Progress(epoch + 1, epochs, index + 1, steps)
@@ -206,13 +216,39 @@ def _step(
 ) -> tuple[Tensor, Tensor]:
     for group in optimiser.param_groups:
         group["lr"] = rate
-    logits = module(batch.images.to(device))
+    penalised = batch.penalised is not None and bool(batch.penalised.any())
+    images = batch.images.to(device).requires_grad_(penalised)
+    logits = module(images)
     loss = functional.cross_entropy(logits, batch.labels.to(device), weights)
+    total = loss
+    if penalised and batch.penalised is not None:
+        total = loss + batch.penalty_weight * gradient_penalty(
+            logits, images, batch.penalised.to(device)
+        )
     optimiser.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    total.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
     nn.utils.clip_grad_norm_(module.parameters(), clip_norm)
     optimiser.step()
     return loss.detach(), logits.detach()
+
+
+def gradient_penalty(logits: Tensor, images: Tensor, penalised: Tensor) -> Tensor:
+    """Return the mean over the batch of the squared input gradients inside the penalised regions.
+
+    Args:
+        logits: (B, C) scores of `images`.
+        images: (B, channels, S, S), on which gradients are taken.
+        penalised: (B, S, S) bool.
+
+    Returns:
+        A scalar that can be differentiated again.
+
+    Source: Ross et al., Right for the Right Reasons (IJCAI 2017), eq. 1: gradients of the summed
+    log-probabilities; divided by the batch so that its weight doesn't depend on it (our choice).
+    """
+    total = functional.log_softmax(logits, 1).sum()
+    (gradient,) = torch.autograd.grad(total, images, create_graph=True)
+    return (gradient * penalised[:, None]).square().sum() / len(images)
 
 
 def _finite(loss: float, epoch: int) -> float:

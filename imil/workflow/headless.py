@@ -184,7 +184,7 @@ def _arm_tasks(
             workspace.arm_task(firsts[own], arm, seed=seed, masks_key=key) for arm in request.arms
         )
         for task in tasks[seed]:
-            workspace.write_edited(task, masked[own])
+            workspace.write_masked(task, masked[own])
     return tasks
 
 

@@ -386,7 +386,7 @@ class Study:
         masks = {record.sample_id: record.irrelevant for record in records}
         tasks = self._tasks_of_comparison()
         for task in tasks:
-            self._workspace.write_edited(task, masks)
+            self._workspace.write_masked(task, masks)
         self._tools.pool.submit(self._comparison_job, tasks)
 
     def _tasks_of_comparison(self) -> tuple[TrainingTask, ...]:

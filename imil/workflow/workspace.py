@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from imil.compute.task import TrainingTask, write_edits, write_samples
+from imil.compute.task import MaskedImages, TrainingTask, write_masked, write_samples
 from imil.core.images import ImageSet, working_image, write_cache
-from imil.core.masks import apply_blackout
+from imil.core.masks import apply_blackout, working_region
 from imil.core.queues import allowed_masks, find_outliers
 from imil.core.records import Arm, EpochFigures, Outlier, Plan, Region, Sample, Split
 from imil.core.rounds import Trained
@@ -105,17 +105,24 @@ class Workspace:
         folder = home / f"{arm}-{masks_key}-{seed}"
         return replace(task, arm=arm, folder=folder, edits=home / f"edits-{masks_key}")
 
-    def write_edited(self, task: TrainingTask, masks: Mapping[str, Region]) -> None:
-        """Black out the stored originals of the masked images, then bring them to working size."""
-        if task.edits is None or (task.edits / "images.npy").exists():
+    def write_masked(
+        self,
+        task: TrainingTask,
+        masks: Mapping[str, Region],
+        *,
+        predicted: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Save the task's masks: blacked out on the stored originals, then at working size."""
+        if task.edits is None or (task.edits / "rows.npy").exists():
             return
-        edited = {}
+        size, channels = task.plan.size, self.images.channels
+        edited, regions = {}, {}
         for sample_id, irrelevant in masks.items():
+            row = self.images.position(sample_id)
             pixels = apply_blackout(self.images.original(sample_id), irrelevant)
-            edited[self.images.position(sample_id)] = working_image(
-                pixels, size=task.plan.size, channels=self.images.channels
-            )
-        write_edits(task.edits, edited)
+            edited[row] = working_image(pixels, size=size, channels=channels)
+            regions[row] = working_region(irrelevant, size=size)
+        write_masked(task.edits, MaskedImages(edited, regions, predicted))
 
     def outliers(self, first: TrainingTask) -> tuple[Outlier, ...]:
         """Return the `mispredicted` queue of a finished first training."""

@@ -41,7 +41,6 @@ def _test_accuracy(seed: int, *, images: int, epochs: int) -> tuple[float, float
         train=films.rows(Split.TRAIN),
         validation=films.rows(Split.VALIDATION),
         mirrored=films.mirrored,
-        edited={},
     )
     state = initial_state(plan, classes=2, channels=1)
     started = time.perf_counter()

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from imil.compute.task import (
+    MaskedImages,
     TrainingTask,
     run_task,
     task_from_json,
     task_to_json,
-    write_edits,
+    write_masked,
 )
 from imil.core.records import Arm, EpochFigures
 from imil.errors import ComputeError
@@ -75,7 +76,10 @@ def test_edited_copies_change_what_is_learned(make_task: MakeTask) -> None:
     epochs(first)
     control = replace(first, folder=first.folder.parent / "c", start=first.checkpoint)
     edits = first.folder.parent / "edits"
-    write_edits(edits, {row: np.zeros((1, 32, 32), np.uint8) for row in range(8)})
+    black, region = np.zeros((1, 32, 32), np.uint8), np.ones((32, 32), np.bool_)
+    write_masked(
+        edits, MaskedImages(dict.fromkeys(range(8), black), dict.fromkeys(range(8), region))
+    )
     masked = replace(control, folder=first.folder.parent / "m", arm=Arm.IMIL, edits=edits)
 
     epochs(control), epochs(masked)

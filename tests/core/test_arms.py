@@ -1,76 +1,173 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
-from imil.core.arms import ArmInputs, control, imil, parse_arms
+from imil.core.arms import ARMS, COPIES, UPWEIGHT, ArmBatches, ArmInputs, parse_arms
 from imil.core.records import Arm, Plan
+from imil.core.training import Batches
 from imil.errors import PlanError
 
 # No augmentation, so that what comes out can be told apart by its grey value.
 PLAN = Plan(size=32, batch_size=4, shift_share=0.0, scale_share=0.0)
-
-
-def inputs(edited: dict[int, np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]) -> ArmInputs:
-    labels = np.array([0] * 8 + [1] * 4, np.int64)
-    images = np.arange(10, 130, 10).astype(np.uint8)[:, None, None, None] * np.ones(
-        (1, 1, 4, 4), np.uint8
-    )
-    return ArmInputs(PLAN, images, labels, 2, np.arange(10), np.array([10, 11]), False, edited)
-
-
-def greys(batches: list[torch.Tensor]) -> list[int]:
-    return sorted(round(float(image.mean()) * 255) for batch in batches for image in batch)
-
-
 BLACK = np.zeros((1, 4, 4), np.uint8)
+# The upper half is irrelevant.
+UPPER = np.array([[True] * 4] * 2 + [[False] * 4] * 2)
+Copies = Mapping[int, NDArray[np.uint8]]
+
+
+def inputs(edited: Copies | None = None, *, predicted: bool = False) -> ArmInputs:
+    """Return 10 training and 2 validation images; image i is of grey value 10 (i + 1)."""
+    labels = np.array([0] * 8 + [1] * 4, np.int64)
+    greys = np.arange(10, 130, 10).astype(np.uint8)[:, None, None, None]
+    edited = edited or {}
+    return ArmInputs(
+        plan=PLAN,
+        images=greys * np.ones((1, 1, 4, 4), np.uint8),
+        labels=labels,
+        classes=2,
+        train=np.arange(10),
+        validation=np.array([10, 11]),
+        mirrored=False,
+        edited=edited,
+        masks=dict.fromkeys(edited, UPPER),
+        predicted=np.broadcast_to(UPPER, (12, 4, 4)) if predicted else None,
+    )
+
+
+def arm(name: Arm, given: ArmInputs) -> Batches:
+    return ARMS[name].batches(given)
+
+
+def shown(batches: Batches, *, seeds: int) -> list[tuple[int, int]]:
+    """Return the grey values of the upper and lower half of every image shown."""
+    return [
+        (round(float(image[:, :2].mean()) * 255), round(float(image[:, 2:].mean()) * 255))
+        for seed in range(seeds)
+        for batch in batches.epoch(seed)
+        for image in batch.images
+    ]
 
 
 def test_imil_replaces_the_masked_images_by_their_edited_copies() -> None:
-    arm = imil(inputs({0: BLACK, 1: BLACK}))
-
-    seen = {g for seed in range(5) for g in greys([b.images for b in arm.epoch(seed)])}
+    seen = {upper for upper, _ in shown(arm(Arm.IMIL, inputs({0: BLACK, 1: BLACK})), seeds=5)}
 
     assert seen == {0, 30, 40, 50, 60, 70, 80, 90, 100}
 
 
+def test_imil_append_shows_the_copies_beside_the_originals() -> None:
+    seen = {upper for upper, _ in shown(arm(Arm.IMIL_APPEND, inputs({0: BLACK})), seeds=20)}
+
+    assert seen == {0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100}
+
+
 def test_control_ignores_the_masks() -> None:
-    masked, plain = control(inputs({0: BLACK})), control(inputs({}))
+    masked, plain = arm(Arm.CONTROL, inputs({0: BLACK})), arm(Arm.CONTROL, inputs())
 
     for a, b in zip(masked.epoch(3), plain.epoch(3), strict=True):
         assert torch.equal(a.images, b.images)
 
 
 def test_imil_without_masks_equals_control() -> None:
-    for a, b in zip(imil(inputs({})).epoch(3), control(inputs({})).epoch(3), strict=True):
+    for a, b in zip(
+        arm(Arm.IMIL, inputs()).epoch(3), arm(Arm.CONTROL, inputs()).epoch(3), strict=True
+    ):
         assert torch.equal(a.images, b.images)
 
 
-def test_arms_see_the_same_order_and_take_equal_steps() -> None:
-    with_masks, without = imil(inputs({0: BLACK})), control(inputs({}))
-
-    orders = [[b.labels.tolist() for b in arm.epoch(1)] for arm in (with_masks, without)]
+def test_imil_and_control_see_the_same_order() -> None:
+    orders = [
+        [b.labels.tolist() for b in arm(name, inputs({0: BLACK})).epoch(1)]
+        for name in (Arm.CONTROL, Arm.IMIL)
+    ]
 
     assert orders[0] == orders[1]
-    assert with_masks.steps == without.steps == 2
 
 
-def test_an_epoch_has_no_image_twice() -> None:
-    seen = greys([b.images for b in control(inputs({})).epoch(0)])
+@pytest.mark.parametrize("name", list(ARMS))
+def test_every_arm_takes_as_many_steps_as_control(name: Arm) -> None:
+    # Big enough for torchvision's augmentations.
+    plan = replace(PLAN, size=32)
+    large = replace(
+        inputs({0: np.zeros((1, 32, 32), np.uint8)}, predicted=True),
+        plan=plan,
+        images=np.full((12, 1, 32, 32), 100, np.uint8),
+        masks={0: np.eye(32, dtype=np.bool_)},
+        predicted=np.ones((12, 32, 32), np.bool_),
+    )
+
+    batches = list(arm(name, large).epoch(0))
+
+    assert len(batches) == arm(Arm.CONTROL, large).steps == 2
+    assert {tuple(b.images.shape) for b in batches} == {(4, 1, 32, 32)}
+
+
+def test_a_counterexample_keeps_what_is_relevant_and_takes_the_rest_from_others() -> None:
+    seen = shown(arm(Arm.COUNTEREXAMPLE, inputs({0: BLACK})), seeds=40)
+
+    copies = [(upper, lower) for upper, lower in seen if upper != lower]
+    assert {lower for _, lower in copies} == {10}
+    assert {upper for upper, _ in copies} == {20, 30, 40, 50, 60, 70, 80, 90, 100}
+    originals = sum(1 for upper, lower in seen if upper == lower)
+    assert len(copies) / originals == pytest.approx(COPIES / 10, abs=0.15)
+
+
+def test_propagated_swaps_the_predicted_region_of_about_half_of_all_images() -> None:
+    seen = shown(arm(Arm.PROPAGATED, inputs(predicted=True)), seeds=40)
+
+    swapped = sum(1 for upper, lower in seen if upper != lower) / len(seen)
+    assert swapped == pytest.approx(0.5, abs=0.1)
+    assert {lower for _, lower in seen} == set(range(10, 101, 10))
+
+
+def test_upweight_shows_the_masked_images_more_often_and_unedited() -> None:
+    seen = [upper for upper, _ in shown(arm(Arm.UPWEIGHT, inputs({0: BLACK})), seeds=60)]
+
+    assert 0 not in seen
+    assert seen.count(10) / len(seen) == pytest.approx(UPWEIGHT / (UPWEIGHT + 9), abs=0.08)
+
+
+def test_right_reason_penalises_the_masked_regions_of_masked_images_alone() -> None:
+    for batch in arm(Arm.RIGHT_REASON, inputs({0: BLACK})).epoch(0):
+        assert batch.penalised is not None
+        for image, region in zip(batch.images, batch.penalised, strict=True):
+            masked = round(float(image.mean()) * 255) == 10
+            assert region.tolist() == (UPPER.tolist() if masked else [[False] * 4] * 4)
+
+
+def test_mixed_images_have_soft_targets() -> None:
+    (first, *_) = arm(Arm.MIXUP, inputs()).epoch(0)
+
+    assert first.labels.shape == (4, 2)
+    assert torch.allclose(first.labels.sum(1), torch.ones(4))
+
+
+def test_an_epoch_of_control_has_no_image_twice() -> None:
+    seen = shown(arm(Arm.CONTROL, inputs()), seeds=1)
 
     assert len(seen) == len(set(seen)) == 8
 
 
+def test_the_same_seed_shows_the_same_images() -> None:
+    for name in (Arm.COUNTEREXAMPLE, Arm.UPWEIGHT):
+        batches = arm(name, inputs({0: BLACK}))
+        assert shown(batches, seeds=2) == shown(batches, seeds=2)
+
+
 def test_validation_images_are_never_edited() -> None:
-    images, labels = imil(inputs({0: BLACK})).validation()
+    images, labels = arm(Arm.IMIL, inputs({0: BLACK})).validation()
 
     assert (images[:, 0, 0, 0].tolist(), labels.tolist()) == ([110, 120], [1, 1])
 
 
 def test_rare_classes_weigh_more() -> None:
     # 8 of class 0 and 2 of class 1 among the ten training images.
-    assert control(inputs({})).class_weights.tolist() == [0.625, 2.5]
+    assert ArmBatches(inputs(), np.arange(10)).class_weights.tolist() == [0.625, 2.5]
 
 
 def test_control_is_always_compared() -> None:
@@ -80,3 +177,8 @@ def test_control_is_always_compared() -> None:
 def test_an_unknown_arm_is_named_with_the_known_ones() -> None:
     with pytest.raises(PlanError, match=r"no arm “magic”.*control, imil"):
         parse_arms(("magic",))
+
+
+def test_propagated_without_prediction_is_a_callers_bug() -> None:
+    with pytest.raises(ValueError, match="predicted irrelevance"):
+        arm(Arm.PROPAGATED, inputs({0: BLACK}))

@@ -1,18 +1,25 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
-from imil.core.augment import base_augmentation
+from imil.core.augment import Usual, base_grid, moved, moved_regions, usual_augmentation
 
 
-def augmented(images: torch.Tensor, *, shift: float, scale: float, mirrored: bool) -> torch.Tensor:
-    return base_augmentation(
-        images,
+def grid(batch: int, side: int, *, shift: float, scale: float, mirrored: bool) -> torch.Tensor:
+    return base_grid(
+        batch,
+        side,
         torch.Generator().manual_seed(0),
         shift_share=shift,
         scale_share=scale,
         mirrored=mirrored,
     )
+
+
+def augmented(images: torch.Tensor, *, shift: float, scale: float, mirrored: bool) -> torch.Tensor:
+    where = grid(len(images), images.shape[-1], shift=shift, scale=scale, mirrored=mirrored)
+    return moved(images, where)
 
 
 def test_without_room_to_move_images_stay_as_they_are() -> None:
@@ -25,9 +32,9 @@ def test_moves_no_further_than_the_share() -> None:
     images = torch.zeros(64, 1, 32, 32)
     images[:, :, 16, 16] = 1
 
-    moved = augmented(images, shift=0.1, scale=0, mirrored=False)
+    shown = augmented(images, shift=0.1, scale=0, mirrored=False)
 
-    columns = (moved.sum(2)[:, 0] * torch.arange(32)).sum(1)
+    columns = (shown.sum(2)[:, 0] * torch.arange(32)).sum(1)
     assert columns.min() >= 16 - 3.3
     assert columns.max() <= 16 + 3.3
     assert columns.std() > 1
@@ -45,6 +52,36 @@ def test_flips_only_where_the_data_allow_it() -> None:
 
 
 def test_what_moves_in_repeats_the_border() -> None:
-    moved = augmented(torch.ones(8, 1, 16, 16), shift=0.3, scale=0.3, mirrored=False)
+    shown = augmented(torch.ones(8, 1, 16, 16), shift=0.3, scale=0.3, mirrored=False)
 
-    assert torch.allclose(moved, torch.ones_like(moved), atol=1e-5)
+    assert torch.allclose(shown, torch.ones_like(shown), atol=1e-5)
+
+
+def test_a_mask_moves_with_its_image() -> None:
+    regions = torch.rand(16, 32, 32) < 0.5
+    regions[:, 8:24, 8:24] = True
+    where = grid(16, 32, shift=0.2, scale=0.1, mirrored=True)
+
+    images, masks = moved(regions[:, None].float(), where), moved_regions(regions, where)
+
+    assert ((images[:, 0] > 0.5) == masks).float().mean() > 0.8
+    blocks = torch.zeros(16, 32, 32, dtype=torch.bool)
+    blocks[:, 8:24, 8:24] = True
+    assert (
+        (moved(blocks[:, None].float(), where)[:, 0] > 0.5) == moved_regions(blocks, where)
+    ).float().mean() > 0.98
+
+
+@pytest.mark.parametrize("kind", list(Usual))
+def test_the_usual_augmentations_change_images_and_keep_shape_and_range(kind: Usual) -> None:
+    torch.manual_seed(0)
+    images, labels = torch.rand(8, 1, 32, 32), torch.arange(8) % 2
+
+    changed, targets = usual_augmentation(kind, classes=2)(images, labels)
+
+    assert changed.shape == images.shape
+    assert not torch.equal(changed, images)
+    assert changed.min() >= 0
+    assert changed.max() <= 1
+    mixes = kind in {Usual.MIXUP, Usual.CUTMIX}
+    assert targets.shape == ((8, 2) if mixes else (8,))

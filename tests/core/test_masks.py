@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from imil.core.masks import apply_blackout, check_mask, coverage
+from imil.core.masks import apply_blackout, check_mask, coverage, working_region
 from imil.errors import MaskError
 
 
@@ -67,3 +67,11 @@ def test_a_mask_over_most_of_the_image_is_taken() -> None:
     irrelevant[0] = False
 
     assert check_mask(irrelevant, (10, 10)).sum() == 90
+
+
+def test_a_working_pixel_is_hidden_if_half_of_it_was() -> None:
+    irrelevant = np.zeros((4, 4), np.bool_)
+    irrelevant[:2, :1] = True
+    irrelevant[2, 2] = True
+
+    assert working_region(irrelevant, size=2).tolist() == [[True, False], [False, False]]

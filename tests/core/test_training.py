@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from imil.core.arms import ArmInputs, control
-from imil.core.records import Plan, Progress
+from imil.core.arms import ARMS, ArmInputs, control, right_reason
+from imil.core.records import Arm, Plan, Progress
 from imil.core.training import (
+    Batches,
     EpochReport,
     TrainState,
     fit,
+    gradient_penalty,
     initial_state,
     learning_rate,
     next_round,
@@ -140,3 +142,37 @@ def test_prediction_is_the_same_in_any_company() -> None:
 def test_a_loss_that_is_no_number_ends_with_a_way_out() -> None:
     with pytest.raises(ComputeError, match=r"not a number any more.*Lower the learning rate"):
         train(start(), plan=replace(PLAN, learning_rate=1e30, clip_norm=1e30))
+
+
+def test_the_gradient_penalty_of_a_linear_model_is_known() -> None:
+    # logits = (x, -x): the sum of log-probabilities is -2 softplus-like, with gradient -2 tanh(x).
+    images = torch.tensor([[[[0.5, 2.0]]]], requires_grad=True)
+    logits = torch.stack([images.sum((1, 2, 3)), -images.sum((1, 2, 3))], 1)
+    inside = torch.tensor([[[True, False]]])
+
+    penalty = gradient_penalty(logits, images, inside)
+
+    assert float(penalty.detach()) == pytest.approx(float((2 * np.tanh(2.5)) ** 2), rel=1e-5)
+
+
+def test_penalised_regions_lose_their_influence() -> None:
+    given = replace(inputs(), masks={row: np.ones((32, 32), np.bool_) for row in range(32)})
+    batches = replace(right_reason(given), penalty_weight=1000.0)
+    plan = replace(PLAN, epochs=8)
+
+    def influence(trained: Batches) -> float:
+        (*_, last) = reports(list(fit(plan, start(), trained, should_stop=lambda: False)))
+        module = restore(plan, last.state).eval()
+        images = torch.from_numpy(given.images[:16]).float().div(255).requires_grad_()
+        region = torch.ones(16, 32, 32, dtype=torch.bool)
+        return float(gradient_penalty(module(images), images, region).detach())
+
+    assert influence(batches) < 0.3 * influence(control(given))
+
+
+def test_mixed_images_can_be_trained_on() -> None:
+    mixed = ARMS[Arm.MIXUP].batches(inputs())
+
+    found = reports(list(fit(PLAN, start(), mixed, should_stop=lambda: False)))
+
+    assert len(found) == 3
