@@ -1,0 +1,113 @@
+"""The README's pictures: the demo study, forty marks hidden, five seeds compared."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file  # type: ignore[import-untyped]
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from imil.core.films import FilmSpec, film_set
+from imil.workflow.studies import DEMO
+from tests.browser.serving import Server, serve
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.soak,
+    # The client leaves sockets and event loops open.
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+# Where a clinician's hand would go: the corner with the marker, as shares of the film's side.
+CORNER = (slice(0.02, 0.20), slice(0.78, 0.99))
+# Grey from which a corner holds the marker.
+BRIGHT = 200
+# How many outliers are masked before the picture of the painter is taken, and in all.
+FEW, ALL = 6, 40
+PATIENCE = 1200
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serve(tmp_path_factory.mktemp("home")) as started:
+        yield started
+
+
+def corner(spec: FilmSpec) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
+    irrelevant = np.zeros((spec.size, spec.size), bool)
+    rows, columns = ([int(edge * spec.size) for edge in (s.start, s.stop)] for s in CORNER)
+    irrelevant[rows[0] : rows[1], columns[0] : columns[1]] = True
+    return irrelevant
+
+
+def marked_outliers(client: Client, study: str) -> list[str]:
+    """Return the outliers whose corner is bright; those before the first of them are skipped."""
+    films, irrelevant = film_set(DEMO), corner(DEMO)
+    queue = [o["sample_id"] for o in client.predict(study, api_name="/outliers")]
+    marked = [name for name in queue if films.original(name)[irrelevant].max() > BRIGHT]
+    for name in queue[: queue.index(marked[0])]:
+        client.predict(study, name, api_name="/skip")
+    return marked
+
+
+def hide_corner(client: Client, study: str, names: list[str], folder: Path) -> None:
+    path = folder / "corner.png"
+    Image.fromarray(corner(DEMO).astype(np.uint8) * 255).save(path)
+    for name in names:
+        client.predict(study, name, handle_file(str(path)), "screens", 5.0, api_name="/submit_mask")
+
+
+def test_the_three_tabs_are_worth_showing(
+    page: Page, server: Server, screens: Path, tmp_path: Path
+) -> None:
+    page.set_default_timeout(60_000)
+    page.goto(server.url)
+    expect(page.locator("#study .samples img")).to_have_count(12)
+    page.locator("#train").click()
+    expect(page.locator("#review")).to_be_visible(timeout=180_000)
+    page.mouse.move(700, 860)
+    page.screenshot(path=screens / "train.png")
+
+    client, study = Client(server.url, verbose=False), study_of(server)
+    marked = marked_outliers(client, study)
+    hide_corner(client, study, marked[1 : 1 + FEW], tmp_path)
+    page.reload()
+    page.get_by_role("tab", name="Outliers").click()
+    page.locator(f"#painter .painter[data-ready='{marked[0]}']").wait_for()
+    page.wait_for_timeout(600)
+    box = page.locator("#painter .paint").bounding_box()
+    assert box is not None
+    places = [(0.845, 0.065), (0.93, 0.075), (0.845, 0.10), (0.935, 0.115), (0.86, 0.13)]
+    for i, (x, y) in enumerate(places):
+        page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=6)
+        if i == 0:
+            page.mouse.down()
+    page.mouse.up()
+    page.mouse.move(700, 860)
+    page.screenshot(path=screens / "outliers.png")
+
+    page.locator("#black-out").click()
+    expect(page.locator("#budget")).to_contain_text(f"{FEW + 1} of {ALL} masked")
+    hide_corner(client, study, marked[1 + FEW : ALL], tmp_path)
+    page.get_by_role("tab", name="Results").click()
+    page.get_by_role("radio", name="5 seeds, a verdict").check()
+    page.locator("#compare-again").click()
+    expect(page.locator("#comparison")).to_contain_text("left")
+    started = time.monotonic()
+    expect(page.locator("#verdict .verdict")).to_be_visible(timeout=PATIENCE * 1000)
+    page.wait_for_timeout(500)
+    page.screenshot(path=screens / "results.png")
+
+    assert time.monotonic() - started < PATIENCE
+    assert "evidence" not in page.locator("#verdict .w").inner_text()
+
+
+def study_of(server: Server) -> str:
+    (folder,) = (server.home / "work" / "studies").iterdir()
+    return folder.name
