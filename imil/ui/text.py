@@ -218,10 +218,42 @@ FIGURES_TITLE = "All figures"
 FIGURES_ASIDE = "Value (95 % interval), {split}, n = {n}"
 EXPLORATORY = "exploratory"
 
-ARM_NAMES = {Arm.CONTROL.value: "Control", Arm.IMIL.value: "IMIL, the paper's way"}
+ARM_NAMES = {
+    Arm.CONTROL.value: "Control",
+    Arm.IMIL.value: "IMIL, the paper's way",
+    Arm.IMIL_APPEND.value: "Edited copies added",
+    Arm.COUNTEREXAMPLE.value: "Counterexample",
+    Arm.PROPAGATED.value: "Propagated",
+    Arm.RIGHT_REASON.value: "Right reason",
+    Arm.UPWEIGHT.value: "Same images, no masks",
+    Arm.AUTO_MASK.value: "Automatic masks",
+    Arm.RANDOM_MASK.value: "Random masks",
+    Arm.RANDOM_SAMPLE.value: "Right masks, random images",
+    Arm.RANDAUGMENT.value: "RandAugment",
+    Arm.TRIVIALAUGMENT.value: "TrivialAugment",
+    Arm.AUGMIX.value: "AugMix",
+    Arm.RANDOM_ERASING.value: "Random erasing",
+    Arm.MIXUP.value: "MixUp",
+    Arm.CUTMIX.value: "CutMix",
+}
+_USUAL = "Usual augmentation, no masks"
 ARM_WORDS = {
     Arm.CONTROL.value: "The same extra epochs, no masks",
     Arm.IMIL.value: "Your masks, black fill, originals replaced",
+    Arm.IMIL_APPEND.value: "Black fill, originals kept",
+    Arm.COUNTEREXAMPLE.value: "Your masks on both queues, hidden region swapped",
+    Arm.PROPAGATED.value: "Your masks extended to all images by prediction, swapped",
+    Arm.RIGHT_REASON.value: "Your masks as a penalty on the model's gradients",
+    Arm.UPWEIGHT.value: "The mispredicted images ×10",
+    Arm.AUTO_MASK.value: "The most salient region hidden, nobody painted",
+    Arm.RANDOM_MASK.value: "The same area in random places",
+    Arm.RANDOM_SAMPLE.value: "Control for the choice of images",
+    Arm.RANDAUGMENT.value: _USUAL,
+    Arm.TRIVIALAUGMENT.value: _USUAL,
+    Arm.AUGMIX.value: _USUAL,
+    Arm.RANDOM_ERASING.value: _USUAL,
+    Arm.MIXUP.value: _USUAL,
+    Arm.CUTMIX.value: _USUAL,
 }
 VERDICTS = {
     Verdict.SHOWN.value: "SHOWN",
