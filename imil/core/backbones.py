@@ -113,6 +113,18 @@ def backbone(name: str) -> Backbone:
         ) from None
 
 
+def check_size(name: str, size: int) -> Backbone:
+    """Return the backbone of that name if it can take images of `size` px; PlanError if not."""
+    kind = backbone(name)
+    if not kind.smallest <= size <= kind.largest:
+        raise PlanError(
+            f"{name} can't take images of {size} px.",
+            why=f"It is made for {kind.smallest} to {kind.largest} px.",
+            fix="Pick a size in that range, or another backbone.",
+        )
+    return kind
+
+
 def build(name: str, *, classes: int, channels: int, size: int, seed: int) -> Classifier:
     """Return a classifier with random weights, on the CPU, in training mode.
 
@@ -127,13 +139,7 @@ def build(name: str, *, classes: int, channels: int, size: int, seed: int) -> Cl
     Raises:
         PlanError: unknown name, size out of the backbone's range, or a missing extra.
     """
-    kind = backbone(name)
-    if not kind.smallest <= size <= kind.largest:
-        raise PlanError(
-            f"{name} can't take images of {size} px.",
-            why=f"It is made for {kind.smallest} to {kind.largest} px.",
-            fix="Pick a size in that range, or another backbone.",
-        )
+    kind = check_size(name, size)
     with torch.random.fork_rng(devices=[]):
         # The CPU's generator alone: `torch.manual_seed` would reseed the GPU's for good.
         torch.default_generator.manual_seed(seed)

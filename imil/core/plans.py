@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imil.core.backbones import backbone
+from imil.core.backbones import backbone, check_size
 from imil.core.queues import allowed_masks
 from imil.core.records import Plan
 from imil.errors import PlanError
@@ -35,13 +35,7 @@ def default_plan(name: str, *, size: int | None = None) -> Plan:
 
 def check_plan(plan: Plan) -> Plan:
     """Return the plan if it can be trained; PlanError says which setting can't, and why."""
-    known = backbone(plan.backbone)
-    if not known.smallest <= plan.size <= known.largest:
-        raise PlanError(
-            f"{plan.backbone} can't take images of {plan.size} px.",
-            why=f"It is made for {known.smallest} to {known.largest} px.",
-            fix="Pick a size in that range, or another backbone.",
-        )
+    check_size(plan.backbone, plan.size)
     for name, (low, high) in _WHOLE.items():
         value = getattr(plan, name)
         if not low <= value <= high:
