@@ -40,7 +40,7 @@ class JobStatus:
     """How far a job is.
 
     Attributes:
-        state: where it stands.
+        state: where it stands; None where no job was asked for.
         position: jobs before it in the queue; 0 once it runs.
         step: name of the segment that is trained now.
         epoch: epoch of that segment, from 1; 0 before the first.
@@ -51,7 +51,7 @@ class JobStatus:
         error: why it failed.
     """
 
-    state: JobState
+    state: JobState | None
     position: int = 0
     step: str = ""
     epoch: int = 0
