@@ -38,7 +38,7 @@ soak: venv chromium ## the long claims, with measurements in tests/benchmarks/re
 	$(BIN)/python -m pytest -m soak
 
 screenshots: venv chromium ## the README's pictures, from a real browser
-	$(BIN)/python -m pytest tests/browser/test_round.py --screens assets/readme
+	IMIL_SCREENS=assets/readme $(BIN)/python -m pytest -m soak tests/browser/test_screens.py
 
 clean: ## remove the environment and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -163,8 +164,34 @@ def decode_checkpoint(content: bytes) -> tuple[Plan, TrainState, tuple[EpochFigu
         raise damaged("A checkpoint") from cause
     check_version("A checkpoint", about["schema_version"], CHECKPOINT_SCHEMA)
     state = TrainState(tensors, about["classes"], about["channels"], about["round"], about["epoch"])
-    figures = tuple(EpochFigures(**f) for f in about["figures"])
-    return plan_from_json(about["plan"]), state, figures
+    return plan_from_json(about["plan"]), state, _figures(about)
+
+
+def read_checkpoint_figures(path: Path) -> tuple[EpochFigures, ...]:
+    """Return the figures of a checkpoint file, reading its header alone.
+
+    Raises:
+        StoreError: the header is damaged or of a newer version.
+    """
+    with path.open("rb") as file:
+        length = file.read(8)
+        header = file.read(int.from_bytes(length, "little"))
+    return _figures(_about_checkpoint(length + header))
+
+
+def _about_checkpoint(content: bytes) -> dict[str, Any]:
+    """Return what a checkpoint says of itself; a safetensors header is a length and JSON."""
+    try:
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        about: dict[str, Any] = json.loads(header["__metadata__"]["imil"])
+    except (ValueError, KeyError) as cause:
+        raise damaged("A checkpoint") from cause
+    check_version("A checkpoint", about["schema_version"], CHECKPOINT_SCHEMA)
+    return about
+
+
+def _figures(about: Mapping[str, Any]) -> tuple[EpochFigures, ...]:
+    return tuple(EpochFigures(**f) for f in about["figures"])
 
 
 def plan_from_json(saved: Mapping[str, Any]) -> Plan:

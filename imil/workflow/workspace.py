@@ -19,7 +19,7 @@ from imil.core.queues import allowed_masks, find_outliers
 from imil.core.records import Arm, EpochFigures, Outlier, Plan, Region, Sample, Split
 from imil.core.rounds import Trained
 from imil.errors import DataError, WeightsError
-from imil.store.codec import decode_checkpoint, encode_region
+from imil.store.codec import encode_region, read_checkpoint_figures
 from imil.store.local import write_atomic
 
 
@@ -153,7 +153,7 @@ def read_curves(task: TrainingTask) -> tuple[EpochFigures, ...]:
     """Return the figures of a segment's finished epochs."""
     if not task.checkpoint.exists():
         return ()
-    return decode_checkpoint(task.checkpoint.read_bytes())[2]
+    return read_checkpoint_figures(task.checkpoint)
 
 
 def check_classes(images: ImageSet) -> None:

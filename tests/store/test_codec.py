@@ -25,6 +25,7 @@ from imil.store.codec import (
     encode_mask,
     encode_region,
     plan_from_json,
+    read_checkpoint_figures,
 )
 
 IRRELEVANT = np.random.default_rng(0).random((37, 53)) < 0.3
@@ -98,6 +99,15 @@ def test_a_checkpoint_comes_back_bit_by_bit() -> None:
     assert (plan, figures) == (Plan(seed=7), FIGURES)
     assert (state.classes, state.channels, state.round, state.epoch) == (2, 1, 1, 4)
     assert all(torch.equal(t, STATE.tensors[name]) for name, t in state.tensors.items())
+
+
+def test_a_checkpoints_figures_are_had_without_its_weights(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint"
+    content = encode_checkpoint(Plan(), STATE, FIGURES)
+    # Cut off all weights: they are not needed.
+    path.write_bytes(content[: 8 + int.from_bytes(content[:8], "little")])
+
+    assert read_checkpoint_figures(path) == FIGURES
 
 
 @pytest.mark.parametrize("kept", [0, 5, 60])
