@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -272,25 +272,28 @@ class ArmDefinition:
         batches: from inputs to what it trains on.
         masks: which masks it is given.
         predicted: whether it needs predicted irrelevance.
+        fewest: painted images without which it can't be compared. The paper's arm needs none:
+            without masks it is control, which is said.
     """
 
     batches: Callable[[ArmInputs], Batches]
     masks: Masks = Masks.NONE
     predicted: bool = False
+    fewest: int = 0
 
 
 ARMS: Mapping[Arm, ArmDefinition] = MappingProxyType(
     {
         Arm.CONTROL: ArmDefinition(control),
         Arm.IMIL: ArmDefinition(imil, Masks.MISPREDICTED),
-        Arm.IMIL_APPEND: ArmDefinition(imil_append, Masks.MISPREDICTED),
-        Arm.COUNTEREXAMPLE: ArmDefinition(counterexample, Masks.BOTH),
-        Arm.PROPAGATED: ArmDefinition(propagated, Masks.BOTH, predicted=True),
-        Arm.RIGHT_REASON: ArmDefinition(right_reason, Masks.MISPREDICTED),
-        Arm.UPWEIGHT: ArmDefinition(upweight, Masks.MISPREDICTED),
-        Arm.AUTO_MASK: ArmDefinition(imil, Masks.SALIENT),
-        Arm.RANDOM_MASK: ArmDefinition(imil, Masks.MOVED),
-        Arm.RANDOM_SAMPLE: ArmDefinition(imil, Masks.RANDOM_SAMPLE),
+        Arm.IMIL_APPEND: ArmDefinition(imil_append, Masks.MISPREDICTED, fewest=1),
+        Arm.COUNTEREXAMPLE: ArmDefinition(counterexample, Masks.BOTH, fewest=1),
+        Arm.PROPAGATED: ArmDefinition(propagated, Masks.BOTH, predicted=True, fewest=2),
+        Arm.RIGHT_REASON: ArmDefinition(right_reason, Masks.MISPREDICTED, fewest=1),
+        Arm.UPWEIGHT: ArmDefinition(upweight, Masks.MISPREDICTED, fewest=1),
+        Arm.AUTO_MASK: ArmDefinition(imil, Masks.SALIENT, fewest=1),
+        Arm.RANDOM_MASK: ArmDefinition(imil, Masks.MOVED, fewest=1),
+        Arm.RANDOM_SAMPLE: ArmDefinition(imil, Masks.RANDOM_SAMPLE, fewest=1),
         Arm.RANDAUGMENT: ArmDefinition(_augmented(Usual.RANDAUGMENT)),
         Arm.TRIVIALAUGMENT: ArmDefinition(_augmented(Usual.TRIVIALAUGMENT)),
         Arm.AUGMIX: ArmDefinition(_augmented(Usual.AUGMIX)),
@@ -315,3 +318,14 @@ def parse_arms(names: tuple[str, ...]) -> tuple[Arm, ...]:
             fix=f"Use one of: {', '.join(ARMS)}.",
         )
     return tuple(dict.fromkeys((Arm.CONTROL, *(Arm(name) for name in names))))
+
+
+def check_masks(arms: Sequence[Arm], painted: int) -> None:
+    """Raise PlanError if an arm needs more painted images than there are."""
+    for arm in arms:
+        if painted < ARMS[arm].fewest:
+            raise PlanError(
+                f"The arm “{arm}” needs {ARMS[arm].fewest} masked images, and there are {painted}.",
+                why="It learns from what clinicians have hidden.",
+                fix="Mask more images, or leave this arm out of the comparison.",
+            )

@@ -15,16 +15,18 @@ from numpy.typing import NDArray
 
 from imil.compute.pool import JobStatus, WorkerPool
 from imil.compute.task import TrainingTask
+from imil.core.arms import ARMS, Masks
 from imil.core.images import ImageSet
 from imil.core.masks import check_mask
 from imil.core.metrics import Metric, figures
 from imil.core.plans import check_plan
-from imil.core.records import Arm, Outlier, Plan, Region, Split
+from imil.core.records import Arm, Plan, Region, Split
 from imil.core.rounds import Round, Setting, Trained, compare
 from imil.core.splits import DisjointProof
 from imil.errors import MaskError, PlanError
 from imil.sources.pixels import read_region
 from imil.store.local import write_atomic
+from imil.workflow.masksets import Clinician, MaskSet, Review
 from imil.workflow.results import About, results_csv, results_json
 from imil.workflow.workspace import Workspace, masks_key, read_logits
 
@@ -118,7 +120,7 @@ def run_study(
         first_jobs = {f"first-{task.plan.seed}": (task,) for task in firsts}
         _train(pool, first_jobs, on_progress, "first training")
     with log.timed("masks"):
-        masked = [_masks_for(request, workspace, first, clinician, log) for first in firsts]
+        masked = [_review(request, workspace, first, clinician, log) for first in firsts]
     arm_tasks = _arm_tasks(request, workspace, firsts, masked)
     with log.timed("arms"):
         jobs = {f"arms-{seed}": tasks for seed, tasks in arm_tasks.items()}
@@ -130,7 +132,7 @@ def run_study(
 
 
 def _check_arms(request: Request) -> None:
-    needing = [arm for arm in request.arms if arm is not Arm.CONTROL]
+    needing = [arm for arm in request.arms if ARMS[arm].masks is not Masks.NONE]
     if needing and request.masks is None:
         raise PlanError(
             f"The arm “{needing[0]}” needs masks.",
@@ -173,18 +175,21 @@ def _arm_tasks(
     request: Request,
     workspace: Workspace,
     firsts: Sequence[TrainingTask],
-    masked: Sequence[Mapping[str, Region]],
+    masked: Sequence[Mapping[Masks, MaskSet]],
 ) -> dict[int, tuple[TrainingTask, ...]]:
-    """Return the arms of each seed, in the order of `request.arms`."""
+    """Return the arms of each seed, in the order of `request.arms`, their masks saved."""
     tasks = {}
     for place, seed in enumerate(request.seeds):
         own = place if request.replicated else 0
-        key = masks_key(masked[own])
-        tasks[seed] = tuple(
-            workspace.arm_task(firsts[own], arm, seed=seed, masks_key=key) for arm in request.arms
-        )
-        for task in tasks[seed]:
-            workspace.write_masked(task, masked[own])
+        of_seed = []
+        for arm in request.arms:
+            given = masked[own][ARMS[arm].masks]
+            key = masks_key(given.masks)
+            task = workspace.arm_task(firsts[own], arm, seed=seed, masks_key=key)
+            predicted = given.predicted if ARMS[arm].predicted else None
+            workspace.write_masked(task, given.masks, predicted=predicted)
+            of_seed.append(task)
+        tasks[seed] = tuple(of_seed)
     return tasks
 
 
@@ -220,34 +225,26 @@ def _seconds_left(known: Sequence[JobStatus]) -> float | None:
     return max(slowest, whole * (1 - share) * len(known) / len(running))
 
 
-def _masks_for(
+def _review(
     request: Request,
     workspace: Workspace,
     first: TrainingTask,
-    clinician: Callable[[Outlier], Region | None],
+    clinician: Clinician,
     log: _Log,
-) -> dict[str, Region]:
-    """Return the masks of one first training's outliers, worst first, within the budget."""
-    if set(request.arms) == {Arm.CONTROL}:
-        return {}
-    queue = workspace.outliers(first)
-    allowed = workspace.allowed(request.plan)
-    masks: dict[str, Region] = {}
-    for outlier in queue:
-        if len(masks) < allowed and (irrelevant := clinician(outlier)) is not None:
-            masks[outlier.sample_id] = irrelevant
+) -> dict[Masks, MaskSet]:
+    """Return the masks of one first training's review, as each arm needs them."""
+    queue, allowed = workspace.outliers(first), workspace.allowed(request.plan)
+    review = Review(workspace, first, queue, clinician, allowed)
+    sets = review.masks(ARMS[arm].masks for arm in request.arms)
     seed = f"Seed {first.plan.seed}"
-    log.notices.append(
-        f"{seed}: {len(masks)} of {allowed} allowed images masked; "
-        f"{len(queue)} training images were mispredicted."
-    )
-    if not masks:
+    log.notices += [f"{seed}: {given.told}." for given in sets.values() if given.told]
+    if Arm.IMIL in request.arms and not sets[Masks.MISPREDICTED].masks:
         log.notices.append(f"{seed}: without masks imil trains on exactly what control trains on.")
-    return masks
+    return sets
 
 
-def _clinician(request: Request) -> Callable[[Outlier], Region | None]:
-    """Return who masks: from an outlier to its irrelevant region, None to pass it over."""
+def _clinician(request: Request) -> Clinician:
+    """Return who masks."""
     if request.masks is None:
         return lambda _: None
     if request.replicated:
@@ -255,15 +252,15 @@ def _clinician(request: Request) -> Callable[[Outlier], Region | None]:
     return _drawn(Path(request.masks), request.images)
 
 
-def _reference(images: ImageSet) -> Callable[[Outlier], Region | None]:
+def _reference(images: ImageSet) -> Clinician:
     """Return the simulated clinician: hides all that the reference mask calls irrelevant.
 
     Passes over an image without reference mask, and one whose mask no clinician could submit
     (nothing or nearly everything hidden).
     """
 
-    def draw(outlier: Outlier) -> Region | None:
-        relevant = images.reference_relevant(outlier.sample_id)
+    def draw(sample_id: str) -> Region | None:
+        relevant = images.reference_relevant(sample_id)
         try:
             return None if relevant is None else check_mask(~relevant, relevant.shape[:2])
         except MaskError:
@@ -272,7 +269,7 @@ def _reference(images: ImageSet) -> Callable[[Outlier], Region | None]:
     return draw
 
 
-def _drawn(folder: Path, images: ImageSet) -> Callable[[Outlier], Region | None]:
+def _drawn(folder: Path, images: ImageSet) -> Clinician:
     """Return a clinician whose masks lie in a folder, as PNGs named like the images."""
     if not folder.is_dir():
         raise PlanError(
@@ -296,26 +293,33 @@ def _drawn(folder: Path, images: ImageSet) -> Callable[[Outlier], Region | None]
         except MaskError as error:
             what = f"The mask “{path.name}” can't be used. {error.what}"
             raise MaskError(what, why=error.why, fix=error.fix) from error
-    return lambda outlier: masks.get(outlier.sample_id)
+    return masks.get
 
 
 def _compare(
     request: Request,
     workspace: Workspace,
     arm_tasks: Mapping[int, tuple[TrainingTask, ...]],
-    masked: Sequence[Mapping[str, Region]],
+    masked: Sequence[Mapping[Masks, MaskSet]],
     log: _Log,
 ) -> Round:
     trained: dict[Arm, Trained] = {
         arm: workspace.trained([tasks[i] for tasks in arm_tasks.values()], Split.TEST)
         for i, arm in enumerate(request.arms)
     }
+    # The paper's arm names the count; where it is not compared, the largest set does.
+    counts = tuple(
+        len(sets[Masks.MISPREDICTED].masks)
+        if Arm.IMIL in request.arms
+        else max(len(given.masks) for given in sets.values())
+        for sets in masked
+    )
     setting = Setting(
         number=1,
         split=Split.TEST,
         seeds=request.seeds,
         seed_scope="replication" if request.replicated else "train_on",
-        masked=tuple(len(m) for m in masked) * (1 if request.replicated else len(request.seeds)),
+        masked=counts * (1 if request.replicated else len(request.seeds)),
         allowed=workspace.allowed(request.plan),
         training_images=len(workspace.rows(Split.TRAIN)),
         test_openings=_count_opening(request, arm_tasks),

@@ -16,7 +16,7 @@ from PIL import Image
 
 from imil.compute.pool import JobState, WorkerPool
 from imil.compute.task import TrainingTask
-from imil.core.arms import parse_arms
+from imil.core.arms import ARMS, check_masks, parse_arms
 from imil.core.images import ImageSet, to_uint8
 from imil.core.masks import check_mask
 from imil.core.plans import check_plan
@@ -30,6 +30,7 @@ from imil.store.base import Store
 from imil.store.codec import MaskRecord
 from imil.store.studies import Comparison, StudyRecord, load_round, save_round, save_study
 from imil.workflow.maskbook import MaskBook, key_of
+from imil.workflow.masksets import Review
 from imil.workflow.results import About, results_json
 from imil.workflow.status import TrainingStatus, status_of
 from imil.workflow.workspace import Workspace
@@ -274,8 +275,11 @@ class Study:
                     why="Each arm is trained once a seed.",
                     fix="Ask for at least one seed; from five on a verdict is given.",
                 )
+            compared = parse_arms(tuple(arms))
+            check_masks(compared, len(self._masks))
+            _check_painted(compared)
             numbers = tuple(range(self.plan.seed, self.plan.seed + seeds))
-            asked = Comparison(parse_arms(tuple(arms)), numbers, self._masks.names())
+            asked = Comparison(compared, numbers, self._masks.names())
             self._save(comparison=asked)
             self._submit_comparison()
 
@@ -383,10 +387,15 @@ class Study:
         if asked is None:
             raise ValueError("no comparison was asked for")
         records = self._masks.by_name(asked.masks)
-        masks = {record.sample_id: record.irrelevant for record in records}
+        painted = {record.sample_id: record.irrelevant for record in records}
+        allowed = self.budget().allowed
+        review = Review(self._workspace, self._first, self.queue(), painted.get, allowed)
+        sets = review.masks(ARMS[arm].masks for arm in asked.arms)
         tasks = self._tasks_of_comparison()
         for task in tasks:
-            self._workspace.write_masked(task, masks)
+            given = sets[ARMS[task.arm].masks]
+            predicted = given.predicted if ARMS[task.arm].predicted else None
+            self._workspace.write_masked(task, given.masks, predicted=predicted)
         self._tools.pool.submit(self._comparison_job, tasks)
 
     def _tasks_of_comparison(self) -> tuple[TrainingTask, ...]:
@@ -446,6 +455,15 @@ class Study:
                 why=f"The study compares what masks on {used.share:.0%} of the images can do.",
                 fix="Compare with and without masks now, or change a mask you already drew.",
             )
+
+
+def _check_painted(arms: Sequence[Arm]) -> None:
+    if Arm.RANDOM_SAMPLE in arms:
+        raise PlanError(
+            "The arm “random_sample” can't be compared in this study.",
+            why="It needs masks on random images, and clinicians paint those the model gets wrong.",
+            fix="Leave it out, or run it with reference masks on the command line.",
+        )
 
 
 def _without_masks(asked: Comparison) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from imil.compute.task import MaskedImages, TrainingTask, write_masked, write_samples
+from imil.core.arms import ARMS, Masks
 from imil.core.images import ImageSet, working_image, write_cache
 from imil.core.masks import apply_blackout, working_region
 from imil.core.queues import allowed_masks, find_outliers
@@ -94,16 +95,19 @@ class Workspace:
         """Return an arm of the round after `first`, from its checkpoint, under its plan.
 
         `masks_key` names one set of masks: the same masks give the same segment, which is then not
-        trained twice. Control knows no masks, and without masks (None) `imil` is control.
+        trained twice. Control knows no masks, and without masks (None) an arm that needs them is
+        control.
         """
         plan = replace(first.plan, seed=seed)
         home = first.folder.parent
         task = replace(first, name=f"{arm}, seed {seed}", plan=plan, pretrained=None)
         task = replace(task, start=first.checkpoint, folder=home / f"{Arm.CONTROL}-{seed}")
-        if arm is Arm.CONTROL or masks_key is None:
+        if ARMS[arm].masks is Masks.NONE:
+            return replace(task, arm=arm, folder=home / f"{arm}-{seed}")
+        if masks_key is None:
             return task
-        folder = home / f"{arm}-{masks_key}-{seed}"
-        return replace(task, arm=arm, folder=folder, edits=home / f"edits-{masks_key}")
+        folder, edits = home / f"{arm}-{masks_key}-{seed}", home / f"masks-{arm}-{masks_key}"
+        return replace(task, arm=arm, folder=folder, edits=edits)
 
     def write_masked(
         self,
