@@ -48,6 +48,18 @@ class Queue(StrEnum):
     """An ordered list of training images offered for review."""
 
     MISPREDICTED = "mispredicted"
+    HIGH_LOSS = "high_loss"
+    LABEL_SUSPECT = "label_suspect"
+    WRONG_REASON = "wrong_reason"
+    RANDOM = "random"
+
+
+class Selection(StrEnum):
+    """From which predictions the mispredicted queue is read; the paper does not say."""
+
+    IN_SAMPLE = "in_sample"
+    OUT_OF_FOLD = "out_of_fold"
+    PERSISTENT = "persistent"
 
 
 @dataclass(frozen=True, slots=True)
