@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from imil.compute.task import TrainingTask, run_task
+from imil.core.arms import Masks
+from imil.core.films import FilmSpec, film_set
+from imil.core.records import Outlier, Plan, Region, Split
+from imil.workflow.masksets import Review
+from imil.workflow.workspace import Workspace
+
+pytestmark = pytest.mark.slow
+
+FILMS = film_set(FilmSpec(images=80, size=48, shortcut=0.95))
+TRAIN = {FILMS.samples[row].sample_id for row in FILMS.rows(Split.TRAIN)}
+
+
+def clinician(sample_id: str) -> Region | None:
+    relevant = FILMS.reference_relevant(sample_id)
+    return None if relevant is None else ~relevant
+
+
+@pytest.fixture(scope="module")
+def review(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Review]:
+    folder = tmp_path_factory.mktemp("study")
+    workspace = Workspace(folder, FILMS, folder)
+    plan = Plan(size=48, epochs=2, epochs_after=1, batch_size=8)
+    for _ in workspace.prepare(plan):
+        pass
+    first: TrainingTask = workspace.first_task(plan)
+    for _ in run_task(first, should_stop=lambda: False):
+        pass
+    return Review(workspace, first, workspace.outliers(first), clinician, 8)
+
+
+def test_mispredicted_masks_are_those_of_the_worst_outliers(review: Review) -> None:
+    found = review.masks([Masks.MISPREDICTED])[Masks.MISPREDICTED]
+
+    assert list(found.masks) == [outlier.sample_id for outlier in review.queue[:8]]
+
+
+def test_what_nobody_needs_is_not_painted(review: Review) -> None:
+    def nobody(_: str) -> Region | None:
+        raise AssertionError
+
+    assert set(replace(review, clinician=nobody).masks([Masks.NONE])) == {Masks.NONE}
+
+
+def test_both_queues_share_the_budget_and_predict_the_rest(review: Review) -> None:
+    found = review.masks([Masks.BOTH])[Masks.BOTH]
+
+    assert len(found.masks) == 8
+    assert set(found.masks) <= TRAIN
+    assert [o.sample_id for o in review.queue[:4]] == list(found.masks)[:4]
+    assert found.predicted is not None
+    assert found.predicted[FILMS.rows(Split.TRAIN)].any((1, 2)).all()
+    assert not found.predicted[FILMS.rows(Split.TEST)].any()
+
+
+def test_with_nothing_mispredicted_masks_are_painted_on_random_images(review: Review) -> None:
+    none: tuple[Outlier, ...] = ()
+
+    found = replace(review, queue=none).masks([Masks.MISPREDICTED, Masks.BOTH])
+
+    assert not found[Masks.MISPREDICTED].masks
+    assert len(found[Masks.BOTH].masks) == 8
+    assert "0 mispredicted, 4 random" in found[Masks.BOTH].told
+
+
+def test_moved_masks_keep_their_area_on_the_same_images(review: Review) -> None:
+    sets = review.masks([Masks.MISPREDICTED, Masks.MOVED])
+    painted, moved = sets[Masks.MISPREDICTED].masks, sets[Masks.MOVED].masks
+
+    assert painted.keys() == moved.keys()
+    assert [r.sum() for r in painted.values()] == [r.sum() for r in moved.values()]
+    assert any(not np.array_equal(painted[s], moved[s]) for s in painted)
+
+
+def test_random_images_are_as_many_as_those_of_the_paper(review: Review) -> None:
+    sets = review.masks([Masks.MISPREDICTED, Masks.RANDOM_SAMPLE])
+
+    assert len(sets[Masks.RANDOM_SAMPLE].masks) == len(sets[Masks.MISPREDICTED].masks)
+    assert sets[Masks.RANDOM_SAMPLE].masks.keys() != sets[Masks.MISPREDICTED].masks.keys()
+
+
+def test_automatic_masks_hide_no_more_than_the_painted_ones(review: Review) -> None:
+    sets = review.masks([Masks.MISPREDICTED, Masks.SALIENT])
+    painted, salient = sets[Masks.MISPREDICTED].masks, sets[Masks.SALIENT].masks
+
+    assert painted.keys() == salient.keys()
+    mean = [float(np.mean([r.mean() for r in masks.values()])) for masks in (painted, salient)]
+    assert 0 < mean[1] <= mean[0] + 0.05
+
+
+def test_the_same_review_gives_the_same_masks(review: Review) -> None:
+    first, again = (review.masks([Masks.BOTH])[Masks.BOTH] for _ in range(2))
+
+    assert list(first.masks) == list(again.masks)
+    assert np.array_equal(first.predicted, again.predicted)  # type: ignore[arg-type]  # both there
