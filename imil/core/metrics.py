@@ -18,8 +18,14 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
+from imil.core.records import Split
+from imil.errors import DataError
+
 # Bins of the expected calibration error; the usual number (Guo et al., ICML 2017).
 CALIBRATION_BINS = 15
+# Draws of a figure's interval, and how many are held at once (memory).
+DRAWS = 2000
+DRAWS_AT_ONCE = 200
 
 
 class Metric(StrEnum):
@@ -32,6 +38,21 @@ class Metric(StrEnum):
     ECE = "ece"
     SENSITIVITY = "sensitivity"
     SPECIFICITY = "specificity"
+
+
+class Robustness(StrEnum):
+    """Figures on images whose irrelevant region is another image's: names in `results.json`."""
+
+    SWAPPED_ACCURACY = "swapped_accuracy"
+    SWAPPED_BALANCED_ACCURACY = "swapped_balanced_accuracy"
+    FLIP_RATE = "flip_rate"
+
+
+class Explanation(StrEnum):
+    """Figures of where a prediction looks, never the headline: names in `results.json`."""
+
+    WRONG_REASON_SHARE = "wrong_reason_share"
+    POINTING_GAME = "pointing_game"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +155,73 @@ def mean_intervals(
     return {metric: _interval(value, drawn[metric]) for metric, value in point.items()}
 
 
+def clustered_mean(
+    values: NDArray[np.float64],
+    clusters: NDArray[np.int64],
+    *,
+    strata: NDArray[np.int64] | None = None,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Interval:
+    """Return a mean over images and seeds with its 95 % percentile interval over patients.
+
+    Args:
+        values: (N,) or, a row a seed, (S, N); NaN where an image has no value.
+        clusters: (N,) patient number of each image (its own number where the patient is unknown).
+        strata: (N,) e.g. the labels; the figure is then the mean of the strata's means, as in
+            balanced accuracy. All images are one stratum if None.
+        draws: bootstrap draws; those that miss a stratum are left out.
+        seed: of the draws.
+
+    Returns:
+        All NaN where there is no value.
+
+    Raises:
+        ValueError: if values, clusters and strata differ in length.
+    """
+    rows = np.atleast_2d(values)
+    parts = np.zeros(rows.shape[1], np.int64) if strata is None else strata
+    if not rows.shape[1] == len(clusters) == len(parts):
+        raise ValueError("values, clusters and strata differ in length")
+    there = ~np.isnan(rows)
+    if not there.any():
+        return Interval(float("nan"), float("nan"), float("nan"))
+    # Per stratum and patient: sums and numbers of values. Images without any count for nothing.
+    (patients, member), (kinds, kind) = (
+        np.unique(column, return_inverse=True) for column in (clusters, parts)
+    )
+    sums, counts = np.zeros((2, len(kinds), len(patients)))
+    np.add.at(sums, (kind, member), np.where(there, rows, 0).sum(0))
+    np.add.at(counts, (kind, member), there.sum(0))
+    seen = counts.sum(1) > 0
+    sums, counts = sums[seen].T, counts[seen].T
+    rng = np.random.default_rng(seed)
+    drawn: list[NDArray[np.float64]] = []
+    for start in range(0, draws, DRAWS_AT_ONCE):
+        size = min(DRAWS_AT_ONCE, draws - start)
+        weight = rng.multinomial(len(patients), np.full(len(patients), 1 / len(patients)), size)
+        total, number = weight @ sums, weight @ counts
+        whole = (number > 0).all(1)
+        drawn.append((total[whole] / number[whole]).mean(1))
+    value = float((sums.sum(0) / counts.sum(0)).mean())
+    return _interval(value, np.concatenate(drawn) if drawn else [])
+
+
+def check_classes(labels: NDArray[np.int64], classes: Sequence[str], split: Split) -> None:
+    """Refuse a split that lacks a class: most figures are then undefined.
+
+    Raises:
+        DataError: naming the split and the class.
+    """
+    for label, name in enumerate(classes):
+        if not (labels == label).any():
+            raise DataError(
+                f"The {split} split has no image of class “{name}”.",
+                why="Balanced accuracy, AUROC and sensitivity need images of every class.",
+                fix=f"Add such images to the {split} split, or let the app make the splits.",
+            )
+
+
 def quick_figures(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> dict[Metric, float]:
     """Return what `figures` returns, fast enough for a bootstrap.
 
@@ -159,6 +247,25 @@ def quick_figures(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> di
     }
 
 
+def quick_auroc(scores: NDArray[np.floating], positive: NDArray[np.bool_]) -> float:
+    """Return the share (0-1) of pairs of a positive and a negative image in the right order.
+
+    Args:
+        scores: (N,), higher for positive; a tie counts half.
+        positive: (N,).
+
+    Returns:
+        NaN where there is no pair.
+
+    Source: Mann and Whitney's U from ranks.
+    """
+    count = int(positive.sum())
+    pairs = count * (len(positive) - count)
+    if not pairs:
+        return float("nan")
+    return float((rankdata(scores)[positive].sum() - count * (count + 1) / 2) / pairs)
+
+
 def _auroc(probabilities: NDArray[np.floating], labels: NDArray[np.int64]) -> float:
     if probabilities.shape[1] == 2:
         return float(roc_auc_score(labels, probabilities[:, 1]))
@@ -166,21 +273,14 @@ def _auroc(probabilities: NDArray[np.floating], labels: NDArray[np.int64]) -> fl
     return float(roc_auc_score(labels, probabilities, multi_class="ovr", labels=classes))
 
 
-def _quick_auroc(probabilities: NDArray[np.floating], labels: NDArray[np.int64]) -> float:
-    """Return AUROC from ranks (Mann-Whitney), one class against the rest on average."""
+def _quick_auroc(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
     width = probabilities.shape[1]
-    areas = []
-    for label in [1] if width == 2 else range(width):
-        of_class = labels == label
-        positive = int(of_class.sum())
-        ranks = rankdata(probabilities[:, label])[of_class].sum()
-        pairs = positive * (len(labels) - positive)
-        areas.append((ranks - positive * (positive + 1) / 2) / pairs)
-    return float(np.mean(areas))
+    of = [1] if width == 2 else range(width)
+    return float(np.mean([quick_auroc(probabilities[:, c], labels == c) for c in of]))
 
 
-def _interval(value: float, drawn: Sequence[float]) -> Interval:
-    if not drawn:
+def _interval(value: float, drawn: Sequence[float] | NDArray[np.float64]) -> Interval:
+    if not len(drawn):
         return Interval(value, float("nan"), float("nan"))
     low, high = np.percentile(drawn, [2.5, 97.5])
     return Interval(value, float(low), float(high))

@@ -4,14 +4,21 @@ import numpy as np
 import pytest
 
 from imil.core.metrics import (
+    Explanation,
     Metric,
+    Robustness,
     calibration_error,
+    check_classes,
+    clustered_mean,
     confusion,
     figures,
     majority_rate,
     mean_intervals,
+    quick_auroc,
     quick_figures,
 )
+from imil.core.records import Split
+from imil.errors import DataError
 
 # Four of class 0 (one wrong), two of class 1 (one wrong).
 LABELS = np.array([0, 0, 0, 0, 1, 1], np.int64)
@@ -90,3 +97,89 @@ def test_no_interval_is_given_where_no_draw_has_every_class() -> None:
     accuracy = mean_intervals([logits], labels, np.array([0, 1]), draws=0)[Metric.ACCURACY]
 
     assert np.isnan(accuracy.low)
+
+
+def test_the_names_are_those_of_the_results_file() -> None:
+    names = " ".join([*Metric, *Robustness, *Explanation])
+
+    assert names == (
+        "accuracy balanced_accuracy auroc f1 ece sensitivity specificity "
+        "swapped_accuracy swapped_balanced_accuracy flip_rate wrong_reason_share pointing_game"
+    )
+
+
+def test_a_clustered_mean_is_the_mean_over_images_and_seeds() -> None:
+    found = clustered_mean(np.array([[1.0, 0, 1, 1], [0, 0, 1, 0]]), np.arange(4))
+
+    assert found.value == 0.5
+    assert found.low < 0.5 < found.high
+
+
+def test_images_without_a_value_count_for_nothing() -> None:
+    found = clustered_mean(np.array([1.0, np.nan, 0, np.nan]), np.arange(4))
+
+    assert found.value == 0.5
+
+
+def test_a_mean_of_nothing_has_no_value() -> None:
+    found = clustered_mean(np.array([np.nan, np.nan]), np.arange(2))
+
+    assert np.isnan([found.value, found.low, found.high]).all()
+
+
+def test_strata_count_alike_whatever_their_size() -> None:
+    found = clustered_mean(np.array([1.0, 1, 1, 0]), np.arange(4), strata=np.array([0, 0, 0, 1]))
+
+    assert (found.value, found.low, found.high) == (0.5, 0.5, 0.5)
+
+
+def test_a_clustered_mean_agrees_with_the_intervals_of_the_headline_pair() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.arange(120, dtype=np.int64) % 3
+    logits = [rng.normal(size=(120, 3)) + np.eye(3)[labels] for _ in range(2)]
+    clusters = np.arange(120) // 2
+    right = np.stack([one.argmax(1) == labels for one in logits]).astype(np.float64)
+
+    known = mean_intervals(logits, labels, clusters)
+    balanced = clustered_mean(right, clusters, strata=labels)
+
+    assert balanced.value == pytest.approx(known[Metric.BALANCED_ACCURACY].value)
+    assert balanced.low == pytest.approx(known[Metric.BALANCED_ACCURACY].low, abs=0.02)
+    assert balanced.high == pytest.approx(known[Metric.BALANCED_ACCURACY].high, abs=0.02)
+
+
+def test_patients_widen_a_clustered_mean() -> None:
+    values = np.repeat(np.random.default_rng(0).random(20) < 0.7, 4).astype(np.float64)
+
+    alone = clustered_mean(values, np.arange(80))
+    grouped = clustered_mean(values, np.arange(80) // 4)
+
+    assert grouped.high - grouped.low > 1.3 * (alone.high - alone.low)
+
+
+def test_without_draws_there_is_no_interval() -> None:
+    assert np.isnan(clustered_mean(np.array([0.0, 1.0]), np.arange(2), draws=0).low)
+
+
+def test_lengths_that_differ_are_a_callers_bug() -> None:
+    with pytest.raises(ValueError, match="differ in length"):
+        clustered_mean(np.zeros(3), np.arange(2))
+
+
+def test_a_tie_is_half_a_pair_in_the_right_order() -> None:
+    assert quick_auroc(np.array([0.0, 1, 1]), np.array([False, False, True])) == 0.75
+
+
+def test_no_pair_has_no_auroc() -> None:
+    assert np.isnan(quick_auroc(np.array([0.0, 1]), np.array([True, True])))
+
+
+def test_a_split_with_every_class_is_taken() -> None:
+    check_classes(np.array([0, 1]), ("no finding", "finding"), Split.TEST)
+
+
+def test_a_split_without_a_class_is_refused_by_name() -> None:
+    with pytest.raises(DataError, match="validation split has no image of class “finding”") as said:
+        check_classes(np.array([0, 0]), ("no finding", "finding"), Split.VALIDATION)
+
+    assert said.value.fix.startswith("Add such images to the validation split")
