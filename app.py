@@ -26,8 +26,8 @@ def main() -> None:
     uploads.mkdir(parents=True, mode=0o700)
     os.environ.setdefault("GRADIO_TEMP_DIR", str(uploads))
     # Only now: Gradio reads its environment when it is imported.
-    from imil.ui.app import build_app  # noqa: PLC0415
-    from imil.ui.theme import launch_options  # noqa: PLC0415
+    from imil.ui.app import build_app  # noqa: PLC0415  # see above
+    from imil.ui.theme import launch_options  # noqa: PLC0415  # see above
 
     weights = partial(
         pretrained_bytes,

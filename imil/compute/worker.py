@@ -14,6 +14,8 @@ import sys
 import threading
 import traceback
 from dataclasses import asdict
+from functools import partial
+from operator import contains
 from typing import Any, TextIO
 
 from imil.core.records import Progress
@@ -37,7 +39,7 @@ def main() -> None:
         try:
             for report in run_task(
                 task_from_json(job["task"]),
-                should_stop=lambda j=job_id: j in stopped,  # type: ignore[misc]
+                should_stop=partial(contains, stopped, job_id),
             ):
                 kind = "progress" if isinstance(report, Progress) else "epoch"
                 _send(events, job_id, kind, report=asdict(report))

@@ -87,7 +87,7 @@ def usual_augmentation(kind: Usual, *, classes: int) -> Augmentation:
         generator, which training seeds at the start of each epoch.
     """
     # Imported here: it takes seconds, and most arms need none of it.
-    from torchvision.transforms import v2  # noqa: PLC0415
+    from torchvision.transforms import v2  # noqa: PLC0415  # slow to import
 
     if kind in {Usual.MIXUP, Usual.CUTMIX}:
         kinds = {Usual.MIXUP: v2.MixUp, Usual.CUTMIX: v2.CutMix}

@@ -251,7 +251,7 @@ def _film_net(channels: int) -> tuple[nn.Module, int]:
 def _resnet(name: str) -> Callable[[int], tuple[nn.Module, int]]:
     def body(_channels: int) -> tuple[nn.Module, int]:
         # Imported here: it takes two seconds, and film_net needs none of it.
-        from torchvision import models  # noqa: PLC0415
+        from torchvision import models  # noqa: PLC0415  # slow to import
 
         net = models.get_model(name, weights=None)
         width = cast("nn.Linear", net.fc).in_features

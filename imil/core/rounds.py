@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from imil.core.metrics import Interval, Metric, confusion, figures, majority_rate, mean_intervals
 from imil.core.records import Arm, EpochFigures, Sample, Split
-from imil.core.verdict import Difference, Verdict, decide, paired_differences
+from imil.core.verdict import Difference, Verdict, decide_all, drawn_differences
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,21 @@ class ArmFigures:
 
 @dataclass(frozen=True, slots=True)
 class Paired:
-    """One arm against control: points of the headline pair, and what they say together."""
+    """One arm against control: points of the headline pair, and what they say together.
+
+    Attributes:
+        arm: which.
+        differences: each of the pair with the interval that decided.
+        verdict: what they say.
+        exploratory: not named beforehand, so that its intervals are widened by Holm's procedure.
+        levels: the level of each interval, 0.95 or above.
+    """
 
     arm: Arm
     differences: Mapping[Metric, Difference]
     verdict: Verdict
+    exploratory: bool
+    levels: Mapping[Metric, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +124,16 @@ def compare(trained: Mapping[Arm, Trained], samples: Sequence[Sample], setting: 
     clusters = clusters_of(samples)
     known = all(sample.patient is not None for sample in samples)
     control = _right(trained[Arm.CONTROL], labels)
-    paired = []
-    for arm, outcome in trained.items():
-        if arm is not Arm.CONTROL:
-            differences = paired_differences(_right(outcome, labels), control, labels, clusters)
-            verdict = decide(differences, seeds=len(setting.seeds))
-            paired.append(Paired(arm, differences, verdict))
+    drawn = {
+        arm: drawn_differences(_right(outcome, labels), control, labels, clusters)
+        for arm, outcome in trained.items()
+        if arm is not Arm.CONTROL
+    }
+    decisions = decide_all(drawn, recommended=None, seeds=len(setting.seeds))
+    paired = [
+        Paired(arm, found.differences, found.verdict, found.exploratory, found.levels)
+        for arm, found in decisions.items()
+    ]
     return Round(
         number=setting.number,
         split=setting.split,

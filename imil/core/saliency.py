@@ -83,7 +83,7 @@ def grad_cam(
     net = _classifier(module, Explainer.GRAD_CAM).eval()
     part = _part(net, layer)
     # Imported here: captum brings matplotlib, a second that nobody else needs to wait.
-    from captum.attr import LayerAttribution, LayerGradCam  # noqa: PLC0415
+    from captum.attr import LayerAttribution, LayerGradCam  # noqa: PLC0415  # slow to import
 
     explainer = LayerGradCam(net, part)
 
@@ -143,7 +143,7 @@ def integrated_gradients(
     """
     net = _classifier(module, Explainer.INTEGRATED_GRADIENTS).eval()
     # Imported here for the same reason as in `grad_cam`.
-    from captum.attr import IntegratedGradients  # noqa: PLC0415
+    from captum.attr import IntegratedGradients  # noqa: PLC0415  # slow to import
 
     explainer = IntegratedGradients(net)
 

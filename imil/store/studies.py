@@ -126,6 +126,8 @@ def round_from_json(saved: Mapping[str, Any]) -> Round:
             Arm(p["arm"]),
             {Metric(m): Difference(**d) for m, d in p["differences"].items()},
             Verdict(p["verdict"]),
+            p["exploratory"],
+            {Metric(m): level for m, level in p["levels"].items()},
         )
         for p in saved["paired"]
     )

@@ -24,7 +24,7 @@ POLL = 1.0
 SWEEP = (3600, 86400)
 # Encrypts the study's id in the browser; constant, so that it can be read after a restart. The id
 # is no secret from the browser it is stored in.
-BROWSER_SECRET = "imil"  # noqa: S105
+BROWSER_SECRET = "imil"  # noqa: S105  # no secret
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gradio_client import Client, handle_file  # type: ignore[import-untyped]
+from gradio_client import Client, handle_file
 from PIL import Image
 from playwright.sync_api import Page, expect
 

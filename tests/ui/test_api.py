@@ -13,8 +13,8 @@ from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
-from gradio_client import Client, handle_file  # type: ignore[import-untyped]
-from gradio_client.exceptions import AppError  # type: ignore[import-untyped]
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
 from PIL import Image
 
 from imil.core.films import FilmSpec, write_films

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from imil.compute.pool import WorkerPool
+from imil.core.arms import ARMS
 from imil.core.films import film_set
 from imil.core.images import ImageSet
 from imil.core.metrics import Metric
@@ -120,6 +121,20 @@ def test_masks_from_a_folder_are_a_clinicians_study(run: Run, tmp_path: Path) ->
     found = run(replace(request(tmp_path / "out"), masks=masks, seeds=(0, 1)))
 
     assert (found.seed_scope, found.masked) == ("train_on", (6, 6))
+
+
+def test_every_arm_runs_and_those_not_named_beforehand_are_exploratory(
+    run: Run, tmp_path: Path
+) -> None:
+    found = run(replace(request(tmp_path), arms=tuple(ARMS)))
+
+    assert [arm.arm for arm in found.arms] == list(ARMS)
+    arms = {arm.arm: arm.values for arm in found.arms}
+    assert arms[Arm.PROPAGATED] != arms[Arm.CONTROL]
+    assert {p.arm for p in found.paired if not p.exploratory} == {Arm.IMIL}
+    told = " ".join(found.notices)
+    assert "3 mispredicted, 0 random, 3 right for a wrong reason" in told
+    assert "6 masks on random images" in told
 
 
 def test_an_arm_without_masks_is_refused_before_anything_is_written(

@@ -314,6 +314,41 @@ def test_a_comparison_of_no_seeds_or_an_unknown_arm_is_refused(trained: Trained)
         trained[1].start_comparison(arms=("magic",))
 
 
+def test_other_arms_can_be_compared_with_the_same_masks(trained: Trained) -> None:
+    _, study = trained
+    for outlier in study.queue()[:4]:
+        irrelevant = corner(study, outlier.sample_id)
+        study.submit_mask(outlier.sample_id, irrelevant, reader="r", seconds=1)
+
+    study.start_comparison(arms=("imil", "counterexample", "propagated", "upweight", "mixup"))
+    finish(study.comparison_status)
+
+    found = study.results()
+    assert found is not None
+    assert [arm.arm for arm in found.arms] == [
+        "control",
+        "imil",
+        "counterexample",
+        "propagated",
+        "upweight",
+        "mixup",
+    ]
+
+
+def test_arms_that_need_more_masks_than_there_are_are_refused(machine: Machine) -> None:
+    study = machine.studies.demo()
+    study.set_plan(replace(study.plan, size=32, epochs=1, epochs_after=1))
+    study.start_training()
+    finish(study.training_status)
+
+    with pytest.raises(PlanError, match=r"“propagated” needs 2 masked images, and there are 0"):
+        study.start_comparison(arms=("propagated",))
+    sample_id = study.queue()[0].sample_id
+    study.submit_mask(sample_id, corner(study, sample_id), reader="r", seconds=1)
+    with pytest.raises(PlanError, match=r"“random_sample” can't be compared.*command line"):
+        study.start_comparison(arms=("random_sample",))
+
+
 def test_without_masks_imil_equals_control_and_this_is_said(machine: Machine) -> None:
     study = machine.studies.demo()
     study.set_plan(replace(study.plan, size=32, epochs=1, epochs_after=1))
