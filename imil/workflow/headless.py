@@ -234,7 +234,9 @@ def _review(
 ) -> dict[Masks, MaskSet]:
     """Return the masks of one first training's review, as each arm needs them."""
     queue, allowed = workspace.outliers(first), workspace.allowed(request.plan)
-    review = Review(workspace, first, queue, clinician, allowed)
+    review = Review(
+        workspace, first, queue, clinician, allowed, simulated=request.masks == "reference"
+    )
     sets = review.masks(ARMS[arm].masks for arm in request.arms)
     seed = f"Seed {first.plan.seed}"
     log.notices += [f"{seed}: {given.told}." for given in sets.values() if given.told]

@@ -57,6 +57,8 @@ class Review:
         queue: its mispredicted training images, worst first.
         clinician: who paints.
         allowed: the most training images to paint, an arm.
+        simulated: the clinician paints whatever it is offered, so that the budget is shared between
+            queues; else what was painted is used, whichever queue it came from.
     """
 
     workspace: Workspace
@@ -64,6 +66,7 @@ class Review:
     queue: tuple[Outlier, ...]
     clinician: Clinician
     allowed: int
+    simulated: bool = True
 
     @property
     def images(self) -> ImageSet:
@@ -100,7 +103,8 @@ class Review:
 
         Where too few are mispredicted to learn from, the first half is painted on random images.
         """
-        half = max(FEWEST_TO_PREDICT, self.allowed // 2)
+        share = self.allowed // 2 if self.simulated else self.allowed
+        half = max(FEWEST_TO_PREDICT, share)
         masks = self._paint((o.sample_id for o in self.queue), half)
         mispredicted = len(masks)
         if len(masks) < FEWEST_TO_PREDICT:

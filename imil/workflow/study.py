@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import threading
 from collections.abc import Callable, Sequence
@@ -153,7 +154,11 @@ class Study:
                 return TrainingStatus(
                     JobState.RUNNING, step=self._preparing, epochs=self.plan.epochs
                 )
-            return status_of(self._tools.pool.status(self._training_job), (self._first,))
+            status = status_of(self._tools.pool.status(self._training_job), (self._first,))
+            if status.state is None and self._record.started:
+                # Stopped while its images were prepared, before there was a job.
+                return replace(status, state=JobState.STOPPED)
+            return status
 
     # ---- review ---------------------------------------------------------------------------------
 
@@ -376,6 +381,8 @@ class Study:
             with self._lock:
                 if notice is not None:
                     self._save(notices=(notice,))
+                if self._stopping.is_set():
+                    return
                 self._tools.pool.submit(self._training_job, (self._first,))
         except ImilError as error:
             self._failure = error
@@ -389,7 +396,9 @@ class Study:
         records = self._masks.by_name(asked.masks)
         painted = {record.sample_id: record.irrelevant for record in records}
         allowed = self.budget().allowed
-        review = Review(self._workspace, self._first, self.queue(), painted.get, allowed)
+        review = Review(
+            self._workspace, self._first, self.queue(), painted.get, allowed, simulated=False
+        )
         sets = review.masks(ARMS[arm].masks for arm in asked.arms)
         tasks = self._tasks_of_comparison()
         for task in tasks:
@@ -445,7 +454,7 @@ class Study:
     def _key(self, asked: Comparison) -> str:
         """Name a comparison by what it compares, so that a saved one is never another's."""
         folders = [task.folder.name for arm in asked.arms for task in self._tasks(asked, arm)]
-        return ".".join(dict.fromkeys(folders))
+        return hashlib.sha256("\n".join(folders).encode()).hexdigest()[:16]
 
     def _check_budget(self, sample_id: str) -> None:
         used = self.budget()

@@ -60,6 +60,14 @@ def test_both_queues_share_the_budget_and_predict_the_rest(review: Review) -> No
     assert not found.predicted[FILMS.rows(Split.TEST)].any()
 
 
+def test_what_a_real_clinician_painted_is_used_whole(review: Review) -> None:
+    painted = {o.sample_id: clinician(o.sample_id) for o in review.queue[:8]}
+
+    found = replace(review, clinician=painted.get, simulated=False).masks([Masks.BOTH])
+
+    assert list(found[Masks.BOTH].masks) == list(painted)
+
+
 def test_with_nothing_mispredicted_masks_are_painted_on_random_images(review: Review) -> None:
     none: tuple[Outlier, ...] = ()
 

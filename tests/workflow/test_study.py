@@ -294,6 +294,16 @@ def test_a_stopped_training_waits_to_be_started_again(machine: Machine) -> None:
     finish(again.training_status)
 
 
+def test_a_training_stopped_while_images_are_prepared_is_stopped(machine: Machine) -> None:
+    study = machine.studies.demo()
+    study.set_plan(replace(study.plan, size=32, epochs=200))
+
+    study.start_training()
+    study.stop()
+
+    assert finish(study.training_status, seconds=20).state is JobState.STOPPED
+
+
 def test_before_training_there_is_nothing_to_review_or_compare(machine: Machine) -> None:
     study = machine.studies.demo()
 
