@@ -16,13 +16,14 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
+from imil.bench import ARMS_BY_DEFAULT, Grid, bench_table, run_grid
 from imil.compute.device import pick_device
 from imil.compute.pool import WorkerPool
-from imil.core.arms import parse_arms
+from imil.core.arms import ARMS, parse_arms
 from imil.core.films import FilmSpec, film_counts, film_set, write_films
 from imil.core.images import ImageSet
 from imil.core.metrics import Metric
-from imil.core.plans import default_plan
+from imil.core.plans import check_plan, default_plan
 from imil.core.records import Arm, Plan
 from imil.core.rounds import Round
 from imil.core.splits import DisjointProof, prove_disjoint
@@ -172,6 +173,43 @@ def run(
     _print_round(finished, proof, out)
 
 
+@app.command()
+def bench(
+    out: Annotated[Path, typer.Option(help="Folder for results; run again to go on.")],
+    arms: Annotated[str | None, typer.Option(help="Comma-separated, or “all” (hours).")] = None,
+    seeds: Annotated[str, typer.Option(help="Comma-separated numbers.")] = "0,1,2,3,4",
+    shortcuts: Annotated[str, typer.Option(help="Comma-separated shares.")] = "1,0.95,0.85,0.5",
+    label_noises: Annotated[str, typer.Option(help="Comma-separated shares.")] = "0,0.04",
+    images: Annotated[int, typer.Option(help="Training films a seed.")] = 1000,
+    size: Annotated[int, typer.Option(help="Side of the films, px.")] = 64,
+    epochs: Annotated[int, typer.Option(help="Epochs before the masks.")] = 6,
+    epochs_after: Annotated[int, typer.Option(help="Epochs of each arm after it.")] = 8,
+) -> None:
+    """Measure the arms on synthetic films, over shortcuts and label noise."""
+    named = {None: ARMS_BY_DEFAULT, "all": tuple(ARMS)}.get(arms)
+    grid = Grid(
+        out=out,
+        arms=named or parse_arms(tuple(name.strip() for name in str(arms).split(","))),
+        seeds=_numbers(seeds),
+        shortcuts=_shares(shortcuts),
+        label_noises=_shares(label_noises),
+        images=images,
+        plan=check_plan(replace(Plan(), size=size, epochs=epochs, epochs_after=epochs_after)),
+    )
+    pool = WorkerPool(out / "jobs", workers=len(os.sched_getaffinity(0)))
+    try:
+        with _progress() as show:
+            content = run_grid(grid, pool, on_progress=show)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("Stopped. The same command goes on where it stopped.")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    finally:
+        pool.close()
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    console.print(bench_table(content))
+    console.print(f"{content['seconds']:.0f} s. Results in {out}.")
+
+
 def weights_fetcher(settings: Settings) -> Callable[[str], bytes]:
     """Return how pretrained weights are had: from a backbone's name to safetensors."""
     return partial(
@@ -227,6 +265,17 @@ def _numbers(seeds: str) -> tuple[int, ...]:
             f"“{seeds}” is no list of seeds.",
             why="Seeds are whole numbers, separated by commas.",
             fix="Give a list such as --seeds 0,1,2,3,4.",
+        ) from cause
+
+
+def _shares(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(share) for share in text.split(","))
+    except ValueError as cause:
+        raise PlanError(
+            f"“{text}” is no list of shares.",
+            why="Shares are numbers from 0 to 1, separated by commas.",
+            fix="Give a list such as 1,0.95,0.85,0.5.",
         ) from cause
 
 

@@ -94,6 +94,7 @@ class WorkerPool:
     def __init__(self, folder: Path, *, workers: int = 1) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
+        self.workers = workers
         self._lock_file = _lock(folder)
         self._changed = threading.Condition()
         self._jobs: dict[str, _Job] = {}

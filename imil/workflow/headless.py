@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ from imil.core.masks import check_mask
 from imil.core.metrics import Metric, figures
 from imil.core.plans import check_plan
 from imil.core.records import Arm, Plan, Region, Split
-from imil.core.rounds import Round, Setting, Trained, compare
+from imil.core.rounds import Round, Setting, Trained, clusters_of, compare
 from imil.core.splits import DisjointProof
 from imil.errors import MaskError, PlanError
 from imil.sources.pixels import read_region
@@ -50,6 +51,7 @@ class Request:
             hide), or None.
         out: where results go.
         fetch_weights: from a backbone's name to pretrained safetensors; WeightsError.
+        job_prefix: told apart from other runs on the same pool by this.
     """
 
     images: ImageSet
@@ -60,6 +62,7 @@ class Request:
     masks: str | Path | None
     out: Path
     fetch_weights: Callable[[str], bytes]
+    job_prefix: str = ""
 
     @property
     def replicated(self) -> bool:
@@ -117,17 +120,18 @@ def run_study(
         log.notices += [notice] if notice else []
     firsts = _first_tasks(request, workspace)
     with log.timed("first training"):
-        first_jobs = {f"first-{task.plan.seed}": (task,) for task in firsts}
+        first_jobs = {f"{request.job_prefix}first-{task.plan.seed}": (task,) for task in firsts}
         _train(pool, first_jobs, on_progress, "first training")
     with log.timed("masks"):
         masked = [_review(request, workspace, first, clinician, log) for first in firsts]
     arm_tasks = _arm_tasks(request, workspace, firsts, masked)
     with log.timed("arms"):
-        jobs = {f"arms-{seed}": tasks for seed, tasks in arm_tasks.items()}
+        jobs = {f"{request.job_prefix}arms-{seed}": tasks for seed, tasks in arm_tasks.items()}
         _train(pool, jobs, on_progress, "training on")
     with log.timed("figures"):
         on_progress("figures and intervals", 1.0, None)
         finished = _compare(request, workspace, arm_tasks, masked, log)
+    _write_predictions(request, workspace, arm_tasks)
     return _written(request, workspace, firsts, finished, log)
 
 
@@ -339,6 +343,22 @@ def _count_opening(request: Request, arm_tasks: Mapping[int, tuple[TrainingTask,
         opened.append(this)
         write_atomic(path, json.dumps(opened).encode())
     return len(opened)
+
+
+def _write_predictions(
+    request: Request,
+    workspace: Workspace,
+    arm_tasks: Mapping[int, tuple[TrainingTask, ...]],
+) -> None:
+    """Keep each arm's answer to each test image, (seeds, N), for whoever wants to pool runs."""
+    samples, rows = workspace.samples(Split.TEST), workspace.rows(Split.TEST)
+    content = {"labels": request.images.labels[rows], "clusters": clusters_of(samples)}
+    for place, arm in enumerate(request.arms):
+        answers = [read_logits(tasks[place])[rows].argmax(1) for tasks in arm_tasks.values()]
+        content[arm.value] = np.stack(answers)
+    sink = io.BytesIO()
+    np.savez_compressed(sink, **content)  # type: ignore[arg-type]  # arrays by name
+    write_atomic(request.out / "predictions.npz", sink.getvalue())
 
 
 def _written(

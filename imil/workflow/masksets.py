@@ -199,6 +199,8 @@ class Review:
         return np.random.default_rng([self.first.plan.seed, purpose])
 
     def _module(self) -> nn.Module:
+        # As many threads as the training had: beside busy processes more are far slower.
+        torch.set_num_threads(self.first.plan.threads)
         _, state, _ = decode_checkpoint(self.first.checkpoint.read_bytes())
         return restore(self.first.plan, state).to(self.first.plan.device)
 
