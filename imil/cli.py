@@ -63,6 +63,14 @@ app = typer.Typer(
     "Research use only, not for diagnosis.",
 )
 
+benchmarks = typer.Typer(no_args_is_help=True, help="Measure the method itself.")
+app.add_typer(benchmarks, name="bench")
+
+
+@benchmarks.callback()
+def benchmark_commands() -> None:
+    """Measure the method itself."""
+
 
 def main() -> None:
     """Run the command line: exit 0, or 2 with an error that says what, why and the fix."""
@@ -173,8 +181,8 @@ def run(
     _print_round(finished, proof, out)
 
 
-@app.command()
-def bench(
+@benchmarks.command("films")
+def bench_films(
     out: Annotated[Path, typer.Option(help="Folder for results; run again to go on.")],
     arms: Annotated[str | None, typer.Option(help="Comma-separated, or “all” (hours).")] = None,
     seeds: Annotated[str, typer.Option(help="Comma-separated numbers.")] = "0,1,2,3,4",

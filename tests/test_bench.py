@@ -55,7 +55,7 @@ def test_seeds_that_disagree_widen_the_pooled_interval() -> None:
 
 @pytest.mark.slow
 def test_a_small_grid_runs_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "imil", "bench", "--out", str(tmp_path / "out"),
+    command = [sys.executable, "-m", "imil", "bench", "films", "--out", str(tmp_path / "out"),
                "--shortcuts", "0.95,0.5", "--label-noises", "0", "--images", "60", "--size", "48",
                "--epochs", "1", "--epochs-after", "1"]  # fmt: skip
 

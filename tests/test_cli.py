@@ -108,6 +108,8 @@ def test_an_interrupted_run_goes_on_and_ends_like_one_that_was_not(
         (["run", "--data", "{films}", "--seeds", "a"], "“a” is no list of seeds"),
         (["run", "--data", "{films}", "--device", "tpu"], "no device “tpu”"),
         (["run", "--data", "/nowhere"], "no folder “nowhere”"),
+        (["bench", "films", "--shortcuts", "a"], "“a” is no list of shares"),
+        (["bench", "films", "--size", "500"], "can't take images of 500 px"),
         (["films", "--size", "5"], "5 px"),
         (["films", "--shortcut", "2"], "shortcut"),
     ],
@@ -127,7 +129,7 @@ def test_bad_input_exits_with_what_why_and_fix(
     assert not (tmp_path / "out" / "results.json").exists()
 
 
-@pytest.mark.parametrize("command", [[], ["films"], ["run"]])
+@pytest.mark.parametrize("command", [[], ["films"], ["run"], ["bench"], ["bench", "films"]])
 def test_every_command_explains_itself(command: list[str], tmp_path: Path) -> None:
     done = imil(*command, "--help", home=tmp_path)
 
