@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 from rich.console import Console
@@ -54,6 +54,8 @@ VERDICT_WORDS = {
     Verdict.HARMFUL: "harmful",
     Verdict.ONE_RUN: "not evidence",
 }
+
+Number = TypeVar("Number", int, float)
 
 app = typer.Typer(
     add_completion=False,
@@ -266,24 +268,24 @@ def _plan(images: ImageSet, backbone: str | None, size: int | None) -> Plan:
 
 
 def _numbers(seeds: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(number) for number in seeds.split(","))
-    except ValueError as cause:
-        raise PlanError(
-            f"“{seeds}” is no list of seeds.",
-            why="Seeds are whole numbers, separated by commas.",
-            fix="Give a list such as --seeds 0,1,2,3,4.",
-        ) from cause
+    return _listed(seeds, int, "seeds", why="Seeds are whole numbers", example="0,1,2,3,4")
 
 
-def _shares(text: str) -> tuple[float, ...]:
+def _shares(shares: str) -> tuple[float, ...]:
+    why = "Shares are numbers from 0 to 1"
+    return _listed(shares, float, "shares", why=why, example="1,0.95,0.85,0.5")
+
+
+def _listed(
+    written: str, read: Callable[[str], Number], what: str, *, why: str, example: str
+) -> tuple[Number, ...]:
     try:
-        return tuple(float(share) for share in text.split(","))
+        return tuple(read(part) for part in written.split(","))
     except ValueError as cause:
         raise PlanError(
-            f"“{text}” is no list of shares.",
-            why="Shares are numbers from 0 to 1, separated by commas.",
-            fix="Give a list such as 1,0.95,0.85,0.5.",
+            f"“{written}” is no list of {what}.",
+            why=f"{why}, separated by commas.",
+            fix=f"Give a list such as {example}.",
         ) from cause
 
 

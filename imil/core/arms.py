@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from imil.core.augment import Usual, base_grid, moved, moved_regions, usual_augmentation
+from imil.core.augment import USUAL, base_grid, moved, moved_regions, usual_augmentation
 from imil.core.edits import Fill, fill_region
 from imil.core.records import Arm, Plan, Region
 from imil.core.training import Batch, Batches, to_float
@@ -101,7 +101,7 @@ class ArmBatches:
     copies: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     edit_original: Edit = _unedited
     edit_copy: Edit = _unedited
-    usual: Usual | None = None
+    usual: Arm | None = None
     penalised: Mapping[int, Region] = field(default_factory=dict)
     penalty_weight: float = 0.0
 
@@ -259,7 +259,7 @@ def _masked_rows(inputs: ArmInputs) -> NDArray[np.int64]:
     return np.array(sorted(inputs.masks), np.int64)
 
 
-def _augmented(usual: Usual) -> Callable[[ArmInputs], Batches]:
+def _augmented(usual: Arm) -> Callable[[ArmInputs], Batches]:
     """Return the arm that trains with a usual augmentation and no masks."""
     return lambda inputs: ArmBatches(inputs, inputs.train, usual=usual)
 
@@ -294,12 +294,7 @@ ARMS: Mapping[Arm, ArmDefinition] = MappingProxyType(
         Arm.AUTO_MASK: ArmDefinition(imil, Masks.SALIENT, fewest=1),
         Arm.RANDOM_MASK: ArmDefinition(imil, Masks.MOVED, fewest=1),
         Arm.RANDOM_SAMPLE: ArmDefinition(imil, Masks.RANDOM_SAMPLE, fewest=1),
-        Arm.RANDAUGMENT: ArmDefinition(_augmented(Usual.RANDAUGMENT)),
-        Arm.TRIVIALAUGMENT: ArmDefinition(_augmented(Usual.TRIVIALAUGMENT)),
-        Arm.AUGMIX: ArmDefinition(_augmented(Usual.AUGMIX)),
-        Arm.RANDOM_ERASING: ArmDefinition(_augmented(Usual.RANDOM_ERASING)),
-        Arm.MIXUP: ArmDefinition(_augmented(Usual.MIXUP)),
-        Arm.CUTMIX: ArmDefinition(_augmented(Usual.CUTMIX)),
+        **{usual: ArmDefinition(_augmented(usual)) for usual in USUAL},
     }
 )
 

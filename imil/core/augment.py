@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import StrEnum
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from imil.core.records import Arm
+
 # From images and labels to augmented images and labels or soft targets.
 Augmentation = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
-class Usual(StrEnum):
-    """The usual augmentations, each on top of the base one; names as torchvision's."""
-
-    RANDAUGMENT = "randaugment"
-    TRIVIALAUGMENT = "trivialaugment"
-    AUGMIX = "augmix"
-    RANDOM_ERASING = "random_erasing"
-    MIXUP = "mixup"
-    CUTMIX = "cutmix"
+# The usual augmentations, each on top of the base one; named as torchvision names them.
+USUAL = (
+    Arm.RANDAUGMENT,
+    Arm.TRIVIALAUGMENT,
+    Arm.AUGMIX,
+    Arm.RANDOM_ERASING,
+    Arm.MIXUP,
+    Arm.CUTMIX,
+)
 
 
 def base_grid(
@@ -78,8 +79,12 @@ def moved_regions(regions: Tensor, grid: Tensor) -> Tensor:
     return sampled[:, 0] > 0.5  # noqa: PLR2004  # half
 
 
-def usual_augmentation(kind: Usual, *, classes: int) -> Augmentation:
+def usual_augmentation(kind: Arm, *, classes: int) -> Augmentation:
     """Return torchvision's augmentation with its own defaults.
+
+    Args:
+        kind: one of `USUAL`.
+        classes: number of classes.
 
     Returns:
         From (B, C, S, S) float images in 0-1 and (B,) labels to augmented images and either labels
@@ -89,17 +94,17 @@ def usual_augmentation(kind: Usual, *, classes: int) -> Augmentation:
     # Imported here: it takes seconds, and most arms need none of it.
     from torchvision.transforms import v2  # noqa: PLC0415  # slow to import
 
-    if kind in {Usual.MIXUP, Usual.CUTMIX}:
-        kinds = {Usual.MIXUP: v2.MixUp, Usual.CUTMIX: v2.CutMix}
+    if kind in {Arm.MIXUP, Arm.CUTMIX}:
+        kinds = {Arm.MIXUP: v2.MixUp, Arm.CUTMIX: v2.CutMix}
         mixed: Augmentation = kinds[kind](num_classes=classes)
         return mixed
-    if kind is Usual.RANDOM_ERASING:
+    if kind is Arm.RANDOM_ERASING:
         erase = v2.RandomErasing()
         return lambda images, labels: (torch.stack([erase(image) for image in images]), labels)
     change = {
-        Usual.RANDAUGMENT: v2.RandAugment,
-        Usual.TRIVIALAUGMENT: v2.TrivialAugmentWide,
-        Usual.AUGMIX: v2.AugMix,
+        Arm.RANDAUGMENT: v2.RandAugment,
+        Arm.TRIVIALAUGMENT: v2.TrivialAugmentWide,
+        Arm.AUGMIX: v2.AugMix,
     }[kind]()
 
     def each(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

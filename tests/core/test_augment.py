@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from imil.core.augment import Usual, base_grid, moved, moved_regions, usual_augmentation
+from imil.core.augment import USUAL, base_grid, moved, moved_regions, usual_augmentation
+from imil.core.records import Arm
 
 
 def grid(batch: int, side: int, *, shift: float, scale: float, mirrored: bool) -> torch.Tensor:
@@ -72,8 +73,8 @@ def test_a_mask_moves_with_its_image() -> None:
     ).float().mean() > 0.98
 
 
-@pytest.mark.parametrize("kind", list(Usual))
-def test_the_usual_augmentations_change_images_and_keep_shape_and_range(kind: Usual) -> None:
+@pytest.mark.parametrize("kind", USUAL)
+def test_the_usual_augmentations_change_images_and_keep_shape_and_range(kind: Arm) -> None:
     torch.manual_seed(0)
     images, labels = torch.rand(8, 1, 32, 32), torch.arange(8) % 2
 
@@ -83,5 +84,5 @@ def test_the_usual_augmentations_change_images_and_keep_shape_and_range(kind: Us
     assert not torch.equal(changed, images)
     assert changed.min() >= 0
     assert changed.max() <= 1
-    mixes = kind in {Usual.MIXUP, Usual.CUTMIX}
+    mixes = kind in {Arm.MIXUP, Arm.CUTMIX}
     assert targets.shape == ((8, 2) if mixes else (8,))
