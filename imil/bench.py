@@ -111,13 +111,19 @@ def run_grid(
     todo = [(cell, seed) for cell in grid.cells for seed in grid.seeds]
     outcomes: dict[tuple[Cell, int], Outcome] = {}
     on_progress(f"{len(todo)} studies", 0.0, None)
-    with ThreadPoolExecutor(max_workers=pool.workers) as threads:
-        running = {threads.submit(_study, grid, *each, pool): each for each in todo}
+    threads = ThreadPoolExecutor(max_workers=pool.workers)
+    running = {threads.submit(_study, grid, *each, pool): each for each in todo}
+    try:
         for done in as_completed(running):
             outcomes[running[done]] = done.result()
             share = len(outcomes) / len(todo)
             left = (time.monotonic() - began) / share * (1 - share)
             on_progress(f"study {len(outcomes)} of {len(todo)}", share, left)
+    finally:
+        # After Ctrl-C, or an error in one study, the others are not waited for.
+        threads.shutdown(wait=False, cancel_futures=True)
+        if len(outcomes) < len(todo):
+            pool.close()
     content = {
         "schema_version": BENCH_SCHEMA,
         "films_version": FILMS_VERSION,
@@ -135,7 +141,7 @@ def run_grid(
             )
             for cell in grid.cells
         ],
-        "seconds": round(time.monotonic() - began, 1),
+        "seconds_of_this_call": round(time.monotonic() - began, 1),
         "versions": versions(),
     }
     write_atomic(grid.out / "bench.json", json.dumps(content, indent=1).encode())

@@ -217,7 +217,7 @@ def bench_films(
         pool.close()
     console = Console(soft_wrap=True, highlight=False, markup=False)
     console.print(bench_table(content))
-    console.print(f"{content['seconds']:.0f} s. Results in {out}.")
+    console.print(f"{content['seconds_of_this_call']:.0f} s. Results in {out}.")
 
 
 def weights_fetcher(settings: Settings) -> Callable[[str], bytes]:

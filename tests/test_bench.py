@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -85,3 +87,24 @@ def test_a_small_grid_runs_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert {p: p.stat().st_mtime_ns for p in first} == first
     assert "| 0.95 | 0% |" in printed
     assert (tmp_path / "out" / "bench.md").read_text() in printed.replace("\r", "") + "\n"
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_a_benchmark_at_once(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "imil", "bench", "films", "--out", str(tmp_path), "--images", "100",
+         "--epochs", "200"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    end = time.monotonic() + 60
+    while not list(tmp_path.rglob("checkpoint.safetensors")):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=15)
+
+    assert process.returncode == 130
+    assert "goes on where it stopped" in said

@@ -153,6 +153,11 @@ class WorkerPool:
                 lambda: not any(job.status.active for job in wanted), timeout
             )
 
+    @property
+    def closed(self) -> bool:
+        """Whether the processes were ended: nothing will be trained any more."""
+        return self._closing
+
     def close(self) -> None:
         """End the processes; unfinished jobs stay on the list."""
         with self._changed:

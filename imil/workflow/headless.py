@@ -24,7 +24,7 @@ from imil.core.plans import check_plan
 from imil.core.records import Arm, Plan, Region, Split
 from imil.core.rounds import Round, Setting, Trained, clusters_of, compare
 from imil.core.splits import DisjointProof
-from imil.errors import MaskError, PlanError
+from imil.errors import ComputeError, MaskError, PlanError
 from imil.sources.pixels import read_region
 from imil.store.local import write_atomic
 from imil.workflow.masksets import Clinician, MaskSet, Review
@@ -214,6 +214,12 @@ def _train(
         failed = next((status.error for status in known if status.error is not None), None)
         if failed is not None:
             raise failed
+        if pool.closed:
+            raise ComputeError(
+                "The training was stopped.",
+                why="The program was interrupted.",
+                fix="Run the same command again: it goes on where it stopped.",
+            )
         on_progress(step, sum(s.share for s in known) / len(known), _seconds_left(known))
 
 
