@@ -39,7 +39,7 @@ from imil.ui.report import report_html
 from imil.workflow.headless import WORK, Request, run_study
 from imil.workflow.results import versions
 from imil.workflow.studies import DEMO
-from imil.workflow.workspace import default_threads
+from imil.workflow.workspace import default_threads, usable_cores
 
 # The exit status of an error that says what, why and how to fix it.
 EXIT_ERROR = 2
@@ -144,7 +144,7 @@ def run(
     with _progress() as show:
         images, proof = _images(data, out, positive, show)
         plan = _plan(images, backbone, size)
-        workers = min(len(numbers), len(os.sched_getaffinity(0)))
+        workers = min(len(numbers), usable_cores())
         changes = {
             "epochs": epochs,
             "epochs_after": epochs_after,
@@ -206,7 +206,7 @@ def bench_films(
         images=images,
         plan=check_plan(replace(Plan(), size=size, epochs=epochs, epochs_after=epochs_after)),
     )
-    pool = WorkerPool(out / "jobs", workers=len(os.sched_getaffinity(0)))
+    pool = WorkerPool(out / "jobs", workers=usable_cores())
     try:
         with _progress() as show:
             content = run_grid(grid, pool, on_progress=show)

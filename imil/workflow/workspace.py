@@ -185,8 +185,15 @@ def default_threads(*, headless: bool, jobs: int = 1) -> int:
 
     Two torch threads beside one busy process were 10-20 times slower than one.
     """
-    cores = len(os.sched_getaffinity(0))
+    cores = usable_cores()
     return max(1, cores // jobs if headless else cores - 1)
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use; on systems that can't tell, how many there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def masks_key(masks: Mapping[str, Region]) -> str | None:
