@@ -190,7 +190,7 @@ def default_threads(*, headless: bool, jobs: int = 1) -> int:
 
 
 def usable_cores() -> int:
-    """Return how many cores this process may use; on systems that can't tell, how many there are."""
+    """Return how many cores this process may use, or how many there are where that is unknown."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
