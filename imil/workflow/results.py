@@ -105,13 +105,8 @@ def _paired(finished: Round) -> dict[str, dict[str, Any]]:
     return {
         paired.arm.value: {
             "against": Arm.CONTROL.value,
-            "exploratory": paired.exploratory,
             **{
-                metric.value: {
-                    **asdict(difference),
-                    "level": paired.levels[metric],
-                    "verdict": paired.verdict.value,
-                }
+                metric.value: {**asdict(difference), "verdict": paired.verdict.value}
                 for metric, difference in paired.differences.items()
             },
         }
