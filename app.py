@@ -12,7 +12,7 @@ from imil.settings import Settings
 from imil.sources.weights import pretrained_bytes
 from imil.store.local import LocalStore
 from imil.workflow.studies import Studies
-from imil.workflow.study import Tools
+from imil.workflow.tools import Tools
 from imil.workflow.workspace import default_threads
 
 

@@ -21,8 +21,9 @@ const SMALLEST_RADIUS = 0.75; // px: above half a pixel's diagonal, so that ever
 const HISTORY = 100; // strokes that can be undone
 const SETTLE = 400; // ms after a film opens in which the second half of a double click is ignored
 const DRAFT = "imil-draft:";
+const ANSWER_AFTER = 150; // ms without a further stroke until the model is asked
 
-let film = null; // {study, sample, width, height, irrelevant, runs, rev, hint}
+let film = null; // {study, sample, width, height, irrelevant, runs, rev, start}
 let tool = "brush";
 let history = [];
 let stroke = null; // {x, y, pointer, value}
@@ -30,6 +31,8 @@ let opened = 0;
 let latest = 0; // the newest load; an older one that finishes late is dropped
 let watchedSince = null;
 let seconds = 0;
+let strokes = Date.now(); // counts on over mounts, so that no late answer fits a newer stroke
+let asking = 0;
 
 // ---- masks as run lengths: row by row, starting with the pixels that stay ----
 
@@ -68,6 +71,7 @@ function saveDraft() {
   const key = draftKey(film.study, film.sample);
   const draft = JSON.stringify({
     size: [film.width, film.height], runs: film.runs, rev: film.rev, seconds: spent(),
+    start: film.start,
   });
   try {
     localStorage.setItem(key, draft);
@@ -158,17 +162,36 @@ function readOut() {
   $("[data-act=clear]").disabled = !share;
 }
 
+// How the mask came about: `start` is the predicted mask it was begun from, null without one.
+function origin() {
+  if (!film.start) return "painted";
+  return String(film.start) === String(film.runs) ? "predicted" : "corrected";
+}
+
 // The only way to Python: what is painted, with the film it was painted on, in one value.
 function publish() {
   props.value = {
     study: film.study, sample: film.sample, size: [film.width, film.height],
     mode: root.dataset.mode, runs: film.runs, rev: film.rev, seconds: spent(),
+    origin: origin(), stroke: String(strokes),
   };
+}
+
+// Ask what the model would say, once the hand rests; whoever shows the answer sees from the
+// stroke's number whether it is still the newest.
+function ask() {
+  strokes += 1;
+  root.dataset.stroke = String(strokes);
+  const detail = { sample: film.sample };
+  document.dispatchEvent(new CustomEvent("imil-stroke", { detail }));
+  clearTimeout(asking);
+  asking = setTimeout(() => { if (film && element.isConnected) trigger("stroke"); }, ANSWER_AFTER);
 }
 
 function changed() {
   film.runs = encode(film.irrelevant);
   film.rev += 1;
+  ask();
   publish();
   saveDraft();
   readOut();
@@ -182,19 +205,34 @@ function restore(runs) {
 
 function undo() {
   if (!film || stroke || !history.length) return;
-  restore(history.pop());
+  const { runs, start } = history.pop();
+  film.start = start;
+  restore(runs);
   changed();
 }
 
 function clear() {
   if (!film || stroke || !hidden(film.runs)) return;
   remember();
+  film.start = null; // what is painted on an empty film is painted by hand
   restore([film.width * film.height]);
   changed();
 }
 
+// The server offers the predicted mask of a film: something to begin from, which undo takes back.
+function begin() {
+  const offered = props.offered;
+  if (!film || offered?.study !== film.study || offered.sample !== film.sample) return;
+  finish();
+  remember();
+  film.start = offered.runs;
+  restore(offered.runs);
+  changed();
+  if (!hidden(film.runs)) say(words.noneWord);
+}
+
 function remember() {
-  history.push(film.runs);
+  history.push({ runs: film.runs, start: film.start });
   if (history.length > HISTORY) history.shift();
 }
 
@@ -360,6 +398,7 @@ function load() {
     film = null;
     root.dataset.ready = "";
     root.classList.add("none");
+    for (const part of [".name", ".place"]) $(part).textContent = "";
     return;
   }
   const image = new Image();
@@ -375,6 +414,7 @@ function load() {
     film = {
       study: value.study, sample: value.sample, width, height,
       irrelevant: null, runs: draft ? draft.runs : value.runs, rev: draft ? draft.rev : 0,
+      start: (draft ? draft.start : value.start) ?? null,
     };
     history = [];
     seconds = draft ? Number(draft.seconds) || 0 : 0;
@@ -388,12 +428,15 @@ function load() {
     fit();
     readOut();
     say(hidden(film.runs) ? "" : words.startWord);
-    publish();
     root.classList.remove("none");
     root.dataset.ready = value.sample;
+    ask();
+    publish();
   };
   image.src = value.image;
 }
 
 watch("value", load);
+// Not as one quoted word: Gradio would take that for the name of an event of the component.
+watch(Object.keys({ offered: null }), begin);
 load();

@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
+from threadpoolctl import threadpool_limits
 
-from imil.bench import ARMS_BY_DEFAULT, Grid, bench_table, run_grid
+from imil.bench import films as film_bench
+from imil.bench import images as image_bench
+from imil.bench.estimate import estimate, seconds_an_epoch
+from imil.bench.table import films_table, images_table
 from imil.compute.device import pick_device
 from imil.compute.pool import WorkerPool
-from imil.core.arms import ARMS, parse_arms
+from imil.core.arms import ARMS, parse_arms, with_shares
 from imil.core.films import FilmSpec, film_counts, film_set, write_films
 from imil.core.images import ImageSet
-from imil.core.metrics import Metric
+from imil.core.metrics import Interval, Metric, Robustness
 from imil.core.plans import check_plan, default_plan
-from imil.core.records import Arm, Plan
+from imil.core.records import Arm, Plan, Selection
 from imil.core.rounds import Round
 from imil.core.splits import DisjointProof, prove_disjoint
 from imil.core.verdict import Verdict
@@ -35,7 +39,9 @@ from imil.sources.folder import read_folder
 from imil.sources.listing import ImportReport, image_set
 from imil.sources.weights import pretrained_bytes
 from imil.store.local import write_atomic
+from imil.ui.in_words import in_words
 from imil.ui.report import report_html
+from imil.workflow.charts import run_plots
 from imil.workflow.headless import WORK, Request, run_study
 from imil.workflow.results import versions
 from imil.workflow.studies import DEMO
@@ -126,12 +132,24 @@ def run(
     epochs_after: Annotated[int | None, typer.Option(help="Epochs of each arm after it.")] = None,
     budget: Annotated[float, typer.Option(help="Largest share of training images to mask.")] = 0.04,
     arms: Annotated[
-        str | None, typer.Option(help="Comma-separated; control is always among them.")
+        str | None,
+        typer.Option(help="Comma-separated, with settings such as imil+noise; control is added."),
+    ] = None,
+    shares: Annotated[
+        str | None,
+        typer.Option(help="Also compare masks on these shares of the images, such as 0.01,0.02."),
     ] = None,
     seeds: Annotated[str, typer.Option(help="Comma-separated numbers.")] = "0",
     masks: Annotated[
         str | None,
         typer.Option(help="“reference”, or a folder of PNGs by image name (white = hide)."),
+    ] = None,
+    outliers: Annotated[
+        Selection, typer.Option(help="How the mispredicted are found.")
+    ] = Selection.IN_SAMPLE,
+    triage: Annotated[
+        Path | None,
+        typer.Option(help="CSV of file_name and label (empty: exclude), for relabel and drop."),
     ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
     threads: Annotated[int | None, typer.Option(help="Torch threads of one training.")] = None,
@@ -139,8 +157,9 @@ def run(
     """Run a whole study without a screen: train, mask the outliers, train on, compare."""
     settings = Settings.from_env(os.environ)
     numbers = _numbers(seeds)
-    named = arms.split(",") if arms is not None else [] if masks is None else [Arm.IMIL]
-    parsed = parse_arms(tuple(name.strip() for name in named))
+    usual = () if masks is None else (Arm.IMIL.value,)
+    parsed = parse_arms(usual if arms is None else _names(arms))
+    parsed = with_shares(parsed, () if shares is None else _shares(shares))
     with _progress() as show:
         images, proof = _images(data, out, positive, show)
         plan = _plan(images, backbone, size)
@@ -152,7 +171,7 @@ def run(
             "device": pick_device(device or settings.device),
             "threads": threads or default_threads(headless=True, jobs=workers),
         }
-        plan = replace(plan, **{k: v for k, v in changes.items() if v is not None})  # type: ignore[arg-type]  # names of its fields
+        plan = replace(plan, **_given(changes))
         request = Request(
             images=images,
             proof=proof,
@@ -162,6 +181,8 @@ def run(
             masks=masks if masks in {None, "reference"} else Path(str(masks)),
             out=out,
             fetch_weights=weights_fetcher(settings),
+            selection=outliers,
+            triage=triage,
         )
         pool = WorkerPool(out / WORK / "jobs", workers=workers)
         try:
@@ -180,6 +201,8 @@ def run(
         versions=versions(),
     )
     write_atomic(out / "report.html", report.encode())
+    for file, svg in run_plots(finished).items():
+        write_atomic(out / file, svg.encode())
     _print_round(finished, proof, out)
 
 
@@ -196,28 +219,100 @@ def bench_films(
     epochs_after: Annotated[int, typer.Option(help="Epochs of each arm after it.")] = 8,
 ) -> None:
     """Measure the arms on synthetic films, over shortcuts and label noise."""
-    named = {None: ARMS_BY_DEFAULT, "all": tuple(ARMS)}.get(arms)
-    grid = Grid(
+    named = {None: film_bench.ARMS_BY_DEFAULT, "all": tuple(arm.value for arm in ARMS)}.get(arms)
+    grid = film_bench.Grid(
         out=out,
-        arms=named or parse_arms(tuple(name.strip() for name in str(arms).split(","))),
+        arms=named or parse_arms(_names(str(arms))),
         seeds=_numbers(seeds),
         shortcuts=_shares(shortcuts),
         label_noises=_shares(label_noises),
         images=images,
         plan=check_plan(replace(Plan(), size=size, epochs=epochs, epochs_after=epochs_after)),
     )
-    pool = WorkerPool(out / "jobs", workers=usable_cores())
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    console.print(_estimated(grid))
+    with _benchmark(out, usable_cores()) as (pool, show):
+        content = film_bench.run_grid(grid, pool, on_progress=show)
+    console.print(films_table(content))
+    console.print(f"{content['seconds_of_this_call']:.0f} s. Results in {out}.")
+
+
+@benchmarks.command("images")
+def bench_images(
+    data: Annotated[str, typer.Option(help="An image folder with reference masks, or a zip.")],
+    out: Annotated[Path, typer.Option(help="Folder for results; run again to go on.")],
+    positive: Annotated[
+        str | None, typer.Option(help="Make the task this label against the rest.")
+    ] = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="Default: film_net for grey images, else resnet18.")
+    ] = None,
+    size: Annotated[int | None, typer.Option(help="Side of the working images, px.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs before the masks.")] = None,
+    epochs_after: Annotated[int | None, typer.Option(help="Epochs of each arm after it.")] = None,
+    arms: Annotated[
+        str | None, typer.Option(help="Comma-separated; control is always among them.")
+    ] = None,
+    seeds: Annotated[str, typer.Option(help="Comma-separated numbers.")] = "0,1,2,3,4",
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
+) -> None:
+    """Measure the arms on real images, with reference masks as the clinician."""
+    settings = Settings.from_env(os.environ)
+    numbers = _numbers(seeds)
+    compared = parse_arms(image_bench.ARMS_BY_DEFAULT if arms is None else _names(arms))
+    workers = min(len(numbers), usable_cores())
+    changes = {
+        "epochs": epochs,
+        "epochs_after": epochs_after,
+        "device": pick_device(device or settings.device),
+        "threads": default_threads(headless=True, jobs=workers),
+    }
+    with _benchmark(out, workers) as (pool, show):
+        images, proof = _images(data, out, positive, show)
+        plan = replace(_plan(images, backbone, size), **_given(changes))
+        request = Request(
+            images=images,
+            proof=proof,
+            plan=plan,
+            arms=compared,
+            seeds=numbers,
+            masks="reference",
+            out=out,
+            fetch_weights=weights_fetcher(settings),
+        )
+        content = image_bench.run_images(request, pool, on_progress=show)
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    console.print(images_table(content))
+    console.print(f"{proof.sentence} Results in {out}. Research use only, not for diagnosis.")
+
+
+@contextmanager
+def _benchmark(
+    out: Path, workers: int
+) -> Iterator[tuple[WorkerPool, Callable[[str, float, float | None], None]]]:
+    """Give a pool and a bar of progress; Ctrl-C says how to go on."""
+    pool = WorkerPool(out / "jobs", workers=workers)
     try:
-        with _progress() as show:
-            content = run_grid(grid, pool, on_progress=show)
+        # Beside busy trainings, linear algebra on several threads waits for itself: a review took
+        # 7 s of processor time instead of 2.6.
+        with _progress() as show, threadpool_limits(1, user_api="blas"):
+            yield pool, show
     except KeyboardInterrupt:
         Console(stderr=True).print("Stopped. The same command goes on where it stopped.")
         raise typer.Exit(EXIT_INTERRUPTED) from None
     finally:
         pool.close()
-    console = Console(soft_wrap=True, highlight=False, markup=False)
-    console.print(bench_table(content))
-    console.print(f"{content['seconds_of_this_call']:.0f} s. Results in {out}.")
+
+
+def _estimated(grid: film_bench.Grid) -> str:
+    studies = grid.left
+    epoch = seconds_an_epoch(grid.plan, grid.images)
+    minutes = estimate(grid, studies, epoch=epoch, workers=usable_cores()) / 60
+    return (
+        f"Studies left: {studies}, each of {len(grid.arms)} arms; about {minutes:.0f} min on "
+        f"{usable_cores()} idle cores. In a short trial control took {epoch:.2f} s an epoch; other "
+        "arms are reckoned by what they cost against it when that was measured."
+    )
 
 
 def weights_fetcher(settings: Settings) -> Callable[[str], bytes]:
@@ -267,6 +362,14 @@ def _plan(images: ImageSet, backbone: str | None, size: int | None) -> Plan:
     return default_plan(backbone or usual, size=size)
 
 
+def _given(changes: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in changes.items() if value is not None}
+
+
+def _names(arms: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in arms.split(","))
+
+
 def _numbers(seeds: str) -> tuple[int, ...]:
     return _listed(seeds, int, "seeds", why="Seeds are whole numbers", example="0,1,2,3,4")
 
@@ -311,18 +414,21 @@ def _duration(seconds: float) -> str:
 def _print_round(finished: Round, proof: DisjointProof, out: Path) -> None:
     """Print every figure with its split, n and interval, and the verdict."""
     console = Console(soft_wrap=True, highlight=False)
-    table = Table("arm", "accuracy (95 % CI)", "balanced accuracy", "points against control", "")
+    swapped = finished.swapped_by is not None
+    columns = ["arm", "accuracy (95 % CI)", "balanced accuracy", "points against control", ""]
+    table = Table(*columns, *(["balanced, swapped", "flips"] if swapped else []))
     paired = {p.arm: p for p in finished.paired}
     for arm in finished.arms:
-        shown = [arm.figures[m] for m in (Metric.ACCURACY, Metric.BALANCED_ACCURACY)]
-        cells = [f"{f.value:.3f} ({f.low:.3f}–{f.high:.3f})" for f in shown]
+        cells = [_interval(arm.figures[m]) for m in (Metric.ACCURACY, Metric.BALANCED_ACCURACY)]
         against = paired.get(arm.arm)
         points, verdict = "reference", ""
         if against is not None:
             d = against.differences[Metric.ACCURACY]
             points = f"{d.points:+.1f} [{d.low:+.1f}, {d.high:+.1f}]"
             verdict = VERDICT_WORDS[against.verdict]
-        table.add_row(arm.arm, *cells, points, verdict)
+        kinds = (Robustness.SWAPPED_BALANCED_ACCURACY, Robustness.FLIP_RATE)
+        more = [_interval(arm.swapped[kind]) for kind in kinds if swapped]
+        table.add_row(arm.arm, *cells, points, verdict, *more)
     console.print(table)
     runs = f"{len(finished.seeds)} {finished.seed_scope} seeds"
     console.print(
@@ -331,6 +437,10 @@ def _print_round(finished: Round, proof: DisjointProof, out: Path) -> None:
     )
     if any(p.verdict is Verdict.ONE_RUN for p in finished.paired):
         console.print(f"{len(finished.seeds)} runs, not evidence: five seeds give a verdict.")
-    for sentence in (proof.sentence, *finished.notices):
-        console.print(sentence)
+    for sentence in (*in_words(finished), proof.sentence, *finished.notices):
+        console.print(sentence, markup=False)
     console.print(f"Results in {out}. Research use only, not for diagnosis.")
+
+
+def _interval(found: Interval) -> str:
+    return f"{found.value:.3f} ({found.low:.3f}–{found.high:.3f})"

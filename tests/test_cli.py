@@ -110,6 +110,9 @@ def test_an_interrupted_run_goes_on_and_ends_like_one_that_was_not(
         (["run", "--data", "/nowhere"], "no folder “nowhere”"),
         (["bench", "films", "--shortcuts", "a"], "“a” is no list of shares"),
         (["bench", "films", "--size", "500"], "can't take images of 500 px"),
+        (["bench", "films", "--arms", "magic"], "no arm “magic”"),
+        (["bench", "images", "--data", "/nowhere"], "no folder “nowhere”"),
+        (["bench", "images", "--data", "{films}", "--arms", "magic"], "no arm “magic”"),
         (["films", "--size", "5"], "5 px"),
         (["films", "--shortcut", "2"], "shortcut"),
     ],
@@ -129,7 +132,9 @@ def test_bad_input_exits_with_what_why_and_fix(
     assert not (tmp_path / "out" / "results.json").exists()
 
 
-@pytest.mark.parametrize("command", [[], ["films"], ["run"], ["bench"], ["bench", "films"]])
+@pytest.mark.parametrize(
+    "command", [[], ["films"], ["run"], ["bench"], ["bench", "films"], ["bench", "images"]]
+)
 def test_every_command_explains_itself(command: list[str], tmp_path: Path) -> None:
     done = imil(*command, "--help", home=tmp_path)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -13,21 +13,25 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from imil.core.augment import USUAL, base_grid, moved, moved_regions, usual_augmentation
-from imil.core.edits import Fill, fill_region
+from imil.core.counterfactual import swap_region
+from imil.core.edits import Fill, Mode, fill_region
+from imil.core.penalties import Penalty
 from imil.core.records import Arm, Plan, Region
 from imil.core.training import Batch, Batches, to_float
+from imil.core.variants import Setting, Variant, parse_variant
 from imil.errors import PlanError
 
 # How much more often `upweight` shows a mispredicted image (JTT, Liu et al., ICML 2021: 5 to 100).
 UPWEIGHT = 10
 # Swapped copies of each masked image that `counterexample` adds. Our choice, from trials on films.
 COPIES = 6
-# Share of the images that `propagated` shows swapped in an epoch. Our choice.
-PROPAGATED_SHARE = 0.5
 # Weights tried for the penalty of `right_reason`; the default is the one that Ross et al. (IJCAI
 # 2017) report as robust. The recommendation rule may pick another.
 RIGHT_REASON_WEIGHTS = (1.0, 10.0, 100.0, 1000.0)
 RIGHT_REASON_WEIGHT = 10.0
+
+# What an arm is without settings of its own.
+AS_USUAL = Variant(Arm.CONTROL)
 
 Images = NDArray[np.uint8]
 
@@ -48,6 +52,9 @@ class ArmInputs:
         masks: from the row of a masked training image to its irrelevant region, (S, S).
         predicted: (N, S, S) bool, the predicted irrelevant region of every image; None where it was
             not predicted or not confirmed.
+        variant: settings of the arm that differ from its usual ones.
+        triage: from the row of a training image to the class it should carry; None for one that
+            should be left out.
     """
 
     plan: Plan
@@ -60,6 +67,8 @@ class ArmInputs:
     edited: Mapping[int, Images] = field(default_factory=dict)
     masks: Mapping[int, Region] = field(default_factory=dict)
     predicted: NDArray[np.bool_] | None = None
+    variant: Variant = AS_USUAL
+    triage: Mapping[int, int | None] = field(default_factory=dict)
 
 
 class Masks(StrEnum):
@@ -72,6 +81,9 @@ class Masks(StrEnum):
     RANDOM_SAMPLE = "random_sample"  # painted on random training images
     SALIENT = "salient"  # the most salient region of the mispredicted images, nobody painted
 
+
+# Masks that nobody painted as they are.
+UNPAINTED = frozenset({Masks.NONE, Masks.MOVED, Masks.SALIENT})
 
 # From a row, its image and the epoch's generator to what is shown instead.
 Edit = Callable[[int, Images, np.random.Generator], Images]
@@ -93,7 +105,9 @@ class ArmBatches:
         edit_copy: what is shown for a copy.
         usual: an augmentation on top of the base one.
         penalised: from a row to the region that must not matter (`right_reason`).
+        penalty: what is penalised there.
         penalty_weight: weight of that penalty in the loss.
+        relabelled: from a row to the class that is learned in place of its label.
     """
 
     inputs: ArmInputs
@@ -103,7 +117,9 @@ class ArmBatches:
     edit_copy: Edit = _unedited
     usual: Arm | None = None
     penalised: Mapping[int, Region] = field(default_factory=dict)
+    penalty: Penalty = Penalty.INPUT_GRADIENTS
     penalty_weight: float = 0.0
+    relabelled: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def steps(self) -> int:
@@ -117,13 +133,22 @@ class ArmBatches:
         weights = counts.sum() / (self.inputs.classes * np.maximum(counts, 1))
         return torch.from_numpy(weights).float()
 
+    @property
+    def train(self) -> NDArray[np.int64]:
+        """(N_train,) rows of the training images."""
+        return self.inputs.train
+
     def epoch(self, seed: int) -> Iterator[Batch]:
         """Yield the epoch's batches in the order that the seed gives."""
         size = self.inputs.plan.batch_size
         generator = torch.Generator().manual_seed(seed)
         rng = np.random.default_rng(seed)
         # Control draws the same order: with neither copies nor repeats this is its permutation.
-        order = rng.permutation(len(self.originals) + len(self.copies))
+        places_of_all = len(self.originals) + len(self.copies)
+        order = rng.permutation(places_of_all)
+        while len(order) < min(self.steps * size, len(self.inputs.train)):
+            # Fewer images, the same steps: those that are left are shown again.
+            order = np.concatenate([order, rng.permutation(places_of_all)])
         usual = (
             None
             if self.usual is None
@@ -131,13 +156,15 @@ class ArmBatches:
         )
         for start in range(0, self.steps * size, size):
             places = order[start : start + size]
-            images, rows = self._shown(places, rng)
+            images, rows, plain = self._shown(places, rng)
             grid = self._grid(len(rows), generator)
             batch = Batch(
                 moved(to_float(images), grid),
-                torch.from_numpy(self.inputs.labels[rows]),
+                torch.from_numpy(self._labels(rows)),
+                np.where(plain, rows, -1),
                 self._penalised(rows, grid),
                 self.penalty_weight,
+                self.penalty,
             )
             yield batch if usual is None else Batch(*usual(batch.images, batch.labels))
 
@@ -148,14 +175,26 @@ class ArmBatches:
 
     def _shown(
         self, places: NDArray[np.int64], rng: np.random.Generator
-    ) -> tuple[Images, NDArray[np.int64]]:
+    ) -> tuple[Images, NDArray[np.int64], NDArray[np.bool_]]:
+        """Return images, their rows, and whether each is shown as it is."""
         every = np.concatenate([self.originals, self.copies])
         rows = every[places]
         images = self.inputs.images[rows]
+        plain = np.ones(len(rows), np.bool_)
         for i, (place, row) in enumerate(zip(places, rows, strict=True)):
             edit = self.edit_original if place < len(self.originals) else self.edit_copy
-            images[i] = edit(int(row), images[i], rng)
-        return images, rows
+            image = images[i]
+            edited = edit(int(row), image, rng)
+            plain[i] = edited is image
+            images[i] = edited
+        return images, rows, plain
+
+    def _labels(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        given = self.inputs.labels[rows]
+        if not self.relabelled:
+            return given
+        learned = [self.relabelled.get(int(r), int(y)) for r, y in zip(rows, given, strict=True)]
+        return np.array(learned, np.int64)
 
     def _grid(self, batch: int, generator: torch.Generator) -> Tensor:
         plan = self.inputs.plan
@@ -176,27 +215,34 @@ class ArmBatches:
         return moved_regions(torch.from_numpy(regions), grid)
 
 
-def swapped(inputs: ArmInputs, regions: Callable[[int], Region | None]) -> Edit:
-    """Return the edit that puts another training image's pixels into the irrelevant region.
+def filled(inputs: ArmInputs, regions: Callable[[int], Region | None], fill: Fill) -> Edit:
+    """Return the edit that hides the irrelevant region of an image, anew each time it is shown.
 
-    The donor is drawn anew each time, never the image itself: a counterexample.
+    Black is painted on the stored original where there is a mask of it (the paper), all else at
+    working size. The donor of a swap is of another class, which is drawn first among the others:
+    what is irrelevant then speaks against the label as often as it spoke for it, a counterexample.
+    Its edge is soft, see `swap_region`. Both are our choice, from trials on films.
     """
+    by_class = [inputs.train[inputs.labels[inputs.train] == k] for k in range(inputs.classes)]
+    others = [
+        [rows for k, rows in enumerate(by_class) if k != own and len(rows)]
+        for own in range(inputs.classes)
+    ]
 
     def edit(row: int, image: Images, rng: np.random.Generator) -> Images:
         region = regions(row)
         if region is None:
             return image
-        donor = row
-        while donor == row:
-            donor = int(rng.choice(inputs.train))
-        return fill_region(image, region, Fill.SWAP, rng=rng, donor=inputs.images[donor])
+        if fill is Fill.BLACK and row in inputs.edited:
+            return inputs.edited[row]
+        if fill is not Fill.SWAP:
+            return fill_region(image, region, fill, rng=rng)
+        classes = others[inputs.labels[row]]
+        donor = inputs.images[rng.choice(classes[rng.integers(len(classes))])]
+        edited: Images = swap_region(image[None], region[None], donor[None])[0]
+        return edited
 
     return edit
-
-
-def blacked_out(inputs: ArmInputs) -> Edit:
-    """Return the edit that shows the blacked-out copy of a masked image (the paper)."""
-    return lambda row, image, _: inputs.edited.get(row, image)
 
 
 def control(inputs: ArmInputs) -> Batches:
@@ -207,45 +253,57 @@ def control(inputs: ArmInputs) -> Batches:
 def imil(inputs: ArmInputs) -> Batches:
     """Replace the masked images by their blacked-out copies (the paper's way).
 
-    With no mask at all it equals `control`.
+    With no mask at all it equals `control`. Its variants fill otherwise, or append.
     """
-    return ArmBatches(inputs, inputs.train, edit_original=blacked_out(inputs))
+    return _edited(inputs, Fill.BLACK, Mode.REPLACE)
 
 
 def imil_append(inputs: ArmInputs) -> Batches:
     """Show the blacked-out copies beside the originals."""
-    return ArmBatches(
-        inputs, inputs.train, copies=_masked_rows(inputs), edit_copy=blacked_out(inputs)
-    )
+    return _edited(inputs, Fill.BLACK, Mode.APPEND)
 
 
 def counterexample(inputs: ArmInputs) -> Batches:
     """Add `COPIES` of each masked image, the irrelevant region swapped anew each time."""
-    return ArmBatches(
-        inputs,
-        inputs.train,
-        copies=np.repeat(_masked_rows(inputs), COPIES),
-        edit_copy=swapped(inputs, inputs.masks.get),
-    )
+    return _edited(inputs, Fill.SWAP, Mode.APPEND, copies=COPIES)
+
+
+def _edited(inputs: ArmInputs, fill: Fill, mode: Mode, *, copies: int = 1) -> Batches:
+    fill, mode = inputs.variant.fill or fill, inputs.variant.mode or mode
+    edit = filled(inputs, inputs.masks.get, fill)
+    if mode is Mode.REPLACE:
+        return ArmBatches(inputs, inputs.train, edit_original=edit)
+    rows = np.repeat(_masked_rows(inputs), copies)
+    return ArmBatches(inputs, inputs.train, copies=rows, edit_copy=edit)
 
 
 def propagated(inputs: ArmInputs) -> Batches:
-    """Swap the irrelevant region, painted or predicted, of half of all images anew each epoch."""
+    """Swap the irrelevant region, painted or predicted, of most images anew each epoch.
+
+    One in as many images as there are classes stays as it is, so that what is irrelevant comes from
+    every class alike whatever the label: it tells nothing.
+    """
     predicted = inputs.predicted
     if predicted is None:
         raise ValueError("`propagated` needs predicted irrelevance")
-    swap = swapped(inputs, lambda row: inputs.masks.get(row, predicted[row]))
+    fill = inputs.variant.fill or Fill.SWAP
+    hide = filled(inputs, lambda row: inputs.masks.get(row, predicted[row]), fill)
 
     def edit(row: int, image: Images, rng: np.random.Generator) -> Images:
-        return swap(row, image, rng) if rng.random() < PROPAGATED_SHARE else image
+        return image if rng.random() < 1 / inputs.classes else hide(row, image, rng)
 
     return ArmBatches(inputs, inputs.train, edit_original=edit)
 
 
 def right_reason(inputs: ArmInputs) -> ArmBatches:
-    """Penalise input gradients inside the masks (Ross et al., IJCAI 2017, eq. 1)."""
+    """Penalise what the masks hide: input gradients (Ross et al. 2017), or Grad-CAM there."""
+    variant = inputs.variant
     return ArmBatches(
-        inputs, inputs.train, penalised=inputs.masks, penalty_weight=RIGHT_REASON_WEIGHT
+        inputs,
+        inputs.train,
+        penalised=inputs.masks,
+        penalty=variant.penalty or Penalty.INPUT_GRADIENTS,
+        penalty_weight=RIGHT_REASON_WEIGHT if variant.weight is None else variant.weight,
     )
 
 
@@ -253,6 +311,18 @@ def upweight(inputs: ArmInputs) -> Batches:
     """Show the images that `imil` masks `UPWEIGHT` times as often, without their masks (JTT)."""
     more = np.repeat(_masked_rows(inputs), UPWEIGHT - 1)
     return ArmBatches(inputs, np.concatenate([inputs.train, more]))
+
+
+def relabel(inputs: ArmInputs) -> Batches:
+    """Learn the labels that a reader corrected, without the images excluded: no masks."""
+    out = [row for row, label in inputs.triage.items() if label is None]
+    corrected = {row: label for row, label in inputs.triage.items() if label is not None}
+    return ArmBatches(inputs, np.setdiff1d(inputs.train, out), relabelled=corrected)
+
+
+def drop(inputs: ArmInputs) -> Batches:
+    """Leave out every image whose label a reader corrected or excluded: no masks."""
+    return ArmBatches(inputs, np.setdiff1d(inputs.train, list(inputs.triage)))
 
 
 def _masked_rows(inputs: ArmInputs) -> NDArray[np.int64]:
@@ -274,53 +344,138 @@ class ArmDefinition:
         predicted: whether it needs predicted irrelevance.
         fewest: painted images without which it can't be compared. The paper's arm needs none:
             without masks it is control, which is said.
+        settings: what a variant of it may change.
+        triage: whether it learns from what a reader decided on labels, and so needs that.
     """
 
     batches: Callable[[ArmInputs], Batches]
     masks: Masks = Masks.NONE
     predicted: bool = False
     fewest: int = 0
+    settings: frozenset[Setting] = frozenset()
+    triage: bool = False
 
+
+_EDITED = frozenset({Setting.QUEUE, Setting.FILL, Setting.MODE, Setting.SHARE})
+_FILLED = frozenset({Setting.FILL, Setting.SHARE})
+_PENALISED = frozenset({Setting.QUEUE, Setting.PENALTY, Setting.WEIGHT, Setting.SHARE})
+_CHOSEN = frozenset({Setting.QUEUE, Setting.SHARE})
 
 ARMS: Mapping[Arm, ArmDefinition] = MappingProxyType(
     {
         Arm.CONTROL: ArmDefinition(control),
-        Arm.IMIL: ArmDefinition(imil, Masks.MISPREDICTED),
-        Arm.IMIL_APPEND: ArmDefinition(imil_append, Masks.MISPREDICTED, fewest=1),
-        Arm.COUNTEREXAMPLE: ArmDefinition(counterexample, Masks.BOTH, fewest=1),
-        Arm.PROPAGATED: ArmDefinition(propagated, Masks.BOTH, predicted=True, fewest=2),
-        Arm.RIGHT_REASON: ArmDefinition(right_reason, Masks.MISPREDICTED, fewest=1),
-        Arm.UPWEIGHT: ArmDefinition(upweight, Masks.MISPREDICTED, fewest=1),
+        Arm.IMIL: ArmDefinition(imil, Masks.MISPREDICTED, settings=_EDITED),
+        Arm.IMIL_APPEND: ArmDefinition(imil_append, Masks.MISPREDICTED, fewest=1, settings=_EDITED),
+        Arm.COUNTEREXAMPLE: ArmDefinition(counterexample, Masks.BOTH, fewest=1, settings=_EDITED),
+        Arm.PROPAGATED: ArmDefinition(
+            propagated, Masks.BOTH, predicted=True, fewest=2, settings=_FILLED
+        ),
+        Arm.RIGHT_REASON: ArmDefinition(
+            right_reason, Masks.MISPREDICTED, fewest=1, settings=_PENALISED
+        ),
+        Arm.UPWEIGHT: ArmDefinition(upweight, Masks.MISPREDICTED, fewest=1, settings=_CHOSEN),
         Arm.AUTO_MASK: ArmDefinition(imil, Masks.SALIENT, fewest=1),
         Arm.RANDOM_MASK: ArmDefinition(imil, Masks.MOVED, fewest=1),
         Arm.RANDOM_SAMPLE: ArmDefinition(imil, Masks.RANDOM_SAMPLE, fewest=1),
+        Arm.RELABEL: ArmDefinition(relabel, triage=True),
+        Arm.DROP: ArmDefinition(drop, triage=True),
         **{usual: ArmDefinition(_augmented(usual)) for usual in USUAL},
     }
 )
 
 
-def parse_arms(names: tuple[str, ...]) -> tuple[Arm, ...]:
-    """Return the named arms, `control` first and always among them, each once.
+def definition(name: str) -> ArmDefinition:
+    """Return the arm that a variant's name is of."""
+    return ARMS[parse_variant(name).arm]
+
+
+def batches_of(inputs: ArmInputs, name: str) -> Batches:
+    """Return what a variant trains on, by its name."""
+    variant = parse_variant(name)
+    return ARMS[variant.arm].batches(replace(inputs, variant=variant))
+
+
+def parse_arms(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the variants' names, `control` first and always among them, each once.
 
     Raises:
-        PlanError: if a name is unknown.
+        PlanError: if an arm is unknown, or a setting, or one that the arm doesn't have.
     """
-    unknown = [name for name in names if name not in set(ARMS)]
-    if unknown:
-        raise PlanError(
-            f"There is no arm “{unknown[0]}”.",
-            why="A comparison is made of known training conditions only.",
-            fix=f"Use one of: {', '.join(ARMS)}.",
-        )
-    return tuple(dict.fromkeys((Arm.CONTROL, *(Arm(name) for name in names))))
-
-
-def check_masks(arms: Sequence[Arm], painted: int) -> None:
-    """Raise PlanError if an arm needs more painted images than there are."""
-    for arm in arms:
-        if painted < ARMS[arm].fewest:
+    variants = [parse_variant(name) for name in (Arm.CONTROL.value, *names)]
+    for variant in variants:
+        unfit = variant.changed - ARMS[variant.arm].settings
+        if unfit:
+            allowed = ", ".join(sorted(ARMS[variant.arm].settings)) or "none"
             raise PlanError(
-                f"The arm “{arm}” needs {ARMS[arm].fewest} masked images, and there are {painted}.",
+                f"The arm “{variant.arm}” has no setting {min(unfit)}.",
+                why=f"What it can be given is: {allowed}.",
+                fix=f"Leave it out of “{variant.name}”.",
+            )
+    return tuple(dict.fromkeys(variant.name for variant in variants))
+
+
+def with_shares(names: Sequence[str], shares: Sequence[float]) -> tuple[str, ...]:
+    """Return the names, and of each arm that is given masks one variant a share of them.
+
+    Args:
+        names: of arms and variants.
+        shares: of the training images, 0-1; those that a name has of its own stay as they are.
+    """
+    more = [
+        replace(variant, share=share).name
+        for variant in map(parse_variant, names)
+        if Setting.SHARE in ARMS[variant.arm].settings and variant.share is None
+        for share in shares
+    ]
+    return tuple(dict.fromkeys((*names, *more)))
+
+
+def with_weights(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names, with `right_reason` replaced by one variant a weight to choose from."""
+    every = [
+        [replace(variant, weight=weight).name for weight in RIGHT_REASON_WEIGHTS]
+        if unweighted(variant)
+        else [variant.name]
+        for variant in map(parse_variant, names)
+    ]
+    return tuple(dict.fromkeys(name for each in every for name in each))
+
+
+def unweighted(variant: Variant) -> bool:
+    """Return whether the weight of the variant's penalty is still to be chosen."""
+    return Setting.WEIGHT in ARMS[variant.arm].settings and variant.weight is None
+
+
+def check_masks(names: Sequence[str], painted: int) -> None:
+    """Raise PlanError if an arm needs more painted images than there are."""
+    for name in names:
+        fewest = definition(name).fewest
+        if painted < fewest:
+            raise PlanError(
+                f"The arm “{name}” needs {fewest} masked images, and there are {painted}.",
                 why="It learns from what clinicians have hidden.",
                 fix="Mask more images, or leave this arm out of the comparison.",
             )
+
+
+def check_triage(names: Sequence[str], triaged: int, *, left: Sequence[int]) -> None:
+    """Raise PlanError if an arm needs decisions on labels, and there are none or too many.
+
+    Args:
+        names: of arms and variants.
+        triaged: images that were relabelled or excluded.
+        left: training images of each class that nobody relabelled or excluded.
+    """
+    needing = [name for name in names if definition(name).triage]
+    if needing and not triaged:
+        raise PlanError(
+            f"The arm “{needing[0]}” needs a relabelled or excluded image, and there is none.",
+            why="It differs from control by decisions on labels alone.",
+            fix="Decide on label suspects first, or leave this arm out of the comparison.",
+        )
+    if needing and min(left) == 0:
+        raise PlanError(
+            f"The arm “{needing[0]}” would have a class without images.",
+            why=f"{triaged} images were relabelled or excluded, all of a class among them.",
+            fix="Take some of these decisions back, or leave this arm out of the comparison.",
+        )

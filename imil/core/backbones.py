@@ -67,11 +67,19 @@ class Classifier(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """Return (B, F), what the head decides on."""
-        return functional.adaptive_avg_pool2d(self.feature_maps(images), 1).flatten(1)
+        return _pooled(self.feature_maps(images))
+
+    def answer(self, maps: Tensor) -> Tensor:
+        """Return (B, classes) logits of (B, F, h, w) feature maps."""
+        return cast("Tensor", self.head(_pooled(maps)))
 
     def forward(self, images: Tensor) -> Tensor:
         """Return (B, classes) logits of (B, C, S, S) float32 images in 0-1."""
-        return cast("Tensor", self.head(self.features(images)))
+        return self.answer(self.feature_maps(images))
+
+
+def _pooled(maps: Tensor) -> Tensor:
+    return functional.adaptive_avg_pool2d(maps, 1).flatten(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +247,9 @@ class _ChannelsLast(nn.Module):
     """
 
     def forward(self, maps: Tensor) -> Tensor:
+        if maps.requires_grad:
+            # Else the stem's backward pass mixes both layouts, a twentieth of a step's time.
+            maps.register_hook(Tensor.contiguous)  # type: ignore[no-untyped-call]  # torch's
         return maps.contiguous(memory_format=torch.channels_last)
 
 

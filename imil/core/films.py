@@ -54,6 +54,7 @@ TEST_SHARE, FEWEST_TEST = 0.4, 20
 TEST_SHORTCUT = 0.5
 FILMS_A_PATIENT = 2
 
+_COLUMNS = ("file_name", "label", "patient_id", "group", "relevant_file_name")
 BREATH = (-0.02, 0.02)  # how far the diaphragm of one person differs from film to film
 SECOND_OPACITY = 0.25  # share of finding films with two opacities
 
@@ -187,6 +188,7 @@ def film_set(spec: FilmSpec) -> ImageSet:
         samples,
         read=partial(_read, spec, deal),
         read_relevant=partial(_read_relevant, spec, deal),
+        read_reference_label=partial(_read_true_label, deal),
         channels=1,
         mirrored=False,
     )
@@ -219,7 +221,9 @@ def write_films(spec: FilmSpec, out: Path) -> Iterator[int]:
 
 def _write_folder(spec: FilmSpec, folder: Path) -> Iterator[int]:
     deal = _deal(spec)
-    rows: dict[Split, list[tuple[str, str, str, str, str]]] = {split: [] for split in Split}
+    rows: dict[Split, list[tuple[str, ...]]] = {split: [] for split in Split}
+    # Only where labels are wrong: otherwise it would say the same twice.
+    columns = [*_COLUMNS, "reference_label"] if spec.label_noise else [*_COLUMNS]
     for split in Split:
         for kind in ("images", "relevant"):
             (folder / split / kind).mkdir(parents=True)
@@ -228,12 +232,13 @@ def _write_folder(spec: FilmSpec, folder: Path) -> Iterator[int]:
         image, relevant = f"images/{one.sample_id}.png", f"relevant/{one.sample_id}.png"
         Image.fromarray(one.pixels).save(folder / one.split / image)
         Image.fromarray(one.relevant).save(folder / one.split / relevant)
-        rows[one.split].append((image, CLASSES[one.label], one.patient, one.group, relevant))
+        cells = (image, CLASSES[one.label], one.patient, one.group, relevant)
+        rows[one.split].append((*cells, CLASSES[one.true_label])[: len(columns)])
         yield index + 1
     for split, lines in rows.items():
         with (folder / split / "metadata.csv").open("w", newline="", encoding="utf-8") as file:
             table = csv.writer(file, lineterminator="\n")
-            table.writerow(("file_name", "label", "patient_id", "group", "relevant_file_name"))
+            table.writerow(columns)
             table.writerows(lines)
     origin = {"films_version": FILMS_VERSION, **asdict(spec)}
     (folder / "films.json").write_text(json.dumps(origin, indent=2) + "\n", encoding="utf-8")
@@ -307,6 +312,10 @@ def _read(spec: FilmSpec, deal: _Deal, sample_id: str) -> NDArray[np.uint8]:
 def _read_relevant(spec: FilmSpec, deal: _Deal, sample_id: str) -> Region:
     index = int(sample_id.removeprefix("film_"))
     return relevant_region(_scene(spec, deal, index), size=spec.size)
+
+
+def _read_true_label(deal: _Deal, sample_id: str) -> int:
+    return int(deal.true_labels[int(sample_id.removeprefix("film_"))])
 
 
 def _scene(spec: FilmSpec, deal: _Deal, index: int) -> Scene:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import cast
 
@@ -72,6 +72,8 @@ class ImageSet:
         read: from a sample id to its stored pixels.
         read_relevant: from a sample id to its reference region (True = relevant), or None where it
             has none. Only a simulated clinician may call it.
+        read_reference_label: from a sample id to the class that is truly there, or None where
+            nobody knows. Only a simulated clinician may call it.
         channels: 1 if every image is grey, else 3.
         mirrored: whether a left-right mirror image is as plausible as the original.
 
@@ -87,6 +89,7 @@ class ImageSet:
         *,
         read: Callable[[str], Pixels],
         read_relevant: Callable[[str], Region | None] | None = None,
+        read_reference_label: Callable[[str], int | None] | None = None,
         channels: int = 3,
         mirrored: bool = False,
     ) -> None:
@@ -97,6 +100,7 @@ class ImageSet:
         self.mirrored = mirrored
         self._read = read
         self._read_relevant = read_relevant
+        self._read_reference_label = read_reference_label
         self._position = {sample.sample_id: i for i, sample in enumerate(self.samples)}
         if len(self._position) != len(self.samples):
             raise ValueError("sample ids are not unique")
@@ -143,6 +147,20 @@ class ImageSet:
         self.position(sample_id)
         return None if self._read_relevant is None else self._read_relevant(sample_id)
 
+    @property
+    def has_reference_labels(self) -> bool:
+        """Whether it is known which labels are wrong; see `reference_label`."""
+        return self._read_reference_label is not None
+
+    def reference_label(self, sample_id: str) -> int | None:
+        """Return the class that is truly there; None where nobody knows.
+
+        For the simulated clinician alone: no queue, arm or recommendation may call it.
+        """
+        self.position(sample_id)
+        known = self._read_reference_label
+        return None if known is None else known(sample_id)
+
     def one_against_rest(self, label: str) -> ImageSet:
         """Return the same images with two classes: not `label` (0) and `label` (1)."""
         if label not in self.classes:
@@ -153,15 +171,22 @@ class ImageSet:
             )
         positive = self.classes.index(label)
         samples = [replace(s, label=int(s.label == positive)) for s in self.samples]
+        known = self._read_reference_label
         return ImageSet(
             self.name,
             (f"not {label}", label),
             samples,
             read=self._read,
             read_relevant=self._read_relevant,
+            read_reference_label=None if known is None else partial(_one, known, positive),
             channels=self.channels,
             mirrored=self.mirrored,
         )
+
+
+def _one(known: Callable[[str], int | None], positive: int, sample_id: str) -> int | None:
+    label = known(sample_id)
+    return None if label is None else int(label == positive)
 
 
 def write_cache(images: ImageSet, path: Path, *, size: int) -> Iterator[int]:

@@ -16,8 +16,10 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 
 from imil.core.pixel_model import fit_pixel_model, some_pixels
 from imil.core.records import Region
@@ -37,6 +39,9 @@ USUAL_THRESHOLD = 0.5
 THRESHOLDS = tuple(i / 20 for i in range(2, 19))  # 0.10 to 0.90
 SUREST = 1e-3  # shares of 0 and 1 are confidences of 0.001 and 0.999: a few masks can't say never
 PREDICT_BATCH = 64  # images; some 10 MB of features
+# Of the linear algebra: on two cores with one busy, two threads were five times slower than one
+# (40 masks of 128 px: 26 s and 5 s).
+THREADS = 1
 
 
 class PredictionKind(StrEnum):
@@ -80,30 +85,12 @@ class IrrelevancePredictor:
             images: (B, C, S, S) of the size and channels that it was learned from; memory grows
                 with B, see `predict_in_batches`.
         """
-        return _calibrated(self.raw(images), self.slope, self.intercept)
+        with threadpool_limits(THREADS):
+            return _calibrated(self.raw(images), self.slope, self.intercept)
 
     def irrelevant(self, confidence: NDArray[np.floating]) -> NDArray[np.bool_]:
         """Return the predicted regions, True = hide, of confidences of any shape."""
         return confidence >= self.threshold
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PredictedIrrelevance:
-    """Predicted, never painted: (W, S, S) float16 confidence, 0-1, of the images in `rows` (W,)."""
-
-    predictor: IrrelevancePredictor
-    rows: NDArray[np.int64]
-    confidence: NDArray[np.float16]
-
-    @property
-    def kind(self) -> PredictionKind:
-        """How it was predicted."""
-        return self.predictor.kind
-
-    @property
-    def irrelevant(self) -> NDArray[np.bool_]:
-        """(W, S, S) at the predictor's threshold, True = hide."""
-        return self.predictor.irrelevant(self.confidence)
 
 
 def learn_irrelevance(
@@ -124,7 +111,8 @@ def learn_irrelevance(
     _check_painted(painted, images.shape[2:])
     rows = np.array(sorted(painted), np.int64)
     shown, masks = images[rows], np.stack([painted[int(row)] for row in rows])
-    trials = {kind: _trial(kind, shown, masks, seed) for kind in PredictionKind}
+    with threadpool_limits(THREADS):
+        trials = {kind: _trial(kind, shown, masks, seed) for kind in PredictionKind}
     agreement = {kind: float(trial.agreements.mean()) for kind, trial in trials.items()}
     consensus, pixel_model = PredictionKind.CONSENSUS, PredictionKind.PIXEL_MODEL
     clear = agreement[pixel_model] > agreement[consensus] + LEAST_GAIN
@@ -139,39 +127,17 @@ def learn_irrelevance(
             "other way round, or paint more images.",
         )
     best = trials[kind]
+    with threadpool_limits(THREADS):
+        raw = _fit(kind, shown, masks, seed)
     return IrrelevancePredictor(
         kind=kind,
         threshold=best.threshold,
         agreement=agreement,
         held_out={int(r): float(a) for r, a in zip(rows, best.agreements, strict=True)},
-        raw=_fit(kind, shown, masks, seed),
+        raw=raw,
         slope=best.slope,
         intercept=best.intercept,
     )
-
-
-def predict_irrelevance(
-    images: NDArray[np.uint8],
-    painted: Mapping[int, Region],
-    rows_wanted: NDArray[np.int64],
-    *,
-    seed: int,
-) -> PredictedIrrelevance:
-    """Return the predicted irrelevance of the wanted images, all in memory.
-
-    For large sets use `learn_irrelevance` and `predict_in_batches`. A painted image that is asked
-    for gets a prediction too; its own mask is the better one to use.
-
-    Raises:
-        MaskError, ValueError: as `learn_irrelevance`.
-    """
-    predictor = learn_irrelevance(images, painted, seed=seed)
-    confidence = np.empty((len(rows_wanted), *images.shape[2:]), np.float16)
-    done = 0
-    for rows, part in predict_in_batches(predictor, images, rows_wanted):
-        confidence[done : done + len(rows)] = part
-        done += len(rows)
-    return PredictedIrrelevance(predictor, rows_wanted, confidence)
 
 
 def predict_in_batches(
@@ -189,6 +155,43 @@ def predict_in_batches(
         yield part, predictor.confidence(images[part])
 
 
+def region_at(
+    predictor: IrrelevancePredictor, confidence: NDArray[np.floating], shape: tuple[int, int]
+) -> Region:
+    """Return the predicted region of one image at its own (H, W), True = hide.
+
+    The confidence is enlarged, not the region, so that its edge is smooth.
+
+    Args:
+        predictor: whose threshold is used.
+        confidence: (S, S), 0-1, at working size.
+        shape: the image's own (H, W).
+    """
+    height, width = shape
+    enlarged = Image.fromarray(confidence.astype(np.float32)).resize(
+        (width, height), Image.Resampling.BILINEAR
+    )
+    return predictor.irrelevant(np.asarray(enlarged))
+
+
+def mean_confidence(
+    predictor: IrrelevancePredictor, confidence: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """Return (B,), 0-1: the mean confidence over each predicted region, 0 where it is empty.
+
+    It is the share of the region that a clinician would be expected to hide; over the whole image
+    the figure would be high wherever little is hidden. Our choice.
+
+    Args:
+        predictor: whose threshold is used.
+        confidence: (B, S, S), 0-1.
+    """
+    region = predictor.irrelevant(confidence)
+    total = np.where(region, confidence, 0).sum((1, 2), dtype=np.float64)
+    means: NDArray[np.float64] = total / np.maximum(region.sum((1, 2)), 1)
+    return means
+
+
 def dice(predicted: NDArray[np.bool_], truth: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return (B,) overlaps, 0-1, of (B, S, S) regions; 1 where both are empty."""
     total = predicted.sum((1, 2)) + truth.sum((1, 2))
@@ -202,13 +205,18 @@ def mean_dice(predicted: NDArray[np.bool_], truth: NDArray[np.bool_]) -> NDArray
     return (dice(predicted, truth) + dice(~predicted, ~truth)) / 2
 
 
+def too_few(painted: int) -> MaskError:
+    """Return the error of predicting from that many masks, fewer than `FEWEST_PAINTED`."""
+    return MaskError(
+        "Only one image is painted." if painted else "No image is painted.",
+        why="What holds for other images shows only where two masks or more can be compared.",
+        fix="Paint another image, better a dozen.",
+    )
+
+
 def _check_painted(painted: Mapping[int, Region], shape: tuple[int, ...]) -> None:
     if len(painted) < FEWEST_PAINTED:
-        raise MaskError(
-            "Only one image is painted." if painted else "No image is painted.",
-            why="What holds for other images shows only where two masks or more can be compared.",
-            fix="Paint another image, better a dozen.",
-        )
+        raise too_few(len(painted))
     for irrelevant in painted.values():
         if irrelevant.dtype != np.bool_ or irrelevant.shape != shape:
             raise ValueError("a painted mask is boolean and has the working images' size")

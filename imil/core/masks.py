@@ -25,16 +25,7 @@ def check_mask(irrelevant: NDArray[np.generic], shape: tuple[int, int]) -> Regio
         MaskError: wrong size, nothing painted, or more than `MAX_COVERAGE` painted.
         ValueError: not boolean.
     """
-    if irrelevant.dtype != np.bool_:
-        raise ValueError("a mask is boolean")
-    region: Region = irrelevant.astype(np.bool_, copy=False)
-    if region.shape != shape:
-        drawn = " x ".join(map(str, region.shape[::-1]))
-        raise MaskError(
-            f"The mask is {drawn} px, the image {shape[1]} x {shape[0]} px.",
-            why="A mask says for every pixel of the stored image whether it is hidden.",
-            fix="Give a mask of the image's own size.",
-        )
+    region = check_size(irrelevant, shape)
     if not region.any():
         raise MaskError(
             "Nothing is painted.",
@@ -46,6 +37,26 @@ def check_mask(irrelevant: NDArray[np.generic], shape: tuple[int, int]) -> Regio
             f"{coverage(region):.0%} of the image is blacked out.",
             why=f"Over {MAX_COVERAGE:.0%} leaves too little to learn from.",
             fix="Erase part of the mask so that the finding stays visible.",
+        )
+    return region
+
+
+def check_size(irrelevant: NDArray[np.generic], shape: tuple[int, int]) -> Region:
+    """Return the mask if it is of that (H, W), however much it hides.
+
+    Raises:
+        MaskError: wrong size.
+        ValueError: not boolean.
+    """
+    if irrelevant.dtype != np.bool_:
+        raise ValueError("a mask is boolean")
+    region: Region = irrelevant.astype(np.bool_, copy=False)
+    if region.shape != shape:
+        drawn = " x ".join(map(str, region.shape[::-1]))
+        raise MaskError(
+            f"The mask is {drawn} px, the image {shape[1]} x {shape[0]} px.",
+            why="A mask says for every pixel of the stored image whether it is hidden.",
+            fix="Give a mask of the image's own size.",
         )
     return region
 

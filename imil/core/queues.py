@@ -18,6 +18,10 @@ from torch import Tensor
 from imil.core.records import Budget, Outlier
 from imil.errors import PlanError
 
+# Persistence: mispredicted in at least so many of the last epochs. Our choice: one lucky or unlucky
+# epoch decides nothing, and the last three lie after most of the learning.
+PERSISTENT_AT_LEAST, PERSISTENT_OF_LAST = 2, 3
+
 
 @dataclass(frozen=True, slots=True)
 class Offered:

@@ -9,6 +9,7 @@ import numpy as np
 
 from imil.core.metrics import Interval, clustered_mean
 from imil.core.records import Arm
+from imil.core.verdict import Difference
 
 # An arm that loses more ordinary validation accuracy than this to control is not eligible: points.
 MOST_LOST = 1.0
@@ -22,16 +23,23 @@ ROUNDING = 1e-9
 class Candidate:
     """An arm, or one setting of an arm, with its figures on *validation* images.
 
+    Validation follows the training distribution, shortcut included, so accuracy there can't decide.
+
     Attributes:
         name: an `Arm`, or an arm and its setting.
         accuracy: on un-edited images, 0-1, a value a seed.
-        swapped_balanced_accuracy: after other images' pixels replace the *predicted* irrelevant
-            region, 0-1, a value a seed. Never by reference masks.
+        independent: balanced accuracy with what the irrelevant region tells taken off (see
+            `imil.core.robustness.independent_right`), a value a seed. The region is the *predicted*
+            one, never a reference mask's.
+        gain: that figure against control, points with the 95 % interval over seeds and patients.
+        swapped_balanced_accuracy: on copies with the region of another image, 0-1, a value a seed.
         masks: distinct training images that a clinician has to paint for it.
     """
 
     name: str
     accuracy: tuple[float, ...]
+    independent: tuple[float, ...]
+    gain: Difference
     swapped_balanced_accuracy: tuple[float, ...]
     masks: int = 0
 
@@ -41,17 +49,16 @@ class Recommendation:
     """What the rule chose, and from what.
 
     Attributes:
-        name: of the chosen candidate; control's where nothing is better.
+        name: of the chosen candidate; control's where nothing is shown to be better.
         tied: names that were as good to within `TIE`, the chosen one among them.
         not_eligible: names that lose too much ordinary accuracy to control.
-        gain: swapped balanced accuracy of the chosen one minus control's, points, on validation;
-            it is what the choice was made by, so it flatters.
+        gain: of the chosen one, on validation; it is what the choice was made by, so it flatters.
     """
 
     name: str
     tied: tuple[str, ...]
     not_eligible: tuple[str, ...]
-    gain: float
+    gain: Difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +101,9 @@ class RuleScore:
 def recommend(candidates: Sequence[Candidate]) -> Recommendation:
     """Return the candidate to go on with.
 
-    The one of the highest swapped balanced accuracy, mean over seeds, among those that lose at
-    most `MOST_LOST` points of ordinary accuracy to control. Within `TIE` of it: control, else the
-    one of fewest masks, else the higher, else the first.
+    The one of the greatest gain among those that lose at most `MOST_LOST` points of ordinary
+    accuracy to control, and whose gain's interval lies above 0. Within `TIE` of it: the one of
+    fewest masks, else the greater gain, else the first. Control where no gain is shown.
 
     Args:
         candidates: control among them; as many seeds each, and the same.
@@ -104,25 +111,61 @@ def recommend(candidates: Sequence[Candidate]) -> Recommendation:
     Raises:
         ValueError: no control, two of one name, uneven seeds, or a figure that is no number.
 
-    Source: our choice; see `Candidate` for why validation itself can't decide.
+    Source: our choice; docs/decisions/0011 says what was measured.
     """
     by_name = _by_name(candidates)
     control = by_name[Arm.CONTROL]
-    ordinary = {name: 100 * float(np.mean(c.accuracy)) for name, c in by_name.items()}
-    swapped = {
-        name: 100 * float(np.mean(c.swapped_balanced_accuracy)) for name, c in by_name.items()
-    }
-    least = ordinary[control.name] - MOST_LOST - ROUNDING
-    eligible = [name for name in by_name if ordinary[name] >= least]
-    top = max(swapped[name] for name in eligible)
-    tied = [name for name in eligible if swapped[name] >= top - TIE - ROUNDING]
-    chosen = min(tied, key=lambda name: (name != control.name, by_name[name].masks, -swapped[name]))
+    eligible = _eligible(by_name)
+    better = [name for name in eligible if name != control.name and by_name[name].gain.low > 0]
+    top = max((by_name[name].gain.points for name in better), default=0.0)
+    tied = [name for name in better if by_name[name].gain.points >= top - TIE - ROUNDING]
+    chosen = min(
+        tied or [control.name], key=lambda name: (by_name[name].masks, -by_name[name].gain.points)
+    )
     return Recommendation(
         name=chosen,
-        tied=tuple(tied),
+        tied=tuple(tied) or (control.name,),
         not_eligible=tuple(name for name in by_name if name not in eligible),
-        gain=swapped[chosen] - swapped[control.name],
+        gain=by_name[chosen].gain,
     )
+
+
+def recommend_by_swapping(candidates: Sequence[Candidate]) -> str:
+    """Return what the plainest rule would choose, for benchmarks: a rival of `recommend`.
+
+    The eligible one of the highest swapped balanced accuracy; within `TIE` of it control, else the
+    one of fewest masks. It takes the cost of the edit itself for a fault of arms that never saw it.
+
+    Raises:
+        ValueError: as `recommend`.
+    """
+    by_name = _by_name(candidates)
+    swapped = {n: 100 * float(np.mean(c.swapped_balanced_accuracy)) for n, c in by_name.items()}
+    eligible = _eligible(by_name)
+    top = max(swapped[name] for name in eligible)
+    tied = [name for name in eligible if swapped[name] >= top - TIE - ROUNDING]
+    return min(tied, key=lambda n: (n != Arm.CONTROL, by_name[n].masks, -swapped[n]))
+
+
+def best_setting(candidates: Sequence[Candidate]) -> str:
+    """Return the best of an arm's settings, by the same figure, whether or not control beats it.
+
+    Args:
+        candidates: control, then the settings.
+
+    Returns:
+        Of those that lose at most `MOST_LOST` points of ordinary accuracy to control, or else of
+        all, the one of the greatest gain; the first on a tie.
+
+    Raises:
+        ValueError: as `recommend`, or control alone.
+    """
+    by_name = _by_name(candidates)
+    settings = [name for name in by_name if name != Arm.CONTROL]
+    if not settings:
+        raise ValueError("no setting to choose from")
+    eligible = [name for name in _eligible(by_name) if name in settings]
+    return max(eligible or settings, key=lambda name: by_name[name].gain.points)
 
 
 def score_rule(cases: Sequence[Case], *, seed: int = 0) -> RuleScore:
@@ -160,11 +203,19 @@ def always(cases: Sequence[Case], name: str) -> tuple[Case, ...]:
     return tuple(replace(case, recommended=name) for case in cases if name in case.test)
 
 
+def _eligible(by_name: Mapping[str, Candidate]) -> list[str]:
+    ordinary = {name: 100 * float(np.mean(c.accuracy)) for name, c in by_name.items()}
+    least = ordinary[Arm.CONTROL.value] - MOST_LOST - ROUNDING
+    return [name for name in by_name if ordinary[name] >= least]
+
+
 def _by_name(candidates: Sequence[Candidate]) -> dict[str, Candidate]:
     by_name = {str(candidate.name): candidate for candidate in candidates}
     if Arm.CONTROL not in by_name or len(by_name) != len(candidates):
         raise ValueError("candidates lack control, or two have one name")
-    figures = [f for c in candidates for f in (c.accuracy, c.swapped_balanced_accuracy)]
+    figures = [
+        f for c in candidates for f in (c.accuracy, c.independent, c.swapped_balanced_accuracy)
+    ]
     if len({len(figure) for figure in figures}) != 1 or not np.isfinite(figures).all():
         raise ValueError("candidates differ in seeds, or a figure is no number")
     return by_name

@@ -36,6 +36,8 @@ class Arm(StrEnum):
     AUTO_MASK = "auto_mask"
     RANDOM_MASK = "random_mask"
     RANDOM_SAMPLE = "random_sample"
+    RELABEL = "relabel"
+    DROP = "drop"
     RANDAUGMENT = "randaugment"
     TRIVIALAUGMENT = "trivialaugment"
     AUGMIX = "augmix"
@@ -54,12 +56,40 @@ class Queue(StrEnum):
     RANDOM = "random"
 
 
+class Origin(StrEnum):
+    """How an accepted mask came about; a predicted one stays marked as predicted."""
+
+    PAINTED = "painted"  # by hand
+    CORRECTED = "corrected"  # predicted, then changed by a reader
+    PREDICTED = "predicted"  # predicted, and accepted as it was
+
+
 class Selection(StrEnum):
     """From which predictions the mispredicted queue is read; the paper does not say."""
 
     IN_SAMPLE = "in_sample"
     OUT_OF_FOLD = "out_of_fold"
     PERSISTENT = "persistent"
+
+
+class Decision(StrEnum):
+    """What a reader says of a training image's label; the values are also what is stored."""
+
+    RELABEL = "relabel"
+    EXCLUDE = "exclude"
+    KEEP = "keep"
+
+
+@dataclass(frozen=True, slots=True)
+class Triage:
+    """A reader's decision on one label; `label` is the class it should carry, "" unless relabelled.
+
+    A label that is kept changes nothing: it only says that somebody looked.
+    """
+
+    sample_id: str
+    decision: Decision
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from imil.core.backbones import build, load_pretrained
+from imil.core.backbones import Classifier, build, load_pretrained
+from imil.core.penalties import Penalty, grad_cam_penalty, gradient_penalty
 from imil.core.records import EpochFigures, Plan, Progress
 from imil.errors import ComputeError
 
@@ -47,10 +48,17 @@ class TrainState:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EpochReport:
-    """One finished epoch, with the state to save."""
+    """One finished epoch, with the state to save.
+
+    `scores` are (N_train, C) float32: what the model answered to each training image while it was
+    trained on, augmented and in training mode, in the order of `Batches.train`. NaN where an image
+    was not shown as it is; of an image shown twice the last answer. They cost no further pass, and
+    for finding wrong labels serve as well as one (docs/decisions/0006).
+    """
 
     figures: EpochFigures
     state: TrainState
+    scores: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,14 +68,19 @@ class Batch:
     Attributes:
         images: (B, C, S, S) float32 in 0-1.
         labels: (B,) int64, or (B, classes) float32 where images are mixed.
-        penalised: (B, S, S) bool, where input gradients are penalised; None for nowhere.
+        rows: (B,) the study's row of each image; -1 where it is shown edited. None where images
+            are mixed or changed beyond the base augmentation.
+        penalised: (B, S, S) bool, where the classifier must not look; None for nowhere.
         penalty_weight: weight of that penalty in the loss.
+        penalty: what is penalised there.
     """
 
     images: Tensor
     labels: Tensor
+    rows: NDArray[np.int64] | None = None
     penalised: Tensor | None = None
     penalty_weight: float = 0.0
+    penalty: Penalty = Penalty.INPUT_GRADIENTS
 
 
 class Batches(Protocol):
@@ -80,6 +93,10 @@ class Batches(Protocol):
     @property
     def class_weights(self) -> Tensor:
         """(C,) float32 weights of the cross-entropy."""
+
+    @property
+    def train(self) -> NDArray[np.int64]:
+        """(N_train,) rows of the training images, ascending."""
 
     def epoch(self, seed: int) -> Iterator[Batch]:
         """Yield `steps` augmented batches; the seed alone decides order and draws."""
@@ -151,6 +168,7 @@ def fit(
         torch.manual_seed(seed)  # dropout draws from the global generator
         module.train()
         loss_sum, right, seen = torch.zeros((), device=device), 0, 0
+        answers: list[tuple[NDArray[np.int64], Tensor]] = []
         for index, batch in enumerate(batches.epoch(seed)):
             if should_stop():
                 return
@@ -160,6 +178,8 @@ def fit(
             hard = batch.labels if batch.labels.ndim == 1 else batch.labels.argmax(1)
             right += int((logits.argmax(1).cpu() == hard).sum())
             seen += len(batch.labels)
+            if batch.rows is not None:
+                answers.append((batch.rows, logits))
             if index % REPORT_EVERY == 0:
                 yield Progress(epoch + 1, epochs, index + 1, steps)
         train_loss = _finite(float(loss_sum) / seen, epoch + 1)
@@ -167,7 +187,24 @@ def fit(
         scores = _score(predict(module, images, device=plan.device), labels)
         figures = EpochFigures(epoch + 1, train_loss, right / seen, *scores)
         tensors = _model_tensors(module) | _optimiser_tensors(module, optimiser)
-        yield EpochReport(figures, replace(state, tensors=tensors, epoch=epoch + 1))
+        told = _answers(answers, batches.train, state.classes)
+        yield EpochReport(figures, replace(state, tensors=tensors, epoch=epoch + 1), told)
+
+
+def _answers(
+    answers: list[tuple[NDArray[np.int64], Tensor]], train: NDArray[np.int64], classes: int
+) -> NDArray[np.float32]:
+    """Return (N_train, C) the last answer to each training image; NaN where there is none."""
+    scores = np.full((len(train), classes), np.nan, np.float32)
+    if not answers:
+        return scores
+    rows = np.concatenate([shown for shown, _ in answers])
+    # One way from the device an epoch, not one a batch.
+    logits = torch.cat([told for _, told in answers]).float().cpu().numpy()
+    plain = rows >= 0
+    # Where a row stands twice numpy keeps the last: assignment goes in order.
+    scores[np.searchsorted(train, rows[plain])] = logits[plain]
+    return scores
 
 
 def predict(module: nn.Module, images: NDArray[np.uint8], *, device: str = "cpu") -> Tensor:
@@ -181,7 +218,7 @@ def predict(module: nn.Module, images: NDArray[np.uint8], *, device: str = "cpu"
     return torch.cat(logits).clone()
 
 
-def restore(plan: Plan, state: TrainState) -> nn.Module:
+def restore(plan: Plan, state: TrainState) -> Classifier:
     """Return the module with the state's weights, on the CPU."""
     module = build(
         plan.backbone, classes=state.classes, channels=state.channels, size=plan.size, seed=0
@@ -206,7 +243,7 @@ def epoch_seed(seed: int, round_number: int, epoch: int) -> int:
 
 
 def _step(
-    module: nn.Module,
+    module: Classifier,
     optimiser: torch.optim.Optimizer,
     batch: Batch,
     device: torch.device,
@@ -216,15 +253,14 @@ def _step(
 ) -> tuple[Tensor, Tensor]:
     for group in optimiser.param_groups:
         group["lr"] = rate
-    penalised = batch.penalised is not None and bool(batch.penalised.any())
-    images = batch.images.to(device).requires_grad_(penalised)
-    logits = module(images)
-    loss = functional.cross_entropy(logits, batch.labels.to(device), weights)
-    total = loss
-    if penalised and batch.penalised is not None:
-        total = loss + batch.penalty_weight * gradient_penalty(
-            logits, images, batch.penalised.to(device)
-        )
+    images, labels = batch.images.to(device), batch.labels.to(device)
+    if batch.penalised is None or not batch.penalised.any():
+        logits = module(images)
+        total = loss = functional.cross_entropy(logits, labels, weights)
+    else:
+        logits, penalty = _penalised(module, images, labels, batch.penalised.to(device), batch)
+        loss = functional.cross_entropy(logits, labels, weights)
+        total = loss + batch.penalty_weight * penalty
     optimiser.zero_grad(set_to_none=True)
     total.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
     nn.utils.clip_grad_norm_(module.parameters(), clip_norm)
@@ -232,23 +268,16 @@ def _step(
     return loss.detach(), logits.detach()
 
 
-def gradient_penalty(logits: Tensor, images: Tensor, penalised: Tensor) -> Tensor:
-    """Return the mean over the batch of the squared input gradients inside the penalised regions.
-
-    Args:
-        logits: (B, C) scores of `images`.
-        images: (B, channels, S, S), on which gradients are taken.
-        penalised: (B, S, S) bool.
-
-    Returns:
-        A scalar that can be differentiated again.
-
-    Source: Ross et al., Right for the Right Reasons (IJCAI 2017), eq. 1: gradients of the summed
-    log-probabilities; divided by the batch so that its weight doesn't depend on it (our choice).
-    """
-    total = functional.log_softmax(logits, 1).sum()
-    (gradient,) = torch.autograd.grad(total, images, create_graph=True)
-    return (gradient * penalised[:, None]).square().sum() / len(images)
+def _penalised(
+    module: Classifier, images: Tensor, labels: Tensor, penalised: Tensor, batch: Batch
+) -> tuple[Tensor, Tensor]:
+    """Return the logits, and the batch's penalty."""
+    if batch.penalty is Penalty.GRAD_CAM:
+        maps = module.feature_maps(images)
+        logits = module.answer(maps)
+        return logits, grad_cam_penalty(logits, maps, labels, penalised)
+    logits = module(images.requires_grad_())
+    return logits, gradient_penalty(logits, images, penalised)
 
 
 def _finite(loss: float, epoch: int) -> float:

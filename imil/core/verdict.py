@@ -172,14 +172,14 @@ class PairedOutcome:
     """One seed's arm and control on that seed's own test images.
 
     Attributes:
-        right: (N,) whether the arm was right.
-        control_right: (N,) whether control was.
+        right: (N,) whether the arm was right, or what an image counts towards its figure.
+        control_right: (N,) the same of control.
         labels: (N,) class indices.
         clusters: (N,) patient numbers.
     """
 
-    right: NDArray[np.bool_]
-    control_right: NDArray[np.bool_]
+    right: NDArray[np.bool_] | NDArray[np.float64]
+    control_right: NDArray[np.bool_] | NDArray[np.float64]
     labels: NDArray[np.int64]
     clusters: NDArray[np.int64]
 

@@ -33,6 +33,7 @@ class _Found:
     patient: str | None = None
     group: str | None = None
     mask: str | None = None
+    reference_label: str | None = None
 
 
 def read_folder(
@@ -47,9 +48,9 @@ def read_folder(
 
     Split folders (train, validation, test, or `ALIASES`) or none; in them class folders, at any
     depth below which images lie, or a metadata.csv with file_name, label, and optional patient_id,
-    group, relevant_file_name. A single folder around it all is looked through. Each image is
-    decoded once, whole, so that a truncated one is met here and not in the middle of a training;
-    one at a time is held in memory.
+    group, relevant_file_name, reference_label. A single folder around it all is looked through.
+    Each image is decoded once, whole, so that a truncated one is met here and not in the middle of
+    a training; one at a time is held in memory.
 
     Args:
         root: the folder.
@@ -182,7 +183,8 @@ def _claimed(tree: Tree, name: str, claims: Sequence[_Claim], findings: Findings
     if tree.splits and first.split is None:
         findings.skip(name, "It lies outside of the split folders.")
         return None
-    return _Found(name, label, first.split, first.row.patient, first.row.group, first.mask)
+    row = first.row
+    return _Found(name, label, first.split, row.patient, row.group, first.mask, row.reference_label)
 
 
 def _verified(
@@ -211,6 +213,7 @@ def _verified(
                 grey=pixels.ndim == 2,
                 width=width,
                 height=height,
+                reference_label=item.reference_label,
             )
         if on_progress is not None:
             on_progress(done, len(found))

@@ -40,6 +40,8 @@ class Entry:
         grey: whether its pixels are (H, W).
         width: px, as shown.
         height: px, as shown.
+        reference_label: what is truly there, as named in the data; None where unknown. For the
+            simulated clinician alone.
     """
 
     sample_id: str
@@ -52,6 +54,7 @@ class Entry:
     grey: bool
     width: int
     height: int
+    reference_label: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +101,21 @@ class Listing:
 
     def task_label(self, entry: Entry) -> str:
         """Return which of `task_classes` an entry belongs to."""
-        if self.positive is None or entry.label == self.positive:
-            return entry.label
+        return self._of_task(entry.label)
+
+    def reference_labels(self) -> dict[str, int]:
+        """Return which of `task_classes` is truly there, by sample id, where the data says so."""
+        number = {label: i for i, label in enumerate(self.task_classes)}
+        known = {e.sample_id: e.reference_label for e in self.entries if e.reference_label}
+        return {
+            sample_id: number[self._of_task(label)]
+            for sample_id, label in known.items()
+            if label in self.classes
+        }
+
+    def _of_task(self, label: str) -> str:
+        if self.positive is None or label == self.positive:
+            return label
         return f"not {self.positive}"
 
 
@@ -183,12 +199,14 @@ def image_set(listing: Listing, *, seed: int = 0) -> tuple[ImageSet, DisjointPro
     ]
     proof = prove_disjoint(samples)
     masks = {e.sample_id: e.relevant_file for e in listing.entries if e.relevant_file is not None}
+    truth = listing.reference_labels()
     images = ImageSet(
         listing.name,
         listing.task_classes,
         samples,
         read=partial(_read, {e.sample_id: e.file for e in listing.entries}),
         read_relevant=partial(_read_relevant, masks) if masks else None,
+        read_reference_label=truth.get if truth else None,
         channels=1 if all(e.grey for e in listing.entries) else 3,
     )
     return images, proof
@@ -271,6 +289,7 @@ def _entry_to_json(entry: Entry, root: Path) -> dict[str, Any]:
         "grey": entry.grey,
         "width": entry.width,
         "height": entry.height,
+        "reference_label": entry.reference_label,
     }
 
 

@@ -30,6 +30,7 @@ class Row:
     patient: str | None
     group: str | None
     relevant_file_name: str | None
+    reference_label: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ def _row(columns: list[str], cells: list[str], line: int) -> Row:
         patient=cell("patient_id"),
         group=cell("group"),
         relevant_file_name=cell("relevant_file_name"),
+        reference_label=cell("reference_label"),
     )
 
 

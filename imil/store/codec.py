@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +19,14 @@ from pyarrow import parquet
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from imil.core.records import EpochFigures, Plan, Region
+from imil.core.records import EpochFigures, Origin, Plan, Queue, Region, Selection
 from imil.core.training import TrainState
 from imil.errors import StoreError
 
 MASK_SCHEMA = 1
 CHECKPOINT_SCHEMA = 1
+# Masks of one file that are in memory at a time.
+ROWS_AT_ONCE = 256
 
 # Column types in the words of the datasets library, so that `load_dataset` gives typed columns.
 _MASK_FEATURES = {
@@ -37,6 +41,9 @@ _MASK_FEATURES = {
     "seconds": "float64",
     "round": "int32",
     "time": "string",
+    "queue": "string",
+    "selection": "string",
+    "origin": "string",
 }
 
 
@@ -55,6 +62,9 @@ class MaskRecord:
         seconds: time spent on the image.
         round: the round whose training will use it.
         time: when it was accepted (UTC).
+        queue: the queue from which the image was opened.
+        selection: how the mispredicted were found then.
+        origin: by hand, or from a prediction. Files from before this column hold painted masks.
     """
 
     study: str
@@ -67,11 +77,46 @@ class MaskRecord:
     seconds: float
     round: int
     time: datetime
+    queue: Queue = Queue.MISPREDICTED
+    selection: Selection = Selection.IN_SAMPLE
+    origin: Origin = Origin.PAINTED
 
 
 def encode_mask(record: MaskRecord) -> bytes:
     """Return a Parquet file of one row; its mask is a 1-bit PNG, white = irrelevant."""
-    row = {
+    sink = io.BytesIO()
+    parquet.write_table(_mask_table([record]), sink)
+    return sink.getvalue()
+
+
+def write_masks(path: Path, records: Iterable[MaskRecord]) -> None:
+    """Write a Parquet file of any number of masks, `ROWS_AT_ONCE` of them in memory.
+
+    The file appears under its name only when it is complete.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        with parquet.ParquetWriter(unfinished, _mask_table([]).schema) as writer:
+            left = iter(records)
+            while part := list(islice(left, ROWS_AT_ONCE)):
+                writer.write_table(_mask_table(part))
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _mask_table(records: Sequence[MaskRecord]) -> pa.Table:
+    image = pa.struct({"bytes": pa.binary(), "path": pa.string()})
+    types = {k: image if v == "image" else getattr(pa, v)() for k, v in _MASK_FEATURES.items()}
+    table = pa.Table.from_pylist([_mask_row(record) for record in records], pa.schema(types))
+    return table.replace_schema_metadata(
+        {"huggingface": json.dumps({"info": {"features": _hub_features(_MASK_FEATURES)}})}
+    )
+
+
+def _mask_row(record: MaskRecord) -> dict[str, Any]:
+    return {
         "schema_version": MASK_SCHEMA,
         "study": record.study,
         "image_name": record.sample_id,
@@ -83,15 +128,10 @@ def encode_mask(record: MaskRecord) -> bytes:
         "seconds": record.seconds,
         "round": record.round,
         "time": record.time.isoformat(),
+        "queue": record.queue,
+        "selection": record.selection,
+        "origin": record.origin.value,
     }
-    image = pa.struct({"bytes": pa.binary(), "path": pa.string()})
-    types = {k: image if v == "image" else getattr(pa, v)() for k, v in _MASK_FEATURES.items()}
-    table = pa.Table.from_pylist([row], pa.schema(types)).replace_schema_metadata(
-        {"huggingface": json.dumps({"info": {"features": _hub_features(_MASK_FEATURES)}})}
-    )
-    sink = io.BytesIO()
-    parquet.write_table(table, sink)
-    return sink.getvalue()
 
 
 def decode_masks(content: bytes) -> tuple[MaskRecord, ...]:
@@ -118,6 +158,10 @@ def decode_masks(content: bytes) -> tuple[MaskRecord, ...]:
             seconds=row["seconds"],
             round=row["round"],
             time=datetime.fromisoformat(row["time"]),
+            # Files of older versions lack both: they knew one queue, found in one way.
+            queue=Queue(row.get("queue") or Queue.MISPREDICTED),
+            selection=Selection(row.get("selection") or Selection.IN_SAMPLE),
+            origin=Origin(row.get("origin", Origin.PAINTED)),
         )
         for row in rows
     )

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from imil.core.metrics import Interval, Metric
-from imil.core.records import Arm, EpochFigures, Plan, Split
-from imil.core.rounds import ArmFigures, Paired, Round
-from imil.core.verdict import Difference, Verdict
+from imil.core.records import Decision, Plan, Selection, Triage
+from imil.core.rounds import Round
 from imil.errors import StoreError
 from imil.store.base import Store
 from imil.store.codec import check_version, damaged, plan_from_json
+from imil.store.values import from_json, to_json
 
 STUDY_SCHEMA = 1
 
@@ -23,12 +21,26 @@ STUDY_SCHEMA = 1
 class Comparison:
     """A comparison that was asked for: arms, seeds, and the saved masks as they were then.
 
-    `masks` are names in the store: a mask drawn anew later doesn't change what was compared.
+    `masks` are names in the store: a mask drawn anew later doesn't change what was compared, nor
+    does a later decision on a label: `triage` are those of then.
     """
 
-    arms: tuple[Arm, ...]
+    arms: tuple[str, ...]
     seeds: tuple[int, ...]
     masks: tuple[str, ...]
+    triage: tuple[Triage, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """A reader has looked at the predicted masks and said that they are right.
+
+    `masks` names the set of masks that they were predicted from; `time` is UTC, ISO 8601.
+    """
+
+    masks: str
+    reader: str
+    time: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +58,10 @@ class StudyRecord:
         comparison: the last one asked for.
         test_openings: how often the test set was opened.
         notices: sentences to show beside every figure.
+        selection: how the mispredicted are found: a choice of the review, not of the plan.
+        folds: whether out-of-fold answers were asked for.
+        triage: what the reader decided on labels, in order of time.
+        confirmation: the last one of predicted masks.
     """
 
     study_id: str
@@ -58,6 +74,10 @@ class StudyRecord:
     comparison: Comparison | None = None
     test_openings: int = 0
     notices: tuple[str, ...] = ()
+    selection: Selection = Selection.IN_SAMPLE
+    folds: bool = False
+    triage: tuple[Triage, ...] = ()
+    confirmation: Confirmation | None = None
 
 
 def study_file(study_id: str) -> str:
@@ -77,7 +97,7 @@ def load_study(store: Store, study_id: str) -> StudyRecord | None:
     if content is None:
         return None
     saved = _parse("A study", content)
-    comparison = saved["comparison"]
+    comparison, confirmation = saved["comparison"], saved.get("confirmation")
     return StudyRecord(
         study_id=saved["study_id"],
         name=saved["name"],
@@ -89,19 +109,30 @@ def load_study(store: Store, study_id: str) -> StudyRecord | None:
         comparison=None
         if comparison is None
         else Comparison(
-            arms=tuple(Arm(name) for name in comparison["arms"]),
+            arms=tuple(comparison["arms"]),
             seeds=tuple(comparison["seeds"]),
             masks=tuple(comparison["masks"]),
+            triage=_triage(comparison),
         ),
         test_openings=saved["test_openings"],
         notices=tuple(saved["notices"]),
+        # What follows is missing in studies of older versions.
+        selection=Selection(saved.get("selection", Selection.IN_SAMPLE)),
+        folds=saved.get("folds", False),
+        triage=_triage(saved),
+        confirmation=None if confirmation is None else Confirmation(**confirmation),
+    )
+
+
+def _triage(saved: Mapping[str, Any]) -> tuple[Triage, ...]:
+    return tuple(
+        Triage(t["sample_id"], Decision(t["decision"]), t["label"]) for t in saved.get("triage", ())
     )
 
 
 def round_to_json(finished: Round) -> dict[str, Any]:
     """Return the round as JSON values; a figure that can't be given becomes null."""
-    content: dict[str, Any] = _without_nan({"schema_version": STUDY_SCHEMA, **asdict(finished)})
-    return content
+    return {"schema_version": STUDY_SCHEMA, **to_json(finished)}
 
 
 def save_round(store: Store, study_id: str, finished: Round, *, key: str) -> None:
@@ -118,34 +149,7 @@ def load_round(store: Store, study_id: str, *, key: str) -> Round | None:
 
 def round_from_json(saved: Mapping[str, Any]) -> Round:
     """Return the round that `round_to_json` was given."""
-    plain = {k: v for k, v in saved.items() if k != "schema_version"}
-    lists = {k: tuple(saved[k]) for k in ("seeds", "masked", "notices")}
-    arms = tuple(_arm(arm) for arm in saved["arms"])
-    paired = tuple(
-        Paired(
-            Arm(p["arm"]),
-            {Metric(m): Difference(**d) for m, d in p["differences"].items()},
-            Verdict(p["verdict"]),
-            p["exploratory"],
-            {Metric(m): level for m, level in p["levels"].items()},
-        )
-        for p in saved["paired"]
-    )
-    split = Split(saved["split"])
-    return Round(**(plain | lists | {"arms": arms, "paired": paired, "split": split}))
-
-
-def _arm(saved: Mapping[str, Any]) -> ArmFigures:
-    return ArmFigures(
-        arm=Arm(saved["arm"]),
-        values={Metric(m): tuple(v) for m, v in saved["values"].items()},
-        figures={
-            Metric(m): Interval(**{k: math.nan if v is None else v for k, v in f.items()})
-            for m, f in saved["figures"].items()
-        },
-        confusion=tuple(tuple(row) for row in saved["confusion"]),
-        curves=tuple(EpochFigures(**c) for c in saved["curves"]),
-    )
+    return from_json(Round, saved)
 
 
 def _parse(what: str, content: bytes) -> dict[str, Any]:
@@ -156,14 +160,6 @@ def _parse(what: str, content: bytes) -> dict[str, Any]:
         raise damaged(what) from cause
     check_version(what, version, STUDY_SCHEMA)
     return saved
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(k): _without_nan(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_without_nan(v) for v in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def unknown_study(study_id: str) -> StoreError:

@@ -9,23 +9,28 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import gradio as gr
 from gradio.events import api
 from PIL import Image
 
-from imil.core.records import Plan
+from imil.core.counterfactual import Answer
+from imil.core.records import Origin, Plan, Queue, Selection
 from imil.errors import PlanError
 from imil.ui import text
+from imil.ui.api_predictions import prediction_endpoints
 from imil.ui.errors import errors_shown
 from imil.ui.painter import read_mask_png
+from imil.workflow.queueing import Offer
 from imil.workflow.status import TrainingStatus
 from imil.workflow.studies import Studies
 from imil.workflow.study import Study
+
+Choice = TypeVar("Choice", Queue, Selection)
 
 # Names the reader of masks sent by a program that gives none.
 READER = "api"
@@ -34,6 +39,8 @@ READER = "api"
 def add_endpoints(studies: Studies) -> None:
     """Add every endpoint to the Blocks being built."""
     for endpoint in _endpoints(studies):
+        api(endpoint, concurrency_limit=None)
+    for endpoint in prediction_endpoints(studies):
         api(endpoint, concurrency_limit=None)
     _add_uploads(studies)
 
@@ -64,12 +71,13 @@ def _endpoints(studies: Studies) -> tuple[Callable[..., Any], ...]:  # noqa: C90
             return _progress(opened.training_status())
 
     def training_status(study: str) -> dict[str, Any]:
-        """Return how far the first training and the comparison are."""
+        """Return how far the first training, the comparison and the folds are."""
         with errors_shown():
             opened = studies.open(str(study))
             return {
                 "training": _progress(opened.training_status()),
                 "comparison": _progress(opened.comparison_status()),
+                "out_of_fold": _progress(opened.out_of_fold_status()),
             }
 
     def stop(study: str) -> dict[str, Any]:
@@ -79,14 +87,51 @@ def _endpoints(studies: Studies) -> tuple[Callable[..., Any], ...]:  # noqa: C90
             opened.stop()
             return _progress(opened.training_status())
 
-    def outliers(study: str) -> list[dict[str, Any]]:
-        """Return the mispredicted training images, worst first."""
+    def outliers(study: str, queue: str = Queue.MISPREDICTED.value) -> list[dict[str, Any]]:
+        """Return the training images of a queue, first things first: mispredicted by default."""
         with errors_shown():
             opened = studies.open(str(study))
-            return [
-                asdict(outlier) | {"review": opened.review_state(outlier.sample_id)}
-                for outlier in opened.queue()
-            ]
+            return [_offer(opened, offer) for offer in opened.queue(_choice(Queue, queue))]
+
+    def select(study: str, selection: str) -> str:
+        """Find the mispredicted in another way: in_sample, out_of_fold or persistent."""
+        with errors_shown():
+            opened = studies.open(str(study))
+            opened.select(_choice(Selection, selection))
+            return opened.selection.value
+
+    def out_of_fold_cost(study: str) -> dict[str, Any]:
+        """Return what out-of-fold answers would cost."""
+        with errors_shown():
+            return asdict(studies.open(str(study)).out_of_fold_cost())
+
+    def start_out_of_fold(study: str) -> dict[str, Any]:
+        """Train the folds; training_status says how far they are."""
+        with errors_shown():
+            opened = studies.open(str(study))
+            opened.start_out_of_fold()
+            return _progress(opened.out_of_fold_status())
+
+    def relabel(study: str, sample: str, label: str) -> list[dict[str, Any]]:
+        """Say which class a training image should carry; return all that is triaged."""
+        with errors_shown():
+            opened = studies.open(str(study))
+            opened.relabel(str(sample), str(label))
+            return [asdict(triage) for triage in opened.triaged()]
+
+    def exclude(study: str, sample: str) -> list[dict[str, Any]]:
+        """Say that a training image should not be learned from; return all that is triaged."""
+        with errors_shown():
+            opened = studies.open(str(study))
+            opened.exclude(str(sample))
+            return [asdict(triage) for triage in opened.triaged()]
+
+    def keep_label(study: str, sample: str) -> list[dict[str, Any]]:
+        """Say that a label is right, or take a decision back; return all that is triaged."""
+        with errors_shown():
+            opened = studies.open(str(study))
+            opened.keep_label(str(sample))
+            return [asdict(triage) for triage in opened.triaged()]
 
     def image(study: str, sample: str) -> str:
         """Return an image at its own size and 8 bits, as a PNG data URL."""
@@ -103,11 +148,12 @@ def _endpoints(studies: Studies) -> tuple[Callable[..., Any], ...]:  # noqa: C90
             opened.skip(str(sample))
             return asdict(opened.budget())
 
-    def compare(study: str, seeds: int = 1) -> dict[str, Any]:
-        """Train on with and without the masks."""
+    def compare(study: str, seeds: int = 1, arms: list[str] | None = None) -> dict[str, Any]:
+        """Train on with and without the masks; `arms` names what to compare with control."""
         with errors_shown():
             opened = studies.open(str(study))
-            opened.start_comparison(seeds=_whole("seeds", seeds))
+            named = None if arms is None else [str(arm) for arm in arms]
+            opened.start_comparison(arms=named, seeds=_whole("seeds", seeds))
             return _progress(opened.comparison_status())
 
     def results(study: str) -> dict[str, Any]:
@@ -130,6 +176,12 @@ def _endpoints(studies: Studies) -> tuple[Callable[..., Any], ...]:  # noqa: C90
         training_status,
         stop,
         outliers,
+        select,
+        out_of_fold_cost,
+        start_out_of_fold,
+        relabel,
+        exclude,
+        keep_label,
         image,
         skip,
         compare,
@@ -153,9 +205,19 @@ def _add_uploads(studies: Studies) -> None:
             )
 
     def submit_mask(
-        study: str, sample: str, mask: str | None, reader: str = READER, seconds: float = 0.0
+        study: str,
+        sample: str,
+        mask: str | None,
+        reader: str = READER,
+        seconds: float = 0.0,
+        queue: str = Queue.MISPREDICTED.value,
+        origin: str = Origin.PAINTED,
     ) -> dict[str, Any]:
-        """Keep a mask, an image of the film's own size that is white where the film is hidden."""
+        """Keep a mask, an image of the film's own size that is white where the film is hidden.
+
+        `queue` names the queue from which the film was taken; `origin` is painted, corrected or
+        predicted.
+        """
         with errors_shown():
             opened = studies.open(study or "")
             budget = opened.submit_mask(
@@ -163,19 +225,58 @@ def _add_uploads(studies: Studies) -> None:
                 read_mask_png(_uploaded(mask)),
                 reader=reader or READER,
                 seconds=max(0.0, float(seconds or 0)),
+                queue=_choice(Queue, queue or Queue.MISPREDICTED),
+                origin=_origin(origin),
             )
             return asdict(budget)
 
-    file, mask = gr.File(visible=False), gr.File(visible=False)
-    words = [gr.Textbox(visible=False) for _ in range(5)]
-    seconds = gr.Number(0, visible=False)
-    answers = gr.JSON(visible=False), gr.JSON(visible=False)
+    def answer(study: str, sample: str, mask: str | None = None) -> dict[str, Any]:
+        """Return what the model says to an image as it is, and with the mask blacked out."""
+        with errors_shown():
+            opened = studies.open(study or "")
+            irrelevant = read_mask_png(Path(mask)) if mask else None
+            return answer_json(opened.answer(sample or "", irrelevant), opened.images.classes)
+
+    file, mask, asked = (gr.File(visible=False) for _ in range(3))
+    words = [gr.Textbox(visible=False) for _ in range(7)]
+    queue = gr.Textbox(Queue.MISPREDICTED.value, visible=False)
+    seconds, origin = gr.Number(0, visible=False), gr.Textbox(Origin.PAINTED, visible=False)
+    answers = [gr.JSON(visible=False) for _ in range(3)]
     gr.Button(visible=False).click(
         open_archive, [file, words[0], words[1]], answers[0], concurrency_limit=None
     )
     gr.Button(visible=False).click(
-        submit_mask, [words[2], words[3], mask, words[4], seconds], answers[1]
+        submit_mask, [words[2], words[3], mask, words[4], seconds, queue, origin], answers[1]
     )
+    gr.Button(visible=False).click(
+        answer, [words[5], words[6], asked], answers[2], concurrency_limit=None
+    )
+
+
+def answer_json(answer: Answer, classes: Sequence[str]) -> dict[str, Any]:
+    """Return an answer with class names instead of numbers."""
+    return {
+        "label": classes[answer.label],
+        "before": dict(zip(classes, answer.before, strict=True)),
+        "after": dict(zip(classes, answer.after, strict=True)),
+        "predicted_before": classes[answer.predicted_before],
+        "predicted_after": classes[answer.predicted_after],
+        "coverage": answer.coverage,
+        "flips": answer.flips,
+        "evidence_falls": answer.evidence_falls,
+        "may_hide_finding": answer.may_hide_finding,
+    }
+
+
+def _origin(name: str | None) -> Origin:
+    try:
+        return Origin(name or Origin.PAINTED)
+    except ValueError:
+        raise PlanError(
+            f"A mask can't be of origin “{name}”.",
+            why="It is kept with each mask, so that predicted ones stay marked.",
+            fix=f"Send one of: {', '.join(Origin)}.",
+        ) from None
 
 
 def _uploaded(path: str | None) -> Path:
@@ -249,6 +350,24 @@ def _changed(plan: Plan, changes: Any) -> Plan:
                 fix="Send a value of that type.",
             )
     return replace(plan, **changes)
+
+
+def _offer(study: Study, offer: Offer) -> dict[str, Any]:
+    triage = study.triage(offer.sample_id)
+    return asdict(offer) | {
+        "review": study.review_state(offer.sample_id),
+        "triage": None if triage is None else asdict(triage),
+    }
+
+
+def _choice(kind: type[Choice], value: Any) -> Choice:
+    if value not in list(kind):
+        raise PlanError(
+            f"There is no {kind.__name__.lower()} “{value}”.",
+            why=f"There are {', '.join(kind)}.",
+            fix="Send one of these names.",
+        )
+    return kind(value)
 
 
 def _whole(name: str, value: Any) -> int:

@@ -12,6 +12,7 @@ from imil.ui.api import add_endpoints
 from imil.ui.errors import error_in_place, errors_shown
 from imil.ui.header import header, theme_script
 from imil.ui.outliers_acts import OutliersActs
+from imil.ui.predicted_acts import PredictedActs
 from imil.ui.results_acts import ResultsActs
 from imil.ui.screen import Screen, show_all, show_progress
 from imil.ui.shown import QUIET, Shown, html
@@ -73,7 +74,7 @@ def build_app(studies: Studies, *, demo: bool = True) -> gr.Blocks:
                 train = train_tab.build_train_tab()
             with gr.Tab(text.TAB_OUTLIERS, id="outliers") as tab:
                 outliers = outliers_tab.build_outliers_tab(tab)
-            with gr.Tab(text.TAB_RESULTS, id="results"):
+            with gr.Tab(text.TAB_RESULTS, id="results") as place:
                 results = results_tab.build_results_tab()
         timer = gr.Timer(POLL, active=False)
         screen = Screen(studies, study_id, top, tabs, timer, train, outliers, results)
@@ -82,5 +83,6 @@ def build_app(studies: Studies, *, demo: bool = True) -> gr.Blocks:
         Visits(screen, demo).wire(app)
         TrainActs(screen).wire()
         OutliersActs(screen).wire()
-        ResultsActs(screen).wire()
+        PredictedActs(screen).wire()
+        ResultsActs(screen).wire(place)
     return app  # type: ignore[no-any-return]  # Gradio's Blocks has no typed context manager

@@ -5,15 +5,13 @@ from __future__ import annotations
 from html import escape
 from math import isnan, nan
 
-from imil.core.metrics import Interval, Metric
-from imil.core.records import Split
+from imil.core.metrics import Metric
 from imil.core.rounds import ArmFigures, Paired, Round
 from imil.ui import numbers, text
-from imil.ui.figures import interval_axis, interval_domain, interval_row, training_curves
+from imil.ui.figures import interval_axis, interval_domain, interval_row
 from imil.ui.markup import badge, heading
-from imil.ui.verdict_card import TONES, interval_known, main_arm, verdict_word
-
-SPLIT_WORDS = {Split.TRAIN: "training", Split.VALIDATION: "validation", Split.TEST: "test"}
+from imil.ui.tables import remark
+from imil.ui.verdict_card import TONES, interval_known, main_arm, second_arm, verdict_word
 
 
 def arms_table(found: Round) -> str:
@@ -21,14 +19,16 @@ def arms_table(found: Round) -> str:
     known = interval_known(len(found.seeds))
     domain = interval_domain([_interval(paired, known=known) for paired in found.paired])
     by_arm = {paired.arm: paired for paired in found.paired}
-    main = main_arm(found)
-    # Control is what the others are read against: it stands last, as the reference.
-    arms = sorted(found.arms, key=lambda arm: arm.arm not in by_arm)
+    named = [paired for paired in (main_arm(found), second_arm(found)) if paired is not None]
+    # Named comparisons first; control, which the others are read against, last, as the reference.
+    arms = sorted(
+        found.arms, key=lambda arm: (arm.arm not in by_arm, by_arm.get(arm.arm) not in named)
+    )
     rows = "".join(
-        _row(found, arm, by_arm.get(arm.arm), domain, main=by_arm.get(arm.arm) is main is not None)
+        _row(found, arm, by_arm.get(arm.arm), domain, main=by_arm.get(arm.arm) in named)
         for arm in arms
     )
-    split = SPLIT_WORDS[found.split]
+    split = text.SPLIT_WORDS[found.split]
     return (
         f'<section class="card">{heading(text.ARMS_TITLE, text.ARMS_ASIDE.format(split=split))}'
         '<table class="arms"><colgroup><col style="width:27%"><col style="width:170px">'
@@ -38,8 +38,22 @@ def arms_table(found: Round) -> str:
         f'<th scope="col" class="r">{escape(text.COLUMN_POINTS)}</th>'
         f'<th class="pl" aria-hidden="true">{interval_axis(domain)}</th>'
         f'<th scope="col">{escape(text.COLUMN_VERDICT)}</th></tr></thead>'
-        f"<tbody>{rows}{_majority_row(found, domain)}</tbody></table></section>"
+        f"<tbody>{rows}{_majority_row(found, domain)}</tbody></table>"
+        f"{''.join(map(remark, _remarks(found)))}</section>"
     )
+
+
+def _remarks(found: Round) -> list[str]:
+    """Return what has to be known to read the table."""
+    counts = [arm.masks for arm in found.arms if any(arm.masks)]
+    remarks = []
+    if len(set(counts)) > 1:
+        every = [masks for each in counts for masks in each]
+        fewest, most = numbers.count(min(every)), numbers.count(max(every))
+        remarks.append(text.ARMS_UNEQUAL.format(fewest=fewest, most=most))
+    if any(paired.exploratory for paired in found.paired) and interval_known(len(found.seeds)):
+        remarks.append(text.ARMS_EXPLORATORY)
+    return remarks
 
 
 def _interval(paired: Paired, *, known: bool) -> tuple[float, float, float]:
@@ -50,8 +64,10 @@ def _interval(paired: Paired, *, known: bool) -> tuple[float, float, float]:
 def _row(
     found: Round, arm: ArmFigures, paired: Paired | None, domain: tuple[float, float], *, main: bool
 ) -> str:
-    accuracy = _figure(arm.figures[Metric.ACCURACY])
-    name, words = text.ARM_NAMES[arm.arm], text.ARM_WORDS[arm.arm]
+    accuracy = numbers.with_interval(arm.figures[Metric.ACCURACY])
+    name, words = text.arm_name(arm.arm), text.arm_words(arm.arm)
+    if any(arm.masks):
+        words += " · " + text.ARM_MASKED.format(masks=numbers.span(arm.masks))
     if paired is None:
         points, verdict = escape(text.REFERENCE), ""
         plot = interval_row(None, nan, nan, domain=domain, tone="flat")
@@ -59,16 +75,33 @@ def _row(
         value, low, high = _interval(paired, known=interval_known(len(found.seeds)))
         tone, picture = TONES[paired.verdict]
         around = "" if isnan(low) else f" {numbers.brackets(low, high)}"
-        points = f"<b>{numbers.points(value)}</b>{around}"
+        points = f"<b>{numbers.points(value)}</b>{around}{_level(paired, around)}"
         plot = interval_row(value, low, high, domain=domain, tone=tone)
         word = verdict_word(paired.verdict, len(found.seeds))
         verdict = badge(word, tone=tone, picture=picture)
     kind = "main" if main else "ctl" if paired is None else ""
     return (
-        f'<tr class="{kind}"><th scope="row" class="n"><b>{escape(name)}</b>'
-        f'<span>{escape(words)}</span></th><td class="r ac">{escape(accuracy)}</td>'
+        f'<tr class="{kind}"><th scope="row" class="n"><b>{escape(name)}'
+        f"{_marks(found, arm, paired)}</b><span>{escape(words)}</span></th>"
+        f'<td class="r ac">{escape(accuracy)}</td>'
         f'<td class="r pt">{points}</td><td class="pl">{plot}</td><td class="v">{verdict}</td></tr>'
     )
+
+
+def _marks(found: Round, arm: ArmFigures, paired: Paired | None) -> str:
+    """Return what is said of an arm beside its name."""
+    marks = badge(text.RECOMMENDED, tone="info") if arm.arm == found.recommended else ""
+    if paired is not None and paired.exploratory:
+        marks += badge(text.EXPLORATORY, tone="flat")
+    return marks
+
+
+def _level(paired: Paired, around: str) -> str:
+    """Return at which level an exploratory arm's interval stands."""
+    if not around or not paired.exploratory:
+        return ""
+    level = text.ARM_LEVEL.format(level=numbers.percent(paired.levels[Metric.ACCURACY]))
+    return f"<small>{escape(level)}</small>"
 
 
 def _majority_row(found: Round, domain: tuple[float, float]) -> str:
@@ -78,71 +111,4 @@ def _majority_row(found: Round, domain: tuple[float, float]) -> str:
         f"<span>{escape(text.MAJORITY_WORDS)}</span></th>"
         f'<td class="r ac">{numbers.share(found.majority_rate)}</td><td></td>'
         f'<td class="pl">{plot}</td><td></td></tr>'
-    )
-
-
-def _figure(interval: Interval) -> str:
-    around = ""
-    if not isnan(interval.low):
-        around = f" ({numbers.share(interval.low)}–{numbers.share(interval.high)})"
-    return f"{numbers.share(interval.value)}{around}"
-
-
-def figures_table(found: Round) -> str:
-    """Return every metric of every arm, each with its interval, split and n."""
-    head = "".join(f'<th scope="col">{escape(text.ARM_NAMES[arm.arm])}</th>' for arm in found.arms)
-    rows = "".join(
-        f'<tr><th scope="row">{escape(text.METRICS[metric])}</th>'
-        + "".join(f"<td>{escape(_figure(arm.figures[metric]))}</td>" for arm in found.arms)
-        + "</tr>"
-        for metric in Metric
-    )
-    aside = text.FIGURES_ASIDE.format(split=SPLIT_WORDS[found.split], n=numbers.count(found.images))
-    return (
-        f'<section class="card">{heading(text.FIGURES_TITLE, aside)}<div class="mtscroll">'
-        f'<table class="mt"><thead><tr><th scope="col">{escape(text.METRIC)}</th>{head}</tr>'
-        f"</thead><tbody>{rows}</tbody></table></div></section>"
-    )
-
-
-def confusion_card(found: Round, classes: tuple[str, ...]) -> str:
-    """Return the confusion matrix of each arm, counts summed over seeds."""
-    tables = "".join(_confusion(arm, classes) for arm in found.arms)
-    return (
-        f'<section class="card">{heading(text.CONFUSION_TITLE, text.CONFUSION_ASIDE)}'
-        f'<div class="cmx">{tables}</div></section>'
-    )
-
-
-def _confusion(arm: ArmFigures, classes: tuple[str, ...]) -> str:
-    # The finding first, as in the split table.
-    order = list(reversed(range(len(classes))))
-    head = "".join(
-        f'<th scope="col">{escape(text.SAID.format(label=classes[k]))}</th>' for k in order
-    )
-    rows = "".join(
-        f'<tr><th scope="row">{escape(classes[k])}</th>'
-        + "".join(
-            f'<td class="{"" if j == k else "err"}">{numbers.count(arm.confusion[k][j])}</td>'
-            for j in order
-        )
-        + "</tr>"
-        for k in order
-    )
-    return (
-        f'<div><h3>{escape(text.ARM_NAMES[arm.arm])}</h3><table class="cm"><thead><tr><th></th>'
-        f"{head}</tr></thead><tbody>{rows}</tbody></table></div>"
-    )
-
-
-def curves_card(found: Round) -> str:
-    """Return loss and accuracy by epoch of each arm's first seed."""
-    plots = "".join(
-        f"<div><h3>{escape(text.ARM_NAMES[arm.arm])}</h3>"
-        f"{training_curves(arm.curves, planned=len(arm.curves))}</div>"
-        for arm in found.arms
-    )
-    return (
-        f'<section class="card">{heading(text.CURVES_TITLE)}<div class="pairup">{plots}</div>'
-        "</section>"
     )

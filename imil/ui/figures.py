@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
-from math import ceil, floor, isnan, log10
+from math import ceil, floor, isnan
 
 from imil.core.records import EpochFigures
+from imil.plots import MARKS, apart, nice_domain, nice_marks, nice_step, signed
 from imil.ui import numbers, text
 
 # Geometry of a curve plot, px; the right margin holds the direct labels.
@@ -17,8 +18,6 @@ LEFT, RIGHT, TOP, BOTTOM = 38, 78, 10, 28
 LABEL_GAP = 15
 # The least that the axes show, so that a first epoch rarely moves them: loss to, accuracy from.
 LOSS_FRAME, ACCURACY_FRAME = 0.8, 0.5
-# At most this many marks on an axis.
-MARKS = 6
 # Height of a row of the interval plot and of its axis, px.
 ROW, AXIS = 48, 28
 # Room at either end of the interval plot for a label or a whisker, % of its width.
@@ -45,7 +44,7 @@ def training_curves(epochs: Sequence[EpochFigures], *, planned: int) -> str:
     accuracies = _pair([(e.train_accuracy, e.validation_accuracy) for e in epochs], numbers.share)
     highest = max((*losses[0].values, *losses[1].values, LOSS_FRAME))
     lowest = min((*accuracies[0].values, *accuracies[1].values, ACCURACY_FRAME))
-    step = _step(highest)
+    step = nice_step(highest)
     span = max(planned, len(epochs), 2)
     return (
         '<div class="charts">'
@@ -60,17 +59,15 @@ def interval_domain(intervals: Sequence[tuple[float, float, float]]) -> tuple[fl
 
     NaN ends are left out. The axis is at least one point to either side of 0.
     """
-    ends = [end for interval in intervals for end in interval if not isnan(end)]
-    step = _step(max((*ends, 1.0)) - min((*ends, -1.0)))
-    return floor(min((*ends, -1.0)) / step) * step, ceil(max((*ends, 1.0)) / step) * step
+    return nice_domain([end for interval in intervals for end in interval], -1.0, 1.0)
 
 
 def interval_axis(domain: tuple[float, float]) -> str:
     """Return the axis of an interval plot: points, with a true minus."""
     marks = "".join(
         f'<text class="axis" x="{_across(mark, domain):.2f}%" y="18" text-anchor="middle">'
-        f"{_mark(mark)}</text>"
-        for mark in _marks(domain)
+        f"{signed(mark)}</text>"
+        for mark in nice_marks(domain)
     )
     return f'<svg height="{AXIS}" aria-hidden="true">{marks}</svg>'
 
@@ -90,7 +87,7 @@ def interval_row(
     drawn = "".join(
         f'<line class="grid" x1="{_across(m, domain):.2f}%" x2="{_across(m, domain):.2f}%" '
         f'y1="0" y2="{ROW}" style="stroke:var(--{"text-2" if m == 0 else "line"})"/>'
-        for m in _marks(domain)
+        for m in nice_marks(domain)
     )
     if value is not None:
         colour, middle = f"var(--{tone})", ROW / 2
@@ -138,14 +135,15 @@ def _plot(name: str, curves: tuple[Curve, ...], values: tuple[float, float], spa
         f'<path class="grid" d="M{LEFT} {y(mark):.1f}H{WIDTH - RIGHT}"/>'
         f'<text class="axis" x="{LEFT - 8}" y="{y(mark) + 4:.1f}" text-anchor="end">'
         f"{_two_places(mark)}</text>"
-        for mark in _marks(values)
+        for mark in nice_marks(values)
     ]
     drawn += [
         f'<text class="axis" x="{x(epoch):.1f}" y="{HEIGHT - 8}" text-anchor="middle">'
         f"{epoch}</text>"
         for epoch in _epoch_marks(span)
     ]
-    places = _apart([y(curve.values[-1]) if curve.values else y(low) for curve in curves])
+    ends = [y(curve.values[-1]) if curve.values else y(low) for curve in curves]
+    places = apart(ends, LABEL_GAP)
     for curve, place in zip(curves, places, strict=True):
         if not curve.values:
             continue
@@ -164,41 +162,12 @@ def _plot(name: str, curves: tuple[Curve, ...], values: tuple[float, float], spa
     )
 
 
-def _apart(places: Sequence[float]) -> list[float]:
-    """Return the two labels' heights, pushed apart where they would touch."""
-    first, second = places
-    missing = LABEL_GAP - abs(first - second)
-    if missing <= 0:
-        return [first, second]
-    push = missing / 2 if first <= second else -missing / 2
-    return [first - push, second + push]
-
-
 def _epoch_marks(span: int) -> list[int]:
     step = max(1, ceil((span - 1) / (MARKS - 1)))
     inner = [epoch for epoch in range(1, span, step) if span - epoch >= step / 2 or epoch == 1]
     return [*inner, span]
 
 
-def _step(span: float) -> float:
-    """Return a round distance of marks, so that at most `MARKS` fit the span."""
-    rough = span / (MARKS - 1)
-    power = 10.0 ** floor(log10(rough))
-    return next(power * nice for nice in (1, 2, 5, 10) if power * nice >= rough)
-
-
-def _marks(values: tuple[float, float]) -> list[float]:
-    low, high = values
-    step = _step(high - low)
-    first = ceil(low / step - 1e-9)
-    return [step * i for i in range(first, floor(high / step + 1e-9) + 1)]
-
-
 def _across(value: float, domain: tuple[float, float]) -> float:
     low, high = domain
     return EDGE + (value - low) / (high - low) * (100 - 2 * EDGE)
-
-
-def _mark(value: float) -> str:
-    sign = "+" if value > 0 else numbers.MINUS if value < 0 else ""
-    return f"{sign}{abs(value):g}"

@@ -8,9 +8,9 @@ from typing import Any
 
 import gradio as gr
 
-from imil.core.records import Outlier
 from imil.ui import numbers, text
 from imil.ui.markup import ASSETS, data_url, icon
+from imil.workflow.queueing import Offer
 from imil.workflow.study import Study
 
 # Pictures a page. Our choice: each is a few kB, and travels in the page.
@@ -22,7 +22,7 @@ def page_of(position: int) -> int:
     return max(0, position) // PAGE
 
 
-def page_value(study: Study, queue: Sequence[Outlier], page: int) -> dict[str, Any]:
+def page_value(study: Study, queue: Sequence[Offer], page: int) -> dict[str, Any]:
     """Return a page of the queue for the browser; a page beyond the ends is the nearest one."""
     pages = max(1, -(-len(queue) // PAGE))
     page = min(max(0, page), pages - 1)
@@ -31,13 +31,13 @@ def page_value(study: Study, queue: Sequence[Outlier], page: int) -> dict[str, A
     classes = study.images.classes
     films = [
         {
-            "id": outlier.sample_id,
-            "picture": data_url(study.thumbnail(outlier.sample_id)),
-            "says": classes[outlier.predicted],
-            "confidence": numbers.share(outlier.confidence),
-            "label": text.LABEL_SMALL.format(label=classes[outlier.label]),
+            "id": offer.sample_id,
+            "picture": data_url(study.thumbnail(offer.sample_id)),
+            "says": classes[offer.predicted],
+            "confidence": numbers.share(offer.confidence),
+            "label": text.LABEL_SMALL.format(label=classes[offer.label]),
         }
-        for outlier in shown
+        for offer in shown
     ]
     span = text.PAGE.format(
         first=numbers.count(first + 1),

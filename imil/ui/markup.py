@@ -28,6 +28,7 @@ ICONS = {
     "image": "M2.5 3.5h11v9h-11zM3 11l3-3 2.5 2.5 2-2 3 3M5.5 6.5h.1",
     "line": "M2 12l3.5-4.5 3 2.5L14 4",
     "bars": "M3 13V3M3 13h10.5M6 11V8M9 11V5.5M12 11V7",
+    "swap": "M3 5.5h9.5M10 3l2.5 2.500L10 8M13 10.5H3.500M6 8l-2.500 2.500L6 13",
     "skip": "M3 3.5L9 8l-6 4.5zM12.5 3.5v9",
 }
 
@@ -92,4 +93,9 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, kind: str = "")
 
 def data_url(path: Path) -> str:
     """Return a JPEG file as a data URL: it needs no route of its own that others could guess."""
-    return "data:image/jpeg;base64," + base64.b64encode(path.read_bytes()).decode()
+    return jpeg_url(path.read_bytes())
+
+
+def jpeg_url(content: bytes) -> str:
+    """Return a JPEG as a data URL."""
+    return "data:image/jpeg;base64," + base64.b64encode(content).decode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from imil.core.metrics import Interval
 
@@ -11,6 +12,8 @@ MINUTES_AN_HOUR = 60
 # From here up a probability of two places would read 1.00 or .00 although it is neither.
 NEARLY_ONE = 0.995
 MINUS = "\N{MINUS SIGN}"
+# Where there is nothing to give a figure of.
+NO_NUMBER = "n/a"
 
 
 def count(number: int) -> str:
@@ -26,17 +29,21 @@ def some(number: int, one: str, many: str) -> str:
 def share(value: float) -> str:
     """Return a figure of 0-1 with two places and no leading zero: .87; 1.00; n/a for NaN."""
     if math.isnan(value):
-        return "n/a"
+        return NO_NUMBER
     return "1.00" if value >= NEARLY_ONE else f"{value:.2f}".removeprefix("0")
 
 
 def percent(value: float) -> str:
-    """Return a share of 0-1 as per cent with at most one place: 0.7 %, 4 %."""
+    """Return a share of 0-1 as per cent with at most one place: 0.7 %, 4 %; n/a for NaN."""
+    if math.isnan(value):
+        return NO_NUMBER
     return f"{100 * value:.1f}".removesuffix(".0") + " %"
 
 
 def points(value: float) -> str:
-    """Return signed points with one place and a true minus: +7.0, −9.9, ±0.0."""
+    """Return signed points with one place and a true minus: +7.0, −9.9, ±0.0; n/a for NaN."""
+    if math.isnan(value):
+        return NO_NUMBER
     rounded = round(value, 1)
     if rounded == 0:
         return "±0.0"
@@ -53,12 +60,22 @@ def brackets(low: float, high: float) -> str:
     return f"[{points(low)}, {points(high)}]"
 
 
+def with_interval(interval: Interval) -> str:
+    """Return a figure of 0-1 with its interval: .87 (.83–.90); the figure alone without one."""
+    if math.isnan(interval.low) or math.isnan(interval.high):
+        return share(interval.value)
+    return f"{share(interval.value)} ({share(interval.low)}–{share(interval.high)})"
+
+
 def figure(interval: Interval, *, split: str, n: int) -> str:
     """Return a metric as it may stand alone: .87 (.83–.90), validation, n = 312."""
-    around = ""
-    if not math.isnan(interval.low) and not math.isnan(interval.high):
-        around = f" ({share(interval.low)}–{share(interval.high)})"
-    return f"{share(interval.value)}{around}, {split}, n = {count(n)}"
+    return f"{with_interval(interval)}, {split}, n = {count(n)}"
+
+
+def span(counts: Sequence[int]) -> str:
+    """Return counts that may differ, one a seed: 40, or 38–40; 0 where there are none."""
+    low, high = min(counts, default=0), max(counts, default=0)
+    return count(high) if low == high else f"{count(low)}–{count(high)}"
 
 
 def duration(seconds: float) -> str:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from imil.core.records import Region
+from imil.core.records import Origin, Region
 from imil.errors import MaskError
 from imil.ui import text
 from imil.ui.markup import ASSETS, icon
@@ -49,6 +49,7 @@ class Film:
         irrelevant: the (H, W) mask stored for it, True = hide; None where there is none.
         place: where it stands in its queue, for people.
         accepted: the mask stored just before, if any.
+        origin: how the stored mask came about.
     """
 
     study_id: str
@@ -57,13 +58,16 @@ class Film:
     irrelevant: Region | None = None
     place: str = ""
     accepted: Accepted | None = None
+    origin: Origin = Origin.PAINTED
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Painted:
     """What came back: a mask, True = hide, with the film it was painted on.
 
-    `rev` counts the changes made in the browser, `seconds` the time the film was in sight.
+    `rev` counts the changes made in the browser, `seconds` the time the film was in sight. `origin`
+    says whether the mask was begun from a predicted one, `stroke` which stroke was the last: an
+    answer to another one is out of date.
     """
 
     study_id: str
@@ -71,6 +75,8 @@ class Painted:
     irrelevant: Region
     rev: int
     seconds: float
+    origin: Origin = Origin.PAINTED
+    stroke: str = ""
 
 
 def encode_runs(irrelevant: Region) -> list[int]:
@@ -125,6 +131,7 @@ def decode_painted(payload: Any) -> Painted | None:
         runs = list(payload["runs"])
         study_id, sample_id = str(payload["study"]), str(payload["sample"])
         rev, seconds = int(payload["rev"]), float(payload["seconds"])
+        origin = Origin(payload.get("origin", Origin.PAINTED))
     except (KeyError, TypeError, ValueError) as error:
         raise MaskError(
             "The mask could not be read.",
@@ -132,7 +139,8 @@ def decode_painted(payload: Any) -> Painted | None:
             fix="Reload the page; what you painted is kept in the browser.",
         ) from error
     irrelevant = decode_runs(runs, width=width, height=height)
-    return Painted(study_id, sample_id, irrelevant, rev, max(0.0, seconds))
+    stroke = str(payload.get("stroke", ""))
+    return Painted(study_id, sample_id, irrelevant, rev, max(0.0, seconds), origin, stroke)
 
 
 def encode_film(film: Film) -> dict[str, Any]:
@@ -143,23 +151,37 @@ def encode_film(film: Film) -> dict[str, Any]:
     Image.fromarray(film.pixels).save(file, "PNG", compress_level=1)
     stored = film.irrelevant
     accepted = film.accepted
+    runs = [width * height] if stored is None else encode_runs(stored)
+    # What an unchanged mask is compared with: a corrected one is never the predicted one again.
+    start = {Origin.PAINTED: None, Origin.PREDICTED: runs, Origin.CORRECTED: []}[film.origin]
     return {
         "study": film.study_id,
         "sample": film.sample_id,
         "place": film.place,
         "size": [width, height],
         "image": "data:image/png;base64," + base64.b64encode(file.getvalue()).decode(),
-        "runs": [width * height] if stored is None else encode_runs(stored),
+        "runs": runs,
+        "start": start,
         "accepted": accepted and {"sample": accepted.sample_id, "rev": accepted.rev},
     }
+
+
+def offer(study_id: str, sample_id: str, irrelevant: Region, *, stroke: str) -> dict[str, Any]:
+    """Return the painter's prop `offered`: a predicted mask to begin from on the film that is open.
+
+    `stroke` makes each offer a new value, so that one can be taken again after an undo.
+    """
+    runs = encode_runs(irrelevant)
+    return {"study": study_id, "sample": sample_id, "runs": runs, "stroke": stroke}
 
 
 def build_painter(**kwargs: Any) -> gr.HTML:
     """Place a painter where Gradio stands now.
 
     Its value to the browser is `encode_film`'s, None for no film; what it gives to a callback is
-    for `decode_painted`. It triggers `blackout`, `skip`, `next` and `previous`, by its own buttons,
-    by keys, and by document events `imil-act` (see `press`). A value is sent once an event, never
+    for `decode_painted`; its prop `offered` is `offer`'s. It triggers `blackout`, `skip`, `next`
+    and `previous`, by its own buttons, by keys, and by document events `imil-act` (see `press`),
+    and `stroke` once a film is open and when the hand rests. A value is sent once an event, never
     as an upload.
 
     A function rather than a subclass: Gradio writes a stub file beside the source of each subclass
@@ -169,6 +191,7 @@ def build_painter(**kwargs: Any) -> gr.HTML:
         html_template=_markup(),
         js_on_load=(ASSETS / "painter.js").read_text("utf-8"),
         apply_default_css=False,
+        offered=None,
         **kwargs,
     )
 
@@ -195,6 +218,7 @@ def _markup() -> str:
         "nothing": text.PAINTER_NOTHING,
         "empty": text.PAINTER_EMPTY,
         "start": text.PAINTER_START,
+        "none": text.PAINTER_NONE_PREDICTED,
         "canvas": text.PAINTER_CANVAS,
     }
     data = " ".join(f'data-{key}-word="{escape(word)}"' for key, word in words.items())

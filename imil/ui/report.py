@@ -9,8 +9,10 @@ from html import escape
 from imil.core.records import Plan
 from imil.core.rounds import Round
 from imil.ui import numbers, text
-from imil.ui.arms_table import arms_table, confusion_card, curves_card, figures_table
+from imil.ui.in_words import in_words
 from imil.ui.markup import ASSETS, heading
+from imil.ui.round_page import round_page
+from imil.ui.tables import card
 from imil.ui.verdict_card import verdict_card
 
 
@@ -47,13 +49,16 @@ def report_html(
         f'<body class="gradio-container"><main class="report stackup">'
         f"<h1>{escape(name)}</h1>"
         f'<p><span class="ruo">{escape(text.RESEARCH_ONLY)}</span></p>'
-        f"{verdict_card(found)}{arms_table(found)}"
-        f'<div class="pairup">{figures_table(found)}{confusion_card(found, classes)}</div>'
-        f"{curves_card(found)}"
+        f"{verdict_card(found)}{round_page(found, classes)}{_in_words(found)}"
         f'<div class="pairup">{_facts(text.REPORT_DATA, about)}'
         f"{_facts(text.REPORT_VERSIONS, versions)}</div>"
         f"{_facts(text.PLAN, settings)}</main></body></html>"
     )
+
+
+def _in_words(found: Round) -> str:
+    sentences = "".join(f"<li>{escape(sentence)}</li>" for sentence in in_words(found))
+    return card(text.REPORT_WORDS, f'<ul class="words">{sentences}</ul>')
 
 
 def _facts(title: str, facts: Mapping[str, str]) -> str:

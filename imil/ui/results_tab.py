@@ -14,9 +14,10 @@ from imil.core.records import Split
 from imil.core.rounds import Round
 from imil.core.verdict import MIN_SEEDS
 from imil.ui import numbers, text
-from imil.ui.arms_table import arms_table, confusion_card, curves_card, figures_table
+from imil.ui.arms_form import ArmsForm, build_arms_form
 from imil.ui.markup import empty, heading
 from imil.ui.outliers_tab import finished_queue
+from imil.ui.round_page import round_page
 from imil.ui.shown import Shown, html
 from imil.ui.training_card import training_card
 from imil.ui.verdict_card import verdict_card
@@ -40,12 +41,21 @@ class ResultsTab:
     compare: gr.Button
     final: gr.Button
     downloads: gr.HTML
+    trouble: gr.HTML
+    asking: gr.Column
+    arms: ArmsForm
     tables: gr.HTML
+
+    @property
+    def choice(self) -> list[Any]:
+        """What a comparison is asked for with: seeds, then what the form of the arms says."""
+        return [self.seeds, *self.arms.chosen]
 
     @property
     def outputs(self) -> list[Any]:
         """Every component that a callback may change."""
-        return [getattr(self, field.name) for field in fields(self)]
+        own = [getattr(self, field.name) for field in fields(self) if field.name != "arms"]
+        return [*own, *self.arms.outputs]
 
 
 def build_results_tab() -> ResultsTab:
@@ -72,9 +82,26 @@ def build_results_tab() -> ResultsTab:
                 )
                 final = gr.Button(text.FINAL, size="md", visible=False, elem_id="final")
                 downloads = html(elem_id="downloads")
+            trouble = html(elem_id="comparison-trouble")
+            with gr.Column(visible=False, elem_classes=["armsform"]) as asking:
+                arms = build_arms_form()
         tables = html(visible=False, elem_classes=["results"])
     return ResultsTab(
-        running, live, stop, frame, none, verdict, acts, seeds, compare, final, downloads, tables
+        running,
+        live,
+        stop,
+        frame,
+        none,
+        verdict,
+        acts,
+        seeds,
+        compare,
+        final,
+        downloads,
+        trouble,
+        asking,
+        arms,
+        tables,
     )
 
 
@@ -92,6 +119,8 @@ def show_results(tab: ResultsTab, study: Study) -> Shown:
         ),
         tab.none: gr.update(value=_none(_missing(study)), visible=found is None),
         tab.acts: gr.update(visible=trained),
+        tab.asking: gr.update(visible=trained),
+        tab.trouble: "",
         tab.verdict: gr.update(visible=found is not None),
         tab.tables: gr.update(visible=found is not None and not active),
         tab.final: gr.update(visible=False),
@@ -129,7 +158,7 @@ def _found(tab: ResultsTab, study: Study, found: Round, *, active: bool) -> Show
     return {
         tab.verdict: gr.update(value=verdict_card(found), visible=True),
         tab.tables: gr.update(
-            value=_tables(found, classes),
+            value=round_page(found, classes),
             visible=not active,
         ),
         tab.compare: gr.update(
@@ -139,14 +168,6 @@ def _found(tab: ResultsTab, study: Study, found: Round, *, active: bool) -> Show
         tab.final: gr.update(visible=found.split is not Split.TEST),
         tab.downloads: _downloads(found, content),
     }
-
-
-def _tables(found: Round, classes: tuple[str, ...]) -> str:
-    pair = figures_table(found) + confusion_card(found, classes)
-    return (
-        f'<div class="stackup">{arms_table(found)}<div class="pairup">{pair}</div>'
-        f"{curves_card(found)}</div>"
-    )
 
 
 def _downloads(found: Round, content: bytes | None) -> str:

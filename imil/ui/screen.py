@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
 from imil.ui import outliers_tab, results_tab, train_tab
+from imil.ui.arms_form import chosen_arms
 from imil.ui.header import header
 from imil.ui.outliers_tab import OutliersTab
+from imil.ui.queue_picker import show_folds
 from imil.ui.results_tab import SEEDS, ResultsTab
 from imil.ui.shown import Shown
 from imil.ui.train_tab import TrainTab
@@ -59,21 +62,41 @@ def show_progress(screen: Screen, study: Study) -> Shown:
         return {
             **train_tab.show_training(screen.train, study),
             **results_tab.show_comparison(screen.results, study),
+            **_show_folds(screen, study),
         }
     shown = {
         screen.timer: gr.Timer(active=False),
         **train_tab.show_training(screen.train, study),
         **results_tab.show_results(screen.results, study),
+        **_show_folds(screen, study),
     }
-    if study.comparison_status().state is None:
+    after = (study.comparison_status(), study.out_of_fold_status())
+    if all(status.state is None for status in after):
         # Only the first training changes the queue; a film being painted is left alone.
         shown |= outliers_tab.show_outliers(screen.outliers, study)
     return shown
 
 
-def compare(screen: Screen, study: Study, seeds: str) -> Shown:
-    """Start the comparison and return the screen on its way; `seeds` is a choice of `SEEDS`."""
-    study.start_comparison(seeds=SEEDS.get(seeds, 1))
+def _show_folds(screen: Screen, study: Study) -> Shown:
+    """Return how far the folds are, where they were asked for; the film is left alone."""
+    if study.out_of_fold_status().state is None:
+        return {}
+    return show_folds(screen.outliers.picker, study, study.selection)
+
+
+def compare(screen: Screen, study: Study, seeds: str, chosen: Sequence[Any]) -> Shown:
+    """Start the comparison and return the screen on its way.
+
+    Args:
+        screen: what shows it.
+        study: whose masks are compared.
+        seeds: a choice of `SEEDS`.
+        chosen: the values of `ArmsForm.chosen`.
+
+    Raises:
+        PlanError: an arm can't be compared.
+    """
+    study.start_comparison(arms=chosen_arms(study, chosen), seeds=SEEDS.get(seeds, 1))
     return {
         screen.tabs: gr.Tabs(selected="results"),
         screen.timer: gr.Timer(active=True),
@@ -83,4 +106,5 @@ def compare(screen: Screen, study: Study, seeds: str) -> Shown:
 
 def busy(study: Study) -> bool:
     """Return whether anything of the study trains."""
-    return study.training_status().active or study.comparison_status().active
+    jobs = (study.training_status(), study.comparison_status(), study.out_of_fold_status())
+    return any(status.active for status in jobs)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from imil.core.records import Arm, Split
+from imil.core.edits import Fill, Mode
+from imil.core.penalties import Penalty
+from imil.core.records import Arm, Decision, Queue, Selection, Split
+from imil.core.saliency import Explainer
+from imil.core.variants import Variant, parse_variant
 from imil.core.verdict import Verdict
 
 TITLE = "IMIL"
@@ -16,6 +20,7 @@ TAB_TRAIN = "Train"
 TAB_OUTLIERS = "Outliers"
 TAB_RESULTS = "Results"
 
+SPLIT_WORDS = {Split.TRAIN: "training", Split.VALIDATION: "validation", Split.TEST: "test"}
 SPLITS = {Split.TRAIN: "Train", Split.VALIDATION: "Validation", Split.TEST: "Test"}
 
 # ---- painter ----
@@ -42,6 +47,7 @@ PAINTER_HIDDEN = "% of the image hidden"
 PAINTER_NOTHING = "nothing hidden"
 PAINTER_START = "Paint over what should not matter"
 PAINTER_EMPTY = "Nothing is painted yet. Paint what should not matter, or press Skip."
+PAINTER_NONE_PREDICTED = "Nothing is predicted irrelevant in this image."
 PAINTER_NO_FILM = "Pick an image on the left."
 PAINTER_KEYS = (
     (("N", "P"), "next, previous"),
@@ -144,15 +150,104 @@ OUTLIERS_NONE_YET = "Nothing to review yet"
 OUTLIERS_NONE_YET_WORDS = (
     "Outliers are training images that the model gets wrong. Train a model first."
 )
-OUTLIERS_ZERO = "No outliers"
-OUTLIERS_ZERO_WORDS = (
-    "The model gets every training image right, so there is nothing to mask here. "
-    "Without masks both arms train alike."
-)
 GO_TO_TRAIN = "Go to Train"
-MISPREDICTED = "Mispredicted"
-WORST_FIRST = "worst first"
-QUEUE_NAME = "Mispredicted training images, worst first"
+QUEUE = "Queue"
+QUEUE_NAME = "Images of the queue, first things first"
+QUEUES = {
+    Queue.MISPREDICTED.value: "Mispredicted",
+    Queue.LABEL_SUSPECT.value: "Label suspects",
+    Queue.WRONG_REASON.value: "Wrong reason",
+    Queue.HIGH_LOSS.value: "High loss",
+    Queue.RANDOM.value: "Random",
+}
+MISPREDICTED_WORDS = {
+    Selection.IN_SAMPLE.value: "The trained model gets these training images wrong. Worst first.",
+    Selection.OUT_OF_FOLD.value: (
+        "Models trained without these images get them wrong. Worst first."
+    ),
+    Selection.PERSISTENT.value: (
+        "Got wrong in at least {at_least} of the last {last} epochs of training. Worst first."
+    ),
+}
+QUEUE_WORDS = {
+    Queue.LABEL_SUSPECT.value: (
+        "The label looks wrong, judging by the answers in each epoch. A rare but right label can "
+        "look like this too, so you decide."
+    ),
+    Queue.WRONG_REASON.value: (
+        "Predicted right, but less so when the region that your masks suggest to hide comes from "
+        "another image. Largest drop first."
+    ),
+    Queue.HIGH_LOSS.value: "The {allowed} training images of highest loss, right or wrong.",
+    Queue.RANDOM.value: (
+        "All training images in random order. Masks work here too when little is mispredicted."
+    ),
+}
+QUEUE_EMPTY = {
+    Queue.MISPREDICTED.value: (
+        "No training image is mispredicted",
+        (
+            "So there is nothing of that kind to mask. A model can still be right for the wrong "
+            "reason: masks on random images show it what to ignore."
+        ),
+    ),
+    Queue.LABEL_SUSPECT.value: (
+        "No label looks wrong",
+        "The answers in training agree with every label well enough. Go on with another queue.",
+    ),
+    Queue.WRONG_REASON.value: (
+        "No wrong reason was found",
+        (
+            "No answer depends on what your masks suggest to hide. Masks on random images add to "
+            "what it is judged by."
+        ),
+    ),
+}
+QUEUE_ALL_TRIAGED = (
+    "Nothing left to mask here",
+    (
+        "No image is left in this queue, apart from those you relabelled or excluded. Masks on "
+        "random images can be compared too."
+    ),
+)
+PAINT_RANDOM = "Mask random images"
+SELECTION = "How mispredicted images are found"
+SELECTION_INFO = (
+    "The paper does not say. Each mask keeps the way in which its image was found, and the plan "
+    "is the same for all."
+)
+SELECTIONS = {
+    Selection.IN_SAMPLE.value: "In-sample: by the trained model",
+    Selection.OUT_OF_FOLD.value: "Out-of-fold: by models that never saw the image",
+    Selection.PERSISTENT.value: "Persistent: wrong in most of the last epochs",
+}
+FOLDS_COST = (
+    "This takes {trainings} more trainings, as much work as {epochs} epochs of the first training."
+)
+FOLDS_TIME = "About {time} on this machine."
+FOLDS_START = "Train the folds"
+FOLDS_READY = "The folds are trained."
+FOLDS_USE = "Find them out-of-fold"
+FOLDS_METER = "Training the folds"
+RELABEL_TO = "Relabel to {label}"
+EXCLUDE = "Exclude"
+KEEP_LABEL = "Label is right"
+LOOKS_LIKE = "Looks like"
+DECISIONS = {
+    Decision.RELABEL.value: "relabelled",
+    Decision.EXCLUDE.value: "excluded",
+    Decision.KEEP.value: "label kept",
+}
+DECIDED = {
+    Decision.RELABEL.value: "Relabelled to {label}.",
+    Decision.EXCLUDE.value: "Excluded.",
+    Decision.KEEP.value: "The label is right.",
+}
+TRIAGED = "{count} relabelled or excluded."
+TRIAGE_WORDS = (
+    "This changes the arms Relabel and Drop alone, so that what masks gain is never mixed with "
+    "what labels gain."
+)
 REVIEWED = "{done} of {n} reviewed"
 PAGE = "{first}–{last} of {n}"
 EARLIER = "Earlier images"
@@ -177,11 +272,72 @@ BUDGET_DONE = "The budget is used up."
 BUDGET_DONE_WORDS = "Now see whether it helped. Masked images can still be changed."
 ALL_REVIEWED = "All {n} reviewed."
 ALL_REVIEWED_WORDS = "{masked} masked, {skipped} skipped. Now see whether it helped."
+LABEL_HOW_TITLE = "What to decide"
+LABEL_HOW = (
+    "Look at the image alone: which label would you give it? Exclude it where it shows neither "
+    "class well enough."
+)
 HOW_TITLE = "What to paint"
 HOW = (
     "Whatever a colleague would ignore: markers, text, tubes, rulers, borders. "
     "Leave the finding itself in sight."
 )
+
+# ---- what the model would say ----
+IF_HIDDEN = "If this were hidden, the model would say"
+MODEL_SAYS_NOW = "As it is, the model says"
+P_OF = "p({label})"
+ARROW = "→"
+HALF = ".50"
+FLIPS = "· flips"
+FLIPS_TO_LABEL = "Prediction flips: now agrees with the label"
+FLIPS_FROM_LABEL = "Prediction flips: no longer agrees with the label"
+FLIPS_TO = "Prediction flips to {label}, which is not the label"
+SAME_PREDICTION = "Same prediction"
+NO_CHANGE = "No change"
+NOTHING_HIDDEN = "Nothing is hidden yet"
+EVIDENCE_STAYS = "Finding check: the evidence for the label stays."
+MAY_HIDE = "The mask may hide the finding itself."
+MAY_HIDE_EVIDENCE = (
+    "The label is {label}, and p({label}) falls when this is hidden. "
+    "Erase there, or go on if you are sure."
+)
+MAY_HIDE_LARGE = "It covers {share} of the image. Erase there, or go on if you are sure."
+
+# ---- predicted masks ----
+START_PREDICTED = "Start from the predicted mask"
+START_SURE = "Start from the predicted mask · sure {share}"
+PREDICTED_TITLE = "Predicted for the other images"
+PREDICTED_ASIDE = "Predicted, not painted"
+PREDICTED_BEFORE = (
+    "From your {masks} the app can predict what is irrelevant in every other training image. "
+    "Look at a sample before it is used."
+)
+PREDICTED_WITHDRAWN = "Confirmed before, but the masks have changed since."
+PREDICTED_WITHDRAWN_WORDS = "What follows from them is new. Look at it and confirm it anew."
+PREDICTED_KINDS = {
+    "consensus": "by consensus: the same place in every image, where most masks hide it",
+    "pixel_model": "by a pixel model: learned from contrast, texture and place",
+}
+PREDICTED_HOW = "From {masks}, {kind}."
+PREDICTED_AGREEMENT = "Agreement with painted masks that were left out"
+PREDICTED_AGREEMENT_WORDS = "consensus {consensus}, pixel model {pixel_model}; a guess reaches .50"
+PREDICTED_CONFIDENCE = "Mean confidence"
+PREDICTED_CONFIDENCE_WORDS = "over the predicted regions of {n} random training images"
+PREDICTED_SAMPLE = "Predicted mask of {sample}, sure {share}. Open it to correct it."
+PREDICTED_SURE = "sure {share}"
+PREDICTED_OPEN = "Not right? Open an image and correct its mask: the others follow."
+PREDICTED_LOOK = "Look at the predicted masks"
+PREDICTED_CONFIRM = "These are right: use them for the other images"
+PREDICTED_CONFIRMED = "Confirmed."
+PREDICTED_CONFIRMED_WORDS = (
+    "By {reader}, {time} UTC, from {masks}. The comparison now has an arm that uses them, "
+    "“Propagated”. A mask more withdraws this until you confirm again."
+)
+PREDICTED_PREPARE = "Prepare the download"
+PREDICTED_DOWNLOAD = "Download predicted_masks.parquet"
+MASK_ONE = "mask"
+MASK_MANY = "masks"
 
 # ---- results ----
 RESULTS_EMPTY = "No comparison yet"
@@ -214,9 +370,16 @@ MAJORITY = "Majority class"
 MAJORITY_WORDS = "Always the commonest label"
 REFERENCE = "reference"
 CURVES_TITLE = "Curves of the first seed"
-FIGURES_TITLE = "All figures"
-FIGURES_ASIDE = "Value (95 % interval), {split}, n = {n}"
+FIGURES_TITLE = "Figures"
 EXPLORATORY = "exploratory"
+ARM_MASKED = "{masks} masked"
+ARM_LEVEL = "{level} interval, Holm"
+ARMS_UNEQUAL = (
+    "Masked arms are comparable only at equal counts; here they have {fewest} to {most} masks."
+)
+ARMS_EXPLORATORY = (
+    "Exploratory arms were not named beforehand: their intervals are widened by Holm's procedure."
+)
 
 ARM_NAMES = {
     Arm.CONTROL.value: "Control",
@@ -229,6 +392,8 @@ ARM_NAMES = {
     Arm.AUTO_MASK.value: "Automatic masks",
     Arm.RANDOM_MASK.value: "Random masks",
     Arm.RANDOM_SAMPLE.value: "Right masks, random images",
+    Arm.RELABEL.value: "Relabel",
+    Arm.DROP.value: "Drop",
     Arm.RANDAUGMENT.value: "RandAugment",
     Arm.TRIVIALAUGMENT.value: "TrivialAugment",
     Arm.AUGMIX.value: "AugMix",
@@ -248,6 +413,8 @@ ARM_WORDS = {
     Arm.AUTO_MASK.value: "The most salient region hidden, nobody painted",
     Arm.RANDOM_MASK.value: "The same area in random places",
     Arm.RANDOM_SAMPLE.value: "Control for the choice of images",
+    Arm.RELABEL.value: "No masks; labels as you corrected them",
+    Arm.DROP.value: "No masks; without the images you relabelled or excluded",
     Arm.RANDAUGMENT.value: _USUAL,
     Arm.TRIVIALAUGMENT.value: _USUAL,
     Arm.AUGMIX.value: _USUAL,
@@ -270,6 +437,39 @@ VERDICT_WORDS = {
 ONE_RUN_WORDS = "{points} points in a single run. Run 5 seeds for a verdict."
 FEW_RUNS_WORDS = "{points} points over {n} runs. Run 5 seeds for a verdict."
 AGAINST = "{arm} against control: the same extra epochs without masks, from one checkpoint."
+ARM_VERDICT_WORDS = {
+    Verdict.SHOWN.value: "This arm made the model better on images it had never seen.",
+    Verdict.NOT_SHOWN.value: VERDICT_WORDS[Verdict.NOT_SHOWN.value],
+    Verdict.HARMFUL.value: VERDICT_WORDS[Verdict.HARMFUL.value],
+}
+RECOMMENDED = "recommended"
+NOT_RECOMMENDED = "No arm is recommended for this round; the notes say why."
+NOT_RECOMMENDED_UNSAID = "No arm is recommended: nothing could be predicted to choose it by."
+RECOMMENDED_CONTROL = (
+    "Recommended: train on without masks. No arm was better than control on validation."
+)
+RECOMMENDED_IMIL = "Recommended on validation: {arm}, so one comparison was named beforehand."
+RECOMMENDED_ARM = "Recommended on validation: {arm}."
+CHOSEN = (
+    "Chosen on validation: {gain} points of balanced accuracy against control, with what the "
+    "irrelevant region tells taken off."
+)
+CHOSEN_HERE = (
+    "Chosen on these validation images ({gain} points of balanced accuracy against control, with "
+    "what the irrelevant region tells taken off): its figures flatter until the final comparison."
+)
+UNNAMED = "Exploratory"
+UNNAMED_WORDS = (
+    "No comparison of this round was named beforehand: the paper's arm was not compared, and "
+    "no other arm is recommended."
+)
+MASK_ONLY = "Mask-only classifier {figure}, n = {n}, at chance."
+MASK_ONLY_ABOVE = (
+    "A classifier that sees the masks alone, and no image, reaches a balanced accuracy of "
+    "{figure}, n = {n}; chance is {chance}. What an arm gains may come from that."
+)
+MASK_ONLY_WARNING = "The masks give the class away."
+MASK_ONLY_UNKNOWN = "Mask-only classifier: too few masks of each class to tell."
 FACT_POINTS = "Accuracy, points"
 BALANCED = "balanced {points}"
 FACT_INTERVAL = "95 % interval"
@@ -283,6 +483,8 @@ ABOVE = "paired, above 0"
 BELOW = "paired, below 0"
 SPANS = "paired, spans 0"
 OF_IMAGES = "{n} images"
+IMAGE_ONE = "image"
+IMAGE_MANY = "images"
 PATIENTS_NOT_KNOWN = "patients unknown"
 OF_TRAINING = "{share} of training"
 SEED_SCOPES = {
@@ -309,6 +511,195 @@ METRICS = {
     "specificity": "Specificity",
 }
 
+# ---- results: figures ----
+EXPLAINERS = {
+    Explainer.GRAD_CAM.value: "Grad-CAM",
+    Explainer.INTEGRATED_GRADIENTS.value: "Integrated gradients",
+}
+SWAPPED_TITLE = "With the irrelevant region swapped"
+SWAPPED_ASIDE = "{split}, n = {n}"
+SWAPPED_WORDS = {
+    "reference": (
+        "What reference masks call irrelevant is replaced by another image's pixels: a stand-in "
+        "for another hospital."
+    ),
+    "predicted": (
+        "What is predicted irrelevant from the painted masks is replaced by another image's "
+        "pixels: a stand-in for another hospital."
+    ),
+}
+SWAPPED_BADGE = {"reference": "reference masks", "predicted": "predicted masks"}
+SWAPPED_LEVEL = "Points against control, 95 % intervals that are not corrected."
+SWAPPED_NONE = (
+    "No image was swapped, so how an arm does where the irrelevant region differs is not known."
+)
+SWAPPED_ACCURACY = "Accuracy, swapped"
+SWAPPED_BALANCED = "Balanced, swapped"
+FLIP_RATE = "Predictions that flip"
+CLASSES_TITLE = "By class"
+CLASSES_ASIDE = "Each against all others, {split}"
+COLUMN_CLASS = "Class"
+COLUMN_N = "n"
+OPERATING_TITLE = "At 90 % sensitivity"
+OPERATING_ASIDE = "Threshold chosen on validation"
+OPERATING_LATER = (
+    "Given in the final comparison: on validation the threshold would be judged by the images "
+    "that it was chosen on."
+)
+OPERATING_NOT_BINARY = "Given for two classes only; here there are {n}."
+GROUPS_TITLE = "By group"
+GROUPS_ASIDE = "{split}, the worst group of each arm marked"
+GROUPS_NONE = (
+    "The images have no groups. A column “group”, such as the site, gives figures for each."
+)
+COLUMN_GROUP = "Group"
+WORST = "worst"
+WORST_NONE = "No group is large enough to be called the worst."
+GROUP_NOT_BALANCED = "lacks a class"
+EXPLANATIONS_TITLE = "Where the model looks"
+EXPLANATIONS_SECONDARY = "Secondary: a better map is not evidence of a better model"
+EXPLANATIONS_WORDS = (
+    "Share of the map inside the irrelevant region (less is better), and how often the map's peak "
+    "lies outside it (more is better)."
+)
+COLUMN_EXPLAINER = "Explainer"
+COLUMN_WRONG_REASON = "Wrong-reason share"
+COLUMN_POINTING = "Pointing game"
+COLUMN_MAPS = "Maps"
+ZERO_MAPS = "{zero} of {maps} maps are zero everywhere"
+ZERO_MAP = "1 of {maps} maps is zero everywhere"
+NO_ZERO_MAPS = "{maps} maps, none zero everywhere"
+EVERY_TITLE = "Every figure of every arm"
+EVERY_ASIDE = "Value (95 % interval), {split}, n = {n}"
+MCNEMAR_TITLE = "McNemar's test, a seed"
+MCNEMAR_WORDS = (
+    "Images that the arm alone, and control alone, has right; exact, two-sided, never pooled. It "
+    "takes images for independent, and never decides."
+)
+MCNEMAR_CELL = "+{gained} {minus}{lost}, p {p}"
+P_SMALL = "< .001"
+SEED_NUMBER = "Seed {seed}"
+CANDIDATES_TITLE = "What the recommended arm was chosen from"
+CANDIDATES_WORDS = (
+    "On validation: the greatest gain of balanced accuracy against control, with what the "
+    "predicted irrelevant region tells taken off, whose interval lies above 0, among arms that "
+    "lose at most {points} point of accuracy. Ties go to fewer masks; without a gain, control."
+)
+COLUMN_CANDIDATE = "Accuracy"
+COLUMN_CANDIDATE_INDEPENDENT = "Balanced, region's part off"
+COLUMN_CANDIDATE_GAIN = "Points"
+COLUMN_CANDIDATE_SWAPPED = "Balanced, swapped"
+COLUMN_MASKS = "Masks to paint"
+COLUMN_CHOICE = "Choice"
+CHOICE_NOT_ELIGIBLE = "loses too much accuracy"
+CHOICE_TIED = "as good"
+OTHER_ARMS = "The other arms"
+DOSES_MASKS = "Points by images masked"
+DOSES_MINUTES = "Points by your minutes"
+DOSES_ASIDE = "Accuracy against control"
+DOSES_WORDS = "0 masks are control. Whiskers are the intervals of the table above."
+AXIS_MASKS = "images masked"
+AXIS_MINUTES = "minutes"
+REPORT_WORDS = "In words"
+WORDS_VERDICT = (
+    "{arm} against control: {word}. {points} points of {split} accuracy{around}, balanced "
+    "{balanced}; n = {n}, {seeds} ({scope})."
+)
+WORDS_INTERVAL = " {interval}"
+WORDS_SWAPPED = (
+    "{arm}, swapped: balanced accuracy {figure}; {points} points against control; {flips} of the "
+    "predictions flip."
+)
+WORDS_WORST = "{arm}: worst group “{group}” {figure}, n = {n}."
+WORDS_OPERATING = (
+    "{arm}: at the threshold for 90 % sensitivity on validation, sensitivity {sensitivity}, "
+    "specificity {specificity}."
+)
+WORDS_EXPLAINED = (
+    "{arm}, {explainer}: wrong-reason share {wrong}, pointing game {pointing}; {maps}."
+)
+
+# ---- results: what to compare ----
+ARMS_ADVANCED = "Advanced: arms to compare"
+PRESET = "Arms"
+PRESET_REVIEWED = "From your review"
+PRESET_PAPER = "The paper"
+PRESET_RECOMMENDED = "Recommended"
+PRESET_OWN = "Own choice"
+ARMS_CHOICE = "Each is compared with control, from one checkpoint, for the same epochs"
+ARM_CHOICE = "{name}: {words}"
+EDIT_FILL = "What hides a region"
+EDIT_FILL_INFO = "Other than black: a variant of IMIL beside it"
+EDIT_MODE = "Edited images"
+EDIT_MODE_INFO = "Other than in their place: a variant of IMIL"
+PENALTY = "Penalty of Right reason"
+PENALTY_INFO = "Its weight is chosen on validation"
+SHARES = "Also compare with the first {shares} of the masks"
+SHARES_INFO = "Shares of the training images, for each arm that is given masks"
+TRAININGS = "{arms} × {seeds}: {trainings} in all. What is trained already is not trained again."
+TRAINING_ONE = "short training"
+TRAINING_MANY = "short trainings"
+ARM_ONE = "arm"
+ARM_MANY = "arms"
+SEED_ONE = "seed"
+SEED_MANY = "seeds"
+
 UNEXPECTED = "Something went wrong on our side."
 UNEXPECTED_WHY = "The server met a fault that it does not know."
 UNEXPECTED_FIX = "Nothing stored is lost. Reload the page; if it stays, look in the server's log."
+
+
+# How a variant's settings read; each differs from the usual one of its arm.
+FILLS = {
+    Fill.BLACK.value: "black fill",
+    Fill.MEAN.value: "mean fill",
+    Fill.NOISE.value: "noise fill",
+    Fill.BLUR.value: "blurred",
+    Fill.SWAP.value: "swapped",
+}
+MODES = {Mode.REPLACE.value: "originals replaced", Mode.APPEND.value: "originals kept"}
+PENALTIES = {
+    Penalty.INPUT_GRADIENTS.value: "input gradients",
+    Penalty.GRAD_CAM.value: "Grad-CAM",
+}
+VARIANT_QUEUE = "{queue} queue"
+VARIANT_WEIGHT = "weight {weight:g}"
+VARIANT_SHARE = "first {share:g} %"
+VARIANT_OF = "Otherwise as “{arm}”"
+# In a variant's name: with other settings it is no longer the paper's way.
+VARIANT_NAMES = {Arm.IMIL.value: "IMIL"}
+
+
+def arm_name(name: str) -> str:
+    """Return an arm's or variant's name for people: the arm's, then its settings."""
+    variant = parse_variant(name)
+    settings = _settings(variant)
+    arm = ARM_NAMES[variant.arm]
+    if settings:
+        arm = VARIANT_NAMES.get(variant.arm, arm)
+    return " · ".join((arm, *settings))
+
+
+def arm_words(name: str) -> str:
+    """Return what differs in an arm or variant."""
+    variant = parse_variant(name)
+    if variant.changed:
+        return VARIANT_OF.format(arm=ARM_NAMES[variant.arm])
+    return ARM_WORDS[variant.arm.value]
+
+
+def _settings(variant: Variant) -> list[str]:
+    words = []
+    if variant.queue is not None:
+        words.append(VARIANT_QUEUE.format(queue=variant.queue.replace("_", " ")))
+    if variant.fill is not None:
+        words.append(FILLS[variant.fill])
+    if variant.mode is not None:
+        words.append(MODES[variant.mode])
+    if variant.penalty is not None:
+        words.append(PENALTIES[variant.penalty])
+    if variant.weight is not None:
+        words.append(VARIANT_WEIGHT.format(weight=variant.weight))
+    if variant.share is not None:
+        words.append(VARIANT_SHARE.format(share=100 * variant.share))
+    return words

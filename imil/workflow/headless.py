@@ -9,30 +9,43 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imil.compute.pool import JobStatus, WorkerPool
+from imil.compute.pool import WorkerPool
 from imil.compute.task import TrainingTask
-from imil.core.arms import ARMS, Masks
+from imil.core.arms import Masks, check_triage, definition, with_weights
 from imil.core.images import ImageSet
-from imil.core.masks import check_mask
-from imil.core.metrics import Metric, figures
+from imil.core.metrics import FIGURE_DRAWS, Metric, figures
 from imil.core.plans import check_plan
-from imil.core.records import Arm, Plan, Region, Split
+from imil.core.records import Arm, Plan, Queue, Selection, Split, Triage
+from imil.core.robustness import MaskOnly
 from imil.core.rounds import Round, Setting, Trained, clusters_of, compare
 from imil.core.splits import DisjointProof
-from imil.errors import ComputeError, MaskError, PlanError
-from imil.sources.pixels import read_region
+from imil.errors import MaskError, PlanError
 from imil.store.local import write_atomic
+from imil.workflow.clinicians import clinician_of
+from imil.workflow.jobs import train
 from imil.workflow.masksets import Clinician, MaskSet, Review
+from imil.workflow.outoffold import fold_tasks, write_folds
+from imil.workflow.predictions import EXPORT_FILE, export_used
+from imil.workflow.probes import Ask, make_probe, masks_alone, painted_alone
+from imil.workflow.queueing import FOUND, mispredicted, read_queue
 from imil.workflow.results import About, results_csv, results_json
+from imil.workflow.settling import Settled, settle
+from imil.workflow.triage import (
+    read_decisions,
+    simulated_triage,
+    triage_key,
+    triage_notices,
+    triage_rows,
+    untriaged,
+)
 from imil.workflow.workspace import Workspace, masks_key, read_logits
 
-# Seconds between two looks at the jobs.
-POLL = 0.2
 # Where everything that a later run of the same command needs is kept.
 WORK = "work"
 
@@ -45,24 +58,33 @@ class Request:
         images: the study's images.
         proof: what is known of patients in two splits.
         plan: how to train; its seed is replaced by each of `seeds`.
-        arms: control first.
+        arms: names of arms and variants, control first.
         seeds: each a full replication with reference masks, else a training-on of one checkpoint.
         masks: "reference" for the simulated clinician, a folder of PNGs by image name (white =
             hide), or None.
         out: where results go.
         fetch_weights: from a backbone's name to pretrained safetensors; WeightsError.
         job_prefix: told apart from other runs on the same pool by this.
+        explain: whether to say where the arms look, which takes a while.
+        intervals: give each figure its own interval; a benchmark pools runs and gives its own.
+        selection: how the mispredicted are found.
+        triage: decisions on labels, a CSV; None for those of a simulated reader, where the truth
+            is known.
     """
 
     images: ImageSet
     proof: DisjointProof
     plan: Plan
-    arms: tuple[Arm, ...]
+    arms: tuple[str, ...]
     seeds: tuple[int, ...]
     masks: str | Path | None
     out: Path
     fetch_weights: Callable[[str], bytes]
     job_prefix: str = ""
+    explain: bool = True
+    intervals: bool = True
+    selection: Selection = Selection.IN_SAMPLE
+    triage: Path | None = None
 
     @property
     def replicated(self) -> bool:
@@ -109,10 +131,12 @@ def run_study(
     """
     check_plan(request.plan)
     _check_arms(request)
-    clinician = _clinician(request)
+    _check_triage(request)
+    clinician = clinician_of(request.masks, request.images)
     _check_folder(request)
     workspace = Workspace(request.out / WORK, request.images, request.out / WORK)
     log = _Log()
+    log.notices.append(FOUND[request.selection])
     with log.timed("prepare"):
         for done in workspace.prepare(request.plan):
             on_progress("preparing images", done / len(request.images), None)
@@ -121,22 +145,29 @@ def run_study(
     firsts = _first_tasks(request, workspace)
     with log.timed("first training"):
         first_jobs = {f"{request.job_prefix}first-{task.plan.seed}": (task,) for task in firsts}
-        _train(pool, first_jobs, on_progress, "first training")
+        train(pool, first_jobs, on_progress, "first training")
+    if request.selection is Selection.OUT_OF_FOLD:
+        with log.timed("folds"):
+            _train_folds(request, workspace, firsts, pool, on_progress)
     with log.timed("masks"):
         masked = [_review(request, workspace, first, clinician, log) for first in firsts]
-    arm_tasks = _arm_tasks(request, workspace, firsts, masked)
+        arm_tasks = _arm_tasks(request, workspace, firsts, masked)
+        _export_predicted(request, workspace, firsts, masked)
     with log.timed("arms"):
-        jobs = {f"{request.job_prefix}arms-{seed}": tasks for seed, tasks in arm_tasks.items()}
-        _train(pool, jobs, on_progress, "training on")
+        jobs = {
+            f"{request.job_prefix}arms-{seed}": tuple(tasks.values())
+            for seed, tasks in arm_tasks.items()
+        }
+        train(pool, jobs, on_progress, "training on")
     with log.timed("figures"):
         on_progress("figures and intervals", 1.0, None)
-        finished = _compare(request, workspace, arm_tasks, masked, log)
-    _write_predictions(request, workspace, arm_tasks)
+        finished, settled = _compare(request, workspace, arm_tasks, masked, log)
+    _write_predictions(request, workspace, arm_tasks, settled)
     return _written(request, workspace, firsts, finished, log)
 
 
 def _check_arms(request: Request) -> None:
-    needing = [arm for arm in request.arms if ARMS[arm].masks is not Masks.NONE]
+    needing = [name for name in request.arms if definition(name).masks is not Masks.NONE]
     if needing and request.masks is None:
         raise PlanError(
             f"The arm “{needing[0]}” needs masks.",
@@ -149,6 +180,36 @@ def _check_arms(request: Request) -> None:
             why="The same seed twice is the same training twice, and would count double.",
             fix="Give a list such as --seeds 0,1,2,3,4.",
         )
+
+
+def _check_triage(request: Request) -> None:
+    needing = [name for name in request.arms if definition(name).triage]
+    if not needing:
+        return
+    if request.triage is not None:
+        triage = read_decisions(request.triage, request.images)
+        check_triage(needing, len(triage), left=untriaged(request.images, triage))
+    elif not (request.replicated and request.images.has_reference_labels):
+        raise PlanError(
+            f"The arm “{needing[0]}” needs decisions on labels.",
+            why="Nobody is here to make them, and it is not known which labels are wrong.",
+            fix="Add --triage with a CSV of file_name and label (empty to exclude), or leave the "
+            "arm out.",
+        )
+
+
+def _train_folds(
+    request: Request,
+    workspace: Workspace,
+    firsts: Sequence[TrainingTask],
+    pool: WorkerPool,
+    on_progress: Callable[[str, float, float | None], None],
+) -> None:
+    jobs = {}
+    for first in firsts:
+        write_folds(workspace, first)
+        jobs[f"{request.job_prefix}folds-{first.plan.seed}"] = fold_tasks(first)
+    train(pool, jobs, on_progress, "folds")
 
 
 def _check_folder(request: Request) -> None:
@@ -179,60 +240,41 @@ def _arm_tasks(
     request: Request,
     workspace: Workspace,
     firsts: Sequence[TrainingTask],
-    masked: Sequence[Mapping[Masks, MaskSet]],
-) -> dict[int, tuple[TrainingTask, ...]]:
-    """Return the arms of each seed, in the order of `request.arms`, their masks saved."""
+    masked: Sequence[_Masked],
+) -> dict[int, dict[str, TrainingTask]]:
+    """Return the segments of each seed by arm or variant, their masks saved."""
     tasks = {}
     for place, seed in enumerate(request.seeds):
         own = place if request.replicated else 0
-        of_seed = []
-        for arm in request.arms:
-            given = masked[own][ARMS[arm].masks]
+        of_seed = {}
+        for name in with_weights(request.arms):
+            given = masked[own].sets[name]
             key = masks_key(given.masks)
-            task = workspace.arm_task(firsts[own], arm, seed=seed, masks_key=key)
-            predicted = given.predicted if ARMS[arm].predicted else None
+            triage = masked[own].triage
+            task = workspace.arm_task(
+                firsts[own],
+                name,
+                seed=seed,
+                masks_key=key,
+                probe=masked[own].probe,
+                triage_key=triage_key(triage),
+            )
+            workspace.write_triage(task, triage_rows(request.images, triage))
+            predicted = given.predicted if definition(name).predicted else None
             workspace.write_masked(task, given.masks, predicted=predicted)
-            of_seed.append(task)
-        tasks[seed] = tuple(of_seed)
+            of_seed[name] = task
+        tasks[seed] = of_seed
     return tasks
 
 
-def _train(
-    pool: WorkerPool,
-    jobs: Mapping[str, tuple[TrainingTask, ...]],
-    on_progress: Callable[[str, float, float | None], None],
-    step: str,
-) -> None:
-    """Train the jobs to their end; raise what the first failed one says."""
-    for job, tasks in jobs.items():
-        distinct = {task.folder: task for task in tasks}
-        pool.submit(job, tuple(distinct.values()))
-    ended = False
-    while not ended:
-        ended = pool.wait(jobs, timeout=POLL)
-        known = [status for job in jobs if (status := pool.status(job)) is not None]
-        failed = next((status.error for status in known if status.error is not None), None)
-        if failed is not None:
-            raise failed
-        if pool.closed:
-            raise ComputeError(
-                "The training was stopped.",
-                why="The program was interrupted.",
-                fix="Run the same command again: it goes on where it stopped.",
-            )
-        on_progress(step, sum(s.share for s in known) / len(known), _seconds_left(known))
+@dataclass(frozen=True, slots=True, eq=False)
+class _Masked:
+    """What one review left: masks of each arm, decisions on labels, and what to ask every arm."""
 
-
-def _seconds_left(known: Sequence[JobStatus]) -> float | None:
-    """Return the time until all jobs end: those running as measured, those waiting after them."""
-    running = [s.seconds_left for s in known if s.active and s.seconds_left is not None]
-    share = sum(s.share for s in known) / len(known)
-    if not running:
-        return None
-    slowest = max(running)
-    active_share = np.mean([s.share for s in known if s.active and s.seconds_left is not None])
-    whole = slowest / max(1 - float(active_share), 1e-6)
-    return max(slowest, whole * (1 - share) * len(known) / len(running))
+    sets: Mapping[str, MaskSet]
+    probe: Path | None
+    swapped_by: str
+    triage: tuple[Triage, ...]
 
 
 def _review(
@@ -241,110 +283,136 @@ def _review(
     first: TrainingTask,
     clinician: Clinician,
     log: _Log,
-) -> dict[Masks, MaskSet]:
+) -> _Masked:
     """Return the masks of one first training's review, as each arm needs them."""
-    queue, allowed = workspace.outliers(first), workspace.allowed(request.plan)
-    review = Review(
-        workspace, first, queue, clinician, allowed, simulated=request.masks == "reference"
-    )
-    sets = review.masks(ARMS[arm].masks for arm in request.arms)
+    queue = mispredicted(workspace, first, request.selection)
+    allowed = workspace.allowed(request.plan)
+    simulated = request.masks == "reference"
+    review = Review(workspace, first, queue, clinician, allowed, simulated=simulated)
+    sets = review.masks(with_weights(request.arms))
     seed = f"Seed {first.plan.seed}"
-    log.notices += [f"{seed}: {given.told}." for given in sets.values() if given.told]
-    if Arm.IMIL in request.arms and not sets[Masks.MISPREDICTED].masks:
+    told = dict.fromkeys(given.told for given in sets.values() if given.told)
+    log.notices += [f"{seed}: {sentence}." for sentence in told]
+    if Arm.IMIL in request.arms and not sets[Arm.IMIL.value].masks:
         log.notices.append(f"{seed}: without masks imil trains on exactly what control trains on.")
-    return sets
+    try:
+        predictor = review.predictor(sets.values())
+        reason = "fewer than two images were masked" if predictor is None else ""
+    except MaskError as error:
+        predictor, reason = None, f"{error.what} {error.why}"
+    if reason and len(request.arms) > 1:
+        log.notices.append(f"{seed}: no arm can be recommended: {reason}.")
+    every = {i: region for given in sets.values() for i, region in given.masks.items()}
+    ask = Ask(masks_key(every) or "none", predictor, reference=simulated, explain=request.explain)
+    triage = _triage(request, workspace, first, allowed)
+    log.notices += [f"{seed}: {told}" for told in triage_notices(request.arms, triage)]
+    return _Masked(sets, make_probe(workspace, first, ask), ask.swapped_by, triage)
 
 
-def _clinician(request: Request) -> Clinician:
-    """Return who masks."""
-    if request.masks is None:
-        return lambda _: None
-    if request.replicated:
-        return _reference(request.images)
-    return _drawn(Path(request.masks), request.images)
+def _triage(
+    request: Request, workspace: Workspace, first: TrainingTask, allowed: int
+) -> tuple[Triage, ...]:
+    """Return the decisions on labels; a simulated reader looks at the first `allowed` suspects.
 
-
-def _reference(images: ImageSet) -> Clinician:
-    """Return the simulated clinician: hides all that the reference mask calls irrelevant.
-
-    Passes over an image without reference mask, and one whose mask no clinician could submit
-    (nothing or nearly everything hidden).
+    They change no queue: what masks gain is not mixed with what labels gain.
     """
+    if not any(definition(name).triage for name in request.arms):
+        return ()
+    if request.triage is not None:
+        return read_decisions(request.triage, request.images)
+    suspects = read_queue(workspace, first, Queue.LABEL_SUSPECT, {})
+    found = simulated_triage(request.images, [o.sample_id for o in suspects[:allowed]])
+    if found:
+        check_triage(request.arms, len(found), left=untriaged(request.images, found))
+    return found
 
-    def draw(sample_id: str) -> Region | None:
-        relevant = images.reference_relevant(sample_id)
-        try:
-            return None if relevant is None else check_mask(~relevant, relevant.shape[:2])
-        except MaskError:
-            return None
 
-    return draw
-
-
-def _drawn(folder: Path, images: ImageSet) -> Clinician:
-    """Return a clinician whose masks lie in a folder, as PNGs named like the images."""
-    if not folder.is_dir():
-        raise PlanError(
-            f"There is no folder of masks “{folder.name}”.",
-            why="--masks takes “reference” or a folder of PNGs named like the images.",
-            fix="Check the path.",
-        )
-    by_stem = {PurePosixPath(sample.sample_id).stem: sample.sample_id for sample in images.samples}
-    masks = {}
-    for path in sorted(folder.glob("*.png")):
-        sample_id = by_stem.get(path.stem)
-        if sample_id is None:
-            raise MaskError(
-                f"The mask “{path.name}” belongs to no image.",
-                why="A mask is matched to the image of the same name.",
-                fix="Name each mask like its image, and leave the others out.",
-            )
-        shape = images.original(sample_id).shape[:2]
-        try:
-            masks[sample_id] = check_mask(read_region(path), shape)
-        except MaskError as error:
-            what = f"The mask “{path.name}” can't be used. {error.what}"
-            raise MaskError(what, why=error.why, fix=error.fix) from error
-    return masks.get
+def _export_predicted(
+    request: Request,
+    workspace: Workspace,
+    firsts: Sequence[TrainingTask],
+    masked: Sequence[_Masked],
+) -> None:
+    """Write the predicted masks that arms are given, so that anybody can look at them."""
+    used = {
+        f"seed {first.plan.seed}, {name}": (first, given.predictor)
+        for first, review in zip(firsts, masked, strict=True)
+        for name, given in review.sets.items()
+        if definition(name).predicted and name in request.arms and given.predictor is not None
+    }
+    if used:
+        export_used(workspace, used, request.out / EXPORT_FILE, now=datetime.now(UTC))
 
 
 def _compare(
     request: Request,
     workspace: Workspace,
-    arm_tasks: Mapping[int, tuple[TrainingTask, ...]],
-    masked: Sequence[Mapping[Masks, MaskSet]],
+    arm_tasks: Mapping[int, Mapping[str, TrainingTask]],
+    masked: Sequence[_Masked],
     log: _Log,
-) -> Round:
-    trained: dict[Arm, Trained] = {
-        arm: workspace.trained([tasks[i] for tasks in arm_tasks.values()], Split.TEST)
-        for i, arm in enumerate(request.arms)
-    }
+) -> tuple[Round, Settled]:
+    times = 1 if request.replicated else len(request.seeds)
+
+    def outcomes(split: Split) -> dict[str, Trained]:
+        return {
+            name: workspace.trained(
+                [tasks[name] for tasks in arm_tasks.values()],
+                split,
+                masks=tuple(len(each.sets[name].masks) for each in masked) * times,
+            )
+            for name in with_weights(request.arms)
+        }
+
+    validation = workspace.validation(outcomes(Split.VALIDATION))
+    settled = settle(request.arms, validation)
     # The paper's arm names the count; where it is not compared, the largest set does.
     counts = tuple(
-        len(sets[Masks.MISPREDICTED].masks)
+        len(each.sets[Arm.IMIL.value].masks)
         if Arm.IMIL in request.arms
-        else max(len(given.masks) for given in sets.values())
-        for sets in masked
+        else max(len(given.masks) for given in each.sets.values())
+        for each in masked
     )
     setting = Setting(
         number=1,
         split=Split.TEST,
         seeds=request.seeds,
         seed_scope="replication" if request.replicated else "train_on",
-        masked=counts * (1 if request.replicated else len(request.seeds)),
+        masked=counts * times,
         allowed=workspace.allowed(request.plan),
         training_images=len(workspace.rows(Split.TRAIN)),
         test_openings=_count_opening(request, arm_tasks),
-        notices=tuple(log.notices),
+        notices=(*log.notices, *settled.notices),
+        swapped_by=masked[0].swapped_by,
+        mask_only=_masks_alone(request, workspace, masked),
     )
-    return compare(trained, workspace.samples(Split.TEST), setting)
+    found = compare(
+        settled.only(outcomes(Split.TEST)),
+        workspace.samples(Split.TEST),
+        setting,
+        settled.validation,
+        draws=FIGURE_DRAWS if request.intervals else 0,
+    )
+    return found, settled
 
 
-def _count_opening(request: Request, arm_tasks: Mapping[int, tuple[TrainingTask, ...]]) -> int:
+def _masks_alone(
+    request: Request, workspace: Workspace, masked: Sequence[_Masked]
+) -> MaskOnly | None:
+    if request.masks is None:
+        return None
+    if request.replicated:
+        return masks_alone(workspace, size=request.plan.size)
+    painted = {i: region for given in masked[0].sets.values() for i, region in given.masks.items()}
+    return painted_alone(request.images, painted, size=request.plan.size)
+
+
+def _count_opening(request: Request, arm_tasks: Mapping[int, Mapping[str, TrainingTask]]) -> int:
     """Return how often the test set was opened; the same comparison again is no new opening."""
     path = request.out / WORK / "test_openings.json"
     opened: list[list[str]] = json.loads(path.read_bytes()) if path.exists() else []
-    this = sorted({str(t.folder.relative_to(request.out)) for ts in arm_tasks.values() for t in ts})
+    this = sorted(
+        {str(t.folder.relative_to(request.out)) for ts in arm_tasks.values() for t in ts.values()}
+    )
     if this not in opened:
         opened.append(this)
         write_atomic(path, json.dumps(opened).encode())
@@ -354,14 +422,33 @@ def _count_opening(request: Request, arm_tasks: Mapping[int, tuple[TrainingTask,
 def _write_predictions(
     request: Request,
     workspace: Workspace,
-    arm_tasks: Mapping[int, tuple[TrainingTask, ...]],
+    arm_tasks: Mapping[int, Mapping[str, TrainingTask]],
+    settled: Settled,
 ) -> None:
-    """Keep each arm's answer to each test image, (seeds, N), for whoever wants to pool runs."""
+    """Keep each arm's answer to each test image, (seeds, N), for pooling runs.
+
+    Under the names of all that were trained, and under those that were asked for; of these also
+    what each validation image counts for the recommendation.
+    """
     samples, rows = workspace.samples(Split.TEST), workspace.rows(Split.TEST)
-    content = {"labels": request.images.labels[rows], "clusters": clusters_of(samples)}
-    for place, arm in enumerate(request.arms):
-        answers = [read_logits(tasks[place])[rows].argmax(1) for tasks in arm_tasks.values()]
-        content[arm.value] = np.stack(answers)
+    content: dict[str, NDArray[np.generic]] = {
+        "labels": request.images.labels[rows],
+        "clusters": clusters_of(samples),
+    }
+    for name in with_weights(request.arms):
+        answers = [read_logits(tasks[name])[rows].argmax(1) for tasks in arm_tasks.values()]
+        content[name] = np.stack(answers)
+    content |= {asked: content[variant] for asked, variant in settled.variants.items()}
+    validation = settled.validation
+    content |= {
+        "validation_labels": validation.labels,
+        "validation_clusters": validation.clusters,
+        **{
+            f"independent.{n}": validation.independent(n)
+            for n, t in validation.trained.items()
+            if t.same
+        },
+    }
     sink = io.BytesIO()
     np.savez_compressed(sink, **content)  # type: ignore[arg-type]  # arrays by name
     write_atomic(request.out / "predictions.npz", sink.getvalue())
@@ -383,6 +470,7 @@ def _written(
         request.proof,
         log.seconds,
         {metric: tuple(f[metric] for f in before) for metric in Metric},
+        outliers=request.selection.value,
     )
     write_atomic(request.out / "results.json", results_json(finished, about))
     write_atomic(request.out / "results.csv", results_csv(finished).encode())

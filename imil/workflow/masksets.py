@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import chain, zip_longest
 
 import numpy as np
@@ -13,20 +13,21 @@ from PIL import Image
 from torch import nn
 
 from imil.compute.task import TrainingTask
-from imil.core.arms import Masks
+from imil.core.arms import ARMS, Masks, definition
 from imil.core.counterfactual import draw_donors, swap_region
 from imil.core.images import ImageSet, open_cache
-from imil.core.irrelevance import predict_irrelevance
-from imil.core.masks import working_region
-from imil.core.queues import wrong_reason
-from imil.core.records import Outlier, Region, Split
+from imil.core.irrelevance import IrrelevancePredictor
+from imil.core.queues import Offered, allowed_masks, high_loss, label_suspects, wrong_reason
+from imil.core.readings import SWAPS
+from imil.core.records import Outlier, Queue, Region, Split
 from imil.core.saliency import grad_cam
 from imil.core.training import predict, restore
+from imil.core.variants import parse_variant
 from imil.store.codec import decode_checkpoint
+from imil.workflow.dynamics import dynamics
+from imil.workflow.predictions import Extended, extend, learn_from
 from imil.workflow.workspace import Workspace, read_logits
 
-# Swaps an image by which a wrong reason is measured; more cost a forward pass each. Our choice.
-SWAPS = 3
 # Fewer painted masks than this predict nothing; see `imil.core.irrelevance`.
 FEWEST_TO_PREDICT = 2
 
@@ -38,13 +39,25 @@ Clinician = Callable[[str], Region | None]
 class MaskSet:
     """The masks of one arm: regions at the images' own size, by sample id.
 
-    `predicted` is (N, S, S), the predicted irrelevant region of every training image; None where
-    it is not used. `told` says in a sentence where the masks come from.
+    `predicted` is (N, S, S), the predicted irrelevant region of every training image, read from
+    disk as it is used, and `predictor` what predicted it; None where it is not used. `told` says in
+    a sentence where the masks come from.
     """
 
     masks: Mapping[str, Region] = field(default_factory=dict)
     predicted: NDArray[np.bool_] | None = None
+    predictor: IrrelevancePredictor | None = None
     told: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What tells one mask set from another."""
+
+    masks: Masks
+    queue: Queue | None
+    share: float | None
+    predicted: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,6 +72,11 @@ class Review:
         allowed: the most training images to paint, an arm.
         simulated: the clinician paints whatever it is offered, so that the budget is shared between
             queues; else what was painted is used, whichever queue it came from.
+        painted: ids in the order of painting; empty for a simulated clinician. The first of them
+            are what a smaller share of the images would have been.
+        opened: from which queue each painted image was opened; empty where nobody knows.
+        confirmed: what a reader has confirmed as irrelevant in the other images; None where nobody
+            was asked, and each arm's own masks predict it.
     """
 
     workspace: Workspace
@@ -67,6 +85,9 @@ class Review:
     clinician: Clinician
     allowed: int
     simulated: bool = True
+    painted: tuple[str, ...] = ()
+    opened: Mapping[str, Queue] = field(default_factory=dict)
+    confirmed: Extended | None = None
 
     @property
     def images(self) -> ImageSet:
@@ -77,48 +98,146 @@ class Review:
     def _classes(self) -> int:
         return len(self.images.classes)
 
-    def masks(self, kinds: Iterable[Masks]) -> dict[Masks, MaskSet]:
-        """Return the mask sets that the arms need; what nobody asks for is not made."""
-        wanted = set(kinds)
-        sets = {Masks.NONE: MaskSet()}
-        if wanted - {Masks.NONE}:
-            painted = self._mispredicted()
-            sets[Masks.MISPREDICTED] = painted
-            makers: Mapping[Masks, Callable[[], MaskSet]] = {
-                Masks.BOTH: self._both,
-                Masks.MOVED: lambda: self._moved(painted),
-                Masks.RANDOM_SAMPLE: lambda: self._random_sample(len(painted.masks)),
-                Masks.SALIENT: lambda: self._salient(painted),
-            }
-            sets |= {kind: make() for kind, make in makers.items() if kind in wanted}
-        return sets
+    def masks(self, names: Iterable[str]) -> dict[str, MaskSet]:
+        """Return the mask set of each arm or variant; equal ones are made once.
+
+        Raises:
+            MaskError: an arm needs predicted irrelevance, and the masks contradict each other.
+        """
+        made: dict[_Wanted, MaskSet] = {}
+        every = tuple(names)
+        predicted = any(definition(name).predicted for name in every)
+        return {name: self._set(_wanted(name, predicted=predicted), made) for name in every}
+
+    def predictor(self, sets: Iterable[MaskSet]) -> IrrelevancePredictor | None:
+        """Return what predicts irrelevance for the read-outs, from one set within the budget.
+
+        The one of the sets if there is one, else learned from the largest; None from too few masks.
+
+        Raises:
+            MaskError: the masks contradict each other.
+        """
+        every = list(sets)
+        ready = next((given.predictor for given in every if given.predictor is not None), None)
+        if ready is not None:
+            return ready
+        largest = max(every, key=lambda given: len(given.masks), default=MaskSet())
+        return self.predictor_of(largest.masks)
+
+    def predictor_of(self, masks: Mapping[str, Region]) -> IrrelevancePredictor | None:
+        """Return what predicts irrelevance, learned from masks; None from too few.
+
+        Raises:
+            MaskError: the masks contradict each other.
+        """
+        if len(masks) < FEWEST_TO_PREDICT:
+            return None
+        return learn_from(self.workspace, self.first, masks)
+
+    def _set(self, wanted: _Wanted, made: dict[_Wanted, MaskSet]) -> MaskSet:
+        if wanted not in made:
+            review = self if wanted.share is None else self._with_share(wanted.share)
+            made[wanted] = review._make(wanted, made)
+        return made[wanted]
+
+    def _make(self, wanted: _Wanted, made: dict[_Wanted, MaskSet]) -> MaskSet:
+        if wanted.masks is Masks.NONE:
+            return MaskSet()
+        if wanted.queue is not None:
+            return self._of_queue(wanted.queue)
+        if wanted.masks is Masks.MISPREDICTED:
+            return self._mispredicted()
+        if wanted.masks is Masks.BOTH:
+            return self._extended(self._both()) if wanted.predicted else self._both()
+        painted = self._set(replace(wanted, masks=Masks.MISPREDICTED), made)
+        makers: Mapping[Masks, Callable[[], MaskSet]] = {
+            Masks.MOVED: lambda: self._moved(painted),
+            Masks.RANDOM_SAMPLE: lambda: self._random_sample(len(painted.masks)),
+            Masks.SALIENT: lambda: self._salient(painted),
+        }
+        return makers[wanted.masks]()
+
+    def _with_share(self, share: float) -> Review:
+        """Return the review as it would be with another budget."""
+        allowed = allowed_masks(share, len(self.workspace.rows(Split.TRAIN)))
+        first = frozenset(self.painted[:allowed])
+        if self.simulated:
+            return replace(self, allowed=allowed)
+        clinician: Clinician = lambda i: self.clinician(i) if i in first else None  # noqa: E731
+        return replace(self, allowed=allowed, clinician=clinician)
 
     def _mispredicted(self) -> MaskSet:
         masks = self._paint((o.sample_id for o in self.queue), self.allowed)
         told = f"{len(masks)} of {self.allowed} allowed images masked"
         return MaskSet(masks, told=f"{told}; {len(self.queue)} training images were mispredicted")
 
+    def _of_queue(self, queue: Queue) -> MaskSet:
+        """Paint on the images of a queue that a variant names."""
+        if queue is Queue.MISPREDICTED:
+            return self._mispredicted()
+        if queue is Queue.WRONG_REASON and not self.opened:
+            both = self._both()
+            offered = {o.sample_id for o in self.queue}
+            masks = {i: region for i, region in both.masks.items() if i not in offered}
+            return MaskSet(masks, told=f"{len(masks)} masks on images right for a wrong reason")
+        if self.opened:
+            ids = [i for i, opened in self.opened.items() if opened is queue]
+            masks = self._paint(ids, self.allowed)
+            return MaskSet(masks, told=f"{len(masks)} masks painted on the queue {queue}")
+        rows = self.workspace.rows(Split.TRAIN)
+        scores, labels = torch.from_numpy(read_logits(self.first)[rows]), self.images.labels[rows]
+        ids = [self.images.samples[row].sample_id for row in rows]
+        if queue is Queue.RANDOM:
+            offers = self._shuffled()
+        elif queue is Queue.HIGH_LOSS:
+            offers = [o.sample_id for o in high_loss(scores, labels, ids, limit=len(ids))]
+        else:
+            answers = torch.from_numpy(dynamics(self.workspace, self.first))
+            offers = [o.sample_id for o in label_suspects(answers, labels, ids)]
+        masks = self._paint(offers, self.allowed)
+        return MaskSet(masks, told=f"{len(masks)} masks on the queue {queue}")
+
     def _both(self) -> MaskSet:
         """Paint half on mispredicted images, the rest on those right for a wrong reason.
 
         Where too few are mispredicted to learn from, the first half is painted on random images.
+        What was painted already is used whole.
         """
-        share = self.allowed // 2 if self.simulated else self.allowed
-        half = max(FEWEST_TO_PREDICT, share)
-        masks = self._paint((o.sample_id for o in self.queue), half)
-        mispredicted = len(masks)
+        mispredicted = [outlier.sample_id for outlier in self.queue]
+        if not self.simulated:
+            every = dict.fromkeys((*mispredicted, *self._shuffled()))
+            masks = self._paint(every, self.allowed)
+            return MaskSet(masks, told=f"{len(masks)} masks")
+        half = max(FEWEST_TO_PREDICT, self.allowed // 2)
+        masks = self._paint(mispredicted, half)
+        wrong = len(masks)
         if len(masks) < FEWEST_TO_PREDICT:
             masks |= self._paint(self._shuffled(), half)
-        chosen = len(masks)
+        chosen, reasons = len(masks), 0
         if chosen >= FEWEST_TO_PREDICT:
-            order = (s for s in self._wrong_reason(self._predicted(masks)) if s not in masks)
+            order = (o.sample_id for o in self.wrong_reasons(masks) if o.sample_id not in masks)
             masks |= self._paint(order, self.allowed - chosen)
-        predicted = self._predicted(masks) if len(masks) >= FEWEST_TO_PREDICT else None
+            reasons = len(masks) - chosen
         told = (
-            f"{len(masks)} masks: {mispredicted} mispredicted, {chosen - mispredicted} random, "
-            f"{len(masks) - chosen} right for a wrong reason"
+            f"{len(masks)} masks: {wrong} mispredicted, {chosen - wrong} random, "
+            f"{reasons} right for a wrong reason"
         )
-        return MaskSet(masks, predicted, told)
+        return MaskSet(masks, told=told)
+
+    def _extended(self, given: MaskSet) -> MaskSet:
+        """Return the set with what is irrelevant elsewhere: as confirmed, else as predicted."""
+        if len(given.masks) < FEWEST_TO_PREDICT:
+            return given
+        found, word = self.confirmed, "a reader confirmed it"
+        if found is None:
+            found, word = extend(self.workspace, self.first, given.masks), "nobody confirmed it"
+        kind = found.predictor.kind
+        told = (
+            f"{given.told}; what is irrelevant in the other images is predicted ({kind}, agreement "
+            f"{found.predictor.agreement[kind]:.2f} with painted masks that were left out, a guess "
+            f"reaches 0.50), and {word}"
+        )
+        return MaskSet(given.masks, found.regions, found.predictor, told)
 
     def _moved(self, painted: MaskSet) -> MaskSet:
         rng = self._rng(1)
@@ -149,8 +268,15 @@ class Review:
             masks[sample_id] = np.asarray(scaled)
         return MaskSet(masks, told=f"{len(masks)} automatic masks")
 
-    def _wrong_reason(self, predicted: NDArray[np.bool_]) -> Sequence[str]:
-        """Return the training images that are right for a reason where clinicians hide."""
+    def wrong_reasons(self, masks: Mapping[str, Region]) -> tuple[Offered, ...]:
+        """Return the training images that are right for a reason where these masks would hide.
+
+        Args:
+            masks: `FEWEST_TO_PREDICT` or more; what they hide elsewhere is predicted from them.
+        """
+        return self._wrong_reason(extend(self.workspace, self.first, masks).regions)
+
+    def _wrong_reason(self, predicted: NDArray[np.bool_]) -> tuple[Offered, ...]:
         rows, working = self.workspace.rows(Split.TRAIN), self._working()
         module, rng = self._module(), self._rng(2)
         swapped = []
@@ -166,21 +292,9 @@ class Review:
         )
         # Class by class in turn: the jump is often largest for one class alone, and masks on that
         # one would themselves be a hint at the label. Our choice.
-        by_class = [[o.sample_id for o in found if o.label == k] for k in range(self._classes)]
+        by_class = [[o for o in found if o.label == k] for k in range(self._classes)]
         turns = chain.from_iterable(zip_longest(*by_class))
-        return [sample_id for sample_id in turns if sample_id is not None]
-
-    def _predicted(self, masks: Mapping[str, Region]) -> NDArray[np.bool_]:
-        """Return (N, S, S): what would probably be hidden in each training image."""
-        size, rows = self.first.plan.size, self.workspace.rows(Split.TRAIN)
-        painted = {
-            self.images.position(sample_id): working_region(region, size=size)
-            for sample_id, region in masks.items()
-        }
-        found = predict_irrelevance(self._working(), painted, rows, seed=self.first.plan.seed)
-        everywhere = np.zeros((len(self.images), size, size), np.bool_)
-        everywhere[rows] = found.irrelevant
-        return everywhere
+        return tuple(offer for offer in turns if offer is not None)
 
     def _paint(self, sample_ids: Iterable[str], most: int) -> dict[str, Region]:
         masks: dict[str, Region] = {}
@@ -206,3 +320,8 @@ class Review:
 
     def _working(self) -> NDArray[np.uint8]:
         return open_cache(self.first.images)
+
+
+def _wanted(name: str, *, predicted: bool) -> _Wanted:
+    variant = parse_variant(name)
+    return _Wanted(ARMS[variant.arm].masks, variant.queue, variant.share, predicted)

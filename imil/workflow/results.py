@@ -12,12 +12,15 @@ from importlib.metadata import version
 from typing import Any
 
 import imil
+from imil.core.doses import doses
 from imil.core.images import ImageSet, describe
 from imil.core.metrics import Metric
-from imil.core.records import Arm, Plan
-from imil.core.rounds import Round
+from imil.core.records import Arm, Plan, Selection
+from imil.core.rounds import Advice, ArmFigures, Round
+from imil.core.saliency import Explainer
 from imil.core.splits import DisjointProof
 from imil.store.studies import round_to_json
+from imil.store.values import to_json
 
 RESULTS_SCHEMA = 1
 # What a figure may depend on.
@@ -35,6 +38,7 @@ class About:
         seconds: how long each step took.
         before: figures of round 0 on the same images, a value a first training. No arm: a
             before/after always flatters.
+        outliers: how the mispredicted were found: a `Selection`, or several joined by "+".
     """
 
     images: ImageSet
@@ -42,6 +46,7 @@ class About:
     proof: DisjointProof
     seconds: Mapping[str, float]
     before: Mapping[Metric, tuple[float, ...]] = field(default_factory=dict)
+    outliers: str = Selection.IN_SAMPLE.value
 
 
 def results_json(finished: Round, about: About) -> bytes:
@@ -64,18 +69,28 @@ def results_json(finished: Round, about: About) -> bytes:
             "allowed": finished.allowed,
             "painted": list(finished.masked),
         },
+        "outliers": about.outliers,
         "seeds": list(finished.seeds),
         "seed_scope": finished.seed_scope,
-        "arms": {
-            arm.arm.value: {metric.value: list(v) for metric, v in arm.values.items()}
+        "arms": {arm.arm: _values(arm) for arm in finished.arms},
+        "classes": {
+            arm.arm: dict(zip(about.images.classes, to_json(arm.classes), strict=True))
             for arm in finished.arms
         },
+        "groups": {arm.arm: to_json(arm.groups) for arm in finished.arms},
         "round_0": {metric.value: list(values) for metric, values in about.before.items()},
         "paired": _paired(finished),
-        # Chosen on validation by a rule that needs predicted irrelevance; without it, no arm is.
-        "recommended": None,
+        # Chosen on validation by a rule that needs predicted irrelevance; null without it.
+        "recommended": finished.recommended,
+        "candidates": None if finished.advice is None else _candidates(finished.advice),
         "test_openings": finished.test_openings,
         "seconds": {step: round(s, 3) for step, s in about.seconds.items()},
+        "swapped_by": finished.swapped_by,
+        "mask_only": to_json(finished.mask_only),
+        "worst_groups": {arm.arm: arm.worst_group for arm in finished.arms},
+        "operating_points": {arm.arm: to_json(arm.operating_point) for arm in finished.arms},
+        "explanations": {arm.arm: to_json(arm.explanations) for arm in finished.arms},
+        "doses": {line.arm: to_json(line.doses) for line in doses(finished)},
         "notices": list(finished.notices),
         "versions": versions(),
         "round": round_to_json(finished),
@@ -89,9 +104,10 @@ def results_csv(finished: Round) -> str:
     writer = csv.writer(sink, lineterminator="\n")
     writer.writerow(("arm", "metric", "split", "seed", "value"))
     for arm in finished.arms:
-        for metric, values in arm.values.items():
+        for metric, values in _values(arm).items():
             for seed, value in zip(finished.seeds, values, strict=True):
-                writer.writerow((arm.arm, metric, finished.split, seed, f"{value:.6f}"))
+                written = "" if value is None else f"{value:.6f}"
+                writer.writerow((arm.arm, metric, finished.split, seed, written))
     return sink.getvalue()
 
 
@@ -101,14 +117,48 @@ def versions() -> dict[str, str]:
     return {"imil": imil.__version__, "python": platform.python_version(), **packages}
 
 
+def _values(arm: ArmFigures) -> dict[str, list[float | None]]:
+    """Return every metric of an arm, a value a seed.
+
+    Explanations are those of integrated gradients, which on films agree best with what swapping a
+    region really does (see `imil.core.saliency`); those of both explainers stand in the round.
+    """
+    values: dict[str, list[float | None]] = {}
+    values |= {metric.value: list(each) for metric, each in arm.values.items()}
+    values |= {kind.value: list(each) for kind, each in arm.swapped_values.items()}
+    for found in arm.explanations:
+        if found.explainer is Explainer.INTEGRATED_GRADIENTS:
+            values |= {figure.value: to_json(each) for figure, each in found.values.items()}
+    return values
+
+
+def _candidates(advice: Advice) -> dict[str, Any]:
+    """Return what the recommended arm was chosen from: figures on validation, a value a seed."""
+    return {
+        candidate.name: {
+            "accuracy": list(candidate.accuracy),
+            "independent_balanced_accuracy": list(candidate.independent),
+            "gain": to_json(candidate.gain),
+            "swapped_balanced_accuracy": list(candidate.swapped_balanced_accuracy),
+            "masks": candidate.masks,
+        }
+        for candidate in advice.candidates
+    }
+
+
 def _paired(finished: Round) -> dict[str, dict[str, Any]]:
     return {
-        paired.arm.value: {
+        paired.arm: {
             "against": Arm.CONTROL.value,
             **{
                 metric.value: {**asdict(difference), "verdict": paired.verdict.value}
                 for metric, difference in paired.differences.items()
             },
+            # Beside the headline: no verdict is made of them.
+            **{kind.value: to_json(each) for kind, each in paired.swapped.items()},
+            "exploratory": paired.exploratory,
+            "levels": {metric.value: level for metric, level in paired.levels.items()},
+            "mcnemar": to_json(paired.mcnemar),
         }
         for paired in finished.paired
     }

@@ -25,7 +25,8 @@ from imil.sources.listing import (
 )
 from imil.store.local import write_atomic
 from imil.store.studies import StudyRecord, load_study, save_study, unknown_study
-from imil.workflow.study import Study, Tools
+from imil.workflow.study import Study
+from imil.workflow.tools import Tools
 from imil.workflow.workspace import Workspace
 
 # The demo: a planted shortcut that agrees with the label in 95 % of the training films, drawn large

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -15,51 +12,29 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from imil.compute.pool import JobState, WorkerPool
-from imil.compute.task import TrainingTask
-from imil.core.arms import ARMS, check_masks, parse_arms
-from imil.core.images import ImageSet, to_uint8
+from imil.compute.pool import JobState
+from imil.core.counterfactual import Answer
+from imil.core.images import to_uint8
 from imil.core.masks import check_mask
 from imil.core.plans import check_plan
-from imil.core.queues import budget
-from imil.core.records import Arm, Budget, Outlier, Plan, Region, Split
-from imil.core.rounds import Round, Setting, Trained, compare
+from imil.core.records import Budget, Origin, Plan, Queue, Region
 from imil.core.splits import DisjointProof
 from imil.errors import ImilError, MaskError, PlanError
 from imil.sources.listing import ImportReport
-from imil.store.base import Store
 from imil.store.codec import MaskRecord
-from imil.store.studies import Comparison, StudyRecord, load_round, save_round, save_study
-from imil.workflow.maskbook import MaskBook, key_of
-from imil.workflow.masksets import Review
-from imil.workflow.results import About, results_json
+from imil.store.studies import Confirmation, StudyRecord
+from imil.workflow.comparing import Comparing
+from imil.workflow.outoffold import fold_tasks
+from imil.workflow.predictions import check_seen, check_training
 from imil.workflow.status import TrainingStatus, status_of
+from imil.workflow.tools import Tools
 from imil.workflow.workspace import Workspace
 
 # Side of the gallery's pictures, px: sharp on a phone at three a row.
 THUMBNAIL = 192
-# Seeds vary only what follows the one checkpoint that the clinician reviewed.
-SEED_SCOPE = "train_on"
 
 
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What every study of a process shares.
-
-    Attributes:
-        store: where state is kept.
-        pool: where training runs.
-        fetch_weights: from a backbone's name to pretrained safetensors; WeightsError.
-        now: the time.
-    """
-
-    store: Store
-    pool: WorkerPool
-    fetch_weights: Callable[[str], bytes]
-    now: Callable[[], datetime] = lambda: datetime.now(UTC)
-
-
-class Study:
+class Study(Comparing):
     """A handle on one study; safe to use from several threads. Its state is in the store."""
 
     def __init__(
@@ -71,48 +46,17 @@ class Study:
         proof: DisjointProof,
         report: ImportReport,
     ) -> None:
-        self.proof = proof
+        super().__init__(record, workspace, tools, proof=proof)
         self.report = report
-        self._record = record
-        self._workspace = workspace
-        self._tools = tools
-        self._lock = threading.RLock()
-        self._masks = MaskBook(tools.store, record.study_id)
         self._preparing: str | None = None
         self._stopping = threading.Event()
         self._failure: ImilError | None = None
-        self._queue: tuple[Outlier, ...] | None = None
         self._go_on()
-
-    @property
-    def study_id(self) -> str:
-        """The study's random id."""
-        return self._record.study_id
-
-    @property
-    def name(self) -> str:
-        """The study's name, for people."""
-        return self._record.name
-
-    @property
-    def images(self) -> ImageSet:
-        """The study's images."""
-        return self._workspace.images
-
-    @property
-    def plan(self) -> Plan:
-        """How the study trains."""
-        return self._record.plan
 
     @property
     def started(self) -> bool:
         """Whether training was asked for; the plan is fixed from then on."""
         return self._record.started
-
-    @property
-    def notices(self) -> tuple[str, ...]:
-        """Sentences to show beside every figure."""
-        return self._record.notices
 
     def set_plan(self, plan: Plan) -> None:
         """Change how the study will train.
@@ -142,7 +86,7 @@ class Study:
     def stop(self) -> None:
         """Stop whatever trains, within one batch; it can be started again and goes on."""
         self._stopping.set()
-        for job in (self._training_job, self._comparison_job):
+        for job in (self._training_job, self._comparison_job, self._folds_job):
             self._tools.pool.stop(job)
 
     def training_status(self) -> TrainingStatus:
@@ -161,23 +105,6 @@ class Study:
             return status
 
     # ---- review ---------------------------------------------------------------------------------
-
-    def queue(self) -> tuple[Outlier, ...]:
-        """Return the mispredicted training images, worst first.
-
-        Raises:
-            PlanError: nothing is trained yet.
-        """
-        with self._lock:
-            if not self._first.finished:
-                raise PlanError(
-                    "There is nothing to review yet.",
-                    why="Outliers are training images that a trained model gets wrong.",
-                    fix="Train a model first, on the Train tab.",
-                )
-            if self._queue is None:
-                self._queue = self._workspace.outliers(self._first)
-            return self._queue
 
     def review_state(self, sample_id: str) -> Literal["masked", "skipped"] | None:
         """Return what the reader decided on an image."""
@@ -207,26 +134,70 @@ class Study:
         record = self._masks.last(sample_id)
         return None if record is None else record.irrelevant
 
+    def origin(self, sample_id: str) -> Origin:
+        """Return how the accepted mask of an image came about; `painted` where there is none."""
+        record = self._masks.last(sample_id)
+        return Origin.PAINTED if record is None else record.origin
+
+    def answer(self, sample_id: str, irrelevant: Region | None) -> Answer:
+        """Return what the model says to an image as it is, and with a region blacked out.
+
+        Raises:
+            PlanError: nothing is trained yet.
+            DataError: no such image.
+            MaskError: the mask is not of the image's size.
+        """
+        self._check_trained()
+        return self._tools.models.answer(self._workspace, self._first, sample_id, irrelevant)
+
+    def predicted(self, sample_id: str) -> Region:
+        """Return the predicted region of a training image, (H, W), True = hide; MaskError."""
+        return self.predictions.region(sample_id)
+
+    def confirm_predictions(self, key: str, *, reader: str) -> None:
+        """Keep that a reader found the predicted masks right; a later mask withdraws it.
+
+        Args:
+            key: of the masks whose predictions were looked at, `Learned.key`.
+            reader: who looked.
+
+        Raises:
+            MaskError: the masks are others by now, too few, or contradict each other.
+        """
+        check_seen(key, self.predictions.key)
+        self.predictions.learn()
+        with self._lock:
+            self._save(confirmation=Confirmation(key, reader, self._tools.now().isoformat()))
+
+    def export_predictions(self, path: Path) -> None:
+        """Write the predicted masks of all training images as Parquet; MaskError."""
+        self.predictions.export(path, study=self.study_id, now=self._tools.now())
+
     def submit_mask(
-        self, sample_id: str, irrelevant: NDArray[np.bool_], *, reader: str, seconds: float
+        self,
+        sample_id: str,
+        irrelevant: NDArray[np.bool_],
+        *,
+        reader: str,
+        seconds: float,
+        queue: Queue = Queue.MISPREDICTED,
+        origin: Origin = Origin.PAINTED,
     ) -> Budget:
         """Keep a mask; when this returns it is on disk. A later one replaces it.
+
+        `queue` is the one from which the image was opened. Only masks of images that are in
+        `mispredicted` and were opened from there are the paper's.
 
         Raises:
             MaskError: empty, too large, of the wrong size, over the budget, or not of a training
                 image.
         """
+        check_training(self._workspace, sample_id)
         sample = self.images.sample(sample_id)
-        if sample.split is not Split.TRAIN:
-            raise MaskError(
-                f"“{sample_id}” is a {sample.split} image.",
-                why="Only training images are edited; the others must stay as they were taken.",
-                fix="Pick an image from the gallery of outliers.",
-            )
         region = check_mask(irrelevant, self.images.original(sample_id).shape[:2])
         with self._lock:
             self._check_budget(sample_id)
-            outlier = next((o for o in self.queue() if o.sample_id == sample_id), None)
+            outlier = next((o for o in self.queue(queue) if o.sample_id == sample_id), None)
             record = MaskRecord(
                 study=self.study_id,
                 sample_id=sample_id,
@@ -238,6 +209,9 @@ class Study:
                 seconds=seconds,
                 round=1,
                 time=self._tools.now(),
+                queue=queue,
+                selection=self.selection,
+                origin=origin,
             )
             self._masks.add(record)
             self._save(skipped=tuple(s for s in self._record.skipped if s != sample_id))
@@ -249,93 +223,9 @@ class Study:
         with self._lock:
             self._save(skipped=tuple(dict.fromkeys((*self._record.skipped, sample_id))))
 
-    def budget(self) -> Budget:
-        """Return how many training images may be, and are, painted."""
-        training = len(self._workspace.rows(Split.TRAIN))
-        return budget(self.plan.budget, training, len(self._masks))
-
     def seconds_spent(self) -> float:
         """Return the time that went into the masks that count."""
         return self._masks.seconds()
-
-    # ---- results --------------------------------------------------------------------------------
-
-    def start_comparison(
-        self, *, arms: Sequence[str] = (Arm.CONTROL, Arm.IMIL), seeds: int = 1
-    ) -> None:
-        """Train on with and without masks, from the same checkpoint; nothing while that runs.
-
-        Segments that are finished for the same masks and seeds are not trained again.
-
-        Raises:
-            PlanError: nothing is trained yet, an unknown arm, or fewer than one seed.
-        """
-        with self._lock:
-            self.queue()
-            if self.comparison_status().active:
-                return
-            if seeds < 1:
-                raise PlanError(
-                    f"{seeds} seeds can't be compared.",
-                    why="Each arm is trained once a seed.",
-                    fix="Ask for at least one seed; from five on a verdict is given.",
-                )
-            compared = parse_arms(tuple(arms))
-            check_masks(compared, len(self._masks))
-            _check_painted(compared)
-            numbers = tuple(range(self.plan.seed, self.plan.seed + seeds))
-            asked = Comparison(compared, numbers, self._masks.names())
-            self._save(comparison=asked)
-            self._submit_comparison()
-
-    def comparison_status(self) -> TrainingStatus:
-        """Return how far the comparison is."""
-        with self._lock:
-            asked = self._record.comparison
-            if asked is None:
-                return TrainingStatus(None)
-            return status_of(
-                self._tools.pool.status(self._comparison_job), self._tasks_of_comparison()
-            )
-
-    def results(self) -> Round | None:
-        """Return the finished comparison on validation; None before."""
-        return self._finished_round(Split.VALIDATION)
-
-    def final_comparison(self) -> Round:
-        """Open the test set and return the comparison on it; each opening is counted.
-
-        Raises:
-            PlanError: no comparison is finished.
-        """
-        with self._lock:
-            if self.results() is None:
-                raise PlanError(
-                    "There is no comparison to open the test set for.",
-                    why="The test set is looked at once, when everything else is decided.",
-                    fix="Compare with and without masks first.",
-                )
-            self._save(test_openings=self._record.test_openings + 1)
-            finished = self._finished_round(Split.TEST)
-            if finished is None:
-                raise ValueError("a finished comparison has no figures")
-            return finished
-
-    def final_results(self) -> Round | None:
-        """Return the last final comparison without opening the test set again; None before."""
-        asked = self._record.comparison
-        if asked is None or not self._record.test_openings:
-            return None
-        key = f"{self._key(asked)}-{Split.TEST}-{self._record.test_openings}"
-        return load_round(self._tools.store, self.study_id, key=key)
-
-    def results_json(self) -> bytes | None:
-        """Return the last finished comparison as `results.json`; None before."""
-        finished = self.final_results() or self.results()
-        if finished is None:
-            return None
-        about = About(self.images, self.plan, self.proof, {"masks": self._masks.seconds()})
-        return results_json(finished, about)
 
     # ---- inside ---------------------------------------------------------------------------------
 
@@ -343,25 +233,15 @@ class Study:
     def _training_job(self) -> str:
         return f"{self.study_id}-training"
 
-    @property
-    def _comparison_job(self) -> str:
-        return f"{self.study_id}-comparison"
-
-    @property
-    def _first(self) -> TrainingTask:
-        return self._workspace.first_task(self.plan)
-
-    def _save(self, **changes: object) -> None:
-        record = replace(self._record, **changes)  # type: ignore[arg-type]  # names of its fields
-        save_study(self._tools.store, record)
-        self._record = record
-
     def _go_on(self) -> None:
         """Take up what a killed process left unfinished."""
         if self._record.started and not self._first.finished:
             if self._tools.pool.status(self._training_job) is None:
                 self._prepare_then_submit()
-        elif self._record.comparison is not None and self.comparison_status().state is None:
+            return
+        if self._record.folds and self.out_of_fold_status().state is None:
+            self._tools.pool.submit(self._folds_job, fold_tasks(self._first))
+        if self._record.comparison is not None and self.comparison_status().state is None:
             self._submit_comparison()
 
     def _prepare_then_submit(self) -> None:
@@ -389,72 +269,13 @@ class Study:
         finally:
             self._preparing = None
 
-    def _submit_comparison(self) -> None:
-        asked = self._record.comparison
-        if asked is None:
-            raise ValueError("no comparison was asked for")
-        records = self._masks.by_name(asked.masks)
-        painted = {record.sample_id: record.irrelevant for record in records}
-        allowed = self.budget().allowed
-        review = Review(
-            self._workspace, self._first, self.queue(), painted.get, allowed, simulated=False
-        )
-        sets = review.masks(ARMS[arm].masks for arm in asked.arms)
-        tasks = self._tasks_of_comparison()
-        for task in tasks:
-            given = sets[ARMS[task.arm].masks]
-            predicted = given.predicted if ARMS[task.arm].predicted else None
-            self._workspace.write_masked(task, given.masks, predicted=predicted)
-        self._tools.pool.submit(self._comparison_job, tasks)
-
-    def _tasks_of_comparison(self) -> tuple[TrainingTask, ...]:
-        """Return the segments to train, each once, seed by seed: a first pair is there early."""
-        asked = self._record.comparison
-        if asked is None:
-            return ()
-        by_arm = [self._tasks(asked, arm) for arm in asked.arms]
-        tasks = [task for of_seed in zip(*by_arm, strict=True) for task in of_seed]
-        return tuple({task.folder: task for task in tasks}.values())
-
-    def _tasks(self, asked: Comparison, arm: Arm) -> tuple[TrainingTask, ...]:
-        first, key = self._first, key_of(asked.masks)
-        return tuple(
-            self._workspace.arm_task(first, arm, seed=seed, masks_key=key) for seed in asked.seeds
-        )
-
-    def _finished_round(self, split: Split) -> Round | None:
-        with self._lock:
-            asked = self._record.comparison
-            if asked is None or self.comparison_status().state is not JobState.DONE:
-                return None
-            openings = self._record.test_openings
-            key = f"{self._key(asked)}-{split}"
-            key = f"{key}-{openings}" if split is Split.TEST else key
-            saved = load_round(self._tools.store, self.study_id, key=key)
-            if saved is not None:
-                return saved
-            trained: dict[Arm, Trained] = {
-                arm: self._workspace.trained(self._tasks(asked, arm), split) for arm in asked.arms
-            }
-            setting = Setting(
-                number=1,
-                split=split,
-                seeds=asked.seeds,
-                seed_scope=SEED_SCOPE,
-                masked=(len(asked.masks),) * len(asked.seeds),
-                allowed=self.budget().allowed,
-                training_images=len(self._workspace.rows(Split.TRAIN)),
-                test_openings=openings,
-                notices=(*self.notices, *_without_masks(asked)),
+    def _check_trained(self) -> None:
+        if not self._first.finished:
+            raise PlanError(
+                "There is nothing to review yet.",
+                why="Outliers are training images that a trained model gets wrong.",
+                fix="Train a model first, on the Train tab.",
             )
-            finished = compare(trained, self._workspace.samples(split), setting)
-            save_round(self._tools.store, self.study_id, finished, key=key)
-            return finished
-
-    def _key(self, asked: Comparison) -> str:
-        """Name a comparison by what it compares, so that a saved one is never another's."""
-        folders = [task.folder.name for arm in asked.arms for task in self._tasks(asked, arm)]
-        return hashlib.sha256("\n".join(folders).encode()).hexdigest()[:16]
 
     def _check_budget(self, sample_id: str) -> None:
         used = self.budget()
@@ -464,18 +285,3 @@ class Study:
                 why=f"The study compares what masks on {used.share:.0%} of the images can do.",
                 fix="Compare with and without masks now, or change a mask you already drew.",
             )
-
-
-def _check_painted(arms: Sequence[Arm]) -> None:
-    if Arm.RANDOM_SAMPLE in arms:
-        raise PlanError(
-            "The arm “random_sample” can't be compared in this study.",
-            why="It needs masks on random images, and clinicians paint those the model gets wrong.",
-            fix="Leave it out, or run it with reference masks on the command line.",
-        )
-
-
-def _without_masks(asked: Comparison) -> tuple[str, ...]:
-    if asked.masks or Arm.IMIL not in asked.arms:
-        return ()
-    return ("No image is masked, so imil trains on exactly what control trains on.",)

@@ -12,14 +12,25 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from imil.compute.task import MaskedImages, TrainingTask, write_masked, write_samples
-from imil.core.arms import ARMS, Masks
+from imil.compute.task import (
+    MaskedImages,
+    TrainingTask,
+    read_probe,
+    read_readings,
+    write_masked,
+    write_samples,
+    write_triage,
+)
+from imil.core.arms import Masks, definition
+from imil.core.groups import check_groups
 from imil.core.images import ImageSet, working_image, write_cache
 from imil.core.masks import apply_blackout, working_region
+from imil.core.metrics import Explanation, check_classes
 from imil.core.queues import allowed_masks, find_outliers
 from imil.core.records import Arm, EpochFigures, Outlier, Plan, Region, Sample, Split
-from imil.core.rounds import Trained
-from imil.errors import DataError, WeightsError
+from imil.core.rounds import Trained, Validation, clusters_of
+from imil.core.saliency import Explainer
+from imil.errors import WeightsError
 from imil.store.codec import encode_region, read_checkpoint_figures
 from imil.store.local import write_atomic
 
@@ -47,8 +58,14 @@ class Workspace:
         return tuple(sample for sample in self.images.samples if sample.split is split)
 
     def prepare(self, plan: Plan) -> Iterator[int]:
-        """Make the working images and labels that training reads, yielding how many are done."""
-        check_classes(self.images)
+        """Make the working images and labels that training reads, yielding how many are done.
+
+        Raises:
+            DataError: a class missing in a split, or a group missing in some images.
+        """
+        for split in Split:
+            check_classes(self.images.labels[self.rows(split)], self.images.classes, split)
+        check_groups([sample.group for sample in self.images.samples])
         yield from write_cache(self.images, self._working_images(plan), size=plan.size)
         splits = tuple(sample.split for sample in self.images.samples)
         write_samples(self.folder / "samples.npy", self.images.labels, splits)
@@ -90,19 +107,31 @@ class Workspace:
         )
 
     def arm_task(
-        self, first: TrainingTask, arm: Arm, *, seed: int, masks_key: str | None
+        self,
+        first: TrainingTask,
+        arm: str,
+        *,
+        seed: int,
+        masks_key: str | None,
+        probe: Path | None = None,
+        triage_key: str | None = None,
     ) -> TrainingTask:
-        """Return an arm of the round after `first`, from its checkpoint, under its plan.
+        """Return an arm or variant of the round after `first`, from its checkpoint and plan.
 
         `masks_key` names one set of masks: the same masks give the same segment, which is then not
         trained twice. Control knows no masks, and without masks (None) an arm that needs them is
-        control.
+        control. `triage_key` does so for decisions on labels.
         """
         plan = replace(first.plan, seed=seed)
         home = first.folder.parent
-        task = replace(first, name=f"{arm}, seed {seed}", plan=plan, pretrained=None)
+        task = replace(first, name=f"{arm}, seed {seed}", plan=plan, pretrained=None, probe=probe)
         task = replace(task, start=first.checkpoint, folder=home / f"{Arm.CONTROL}-{seed}")
-        if ARMS[arm].masks is Masks.NONE:
+        if definition(arm).triage:
+            if triage_key is None:
+                return task
+            folder, triage = home / f"{arm}-{triage_key}-{seed}", home / f"triage-{triage_key}.npy"
+            return replace(task, arm=arm, folder=folder, triage=triage)
+        if definition(arm).masks is Masks.NONE:
             return replace(task, arm=arm, folder=home / f"{arm}-{seed}")
         if masks_key is None:
             return task
@@ -128,6 +157,18 @@ class Workspace:
             regions[row] = working_region(irrelevant, size=size)
         write_masked(task.edits, MaskedImages(edited, regions, predicted))
 
+    def write_triage(self, task: TrainingTask, triage: Mapping[int, int | None]) -> None:
+        """Save the task's decisions on labels, by row."""
+        if task.triage is not None and not task.triage.exists():
+            write_triage(task.triage, triage)
+
+    def masked(self, task: TrainingTask) -> tuple[str, ...]:
+        """Return the ids of the images that are masked for a task."""
+        if task.edits is None:
+            return ()
+        rows = np.load(task.edits / "rows.npy", allow_pickle=False)
+        return tuple(self.images.samples[row].sample_id for row in rows)
+
     def outliers(self, first: TrainingTask) -> tuple[Outlier, ...]:
         """Return the `mispredicted` queue of a finished first training."""
         rows = self.rows(Split.TRAIN)
@@ -139,13 +180,47 @@ class Workspace:
         """Return how many training images the budget allows to paint."""
         return allowed_masks(plan.budget, len(self.rows(Split.TRAIN)))
 
-    def trained(self, tasks: Sequence[TrainingTask], split: Split) -> Trained:
-        """Return one arm's outcome on a split, a task a seed."""
+    def trained(
+        self,
+        tasks: Sequence[TrainingTask],
+        split: Split,
+        *,
+        masks: tuple[int, ...] = (),
+        seconds: float | None = None,
+    ) -> Trained:
+        """Return one arm's outcome on a split, a task a seed.
+
+        Args:
+            tasks: finished ones.
+            split: whose images.
+            masks: images masked for the arm, a value a seed.
+            seconds: what they cost a clinician; None where nobody measured.
+        """
         rows = self.rows(split)
-        return Trained(
+        readings = [of_split for task in tasks if (of_split := _readings(task, rows)) is not None]
+        plain = Trained(
             logits=tuple(read_logits(task)[rows] for task in tasks),
             curves=tuple(read_curves(task) for task in tasks),
+            masks=masks,
+            seconds=seconds,
         )
+        if len(readings) < len(tasks):
+            return plain
+        shared = set.intersection(*(set(each.explained) for each in readings))
+        return replace(
+            plain,
+            swapped=tuple(each.swapped for each in readings),
+            same=tuple(each.same for each in readings if each.same is not None),
+            other=tuple(each.other for each in readings if each.other is not None),
+            explained={key: tuple(each.explained[key] for each in readings) for key in shared},
+            explained_places=readings[0].places if shared else None,
+        )
+
+    def validation(self, trained: Mapping[str, Trained]) -> Validation:
+        """Return arms' answers on validation with what is known of its images."""
+        samples = self.samples(Split.VALIDATION)
+        labels = np.array([sample.label for sample in samples], np.int64)
+        return Validation(trained, labels, clusters_of(samples))
 
     def _working_images(self, plan: Plan) -> Path:
         return self.cache / f"working-{plan.size}.npy"
@@ -160,24 +235,45 @@ def read_logits(task: TrainingTask) -> NDArray[np.float32]:
     return logits
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _SplitReadings:
+    """Answers to the probe on one split; `places` (E,) are those of the explained images in it.
+
+    `same` and `other` are there for the whole split or not at all.
+    """
+
+    swapped: NDArray[np.float32]
+    same: NDArray[np.float32] | None
+    other: NDArray[np.float32] | None
+    explained: Mapping[tuple[Explainer, Explanation], NDArray[np.float64]]
+    places: NDArray[np.int64]
+
+
+def _readings(task: TrainingTask, rows: NDArray[np.int64]) -> _SplitReadings | None:
+    """Return the answers on a split; None where not every image of it was asked about."""
+    readings = read_readings(task)
+    if readings is None or task.probe is None:
+        return None
+    probe = read_probe(task.probe)
+    asked = np.flatnonzero(np.isin(probe.rows, rows))
+    if not np.array_equal(probe.rows[asked], rows):
+        return None
+    inside = np.isin(probe.explained, asked)
+    contrasted = np.array_equal(probe.contrasted, asked)
+    return _SplitReadings(
+        swapped=readings.swapped[:, asked],
+        same=readings.same if contrasted else None,
+        other=readings.other if contrasted else None,
+        explained={key: values[inside] for key, values in readings.explained.items()},
+        places=np.searchsorted(rows, probe.rows[probe.explained[inside]]),
+    )
+
+
 def read_curves(task: TrainingTask) -> tuple[EpochFigures, ...]:
     """Return the figures of a segment's finished epochs."""
     if not task.checkpoint.exists():
         return ()
     return read_checkpoint_figures(task.checkpoint)
-
-
-def check_classes(images: ImageSet) -> None:
-    """Raise DataError unless every class has images in every split."""
-    for split in Split:
-        labels = {sample.label for sample in images.samples if sample.split is split}
-        missing = [name for i, name in enumerate(images.classes) if i not in labels]
-        if missing:
-            raise DataError(
-                f"The {split} split has no image of class “{missing[0]}”.",
-                why="A class that a split lacks can't be trained, validated or tested.",
-                fix=f"Move some images of “{missing[0]}” there, or leave that class out.",
-            )
 
 
 def default_threads(*, headless: bool, jobs: int = 1) -> int:

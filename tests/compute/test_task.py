@@ -11,10 +11,13 @@ import pytest
 from imil.compute.task import (
     MaskedImages,
     TrainingTask,
+    epoch_seconds,
+    read_triage,
     run_task,
     task_from_json,
     task_to_json,
     write_masked,
+    write_triage,
 )
 from imil.core.records import Arm, EpochFigures
 from imil.errors import ComputeError
@@ -51,6 +54,87 @@ def test_a_stopped_segment_goes_on_and_ends_bit_identical(make_task: MakeTask) -
 
     assert np.array_equal(np.load(whole.logits), np.load(parted.logits))
     assert whole.checkpoint.read_bytes() == parted.checkpoint.read_bytes()
+
+
+def test_the_first_training_keeps_its_dynamics_and_a_stop_changes_none_of_them(
+    make_task: MakeTask,
+) -> None:
+    whole, parted = make_task("whole"), make_task("parted")
+    epochs(whole)
+    epochs(parted, stop_after=1)
+    assert parted.dynamics(1).exists()
+    assert not parted.dynamics(2).exists()
+    epochs(parted)
+
+    for epoch in (1, 2, 3):
+        kept = np.load(whole.dynamics(epoch))
+        assert kept.shape == (32, 2)
+        assert not np.isnan(kept).any()
+        assert np.array_equal(kept, np.load(parted.dynamics(epoch)))
+    assert set(epoch_seconds(parted)) == {1, 2, 3}
+
+
+def test_dynamics_are_there_before_the_checkpoint_that_counts_their_epoch(
+    make_task: MakeTask,
+) -> None:
+    task = make_task()
+    epochs(task, stop_after=1)
+    task.dynamics(2).mkdir(parents=True)  # in the way: as a disk that refuses
+
+    with pytest.raises(ComputeError, match=r"scores of an epoch could not be saved.*Free some"):
+        epochs(task)
+
+    assert decode_checkpoint(task.checkpoint.read_bytes())[1].epoch == 1
+
+
+def test_other_segments_keep_no_dynamics(make_task: MakeTask) -> None:
+    first = make_task()
+    epochs(first)
+    arm = replace(first, folder=first.folder.parent / "arm", start=first.checkpoint)
+    rows = first.folder.parent / "rows.npy"
+    np.save(rows, np.arange(0, 32, 2))
+    fold = replace(first, folder=first.folder.parent / "fold", subset=rows)
+
+    epochs(arm), epochs(fold)
+
+    assert not arm.dynamics(1).exists()
+    assert not fold.dynamics(1).exists()
+    assert epoch_seconds(fold) == {}
+
+
+def test_decisions_on_labels_reach_the_training(make_task: MakeTask) -> None:
+    first = make_task()
+    epochs(first)
+    triage = first.folder.parent / "triage.npy"
+    write_triage(triage, {0: 1, 3: None, 4: None})
+    control = replace(first, folder=first.folder.parent / "c", start=first.checkpoint)
+    dropped = replace(control, folder=first.folder.parent / "d", arm="drop", triage=triage)
+
+    epochs(control), epochs(dropped)
+
+    assert read_triage(triage) == {0: 1, 3: None, 4: None}
+    assert task_from_json(task_to_json(dropped)) == dropped
+    assert not np.array_equal(np.load(control.logits), np.load(dropped.logits))
+
+
+def test_a_subset_alone_is_trained_on(make_task: MakeTask) -> None:
+    first = make_task()
+    rows = first.folder.parent / "rows.npy"
+    np.save(rows, np.arange(16))
+    fold = replace(first, folder=first.folder.parent / "fold", subset=rows)
+
+    epochs(first), epochs(fold)
+
+    assert np.load(fold.logits).shape == (48, 2)
+    assert not np.array_equal(np.load(fold.logits), np.load(first.logits))
+    assert task_from_json(task_to_json(fold)) == fold
+
+
+def test_a_task_saved_before_there_were_subsets_can_be_read(make_task: MakeTask) -> None:
+    saved = task_to_json(make_task())
+    del saved["subset"]
+
+    assert task_from_json(saved) == make_task()
 
 
 def test_a_finished_segment_is_not_trained_again(make_task: MakeTask) -> None:

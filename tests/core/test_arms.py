@@ -8,7 +8,19 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from imil.core.arms import ARMS, COPIES, UPWEIGHT, ArmBatches, ArmInputs, parse_arms
+from imil.core.arms import (
+    ARMS,
+    COPIES,
+    RIGHT_REASON_WEIGHTS,
+    UPWEIGHT,
+    ArmBatches,
+    ArmInputs,
+    batches_of,
+    check_triage,
+    parse_arms,
+    with_shares,
+    with_weights,
+)
 from imil.core.records import Arm, Plan
 from imil.core.training import Batches
 from imil.errors import PlanError
@@ -107,22 +119,51 @@ def test_every_arm_takes_as_many_steps_as_control(name: Arm) -> None:
     assert {tuple(b.images.shape) for b in batches} == {(4, 1, 32, 32)}
 
 
-def test_a_counterexample_keeps_what_is_relevant_and_takes_the_rest_from_others() -> None:
+def test_a_counterexample_keeps_what_is_relevant_and_takes_the_rest_from_another_class() -> None:
     seen = shown(arm(Arm.COUNTEREXAMPLE, inputs({0: BLACK})), seeds=40)
 
     copies = [(upper, lower) for upper, lower in seen if upper != lower]
     assert {lower for _, lower in copies} == {10}
-    assert {upper for upper, _ in copies} == {20, 30, 40, 50, 60, 70, 80, 90, 100}
+    # Image 0 is of class 0; images 8 and 9 are the training images of class 1.
+    assert {upper for upper, _ in copies} == {90, 100}
     originals = sum(1 for upper, lower in seen if upper == lower)
     assert len(copies) / originals == pytest.approx(COPIES / 10, abs=0.15)
 
 
-def test_propagated_swaps_the_predicted_region_of_about_half_of_all_images() -> None:
-    seen = shown(arm(Arm.PROPAGATED, inputs(predicted=True)), seeds=40)
+def test_the_edge_of_a_swap_is_soft() -> None:
+    small = inputs({0: BLACK})
+    upper = np.zeros((64, 64), np.bool_)
+    upper[:32] = True
+    large = replace(
+        small, images=small.images.repeat(16, axis=2).repeat(16, axis=3), masks={0: upper}
+    )
 
-    swapped = sum(1 for upper, lower in seen if upper != lower) / len(seen)
-    assert swapped == pytest.approx(0.5, abs=0.1)
+    greys = {
+        round(float(grey) * 255)
+        for seed in range(5)
+        for batch in arm(Arm.COUNTEREXAMPLE, large).epoch(seed)
+        for grey in batch.images.flatten()
+    }
+
+    assert greys - set(range(10, 101, 10))
+
+
+def test_propagated_shows_every_class_in_the_irrelevant_region_alike_whatever_the_label() -> None:
+    seen = shown(arm(Arm.PROPAGATED, inputs(predicted=True)), seeds=80)
+
+    for lowers in (range(10, 90, 10), (90, 100)):
+        uppers = [upper for upper, lower in seen if lower in lowers]
+        share = sum(1 for upper in uppers if upper >= 90) / len(uppers)
+        assert share == pytest.approx(0.5, abs=0.1)
     assert {lower for _, lower in seen} == set(range(10, 101, 10))
+
+
+def test_propagated_uses_a_painted_mask_where_there_is_one() -> None:
+    nothing = np.zeros((12, 4, 4), np.bool_)
+
+    seen = shown(arm(Arm.PROPAGATED, replace(inputs({0: BLACK}), predicted=nothing)), seeds=40)
+
+    assert {lower for upper, lower in seen if upper != lower} == {10}
 
 
 def test_upweight_shows_the_masked_images_more_often_and_unedited() -> None:
@@ -182,3 +223,115 @@ def test_an_unknown_arm_is_named_with_the_known_ones() -> None:
 def test_propagated_without_prediction_is_a_callers_bug() -> None:
     with pytest.raises(ValueError, match="predicted irrelevance"):
         arm(Arm.PROPAGATED, inputs({0: BLACK}))
+
+
+def test_a_variant_fills_otherwise_and_draws_anew_each_epoch() -> None:
+    batches = batches_of(inputs({0: BLACK}), "imil+swap")
+
+    uppers = {upper for upper, lower in shown(batches, seeds=8) if lower == 10}
+
+    assert len(uppers) > 1
+    assert not uppers & {0, 10}
+
+
+def test_a_variant_appends_instead_of_replacing() -> None:
+    seen = shown(batches_of(inputs({0: BLACK}), "imil+append"), seeds=5)
+
+    assert {upper for upper, _ in seen} == {0, *range(10, 101, 10)}
+
+
+def test_counterexamples_can_be_filled_with_noise() -> None:
+    seen = shown(batches_of(inputs({0: BLACK}), "counterexample+mean"), seeds=5)
+
+    # An image of one grey is its own mean: nothing is taken from another.
+    assert {upper for upper, lower in seen if lower == 10} == {10}
+
+
+def test_a_setting_that_an_arm_does_not_have_is_refused() -> None:
+    with pytest.raises(PlanError, match=r"“upweight” has no setting fill.*Leave it out of"):
+        parse_arms(("upweight+noise",))
+
+
+def test_shares_add_variants_of_the_arms_that_are_given_masks() -> None:
+    names = with_shares(("control", "imil", "mixup", "upweight+2%"), [0.01, 0.08])
+
+    assert names == ("control", "imil", "mixup", "upweight+2%", "imil+1%", "imil+8%")
+
+
+def test_a_penalty_without_a_weight_stands_for_every_weight() -> None:
+    names = with_weights(("control", "right_reason", "right_reason+grad_cam+5"))
+
+    every = tuple(f"right_reason+{weight:g}" for weight in RIGHT_REASON_WEIGHTS)
+    assert names == ("control", *every, "right_reason+grad_cam+5")
+
+
+def told(batches: Batches, *, seeds: int) -> dict[int, int]:
+    """Return the label that each grey value was learned with."""
+    return {
+        round(float(image.mean()) * 255): int(label)
+        for seed in range(seeds)
+        for batch in batches.epoch(seed)
+        for image, label in zip(batch.images, batch.labels, strict=True)
+    }
+
+
+TRIAGE = {0: 1, 1: 0, 2: None}
+
+
+def test_relabel_learns_corrected_labels_and_leaves_excluded_images_out() -> None:
+    learned = told(arm(Arm.RELABEL, replace(inputs(), triage=TRIAGE)), seeds=10)
+
+    assert learned == {10: 1, 20: 0, 40: 0, 50: 0, 60: 0, 70: 0, 80: 0, 90: 1, 100: 1}
+
+
+def test_drop_leaves_out_whatever_was_decided_on() -> None:
+    learned = told(arm(Arm.DROP, replace(inputs(), triage=TRIAGE)), seeds=10)
+
+    assert learned == {40: 0, 50: 0, 60: 0, 70: 0, 80: 0, 90: 1, 100: 1}
+
+
+@pytest.mark.parametrize("name", [Arm.RELABEL, Arm.DROP])
+def test_arms_of_triage_take_the_steps_and_weights_of_control_and_no_masks(name: Arm) -> None:
+    given = replace(inputs({0: BLACK}), triage=TRIAGE | {3: None, 4: None, 5: None})
+    triaged, control = arm(name, given), arm(Arm.CONTROL, given)
+
+    assert [len(b.labels) for b in triaged.epoch(0)] == [len(b.labels) for b in control.epoch(0)]
+    assert triaged.class_weights.tolist() == control.class_weights.tolist()
+    assert 0 not in {upper for upper, _ in shown(triaged, seeds=5)}
+
+
+@pytest.mark.parametrize("name", [n for n in ARMS if n not in {Arm.RELABEL, Arm.DROP}])
+def test_no_other_arm_knows_of_triage(name: Arm) -> None:
+    given = inputs({0: BLACK, 1: BLACK}, predicted=True)
+
+    def every(inputs: ArmInputs) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        torch.manual_seed(0)  # of the usual augmentations
+        return [(b.images, b.labels) for b in arm(name, inputs).epoch(3)]
+
+    plain, triaged = every(given), every(replace(given, triage=TRIAGE))
+
+    for (images, labels), (others, other_labels) in zip(plain, triaged, strict=True):
+        assert torch.equal(images, others)
+        assert torch.equal(labels, other_labels)
+
+
+def test_arms_of_triage_without_decisions_or_a_class_are_refused() -> None:
+    names = ("control", "drop")
+
+    with pytest.raises(PlanError, match=r"“drop” needs a relabelled.*Decide on label suspects"):
+        check_triage(names, 0, left=[5, 5])
+    with pytest.raises(PlanError, match=r"class without images.*Take some of these"):
+        check_triage(names, 5, left=[5, 0])
+    check_triage(names, 1, left=[5, 4])
+    check_triage(("control", "imil"), 0, left=[5, 0])
+
+
+def test_batches_tell_which_rows_they_show_and_which_are_edited() -> None:
+    given = inputs({0: BLACK, 1: BLACK})
+    rows = [
+        r for b in arm(Arm.IMIL, given).epoch(0) for r in (b.rows if b.rows is not None else ())
+    ]
+
+    assert -1 in rows
+    assert not {0, 1} & set(rows)
+    assert set(rows) <= {-1, *range(10)}

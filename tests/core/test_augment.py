@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.nn import functional
 
 from imil.core.augment import USUAL, base_grid, moved, moved_regions, usual_augmentation
 from imil.core.records import Arm
@@ -27,6 +28,20 @@ def test_without_room_to_move_images_stay_as_they_are() -> None:
     images = torch.rand(4, 1, 16, 16)
 
     assert torch.allclose(augmented(images, shift=0, scale=0, mirrored=False), images, atol=1e-5)
+
+
+@pytest.mark.parametrize("side", [48, 64, 112])
+def test_is_the_affine_grid_of_scale_flip_and_shift(side: int) -> None:
+    signed = torch.rand(8, 4, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    theta = torch.zeros(8, 2, 3)
+    theta[:, 1, 1] = 1 + signed[:, 2] * 0.2
+    theta[:, 0, 0] = theta[:, 1, 1] * torch.where(signed[:, 3] < 0, -1, 1)
+    theta[:, :, 2] = signed[:, :2] * 0.2
+
+    found = grid(8, side, shift=0.1, scale=0.2, mirrored=True)
+
+    wanted = functional.affine_grid(theta, [8, 1, side, side], align_corners=False)
+    assert torch.allclose(found, wanted, rtol=0, atol=2e-7)
 
 
 def test_moves_no_further_than_the_share() -> None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from imil.core.backbones import (
     BACKBONES,
     Classifier,
+    _ChannelsLast,
     backbone,
     build,
     load_pretrained,
@@ -101,6 +102,21 @@ def test_mean_and_deviation_are_saved_with_the_weights() -> None:
     saved = safetensors.torch.load(weights_to_bytes(_film_net(channels=3)))
 
     assert saved["mean"].shape == saved["std"].shape == (1, 3, 1, 1)
+
+
+def test_the_stem_of_film_net_gets_its_gradient_in_its_own_layout() -> None:
+    layouts = []
+    module = _film_net()
+    after_stem = next(part for part in module.modules() if isinstance(part, _ChannelsLast))
+
+    def watch(_module: nn.Module, inputs: tuple[Tensor], _maps: Tensor) -> None:
+        inputs[0].register_hook(lambda gradient: layouts.append(gradient.is_contiguous()))  # type: ignore[no-untyped-call]  # torch leaves it untyped
+
+    after_stem.register_forward_hook(watch)
+
+    module(_images(size=64)).sum().backward()
+
+    assert layouts == [True]
 
 
 def test_film_net_is_small_and_keeps_its_weights_in_plain_order() -> None:

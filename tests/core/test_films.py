@@ -26,6 +26,8 @@ from imil.core.films import (
 )
 from imil.core.records import Split
 from imil.errors import DataError, PlanError
+from imil.sources.folder import read_folder
+from imil.sources.listing import image_set
 
 SPEC = FilmSpec(images=40, size=32, shortcut=0.9, label_noise=0.1, seed=5)
 
@@ -200,6 +202,7 @@ def test_written_films_are_an_image_folder_with_masks_and_groups(tmp_path: Path)
         "patient_id": one.patient,
         "group": one.group,
         "relevant_file_name": "relevant/film_0050.png",
+        "reference_label": CLASSES[one.true_label],
     }
     assert np.array_equal(np.asarray(Image.open(out / "test/images/film_0050.png")), one.pixels)
     mask = np.asarray(Image.open(out / "test/relevant/film_0050.png").convert("L"))
@@ -265,3 +268,28 @@ def test_values_out_of_range_are_refused(field: str, value: float, text: str) ->
 def test_an_index_outside_the_set_is_a_bug(index: int) -> None:
     with pytest.raises(ValueError, match="no film"):
         film(SPEC, index)
+
+
+def test_reference_labels_are_written_where_labels_are_wrong_and_read_back(
+    tmp_path: Path,
+) -> None:
+    noisy, right = FilmSpec(images=20, size=32, label_noise=0.2), FilmSpec(images=20, size=32)
+    for name, spec in (("noisy", noisy), ("right", right)):
+        for _ in write_films(spec, tmp_path / name):
+            pass
+
+    header = (tmp_path / "right" / "train" / "metadata.csv").read_text().splitlines()[0]
+    assert "reference_label" not in header
+    images, _ = image_set(read_folder(tmp_path / "noisy"))
+    films = film_set(noisy)
+    for sample in images.samples:
+        # Read back, classes stand in another order: their names are compared.
+        read, known = (
+            each.classes[each.reference_label(name) or 0]
+            for each, name in ((images, sample.sample_id), (films, Path(sample.sample_id).stem))
+        )
+        assert read == known
+    wrong = [s for s in images.samples if images.reference_label(s.sample_id) != s.label]
+    assert {s.split for s in wrong} == {Split.TRAIN}
+    assert len(wrong) == 4
+    assert not image_set(read_folder(tmp_path / "right"))[0].has_reference_labels

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -9,9 +11,11 @@ from imil.core.irrelevance import (
     PredictionKind,
     dice,
     learn_irrelevance,
+    mean_confidence,
     mean_dice,
     predict_in_batches,
-    predict_irrelevance,
+    region_at,
+    too_few,
 )
 from imil.errors import MaskError
 
@@ -37,10 +41,24 @@ def painted(masks: NDArray[np.bool_], rows: range) -> dict[int, NDArray[np.bool_
     return {row: masks[row] for row in rows}
 
 
+class Predicted(NamedTuple):
+    kind: PredictionKind
+    confidence: NDArray[np.float32]
+    irrelevant: NDArray[np.bool_]
+
+
+def predicted_for(
+    images: NDArray[np.uint8], masks: dict[int, NDArray[np.bool_]], rows: NDArray[np.int64]
+) -> Predicted:
+    predictor = learn_irrelevance(images, masks, seed=0)
+    confidence = predictor.confidence(images[rows])
+    return Predicted(predictor.kind, confidence, predictor.irrelevant(confidence))
+
+
 def test_aligned_images_get_the_share_of_masks_that_hide_a_pixel() -> None:
     images, irrelevant = spots(12, aligned=True)
 
-    predicted = predict_irrelevance(images, painted(irrelevant, range(8)), np.arange(8, 12), seed=0)
+    predicted = predicted_for(images, painted(irrelevant, range(8)), np.arange(8, 12))
 
     assert predicted.kind is PredictionKind.CONSENSUS
     assert predicted.confidence.shape == (4, SIDE, SIDE)
@@ -56,9 +74,7 @@ def test_a_few_painted_films_tell_where_to_look_on_the_others() -> None:
     images = np.stack([one.pixels[None] for one in films])
     relevant = np.stack([one.relevant for one in films])
 
-    predicted = predict_irrelevance(
-        images, painted(~relevant, range(10)), np.arange(10, 40), seed=0
-    )
+    predicted = predicted_for(images, painted(~relevant, range(10)), np.arange(10, 40))
 
     assert predicted.kind is PredictionKind.CONSENSUS
     assert dice(predicted.irrelevant, ~relevant[10:]).mean() > 0.94
@@ -68,9 +84,7 @@ def test_a_few_painted_films_tell_where_to_look_on_the_others() -> None:
 def test_where_the_subject_lies_anywhere_a_pixel_model_finds_it() -> None:
     images, irrelevant = spots(20, aligned=False)
 
-    predicted = predict_irrelevance(
-        images, painted(irrelevant, range(12)), np.arange(12, 20), seed=0
-    )
+    predicted = predicted_for(images, painted(irrelevant, range(12)), np.arange(12, 20))
 
     assert predicted.kind is PredictionKind.PIXEL_MODEL
     assert mean_dice(predicted.irrelevant, irrelevant[12:]).mean() > 0.9
@@ -79,9 +93,7 @@ def test_where_the_subject_lies_anywhere_a_pixel_model_finds_it() -> None:
 def test_confidence_says_how_often_the_mask_hides_such_a_pixel() -> None:
     images, irrelevant = spots(30, aligned=True)
 
-    predicted = predict_irrelevance(
-        images, painted(irrelevant, range(15)), np.arange(15, 30), seed=0
-    )
+    predicted = predicted_for(images, painted(irrelevant, range(15)), np.arange(15, 30))
 
     unsure = (predicted.confidence > 0.3) & (predicted.confidence < 0.7)
     assert unsure.sum() > 50
@@ -112,8 +124,8 @@ def test_batches_give_what_memory_gives() -> None:
 
     assert [len(part) for part, _ in parts] == [64, 6]
     assert np.concatenate([part for part, _ in parts]).tolist() == rows.tolist()
-    whole = predict_irrelevance(images, masks, rows, seed=0).confidence
-    assert np.array_equal(np.concatenate([c for _, c in parts]).astype(np.float16), whole)
+    whole = predicted_for(images, masks, rows).confidence
+    assert np.allclose(np.concatenate([c for _, c in parts]), whole, atol=1e-6)
 
 
 def test_a_mask_drawn_the_other_way_round_stands_out() -> None:
@@ -132,7 +144,7 @@ def test_tiny_regions_are_found_where_images_are_aligned() -> None:
     corner = np.zeros((SIDE, SIDE), np.bool_)
     corner[:3, :3] = True
 
-    predicted = predict_irrelevance(images, dict.fromkeys(range(6), corner), np.arange(4), seed=0)
+    predicted = predicted_for(images, dict.fromkeys(range(6), corner), np.arange(4))
 
     assert predicted.irrelevant.sum((1, 2)).tolist() == [9] * 4
 
@@ -183,3 +195,29 @@ def test_dice_of_two_empty_regions_is_one() -> None:
     assert mean_dice(half, np.array([[[True, False], [False, False]]])).tolist() == [
         pytest.approx((2 / 3 + 4 / 5) / 2)
     ]
+
+
+def test_a_region_is_enlarged_to_an_images_own_size() -> None:
+    images, irrelevant = spots(12, aligned=True)
+    predictor = learn_irrelevance(images, painted(irrelevant, range(8)), seed=0)
+    confidence = predictor.confidence(images[8:9])
+
+    region = region_at(predictor, confidence[0], (SIDE * 3, SIDE * 2))
+
+    assert region.shape == (SIDE * 3, SIDE * 2)
+    centres = region[1::3, 1::2]
+    assert (centres == predictor.irrelevant(confidence[0])).mean() > 0.97
+
+
+def test_confidence_is_a_mean_over_what_is_predicted_alone() -> None:
+    images, irrelevant = spots(12, aligned=True)
+    predictor = learn_irrelevance(images, painted(irrelevant, range(8)), seed=0)
+    confidence = np.full((2, 4, 4), 0.1)
+    confidence[0, 0, :2] = (0.9, 0.7)
+
+    assert mean_confidence(predictor, confidence).tolist() == pytest.approx([0.8, 0.0])
+
+
+def test_too_few_masks_are_told_apart_from_none() -> None:
+    assert "No image is painted" in str(too_few(0))
+    assert "Only one image is painted" in str(too_few(1))

@@ -8,32 +8,52 @@ from imil.core.recommendation import (
     Case,
     Recommendation,
     always,
+    best_setting,
     recommend,
+    recommend_by_swapping,
     score_rule,
 )
+from imil.core.verdict import Difference
 
-CONTROL = Candidate("control", (0.86, 0.84), (0.60, 0.58))
+
+def candidate(
+    name: str,
+    accuracy: tuple[float, ...] = (0.86, 0.84),
+    gain: float = 0.0,
+    *,
+    sure: float = 3.0,
+    swapped: float = 0.6,
+    masks: int = 0,
+) -> Candidate:
+    """Return an arm whose gain on validation, in points, is sure to within so many points."""
+    independent = tuple(0.6 + gain / 100 for _ in accuracy)
+    difference = Difference(gain, gain - sure, gain + sure)
+    return Candidate(
+        name, accuracy, independent, difference, tuple(swapped for _ in accuracy), masks
+    )
 
 
-def test_the_arm_that_holds_when_the_region_is_swapped_is_recommended() -> None:
-    better = Candidate("counterexample", (0.86, 0.85), (0.70, 0.72), masks=40)
-    best = Candidate("propagated", (0.85, 0.85), (0.75, 0.77), masks=40)
+CONTROL = candidate("control", sure=0.0)
+
+
+def test_the_arm_that_gains_most_without_the_region_is_recommended() -> None:
+    better = candidate("counterexample", gain=12.0, masks=40)
+    best = candidate("propagated", (0.85, 0.85), gain=17.0, masks=40)
 
     found = recommend([CONTROL, better, best])
 
-    assert found == Recommendation("propagated", ("propagated",), (), found.gain)
-    assert found.gain == pytest.approx(17.0)
+    assert found == Recommendation("propagated", ("propagated",), (), best.gain)
 
 
 def test_ordinary_accuracy_alone_recommends_nothing() -> None:
-    shortcut = Candidate("upweight", (0.95, 0.95), (0.55, 0.55))
+    shortcut = candidate("upweight", (0.95, 0.95), gain=-5.0)
 
     assert recommend([shortcut, CONTROL]).name == "control"
 
 
 def test_an_arm_that_loses_over_a_point_is_not_eligible() -> None:
-    lossy = Candidate("drop", (0.84, 0.83), (0.90, 0.90))
-    just = Candidate("imil", (0.84, 0.84), (0.61, 0.61), masks=40)
+    lossy = candidate("drop", (0.84, 0.83), gain=30.0)
+    just = candidate("imil", (0.84, 0.84), gain=5.0, masks=40)
 
     found = recommend([CONTROL, lossy, just])
 
@@ -41,20 +61,32 @@ def test_an_arm_that_loses_over_a_point_is_not_eligible() -> None:
     assert found.not_eligible == ("drop",)
 
 
-def test_control_wins_a_tie() -> None:
-    same = Candidate("imil", (0.86, 0.84), (0.60, 0.5815), masks=40)
+def test_a_gain_within_the_noise_of_validation_recommends_control() -> None:
+    maybe = candidate("imil", gain=2.9, sure=3.0, masks=40)
 
-    found = recommend([same, CONTROL])
+    found = recommend([maybe, CONTROL])
 
-    assert found.name == "control"
-    assert found.tied == ("imil", "control")
-    assert found.gain == 0.0
+    assert found == Recommendation("control", ("control",), (), CONTROL.gain)
+
+
+def test_what_the_edit_itself_costs_control_is_no_reason_against_it() -> None:
+    used_to_edges = candidate("imil", gain=0.5, swapped=0.95, masks=40)
+
+    assert recommend([CONTROL, used_to_edges]).name == "control"
+    assert recommend_by_swapping([CONTROL, used_to_edges]) == "imil"
+
+
+def test_by_swapping_alone_control_wins_a_tie_and_lossy_arms_are_not_eligible() -> None:
+    same = candidate("imil", swapped=0.6005, masks=40)
+    lossy = candidate("drop", (0.84, 0.83), swapped=0.9)
+
+    assert recommend_by_swapping([same, lossy, CONTROL]) == "control"
 
 
 def test_fewer_masks_win_a_tie() -> None:
-    many = Candidate("counterexample", (0.86, 0.84), (0.7005, 0.70), masks=80)
-    few = Candidate("imil", (0.86, 0.84), (0.70, 0.70), masks=40)
-    none = Candidate("upweight", (0.86, 0.84), (0.70, 0.70))
+    many = candidate("counterexample", gain=10.05, masks=80)
+    few = candidate("imil", gain=10.0, masks=40)
+    none = candidate("upweight", gain=10.0)
 
     assert recommend([CONTROL, many, few]).name == "imil"
     assert recommend([CONTROL, many, few, none]).name == "upweight"
@@ -62,20 +94,20 @@ def test_fewer_masks_win_a_tie() -> None:
 
 def test_the_settings_of_one_arm_can_be_chosen_among() -> None:
     weights = [
-        Candidate(f"right_reason x{weight}", (0.86, 0.86), (value, value), masks=40)
-        for weight, value in ((1, 0.61), (10, 0.70), (100, 0.65))
+        candidate(f"right_reason+{weight}", gain=gain, masks=40)
+        for weight, gain in ((1, 4.0), (10, 9.0), (100, 6.0))
     ]
 
-    assert recommend([CONTROL, *weights]).name == "right_reason x10"
+    assert recommend([CONTROL, *weights]).name == "right_reason+10"
 
 
 @pytest.mark.parametrize(
     ("candidates", "said"),
     [
-        ([Candidate("imil", (0.8,), (0.8,))], "lack control"),
+        ([candidate("imil")], "lack control"),
         ([CONTROL, CONTROL], "two have one name"),
-        ([CONTROL, Candidate("imil", (0.8,), (0.8,))], "differ in seeds"),
-        ([CONTROL, Candidate("imil", (0.8, 0.8), (0.8, float("nan")))], "no number"),
+        ([CONTROL, candidate("imil", (0.8,))], "differ in seeds"),
+        ([CONTROL, candidate("imil", swapped=float("nan"))], "no number"),
     ],
 )
 def test_candidates_that_cannot_be_compared_are_a_callers_bug(
@@ -118,3 +150,21 @@ def test_no_case_is_a_callers_bug() -> None:
 def test_a_case_without_its_arms_figure_is_a_callers_bug() -> None:
     with pytest.raises(ValueError, match="lacks the figure"):
         score_rule([Case("imil", {"control": 0.9})])
+
+
+def test_the_best_setting_is_named_even_where_control_is_better() -> None:
+    weak, strong = candidate("a", gain=-9.0), candidate("b", gain=-4.0)
+
+    assert best_setting([CONTROL, weak, strong]) == "b"
+
+
+def test_a_setting_that_loses_on_ordinary_images_is_passed_over() -> None:
+    fair, lossy = candidate("a", gain=2.0), candidate("b", (0.8, 0.8), gain=9.0)
+
+    assert best_setting([CONTROL, fair, lossy]) == "a"
+    assert best_setting([CONTROL, lossy]) == "b"
+
+
+def test_a_setting_is_chosen_from_at_least_one() -> None:
+    with pytest.raises(ValueError, match="no setting to choose from"):
+        best_setting([CONTROL])

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from imil.core.films import FilmSpec, film_set
 from imil.core.metrics import Robustness
 from imil.core.records import Split
 from imil.core.robustness import (
     MaskSet,
+    independent_right,
     mask_only,
     mask_only_held_out,
     swapped_differences,
@@ -165,3 +167,28 @@ def region(
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
     assert relevant is not None
     return relevant
+
+
+def test_independent_accuracy_takes_off_what_the_region_tells() -> None:
+    # 1,000 images whose region names the class in nine of ten; the classifier reads nothing else.
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 1000)
+
+    def said(share: float) -> NDArray[np.float64]:
+        return np.eye(2)[np.where(rng.random(1000) < share, labels, 1 - labels)]
+
+    found = independent_right(
+        said(0.9), np.stack([said(0.9)] * 4), np.stack([said(0.1)] * 4), labels
+    )
+
+    assert found.mean() == pytest.approx(0.5, abs=0.03)
+
+
+def test_independent_accuracy_is_ordinary_accuracy_where_swaps_cost_all_alike() -> None:
+    labels = np.arange(100) % 2
+    right, wrong = np.eye(2)[labels], np.eye(2)[1 - labels]
+    put_off = np.where(np.arange(100)[:, None] < 30, wrong, right)[None]
+
+    found = independent_right(right, put_off, put_off, labels)
+
+    assert found.mean() == 1.0

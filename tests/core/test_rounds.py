@@ -3,9 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from imil.core.metrics import Metric
+from imil.core.metrics import Explanation, Metric, Robustness
 from imil.core.records import Arm, EpochFigures, Sample, Split
-from imil.core.rounds import Round, Setting, Trained, clusters_of, compare
+from imil.core.rounds import Round, Setting, Trained, Validation, clusters_of, compare
+from imil.core.saliency import Explainer
 from imil.core.verdict import Verdict
 
 CURVES = ((EpochFigures(1, 0.5, 0.8, 0.4, 0.9),),) * 5
@@ -21,11 +22,9 @@ def trained(accuracy: float, *, seed: int) -> Trained:
 
 
 def found(**arms: float) -> Round:
-    outcomes = {
-        Arm(name): trained(accuracy, seed=i) for i, (name, accuracy) in enumerate(arms.items())
-    }
+    outcomes = {name: trained(accuracy, seed=i) for i, (name, accuracy) in enumerate(arms.items())}
     setting = Setting(1, Split.TEST, (0, 1, 2, 3, 4), "replication", (4,) * 5, 8, 100, 1)
-    return compare(outcomes, SAMPLES, setting)
+    return compare(outcomes, SAMPLES, setting, Validation(outcomes, LABELS, clusters_of(SAMPLES)))
 
 
 def test_the_papers_arm_is_named_beforehand_and_the_others_are_exploratory() -> None:
@@ -43,6 +42,20 @@ def test_each_arm_gets_its_verdict_against_control() -> None:
     assert paired == {Arm.IMIL: Verdict.HARMFUL, Arm.UPWEIGHT: Verdict.SHOWN}
 
 
+def test_without_draws_figures_have_no_interval_and_differences_still_do() -> None:
+    outcomes = {"control": trained(0.7, seed=0), "imil": trained(0.9, seed=1)}
+    setting = Setting(1, Split.TEST, (0, 1, 2, 3, 4), "replication", (4,) * 5, 8, 100, 1)
+
+    quick = compare(
+        outcomes, SAMPLES, setting, Validation(outcomes, LABELS, clusters_of(SAMPLES)), draws=0
+    )
+
+    figure = quick.arms[0].figures[Metric.ACCURACY]
+    assert figure.value == pytest.approx(np.mean(quick.arms[0].values[Metric.ACCURACY]))
+    assert np.isnan([figure.low, figure.high]).all()
+    assert quick.paired == found(control=0.7, imil=0.9).paired
+
+
 def test_figures_are_means_over_seeds_with_counts_summed() -> None:
     control = found(control=0.8, imil=0.8).arms[0]
 
@@ -54,11 +67,16 @@ def test_figures_are_means_over_seeds_with_counts_summed() -> None:
 
 def test_patients_are_counted_only_where_all_are_known() -> None:
     one_unknown = [*SAMPLES[:-1], Sample("199", 1, Split.TEST)]
-    outcomes = {Arm.CONTROL: trained(0.8, seed=0), Arm.IMIL: trained(0.8, seed=1)}
+    outcomes = {"control": trained(0.8, seed=0), "imil": trained(0.8, seed=1)}
     setting = Setting(1, Split.TEST, (0,) * 5, "replication", (4,) * 5, 8, 100, 1)
 
     assert found(control=0.8, imil=0.8).patients == 100
-    assert compare(outcomes, one_unknown, setting).patients is None
+    assert (
+        compare(
+            outcomes, one_unknown, setting, Validation(outcomes, LABELS, clusters_of(SAMPLES))
+        ).patients
+        is None
+    )
 
 
 def test_an_image_of_an_unknown_patient_stands_alone() -> None:
@@ -70,3 +88,103 @@ def test_an_image_of_an_unknown_patient_stands_alone() -> None:
     ]
 
     assert clusters_of(samples).tolist() == [0, 1, 0, 2]
+
+
+def asked(accuracy: float, swapped: float, *, seed: int, masks: int = 4) -> Trained:
+    """Return an arm that is also right on that share of the copies with a swapped region."""
+    plain, copies = trained(accuracy, seed=0), trained(swapped, seed=seed + 100)
+    again = tuple(logits[None] for logits in copies.logits)
+    values = np.linspace(0.2, 0.4, 20)
+    values[0] = np.nan
+    explained = {(by, figure): (values,) * 5 for by in Explainer for figure in Explanation}
+    # On validation the region of another class does to it what any swap does, and its own nothing.
+    same = tuple(logits[None] for logits in plain.logits)
+    return Trained(
+        plain.logits, CURVES, again, same, again, explained, np.arange(20), (masks,) * 5, 30.0
+    )
+
+
+def probed(**arms: tuple[float, float]) -> Round:
+    outcomes = {name: asked(*shares, seed=i) for i, (name, shares) in enumerate(arms.items())}
+    setting = Setting(
+        1, Split.TEST, (0, 1, 2, 3, 4), "replication", (4,) * 5, 8, 100, 1, swapped_by="reference"
+    )
+    return compare(outcomes, SAMPLES, setting, Validation(outcomes, LABELS, clusters_of(SAMPLES)))
+
+
+def test_the_arm_that_swaps_cannot_fool_is_recommended_and_named_beforehand() -> None:
+    found = probed(control=(0.9, 0.6), imil=(0.9, 0.7), propagated=(0.9, 0.95))
+    paired = {p.arm: p for p in found.paired}
+
+    assert found.recommended == "propagated"
+    assert not paired["propagated"].exploratory
+    assert not paired["imil"].exploratory
+
+
+def test_an_arm_that_loses_on_ordinary_images_is_not_recommended() -> None:
+    assert probed(control=(0.9, 0.6), propagated=(0.8, 0.95)).recommended == "control"
+
+
+def test_without_swapped_validation_images_nothing_is_recommended() -> None:
+    plain = found(control=0.8, imil=0.9)
+
+    assert plain.advice is None
+    assert plain.recommended is None
+    assert plain.swapped_by is None
+
+
+def test_figures_on_swapped_images_stand_beside_the_headline() -> None:
+    found = probed(control=(0.9, 0.6), imil=(0.9, 0.8))
+    (imil,) = found.paired
+
+    assert found.swapped_by == "reference"
+    assert found.arms[1].swapped[Robustness.SWAPPED_ACCURACY].value == pytest.approx(0.8, abs=0.05)
+    assert imil.swapped[Robustness.SWAPPED_BALANCED_ACCURACY].low > 0
+    assert set(imil.differences) == {Metric.ACCURACY, Metric.BALANCED_ACCURACY}
+    assert imil.verdict is Verdict.NOT_SHOWN
+
+
+def test_maps_that_are_zero_everywhere_are_counted_and_left_out() -> None:
+    (one, two) = probed(control=(0.9, 0.6), imil=(0.9, 0.8)).arms[0].explanations
+
+    assert {one.explainer, two.explainer} == set(Explainer)
+    assert one.pointing_game.zero_maps == 5
+    assert one.values[Explanation.POINTING_GAME][0] == pytest.approx(
+        np.linspace(0.2, 0.4, 20)[1:].mean()
+    )
+
+
+def test_mcnemar_is_given_a_seed() -> None:
+    (imil,) = found(control=0.7, imil=0.9).paired
+
+    assert len(imil.mcnemar) == 5
+    assert all(test.gained > test.lost for test in imil.mcnemar)
+
+
+def test_the_threshold_is_chosen_on_validation_and_never_judged_there() -> None:
+    outcomes = {"control": trained(0.9, seed=0), "imil": trained(0.9, seed=1)}
+    setting = Setting(1, Split.VALIDATION, (0,) * 5, "train_on", (4,) * 5, 8, 100, 0)
+    judged = compare(outcomes, SAMPLES, setting, Validation(outcomes, LABELS, clusters_of(SAMPLES)))
+
+    point = found(control=0.9, imil=0.9).arms[0].operating_point
+    assert point is not None
+    assert point.sensitivity.value >= 0.9
+    assert judged.arms[0].operating_point is None
+
+
+def test_groups_and_the_worst_of_them_are_given_for_each_arm() -> None:
+    samples = [
+        Sample(str(i), i % 2, Split.TEST, group="north" if i < 150 else "south") for i in range(200)
+    ]
+    logits = np.eye(2)[LABELS]
+    logits[150:] = logits[150:, ::-1]
+    outcomes = {"control": Trained((logits,), CURVES[:1])}
+    setting = Setting(1, Split.TEST, (0,), "replication", (4,), 8, 100, 1)
+
+    arm = compare(
+        outcomes, samples, setting, Validation(outcomes, LABELS, clusters_of(SAMPLES))
+    ).arms[0]
+
+    assert (arm.groups["north"].accuracy.value, arm.groups["south"].accuracy.value) == (1, 0)
+    assert arm.worst_group == "south"
+    assert [found.images for found in arm.classes] == [100, 100]

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from imil.core.arms import ARMS, ArmInputs, control, right_reason
+from imil.core.arms import ARMS, ArmBatches, ArmInputs, batches_of, control
+from imil.core.penalties import grad_cam_penalty, gradient_penalty
 from imil.core.records import Arm, Plan, Progress
 from imil.core.training import (
     Batches,
     EpochReport,
     TrainState,
     fit,
-    gradient_penalty,
     initial_state,
     learning_rate,
     next_round,
@@ -61,6 +61,39 @@ def reports(events: list[Progress | EpochReport]) -> list[EpochReport]:
 
 def start() -> TrainState:
     return initial_state(PLAN, classes=2, channels=1)
+
+
+def test_an_epoch_keeps_the_last_answer_to_each_image_that_it_showed() -> None:
+    thirty = replace(inputs(), train=np.arange(1, 31))
+    twice = ArmBatches(thirty, np.concatenate([thirty.train, thirty.train[:2]]))
+
+    def told(batches: Batches) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+        (report, *_) = reports(list(fit(PLAN, start(), batches, should_stop=lambda: False)))
+        return report.scores
+
+    plain, repeated = told(control(thirty)), told(twice)
+    assert plain.shape == repeated.shape == (30, 2)
+    # Three batches of eight: six images of thirty are left out of the epoch.
+    assert np.isnan(plain).all(1).sum() == 6
+    assert not np.isnan(plain).any() ^ np.isnan(plain).all(1).any()
+
+
+def test_answers_to_edited_images_are_not_kept() -> None:
+    given = inputs()
+    rows = given.train[:20]
+    black = np.zeros((1, 32, 32), np.uint8)
+    masks = dict.fromkeys(rows.tolist(), np.ones((32, 32), np.bool_))
+    masked = replace(given, edited=dict.fromkeys(rows.tolist(), black), masks=masks)
+
+    def known(arm: Arm) -> list[int]:
+        batches = ARMS[arm].batches(masked)
+        (report, *_) = reports(list(fit(PLAN, start(), batches, should_stop=lambda: False)))
+        rows: list[int] = np.flatnonzero(~np.isnan(report.scores).any(1)).tolist()
+        return rows
+
+    assert known(Arm.IMIL) == list(range(20, 32))
+    assert 0 < len(known(Arm.IMIL_APPEND)) < 32  # copies took the places of some originals
+    assert known(Arm.MIXUP) == []
 
 
 def test_reports_each_epoch_with_the_state_to_save() -> None:
@@ -144,20 +177,9 @@ def test_a_loss_that_is_no_number_ends_with_a_way_out() -> None:
         train(start(), plan=replace(PLAN, learning_rate=1e30, clip_norm=1e30))
 
 
-def test_the_gradient_penalty_of_a_linear_model_is_known() -> None:
-    # logits = (x, -x): the sum of log-probabilities is -2 softplus-like, with gradient -2 tanh(x).
-    images = torch.tensor([[[[0.5, 2.0]]]], requires_grad=True)
-    logits = torch.stack([images.sum((1, 2, 3)), -images.sum((1, 2, 3))], 1)
-    inside = torch.tensor([[[True, False]]])
-
-    penalty = gradient_penalty(logits, images, inside)
-
-    assert float(penalty.detach()) == pytest.approx(float((2 * np.tanh(2.5)) ** 2), rel=1e-5)
-
-
 def test_penalised_regions_lose_their_influence() -> None:
     given = replace(inputs(), masks={row: np.ones((32, 32), np.bool_) for row in range(32)})
-    batches = replace(right_reason(given), penalty_weight=1000.0)
+    batches = batches_of(given, "right_reason+1000")
     plan = replace(PLAN, epochs=8)
 
     def influence(trained: Batches) -> float:
@@ -168,6 +190,23 @@ def test_penalised_regions_lose_their_influence() -> None:
         return float(gradient_penalty(module(images), images, region).detach())
 
     assert influence(batches) < 0.3 * influence(control(given))
+
+
+def test_penalised_maps_leave_the_region() -> None:
+    upper = np.zeros((32, 32), np.bool_)
+    upper[:16] = True
+    given = replace(inputs(), masks=dict.fromkeys(range(32), upper))
+    plan = replace(PLAN, epochs=8)
+
+    def seen(trained: Batches) -> float:
+        (*_, last) = reports(list(fit(plan, start(), trained, should_stop=lambda: False)))
+        module = restore(plan, last.state).eval()
+        maps = module.feature_maps(torch.from_numpy(given.images[:16]).float().div(255))
+        labels = torch.from_numpy(given.labels[:16])
+        region = torch.from_numpy(np.stack([upper] * 16))
+        return float(grad_cam_penalty(module.answer(maps), maps, labels, region).detach())
+
+    assert seen(batches_of(given, "right_reason+grad_cam+10")) < 0.5 * seen(control(given))
 
 
 def test_mixed_images_can_be_trained_on() -> None:

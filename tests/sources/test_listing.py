@@ -205,3 +205,30 @@ def test_a_list_of_a_newer_version_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(StoreError, match=r"has version 2\..*reads version 1\. Update the program"):
         listing_from_json(json.dumps(saved), tmp_path)
+
+
+def test_reference_labels_survive_saving_and_follow_the_task(tmp_path: Path) -> None:
+    listing = _listing(tmp_path, [(label, split, None) for split in Split for label in "abc" * 2])
+    known = replace(
+        listing,
+        entries=tuple(replace(e, reference_label="b") for e in listing.entries[:2])
+        + tuple(replace(e, reference_label="unheard of") for e in listing.entries[2:3])
+        + listing.entries[3:],
+    )
+    first, second, third, fourth = (entry.sample_id for entry in known.entries[:4])
+
+    images, _ = image_set(listing_from_json(listing_to_json(known), tmp_path))
+    against, _ = image_set(replace(known, positive="a"))
+
+    told = [images.reference_label(i) for i in (first, second, third, fourth)]
+    assert told == [1, 1, None, None]
+    assert against.reference_label(first) == 0
+
+
+def test_a_list_saved_before_there_were_reference_labels_can_be_read(tmp_path: Path) -> None:
+    listing = _listing(tmp_path, [(label, None, None) for label in "ab" * 50])
+    saved = json.loads(listing_to_json(listing))
+    for entry in saved["entries"]:
+        del entry["reference_label"]
+
+    assert listing_from_json(json.dumps(saved), tmp_path) == listing

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import fields
+from collections.abc import Iterator
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 import torch
 from pyarrow import parquet
 
-from imil.core.records import EpochFigures, Plan
+from imil.core.records import EpochFigures, Origin, Plan, Queue, Selection
 from imil.core.training import TrainState
 from imil.errors import StoreError
 from imil.store.codec import (
@@ -26,6 +27,7 @@ from imil.store.codec import (
     encode_region,
     plan_from_json,
     read_checkpoint_figures,
+    write_masks,
 )
 
 IRRELEVANT = np.random.default_rng(0).random((37, 53)) < 0.3
@@ -40,6 +42,9 @@ RECORD = MaskRecord(
     seconds=12.5,
     round=1,
     time=datetime(2026, 11, 1, 12, 30, tzinfo=UTC),
+    queue=Queue.MISPREDICTED,
+    selection=Selection.OUT_OF_FOLD,
+    origin=Origin.CORRECTED,
 )
 STATE = TrainState(
     {"model.a": torch.arange(4.0), "optimiser.a.step": torch.tensor(3.0)}, 2, 1, 1, 4
@@ -56,6 +61,44 @@ def test_a_mask_comes_back_to_the_pixel_with_all_that_belongs_to_it() -> None:
             assert getattr(found, field.name) == getattr(RECORD, field.name)
 
 
+def test_a_mask_from_before_there_were_predicted_ones_is_a_painted_one() -> None:
+    table = parquet.read_table(io.BytesIO(encode_mask(RECORD))).drop_columns(["origin"])
+    sink = io.BytesIO()
+    parquet.write_table(table, sink)
+
+    (found,) = decode_masks(sink.getvalue())
+
+    assert found.origin is Origin.PAINTED
+
+
+@pytest.mark.parametrize("number", [0, 600])
+def test_any_number_of_masks_is_written_a_few_at_a_time(tmp_path: Path, number: int) -> None:
+    made = []
+
+    def records() -> Iterator[MaskRecord]:
+        for i in range(number):
+            made.append(i)
+            yield replace(RECORD, sample_id=f"film_{i}")
+
+    write_masks(tmp_path / "new" / "masks.parquet", records())
+
+    content = (tmp_path / "new" / "masks.parquet").read_bytes()
+    found = decode_masks(content)
+    assert [r.sample_id for r in found] == [f"film_{i}" for i in made]
+    assert len(found) == number
+    assert parquet.ParquetFile(io.BytesIO(content)).num_row_groups == (3 if number else 0)
+
+
+def test_masks_that_can_not_all_be_written_leave_no_file(tmp_path: Path) -> None:
+    def broken() -> Iterator[MaskRecord]:
+        yield RECORD
+        raise OSError("gone")
+
+    with pytest.raises(OSError, match="gone"):
+        write_masks(tmp_path / "masks.parquet", broken())
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_datasets_library_reads_a_mask_as_an_image(tmp_path: Path) -> None:
     (tmp_path / "mask.parquet").write_bytes(encode_mask(RECORD))
 
@@ -69,6 +112,16 @@ def test_the_datasets_library_reads_a_mask_as_an_image(tmp_path: Path) -> None:
         "finding",
         "train/film_0019.png",
     )
+
+
+def test_a_mask_of_an_older_version_was_painted_on_a_mispredicted_image() -> None:
+    table = parquet.read_table(io.BytesIO(encode_mask(RECORD)))
+    older = io.BytesIO()
+    parquet.write_table(table.drop_columns(["queue", "selection"]), older)
+
+    (found,) = decode_masks(older.getvalue())
+
+    assert (found.queue, found.selection) == (Queue.MISPREDICTED, Selection.IN_SAMPLE)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 9), (64, 64), (5, 3000)])

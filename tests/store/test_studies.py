@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from imil.core.metrics import Metric
-from imil.core.records import Arm, EpochFigures, Plan, Sample, Split
-from imil.core.rounds import Round, Setting, Trained, compare
+from imil.core.records import Arm, Decision, EpochFigures, Plan, Sample, Selection, Split, Triage
+from imil.core.rounds import Round, Setting, Trained, Validation, clusters_of, compare
 from imil.errors import StoreError
 from imil.store.memory import MemoryStore
 from imil.store.studies import (
     Comparison,
+    Confirmation,
     StudyRecord,
     load_round,
     load_study,
@@ -30,9 +31,15 @@ RECORD = StudyRecord(
     Plan(seed=3),
     started=True,
     skipped=("a", "b"),
-    comparison=Comparison((Arm.CONTROL, Arm.IMIL), (0, 1), ("data/masks/x.parquet",)),
+    comparison=Comparison(
+        (Arm.CONTROL, Arm.IMIL), (0, 1), ("data/masks/x.parquet",), (Triage("c", Decision.EXCLUDE),)
+    ),
     test_openings=2,
     notices=("No pretrained weights.",),
+    selection=Selection.PERSISTENT,
+    folds=True,
+    triage=(Triage("a", Decision.RELABEL, "finding"), Triage("b", Decision.KEEP)),
+    confirmation=Confirmation("0123456789ab", "reader 1", "2026-11-01T10:00:00+00:00"),
 )
 
 
@@ -43,12 +50,11 @@ def finished() -> Round:
     logits[:3] *= -1
     curves = ((EpochFigures(1, 0.5, 0.8, 0.4, 0.9),),)
     trained = {
-        Arm.CONTROL: Trained((logits,), curves),
-        Arm.IMIL: Trained((np.eye(2)[labels],), curves),
+        "control": Trained((logits,), curves),
+        "imil": Trained((np.eye(2)[labels],), curves),
     }
-    return compare(
-        trained, samples, Setting(1, Split.VALIDATION, (0,), "train_on", (4,), 8, 100, 0)
-    )
+    setting = Setting(1, Split.VALIDATION, (0,), "train_on", (4,), 8, 100, 0)
+    return compare(trained, samples, setting, Validation(trained, labels, clusters_of(samples)))
 
 
 def test_a_study_comes_back_as_it_was() -> None:
@@ -56,6 +62,19 @@ def test_a_study_comes_back_as_it_was() -> None:
     save_study(store, RECORD)
 
     assert load_study(store, "abc") == RECORD
+
+
+def test_a_study_from_before_predictions_were_confirmed_has_no_confirmation() -> None:
+    store = MemoryStore()
+    save_study(store, RECORD)
+    saved = json.loads(store.read(study_file("abc")) or b"")
+    del saved["confirmation"]
+    store.write(study_file("abc"), json.dumps(saved).encode())
+
+    found = load_study(store, "abc")
+
+    assert found is not None
+    assert found.confirmation is None
 
 
 def test_a_study_that_never_was_is_none() -> None:

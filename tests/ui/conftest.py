@@ -13,12 +13,12 @@ import pytest
 
 from imil.compute.pool import WorkerPool
 from imil.core.films import FilmSpec
-from imil.core.records import Arm, EpochFigures, Sample, Split
-from imil.core.rounds import Round, Setting, Trained, compare
+from imil.core.records import EpochFigures, Sample, Split
+from imil.core.rounds import Round, Setting, Trained, Validation, clusters_of, compare
 from imil.errors import WeightsError
 from imil.store.memory import MemoryStore
 from imil.workflow.studies import Studies
-from imil.workflow.study import Tools
+from imil.workflow.tools import Tools
 
 CURVE = (EpochFigures(1, 0.7, 0.5, 0.6, 0.6), EpochFigures(2, 0.4, 0.8, 0.5, 0.75))
 
@@ -48,8 +48,8 @@ def make_round(
         training_images=1000,
         test_openings=int(split is Split.TEST),
     )
-    trained = {Arm.CONTROL: right_on(150), Arm.IMIL: right_on(150 + gained)}
-    return compare(trained, samples, setting)
+    trained = {"control": right_on(150), "imil": right_on(150 + gained)}
+    return compare(trained, samples, setting, Validation(trained, labels, clusters_of(samples)))
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from imil.core.films import FilmSpec, write_films
+from imil.store.codec import decode_masks
 from tests.browser.serving import Server, serve
 
 pytestmark = [
@@ -97,6 +98,86 @@ def test_a_program_goes_the_whole_way(client: Client, study: str, tmp_path: Path
     assert final["test_openings"] == 1
 
 
+def test_a_program_reads_every_queue_and_decides_on_labels(client: Client, study: str) -> None:
+    suspects = client.predict(study, "label_suspect", api_name="/outliers")
+    random = client.predict(study, "random", api_name="/outliers")
+    first = random[0]["sample_id"]
+    classes = client.predict(study, api_name="/open_study")["classes"]
+
+    triaged = client.predict(study, first, classes[1 - random[0]["label"]], api_name="/relabel")
+    excluded = client.predict(study, random[1]["sample_id"], api_name="/exclude")
+    kept = client.predict(study, first, api_name="/keep_label")
+    cost = client.predict(study, api_name="/out_of_fold_cost")
+    persistent = client.predict(study, "persistent", api_name="/select")
+
+    assert len(random) == 80
+    assert all(offer["predicted"] != offer["label"] for offer in suspects)
+    assert [t["decision"] for t in triaged] == ["relabel"]
+    assert {t["sample_id"] for t in excluded} == {first, random[1]["sample_id"]}
+    assert [t["sample_id"] for t in kept] == [random[1]["sample_id"]]
+    assert len(client.predict(study, "random", api_name="/outliers")) == 79
+    assert (cost["trainings"], cost["epochs"]) == (3, 2)
+    assert persistent == "persistent"
+    client.predict(study, "in_sample", api_name="/select")
+    client.predict(study, random[1]["sample_id"], api_name="/keep_label")
+
+
+def test_a_program_asks_what_the_model_would_say(
+    client: Client, study: str, tmp_path: Path
+) -> None:
+    sample = client.predict(study, api_name="/outliers")[3]["sample_id"]
+    irrelevant = np.zeros((64, 64), bool)
+    irrelevant[:, :48] = True
+
+    as_it_is = client.predict(study, sample, None, api_name="/answer")
+    hidden = client.predict(study, sample, mask_file(tmp_path, irrelevant), api_name="/answer")
+
+    assert as_it_is["before"] == as_it_is["after"] == hidden["before"]
+    assert hidden["after"] != hidden["before"]
+    assert sum(hidden["after"].values()) == pytest.approx(1)
+    assert (hidden["coverage"], hidden["may_hide_finding"]) == (0.75, True)
+
+
+def test_a_program_confirms_predicted_masks_and_compares_with_them(
+    client: Client, study: str, tmp_path: Path
+) -> None:
+    samples = [o["sample_id"] for o in client.predict(study, api_name="/outliers")[-3:]]
+    irrelevant = np.zeros((64, 64), bool)
+    irrelevant[:12, 50:] = True
+    for sample in samples[:2]:
+        mask = mask_file(tmp_path, irrelevant)
+        client.predict(study, sample, mask, "reader 1", 3, api_name="/submit_mask")
+    with pytest.raises(AppError) as refused:
+        client.predict(study, 1, ["propagated"], api_name="/compare")
+    assert "confirmed" in refused.value.title
+
+    about = client.predict(study, api_name="/predictions")
+    predicted = client.predict(study, samples[2], api_name="/predicted_mask")
+    path = tmp_path / "predicted.png"
+    path.write_bytes(base64.b64decode(predicted.partition(",")[2]))
+    client.predict(
+        study,
+        samples[2],
+        handle_file(path),
+        "reader 1",
+        3,
+        "mispredicted",
+        "predicted",
+        api_name="/submit_mask",
+    )
+    confirmed = client.predict(study, about["key"], "reader 1", api_name="/confirm_predictions")
+    exported = client.predict(study, api_name="/predicted_masks")
+    client.predict(study, 1, ["propagated"], api_name="/compare")
+    wait(client, study, "comparison")
+
+    assert about["masks"] == confirmed["masks"]
+    assert not about["confirmed"]
+    assert confirmed["confirmed"]
+    assert confirmed["confirmation"]["reader"] == "reader 1"
+    assert len(decode_masks(Path(exported).read_bytes())) == 80
+    assert "propagated" in client.predict(study, api_name="/results")["arms"]
+
+
 @pytest.mark.parametrize(
     ("endpoint", "arguments", "sentence"),
     [
@@ -106,8 +187,15 @@ def test_a_program_goes_the_whole_way(client: Client, study: str, tmp_path: Path
         ("/skip", ["{study}", "gone"], "gone"),
         ("/set_plan", ["{study}", {"epoch": 3}], "epoch"),
         ("/set_plan", ["{study}", {"epochs": "3"}], "epochs"),
+        ("/outliers", ["{study}", "hard"], "There is no queue “hard”"),
+        ("/select", ["{study}", "magic"], "There is no selection “magic”"),
+        ("/relabel", ["{study}", "gone", "finding"], "gone"),
         ("/compare", ["{study}", 0], "seed"),
         ("/compare", ["{study}", "many"], "whole number"),
+        ("/answer", ["{study}", "gone", None], "gone"),
+        ("/answer", ["nobody", "gone", None], "nobody"),
+        ("/predicted_mask", ["{study}", "gone"], "gone"),
+        ("/confirm_predictions", ["{study}", "0123456789ab", "r"], "changed since you looked"),
     ],
 )
 def test_what_is_not_known_is_answered_with_a_sentence(

@@ -18,7 +18,14 @@ def test_a_share_has_two_places_and_no_leading_nought(value: float, written: str
 
 @pytest.mark.parametrize(
     ("value", "written"),
-    [(7.04, "+7.0"), (-9.9, "\N{MINUS SIGN}9.9"), (0.0, "±0.0"), (-0.04, "±0.0"), (12, "+12.0")],
+    [
+        (7.04, "+7.0"),
+        (-9.9, "\N{MINUS SIGN}9.9"),
+        (0.0, "±0.0"),
+        (-0.04, "±0.0"),
+        (12, "+12.0"),
+        (nan, "n/a"),
+    ],
 )
 def test_points_are_signed_with_a_true_minus(value: float, written: str) -> None:
     assert numbers.points(value) == written
@@ -29,7 +36,9 @@ def test_an_interval_reads_differently_in_a_sentence_and_in_a_table() -> None:
     assert numbers.brackets(-0.4, 1.0) == "[\N{MINUS SIGN}0.4, +1.0]"
 
 
-@pytest.mark.parametrize(("value", "written"), [(0.04, "4 %"), (0.007, "0.7 %"), (1.0, "100 %")])
+@pytest.mark.parametrize(
+    ("value", "written"), [(0.04, "4 %"), (0.007, "0.7 %"), (1.0, "100 %"), (nan, "n/a")]
+)
 def test_a_percentage_has_a_space_and_at_most_one_place(value: float, written: str) -> None:
     assert numbers.percent(value) == written
 
@@ -57,3 +66,15 @@ def test_a_figure_without_an_interval_does_not_invent_one() -> None:
 def test_one_thing_is_singular() -> None:
     assert numbers.some(1, "image", "images") == "1 image"
     assert numbers.some(1600, "image", "images") == "1,600 images"
+
+
+def test_a_figure_without_an_interval_stands_alone() -> None:
+    assert numbers.with_interval(Interval(0.5, 0.4, 0.6)) == ".50 (.40–.60)"
+    assert numbers.with_interval(Interval(0.5, nan, nan)) == ".50"
+    assert numbers.with_interval(Interval(nan, nan, nan)) == "n/a"
+
+
+def test_counts_that_differ_between_seeds_are_a_span() -> None:
+    assert numbers.span((40, 40)) == "40"
+    assert numbers.span((1038, 1040, 1039)) == "1,038–1,040"
+    assert numbers.span(()) == "0"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imil.core.records import Region
+from imil.core.records import Origin, Region
 from imil.errors import MaskError
 from imil.ui.painter import (
     Accepted,
@@ -19,6 +19,7 @@ from imil.ui.painter import (
     decode_runs,
     encode_film,
     encode_runs,
+    offer,
     read_mask_png,
 )
 
@@ -89,7 +90,9 @@ def test_no_open_image_gives_no_mask(sent: Any) -> None:
     assert decode_painted(sent) is None
 
 
-@pytest.mark.parametrize("broken", [{"size": [3]}, {"size": None}, {"rev": "new"}, {"runs": 5}])
+@pytest.mark.parametrize(
+    "broken", [{"size": [3]}, {"size": None}, {"rev": "new"}, {"runs": 5}, {"origin": "found"}]
+)
 def test_a_value_the_painter_does_not_make_is_refused(broken: dict[str, Any]) -> None:
     with pytest.raises(MaskError, match=r"does not make.*kept in the browser"):
         decode_painted(payload(**broken))
@@ -104,6 +107,34 @@ def test_the_browser_is_told_size_mask_and_what_was_stored() -> None:
     assert value["runs"] == [1, 2, 2, 1]
     assert value["accepted"] == {"sample": "film_1", "rev": 4}
     assert value["image"].startswith("data:image/png;base64,")
+
+
+def test_a_mask_comes_back_with_how_it_came_about_and_the_strokes_number() -> None:
+    painted = decode_painted(payload(origin="corrected", stroke="17"))
+
+    assert painted is not None
+    assert (painted.origin, painted.stroke) == (Origin.CORRECTED, "17")
+
+
+@pytest.mark.parametrize(
+    ("origin", "start"),
+    [(Origin.PAINTED, None), (Origin.PREDICTED, [1, 2, 2, 1]), (Origin.CORRECTED, [])],
+)
+def test_the_browser_can_tell_whether_a_stored_mask_is_still_the_predicted_one(
+    origin: Origin, start: list[int] | None
+) -> None:
+    film = Film("s1", "film_2", np.zeros((2, 3), np.uint8), MASK, origin=origin)
+
+    assert encode_film(film)["start"] == start
+
+
+def test_a_predicted_mask_is_offered_for_one_film_and_stroke() -> None:
+    assert offer("s1", "film_2", MASK, stroke="9") == {
+        "study": "s1",
+        "sample": "film_2",
+        "runs": [1, 2, 2, 1],
+        "stroke": "9",
+    }
 
 
 def test_an_image_without_a_mask_starts_empty() -> None:

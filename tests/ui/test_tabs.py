@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from imil.core.records import Outlier
+from imil.core.records import Outlier, Queue
 from imil.ui import outliers_tab, results_tab, text, train_tab
 from imil.ui.app import build_app
 from imil.ui.filmstrip import PAGE, page_of, page_value
@@ -100,10 +100,10 @@ def test_the_next_film_is_the_next_that_nobody_reviewed(study: Study) -> None:
     queue = [outlier(name) for name in ids]
     study.skip(ids[2])
 
-    assert outliers_tab.next_to_review(study, queue, after=ids[1]) == ids[0]
+    assert outliers_tab.next_to_review(study, queue, Queue.RANDOM, after=ids[1]) == ids[0]
     study.skip(ids[0])
     study.skip(ids[1])
-    assert outliers_tab.next_to_review(study, queue, after=ids[1]) is None
+    assert outliers_tab.next_to_review(study, queue, Queue.RANDOM, after=ids[1]) is None
 
 
 def test_a_page_of_the_queue_holds_fifty_and_says_which(study: Study) -> None:
@@ -134,8 +134,19 @@ def test_each_step_is_a_named_endpoint_and_no_act_of_the_screen_is(studies: Stud
         "/training_status",
         "/stop",
         "/outliers",
+        "/select",
+        "/out_of_fold_cost",
+        "/start_out_of_fold",
+        "/relabel",
+        "/exclude",
+        "/keep_label",
         "/image",
         "/submit_mask",
+        "/answer",
+        "/predictions",
+        "/predicted_mask",
+        "/confirm_predictions",
+        "/predicted_masks",
         "/skip",
         "/compare",
         "/results",

@@ -13,7 +13,8 @@ from imil.errors import WeightsError
 from imil.store.local import LocalStore
 from imil.workflow.status import TrainingStatus
 from imil.workflow.studies import Studies
-from imil.workflow.study import Study, Tools
+from imil.workflow.study import Study
+from imil.workflow.tools import Tools
 
 FILMS = FilmSpec(images=60, size=48, shortcut=0.95)
 
@@ -25,15 +26,16 @@ def no_weights(backbone: str) -> bytes:
 class Machine:
     """A home folder and the processes that work on it; can be restarted."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, films: FilmSpec = FILMS) -> None:
         self.home = home
+        self.films = films
         self.start()
 
     def start(self) -> None:
         self.store = LocalStore(self.home / "state")
         self.pool = WorkerPool(self.home / "jobs")
         tools = Tools(self.store, self.pool, no_weights)
-        self.studies = Studies(self.home / "work", tools, demo=FILMS)
+        self.studies = Studies(self.home / "work", tools, demo=self.films)
 
     def restart(self) -> None:
         self.pool.close()

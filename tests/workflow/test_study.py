@@ -330,6 +330,8 @@ def test_other_arms_can_be_compared_with_the_same_masks(trained: Trained) -> Non
         irrelevant = corner(study, outlier.sample_id)
         study.submit_mask(outlier.sample_id, irrelevant, reader="r", seconds=1)
 
+    study.confirm_predictions(study.predictions.learn().key, reader="r")
+
     study.start_comparison(arms=("imil", "counterexample", "propagated", "upweight", "mixup"))
     finish(study.comparison_status)
 

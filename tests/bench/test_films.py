@@ -6,27 +6,58 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 
-from imil.bench import share_closed
+from imil.bench.estimate import estimate, seconds_an_epoch
+from imil.bench.films import Grid, run_grid
+from imil.compute.pool import WorkerPool
 from imil.core.metrics import Metric
+from imil.core.records import Plan
 from imil.core.verdict import PairedOutcome, drawn_over_replications
+from imil.errors import PlanError
+
+ARMS = ["control", "imil", "propagated", "upweight", "right_reason"]
 
 
-def test_share_closed_is_gain_over_gap() -> None:
-    found = share_closed([0.85, 0.95], [0.8, 0.8], [0.9, 1.0])
+class NoPool:
+    """A pool that nothing may be asked of."""
 
-    assert found is not None
-    assert found["value"] == pytest.approx(0.1 / 0.15)
-    assert found["low"] <= found["value"] <= found["high"]
+    workers = 1
 
 
-def test_no_share_is_given_where_there_is_no_gap_to_close() -> None:
-    assert share_closed([0.95, 0.95], [0.94, 0.94], [0.95, 0.95]) is None
-    assert share_closed([0.95, 0.95], [0.8, 0.8], []) is None
+def test_a_folder_of_other_films_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "settings.json").write_text('{"images": 40}')
+
+    with pytest.raises(PlanError, match="holds a benchmark of other films") as caught:
+        run_grid(Grid(tmp_path), cast("WorkerPool", NoPool()), on_progress=lambda *_: None)
+
+    assert "another --out" in caught.value.fix
+    assert (tmp_path / "settings.json").read_text() == '{"images": 40}'
+
+
+def test_an_estimate_counts_epochs_arms_and_workers(tmp_path: Path) -> None:
+    plan = replace(Plan(), epochs=6, epochs_after=8)
+    cheap, dear = Grid(tmp_path, arms=("control", "imil"), plan=plan), ("control", "right_reason")
+
+    one = estimate(cheap, 10, epoch=2.0, workers=1)
+
+    assert one == pytest.approx(10 * (22 * 2.0 + 6))
+    assert estimate(cheap, 10, epoch=2.0, workers=2) == pytest.approx(one / 2)
+    # Four weights of its penalty are trained, each at twice the cost.
+    assert estimate(replace(cheap, arms=dear), 10, epoch=2.0, workers=1) > 3 * one
+    variant = replace(cheap, arms=("control", "imil+noise"))
+    assert estimate(variant, 10, epoch=2.0, workers=1) == one
+
+
+def test_the_trial_takes_longer_for_more_films() -> None:
+    plan = replace(Plan(), size=32)
+
+    assert 0 < seconds_an_epoch(plan, 40) < seconds_an_epoch(plan, 4000)
 
 
 def replication(gain: float, *, seed: int) -> PairedOutcome:
@@ -58,8 +89,8 @@ def test_seeds_that_disagree_widen_the_pooled_interval() -> None:
 @pytest.mark.slow
 def test_a_small_grid_runs_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "imil", "bench", "films", "--out", str(tmp_path / "out"),
-               "--shortcuts", "0.95,0.5", "--label-noises", "0", "--images", "60", "--size", "48",
-               "--epochs", "1", "--epochs-after", "1"]  # fmt: skip
+               "--shortcuts", "0.95,0.5", "--label-noises", "0", "--images", "40", "--size", "32",
+               "--epochs", "1", "--epochs-after", "1", "--arms", ",".join(ARMS[1:])]  # fmt: skip
 
     def bench(seeds: str) -> str:
         done = subprocess.run(
@@ -79,14 +110,17 @@ def test_a_small_grid_runs_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
 
     found = json.loads((tmp_path / "out" / "bench.json").read_bytes())
     assert [(c["shortcut"], c["label_noise"]) for c in found["cells"]] == [(0.95, 0.0), (0.5, 0.0)]
-    assert found["arms"] == ["control", "imil", "counterexample", "propagated"]
+    assert found["arms"] == ARMS
     assert [len(c["accuracy"]["imil"]) for c in found["cells"]] == [2, 2]
     assert found["cells"][0]["clean"] == found["cells"][1]["accuracy"]["control"]
     assert found["cells"][0]["paired"]["imil"]["verdict"] == "one_run"
-    assert found["cells"][0]["paired"]["propagated"]["exploratory"]
+    assert found["cells"][0]["recommended"]["arm"] in ARMS
+    assert len(found["cells"][0]["recommended"]["a_seed"]) == 2
+    assert found["rule"]["recommended"]["single"]["cases"] == 4
     assert {p: p.stat().st_mtime_ns for p in first} == first
-    assert "| 0.95 | 0% |" in printed
+    assert printed.startswith("Studies left: 2, each of 5 arms; about ")
     assert (tmp_path / "out" / "bench.md").read_text() in printed.replace("\r", "") + "\n"
+    assert "shortcut 0.95" in (tmp_path / "out" / "gain-noise-0.svg").read_text()
 
 
 @pytest.mark.slow

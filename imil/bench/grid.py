@@ -1,0 +1,164 @@
+"""What a grid of films says: each arm in each cell, and what following the recommendation cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from imil.bench.pooled import CONTROL, Outcome, against, chosen, share_closed
+from imil.core.metrics import Metric
+from imil.core.recommendation import Case, always, recommend_by_swapping, score_rule
+from imil.core.records import Arm
+from imil.core.verdict import Decision, Difference, Verdict, decide_all
+
+# A token that agrees with half of the labels is no shortcut: its cell is the clean reference.
+CLEAN = 0.5
+# The rival that costs no clinician.
+RIVAL = Arm.UPWEIGHT.value
+# The rule in use and its plainer rival: the key of each, of its choice, and of those a seed.
+RULES = (
+    ("recommended", "arm", "a_seed"),
+    ("by_swapping", "by_swapping", "by_swapping_a_seed"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One setting of the grid."""
+
+    shortcut: float
+    label_noise: float
+
+    @property
+    def name(self) -> str:
+        """The cell's folder."""
+        return f"shortcut-{self.shortcut:g}-noise-{self.label_noise:g}"
+
+
+Outcomes = Mapping[tuple[Cell, int], Outcome]
+
+
+def grid_content(
+    outcomes: Outcomes, *, cells: Sequence[Cell], seeds: Sequence[int], arms: Sequence[str]
+) -> dict[str, Any]:
+    """Return the cells, and how good the recommendation was over them, as JSON values.
+
+    Args:
+        outcomes: of every cell and seed.
+        cells: in order.
+        seeds: in order.
+        arms: control first.
+    """
+    made = {
+        cell: _cell(
+            cell,
+            [outcomes[cell, seed] for seed in seeds],
+            [outcomes.get((Cell(CLEAN, cell.label_noise), seed)) for seed in seeds],
+            arms,
+        )
+        for cell in cells
+    }
+    cells_made = list(made.values())
+    kinds = {
+        kind: {
+            "pooled": [
+                _case(content, range(len(seeds)), content["recommended"][key])
+                for content in cells_made
+            ],
+            "single": [
+                _case(content, [place], content["recommended"][key_a_seed][place])
+                for content in cells_made
+                for place in range(len(seeds))
+            ],
+        }
+        for kind, key, key_a_seed in RULES
+    }
+    return {"cells": cells_made, "rule": _rule(kinds, arms)}
+
+
+def _cell(
+    cell: Cell, outcomes: Sequence[Outcome], clean: Sequence[Outcome | None], arms: Sequence[str]
+) -> dict[str, Any]:
+    recommended = chosen(outcomes, arms)
+    drawn = {arm: against(outcomes, arm) for arm in arms if arm != CONTROL}
+    decisions = decide_all(drawn, recommended=recommended, seeds=len(outcomes))
+    reference = [o.accuracy(CONTROL) for o in clean if o is not None]
+    accuracies = {arm: [o.accuracy(arm) for o in outcomes] for arm in arms}
+    paired = {
+        arm: _paired(decision, share_closed(accuracies[arm], accuracies[CONTROL], reference))
+        for arm, decision in decisions.items()
+    }
+    return {
+        "shortcut": cell.shortcut,
+        "label_noise": cell.label_noise,
+        "clean": reference,
+        "accuracy": accuracies,
+        "paired": paired,
+        "recommended": {
+            "arm": recommended,
+            "a_seed": [chosen([outcome], arms) for outcome in outcomes],
+            "by_swapping": chosen(outcomes, arms, recommend_by_swapping),
+            "by_swapping_a_seed": [chosen([o], arms, recommend_by_swapping) for o in outcomes],
+            **_followed(recommended, paired),
+            "against_rival": None
+            if RIVAL not in arms
+            else asdict(against(outcomes, recommended, RIVAL)[Metric.ACCURACY].interval()),
+        },
+    }
+
+
+def _paired(decision: Decision, closed: Mapping[str, float] | None) -> dict[str, Any]:
+    differences = {metric.value: asdict(found) for metric, found in decision.differences.items()}
+    return {
+        "against": CONTROL,
+        "verdict": decision.verdict.value,
+        "exploratory": decision.exploratory,
+        **differences,
+        "share_closed": closed,
+    }
+
+
+def _followed(recommended: str, paired: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the recommended arm gained; control gains nothing, and is sure to."""
+    if recommended == CONTROL:
+        none = asdict(Difference(0.0, 0.0, 0.0))
+        return {"against_control": none, "verdict": None, "share_closed": None}
+    found = paired[recommended]
+    return {
+        "against_control": found[Metric.ACCURACY.value],
+        "verdict": found["verdict"],
+        "share_closed": found["share_closed"],
+    }
+
+
+def _case(content: Mapping[str, Any], places: Sequence[int], recommended: str) -> Case:
+    """Return what some seeds of a cell say of each arm; harmful is what the whole cell says."""
+    return Case(
+        recommended,
+        {
+            arm: sum(values[place] for place in places) / len(places)
+            for arm, values in content["accuracy"].items()
+        },
+        frozenset(
+            arm for arm, found in content["paired"].items() if found["verdict"] == Verdict.HARMFUL
+        ),
+    )
+
+
+def _rule(kinds: Mapping[str, Mapping[str, Sequence[Case]]], arms: Sequence[str]) -> dict[str, Any]:
+    """Return how each rule did, and how each arm would have done if it were always chosen."""
+    recommended = kinds[RULES[0][0]]
+    return {
+        **{
+            kind: {count: asdict(score_rule(cases)) for count, cases in counted.items()}
+            for kind, counted in kinds.items()
+        },
+        "always": {
+            arm: {
+                count: asdict(score_rule(always(cases, arm)))
+                for count, cases in recommended.items()
+            }
+            for arm in arms
+        },
+    }

@@ -1,0 +1,106 @@
+"""The benchmark of the method on real images with reference masks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from imil.bench.charts import image_plots
+from imil.bench.pooled import CONTROL
+from imil.bench.table import images_table
+from imil.bench.targets import image_targets
+from imil.compute.pool import WorkerPool
+from imil.core.images import ImageSet
+from imil.core.records import Arm, Split
+from imil.errors import DataError
+from imil.store.local import write_atomic
+from imil.workflow.headless import Request, run_study
+
+ARMS_BY_DEFAULT = (
+    CONTROL,
+    Arm.IMIL.value,
+    Arm.COUNTEREXAMPLE.value,
+    Arm.PROPAGATED.value,
+    Arm.UPWEIGHT.value,
+)
+BENCH_SCHEMA = 2
+
+
+def run_images(
+    request: Request, pool: WorkerPool, *, on_progress: Callable[[str, float, float | None], None]
+) -> dict[str, Any]:
+    """Run or finish the study; write `bench.json`, `bench.md` and plots, and return the JSON.
+
+    Args:
+        request: what to run, with reference masks.
+        pool: where the segments train.
+        on_progress: told (step, share 0-1, seconds left or None) a few times a second.
+
+    Raises:
+        DataError: no training image has a reference mask.
+        ImilError: see `run_study`.
+    """
+    check_reference(request.images)
+    run_study(request, pool, on_progress=on_progress)
+    content = images_content(json.loads((request.out / "results.json").read_bytes()))
+    write_atomic(request.out / "bench.json", json.dumps(content, indent=1).encode())
+    write_atomic(request.out / "bench.md", images_table(content).encode())
+    for name, svg in image_plots(content).items():
+        write_atomic(request.out / name, svg.encode())
+    return content
+
+
+def check_reference(images: ImageSet) -> None:
+    """Raise DataError unless a training image has a reference mask; the first found ends it."""
+    training = (s.sample_id for s in images.samples if s.split is Split.TRAIN)
+    if all(images.reference_relevant(sample_id) is None for sample_id in training):
+        raise DataError(
+            f"“{images.name}” has no reference masks.",
+            why="A benchmark needs a simulated clinician, who paints what a reference mask leaves.",
+            fix="Add a column relevant_file_name to metadata.csv (white = relevant), or compare "
+            "painted masks with the command run.",
+        )
+
+
+def images_content(results: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `bench.json` from the study's `results.json`."""
+    whole = results["round"]
+    masks = {arm["arm"]: max(arm.get("masks") or [0]) for arm in whole["arms"]}
+    swapped = {paired["arm"]: paired.get("swapped") or {} for paired in whole["paired"]}
+    verdicts = {paired["arm"]: paired["verdict"] for paired in whole["paired"]}
+    painted, training = max(whole["masked"]), whole["training_images"]
+    study = {
+        "images": whole["images"],
+        "seeds": results["seeds"],
+        "seed_scope": results["seed_scope"],
+        "majority_rate": whole["majority_rate"],
+        "training_images": training,
+        "masked": painted,
+        "arms": results["arms"],
+        "masks": masks,
+        "paired": {
+            arm: {
+                "against": CONTROL,
+                "verdict": verdicts[arm],
+                **{name: each for name, each in found.items() if isinstance(each, dict)},
+                "swapped": swapped[arm],
+            }
+            for arm, found in results["paired"].items()
+        },
+        "recommended": results["recommended"],
+        "swapped_by": whole.get("swapped_by"),
+        "mask_only": whole.get("mask_only"),
+    }
+    most = max([painted, *masks.values()])
+    return {
+        "schema_version": BENCH_SCHEMA,
+        "data": results["data"],
+        "plan": results["plan"],
+        "study": study,
+        "targets": [asdict(t) for t in image_targets(study, share_masked=most / training)],
+        "seconds": results["seconds"],
+        "notices": results["notices"],
+        "versions": results["versions"],
+    }

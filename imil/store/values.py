@@ -1,0 +1,58 @@
+"""Frozen values as JSON and back, by the types of their fields."""
+
+from __future__ import annotations
+
+import math
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from typing import Any, TypeVar
+
+Value = TypeVar("Value")
+
+
+def to_json(value: Any) -> Any:
+    """Return dataclasses, mappings, sequences and enums as plain JSON values; NaN becomes null."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: to_json(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(to_json(k)): to_json(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_json(v) for v in value]
+    if isinstance(value, Enum):
+        return value.value
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def from_json(kind: type[Value], saved: Any) -> Value:
+    """Return the value of that type that `to_json` was given.
+
+    A field that is missing takes its default: files of an older version stay readable. A null where
+    a float is meant is NaN.
+
+    Raises:
+        KeyError, TypeError, ValueError: what was saved is no such value.
+    """
+    value: Value = _read(kind, saved)
+    return value
+
+
+def _read(kind: Any, saved: Any) -> Any:
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        (known,) = (each for each in inner if each is not types.NoneType)
+        return None if saved is None else _read(known, saved)
+    if origin is tuple:
+        return tuple(_read(inner[0], each) for each in saved)
+    if origin is not None and issubclass(origin, Mapping):
+        return {_read(inner[0], k): _read(inner[1], v) for k, v in saved.items()}
+    if is_dataclass(kind):
+        hints = typing.get_type_hints(kind)
+        known_fields = [field.name for field in fields(kind) if field.name in saved]
+        make: Any = kind
+        return make(**{name: _read(hints[name], saved[name]) for name in known_fields})
+    if kind is float:
+        return math.nan if saved is None else float(saved)
+    return kind(saved)

@@ -1,0 +1,190 @@
+"""Which arms to compare: two presets, or each by itself, closed until asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import gradio as gr
+
+from imil.core.arms import ARMS, Masks, with_shares, with_weights
+from imil.core.doses import SHARES, smaller_shares
+from imil.core.edits import Fill, Mode
+from imil.core.penalties import Penalty
+from imil.core.records import Arm, Split
+from imil.core.variants import Variant
+from imil.errors import PlanError
+from imil.ui import numbers, text
+from imil.ui.errors import error_in_place
+from imil.ui.shown import Shown, html
+from imil.ui.tables import remark
+from imil.workflow.study import Study
+
+# What a clinician's study can run beside control: nobody paints on random images there.
+OFFERED = tuple(
+    arm for arm in ARMS if arm != Arm.CONTROL and ARMS[arm].masks is not Masks.RANDOM_SAMPLE
+)
+PRESETS = {
+    text.PRESET_PAPER: (Arm.IMIL,),
+    text.PRESET_RECOMMENDED: (Arm.IMIL, Arm.COUNTEREXAMPLE, Arm.PROPAGATED, Arm.UPWEIGHT),
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ArmsForm:
+    """The form's components."""
+
+    preset: gr.Radio
+    arms: gr.CheckboxGroup
+    shares: gr.Checkbox
+    fill: gr.Dropdown
+    mode: gr.Dropdown
+    penalty: gr.Dropdown
+    cost: gr.HTML
+
+    @property
+    def chosen(self) -> list[Any]:
+        """What `chosen_arms` reads, in its order."""
+        return [self.preset, self.arms, self.shares, self.fill, self.mode, self.penalty]
+
+    @property
+    def outputs(self) -> list[Any]:
+        """Every component that a callback may change."""
+        return [getattr(self, field.name) for field in fields(self)]
+
+
+def build_arms_form() -> ArmsForm:
+    """Place the form where Gradio stands now."""
+    with gr.Accordion(
+        text.ARMS_ADVANCED, open=False, elem_classes=["advanced"], elem_id="arms-advanced"
+    ):
+        preset = gr.Radio(
+            [text.PRESET_REVIEWED, *PRESETS, text.PRESET_OWN],
+            value=text.PRESET_REVIEWED,
+            label=text.PRESET,
+            elem_classes=["segments"],
+            elem_id="preset",
+        )
+        arms = gr.CheckboxGroup(
+            [(_choice(arm), arm.value) for arm in OFFERED],
+            value=_values(text.PRESET_PAPER),
+            label=text.ARMS_CHOICE,
+            elem_classes=["armlist"],
+            elem_id="arms",
+        )
+        shares = gr.Checkbox(
+            label=text.SHARES.format(shares=_shares_in_words()),
+            info=text.SHARES_INFO,
+            elem_id="shares",
+            elem_classes=["field"],
+        )
+        with gr.Row(elem_classes=["fields3"]):
+            fill = _dropdown(text.EDIT_FILL, text.FILLS, text.EDIT_FILL_INFO, "fill")
+            mode = _dropdown(text.EDIT_MODE, text.MODES, text.EDIT_MODE_INFO, "mode")
+            penalty = _dropdown(text.PENALTY, text.PENALTIES, text.PENALTY_INFO, "penalty")
+        cost = html(elem_id="arms-cost")
+    return ArmsForm(preset, arms, shares, fill, mode, penalty, cost)
+
+
+def chosen_arms(study: Study, chosen: Sequence[Any]) -> tuple[str, ...]:
+    """Return the names of the arms and variants that the form asks for, control first.
+
+    Args:
+        study: whose masks are compared.
+        chosen: the values of `ArmsForm.chosen`.
+
+    Raises:
+        PlanError: fewer of the masks are asked for, and there are too few to divide.
+    """
+    preset, arms, shares, fill, mode, penalty = chosen
+    wanted = set(shown_arms(study, preset, arms))
+    names = [Arm.CONTROL.value, *(arm.value for arm in OFFERED if arm in wanted)]
+    kind = Penalty(penalty)
+    if kind is not Penalty.INPUT_GRADIENTS:
+        other = Variant(Arm.RIGHT_REASON, penalty=kind).name
+        names = [other if name == Arm.RIGHT_REASON else name for name in names]
+    edited = Variant(
+        Arm.IMIL,
+        fill=None if fill == Fill.BLACK else Fill(fill),
+        mode=None if mode == Mode.REPLACE else Mode(mode),
+    )
+    if edited.changed:
+        names.append(edited.name)
+    return with_shares(names, _smaller(study) if shares else ())
+
+
+def show_choice(form: ArmsForm, study: Study, seeds: int, chosen: Sequence[Any]) -> Shown:
+    """Return the arms that are compared, their preset, and how many trainings that takes."""
+    preset, arms, *_ = chosen
+    return {
+        form.preset: preset,
+        form.arms: shown_arms(study, preset, arms),
+        form.cost: _cost(study, seeds, chosen),
+    }
+
+
+def shown_arms(study: Study, preset: str, arms: Sequence[str]) -> list[str]:
+    """Return the arms besides control: a preset's, what a review has made possible, or one's own.
+
+    What was decided in the review since is part of it, so it is asked for each time.
+    """
+    if preset == text.PRESET_REVIEWED:
+        return [arm.value for arm in study.arms_to_compare() if arm != Arm.CONTROL]
+    return _values(preset) if preset in PRESETS else list(arms)
+
+
+def _cost(study: Study, seeds: int, chosen: Sequence[Any]) -> str:
+    try:
+        names = chosen_arms(study, chosen)
+    except PlanError as error:
+        return error_in_place(error)
+    trainings = len(with_weights(names)) * seeds
+    words = text.TRAININGS.format(
+        arms=numbers.some(len(names), text.ARM_ONE, text.ARM_MANY),
+        seeds=numbers.some(seeds, text.SEED_ONE, text.SEED_MANY),
+        trainings=numbers.some(trainings, text.TRAINING_ONE, text.TRAINING_MANY),
+    )
+    return remark(words)
+
+
+def preset_of(arms: Sequence[str]) -> str:
+    """Return the preset that these arms are, or that they are a choice of one's own."""
+    return next((name for name in PRESETS if set(_values(name)) == set(arms)), text.PRESET_OWN)
+
+
+def _choice(arm: Arm) -> str:
+    return text.ARM_CHOICE.format(name=text.arm_name(arm), words=text.arm_words(arm))
+
+
+def _values(preset: str) -> list[str]:
+    return [arm.value for arm in PRESETS[preset]]
+
+
+def _dropdown(label: str, names: dict[str, str], info: str, name: str) -> Any:
+    choices = [(words, value) for value, words in names.items()]
+    return gr.Dropdown(
+        choices,
+        value=next(iter(names)),
+        label=label,
+        info=info,
+        elem_id=f"arms-{name}",
+        filterable=False,
+    )
+
+
+def _shares_in_words() -> str:
+    return ", ".join(numbers.percent(share) for share in SHARES[:2]) + " …"
+
+
+def _smaller(study: Study) -> tuple[float, ...]:
+    painted, training = study.budget().painted, len(study.images.rows(Split.TRAIN))
+    shares = smaller_shares(painted, training)
+    if not shares:
+        raise PlanError(
+            "Fewer of the masks can't be compared yet.",
+            why=f"{painted} of {training} training images are masked, and the smallest share "
+            f"compared is {numbers.percent(SHARES[0])} of them, at least two masks.",
+            fix=f"Mask more images, or clear that choice under “{text.ARMS_ADVANCED}”.",
+        )
+    return shares

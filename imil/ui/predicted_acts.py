@@ -1,0 +1,106 @@
+"""What the model's answers and the predicted masks on the Outliers tab lead to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from imil.core.records import Queue
+from imil.ui import outliers_tab
+from imil.ui.answer_card import answer_value
+from imil.ui.api_predictions import export
+from imil.ui.errors import errors_shown
+from imil.ui.outliers_acts import READER
+from imil.ui.painter import decode_painted, offer
+from imil.ui.predicted_panel import look_at_predicted, show_start
+from imil.ui.screen import Screen
+from imil.ui.shown import QUIET, Shown
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PredictedActs:
+    """Callbacks of the answer's slot, of the button beside it, and of the panel below."""
+
+    screen: Screen
+
+    def wire(self) -> None:
+        """Attach the callbacks to their components."""
+        tab, study_id = self.screen.outliers, self.screen.study_id
+        panel = tab.predicted
+        # "always_last": strokes made while the model answers are answered once, by the newest.
+        tab.painter.stroke(
+            self.answer,
+            tab.painter,
+            tab.answer,
+            trigger_mode="always_last",
+            concurrency_limit=None,
+            **QUIET,
+        )
+        tab.start.click(self.start, tab.painter, [tab.painter, tab.start], **QUIET)
+        looked = [*panel.outputs, tab.start]
+        # Seconds, where a study is large: something must be seen to happen.
+        slow = QUIET | {"show_progress": "minimal"}
+        panel.look.click(self.look, [study_id, tab.painter], looked, **slow)
+        panel.confirm.click(self.confirm, [study_id, panel.seen], panel.outputs, **QUIET)
+        panel.body.select(self.open, [study_id, tab.picker.kind], tab.outputs, **QUIET)
+        panel.prepare.click(self.prepare, study_id, [panel.prepare, panel.download], **slow)
+
+    def answer(self, payload: Any) -> dict[str, str] | None:
+        """Say what the model would say to what is painted."""
+        with errors_shown():
+            painted = decode_painted(payload)
+            if painted is None:
+                return None
+            return answer_value(self.screen.studies.open(painted.study_id), painted)
+
+    def start(self, payload: Any) -> Shown:
+        """Offer the predicted mask of the film that is open, to be corrected."""
+        with errors_shown():
+            painted = decode_painted(payload)
+            if painted is None:
+                return {}
+            study, sample_id = self.screen.studies.open(painted.study_id), painted.sample_id
+            predicted = study.predicted(sample_id)
+            offered = offer(study.study_id, sample_id, predicted, stroke=painted.stroke)
+            tab = self.screen.outliers
+            return {
+                tab.painter: gr.update(offered=offered),
+                **show_start(tab.start, study, sample_id),
+            }
+
+    def look(self, study_id: str, payload: Any) -> Shown:
+        """Show what is predicted for a sample of the other images."""
+        with errors_shown():
+            study, painted = self.screen.studies.open(study_id), decode_painted(payload)
+            tab = self.screen.outliers
+            shown = look_at_predicted(tab.predicted, study)
+            if painted is not None:
+                shown |= show_start(tab.start, study, painted.sample_id)
+            return shown
+
+    def confirm(self, study_id: str, key: str) -> Shown:
+        """Keep that the reader found right what this page has shown them."""
+        with errors_shown():
+            study = self.screen.studies.open(study_id)
+            study.confirm_predictions(key, reader=READER)
+            return look_at_predicted(self.screen.outliers.predicted, study)
+
+    def open(self, study_id: str, kind: str, event: gr.EventData) -> Shown:
+        """Open an image of the sample in the painter."""
+        with errors_shown():
+            study = self.screen.studies.open(study_id)
+            tab = self.screen.outliers
+            return outliers_tab.show_film(tab, study, Queue(kind), str(event.sample))
+
+    def prepare(self, study_id: str) -> Shown:
+        """Write the predicted masks of all training images for download."""
+        with errors_shown():
+            study = self.screen.studies.open(study_id)
+            panel = self.screen.outliers.predicted
+            path = export(study)
+            return {
+                panel.prepare: gr.update(visible=False),
+                panel.download: gr.update(visible=True, value=str(path)),
+            }

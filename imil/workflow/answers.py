@@ -1,0 +1,128 @@
+"""What the model would say to an image with a region hidden: one forward pass of a warm model."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from imil.compute.task import TrainingTask
+from imil.core.counterfactual import Answer, answer_of
+from imil.core.images import working_image
+from imil.core.masks import apply_blackout, check_size, coverage
+from imil.core.records import Pixels, Region
+from imil.core.training import predict, restore
+from imil.store.codec import decode_checkpoint
+from imil.workflow.workspace import Workspace, read_logits
+
+# What is kept warm of all studies of a process: a few models of 100 MB, and the originals that
+# readers paint on now. Our choice.
+MODEL_BYTES = 512 * 2**20
+ORIGINAL_BYTES = 256 * 2**20
+OPEN_FILES = 16  # of scores, one a study
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class Recent(Generic[K, V]):
+    """What was made last, up to a size in all; the newest is kept whatever its size.
+
+    Args:
+        limit: of the sizes' sum, such as bytes.
+        size_of: of a value.
+    """
+
+    def __init__(self, limit: int, size_of: Callable[[V], int]) -> None:
+        self._limit = limit
+        self._size_of = size_of
+        self._kept: OrderedDict[K, V] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: K, make: Callable[[], V]) -> V:
+        """Return the value of that key, making it if it is not kept; one is made at a time."""
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = make()
+            self._kept.move_to_end(key)
+            while len(self._kept) > 1 and self._size() > self._limit:
+                self._kept.popitem(last=False)
+            return self._kept[key]
+
+    def _size(self) -> int:
+        return sum(self._size_of(value) for value in self._kept.values())
+
+
+class WarmModels:
+    """Models and originals that were asked for last; safe to use from several threads."""
+
+    def __init__(
+        self, *, model_bytes: int = MODEL_BYTES, original_bytes: int = ORIGINAL_BYTES
+    ) -> None:
+        self._models: Recent[str, nn.Module] = Recent(model_bytes, _module_bytes)
+        self._originals: Recent[tuple[str, str], Pixels] = Recent(
+            original_bytes, lambda pixels: pixels.nbytes
+        )
+        self._scores_before: Recent[str, NDArray[np.float32]] = Recent(OPEN_FILES, lambda _: 1)
+        # One pass at a time: torch threads beside each other are far slower than in turn.
+        self._passing = threading.Lock()
+
+    def answer(
+        self, workspace: Workspace, first: TrainingTask, sample_id: str, irrelevant: Region | None
+    ) -> Answer:
+        """Return what a finished training says to an image, as it is and with a region hidden.
+
+        One forward pass of one image, on the CPU; none where nothing is hidden, because the answer
+        to the image as it is was kept when training ended. The edit is the one that training makes:
+        blacked out on the stored original, then brought to working size.
+
+        Args:
+            workspace: of the study.
+            first: the finished training.
+            sample_id: any image of the study.
+            irrelevant: (H, W) at the image's own size, True = hide; None for nothing.
+
+        Raises:
+            DataError: no such image.
+            MaskError: the mask is of another size.
+        """
+        images, row = workspace.images, workspace.images.position(sample_id)
+        scores = self._scores_before.get(str(first.logits), lambda: read_logits(first))
+        before, label = scores[row], images.samples[row].label
+        if irrelevant is None:
+            return answer_of(before, None, label=label, coverage=0.0)
+        original = self._originals.get(
+            (str(workspace.folder), sample_id), lambda: images.original(sample_id)
+        )
+        irrelevant = check_size(irrelevant, original.shape[:2])
+        if not irrelevant.any():
+            return answer_of(before, None, label=label, coverage=0.0)
+        edited = working_image(
+            apply_blackout(original, irrelevant), size=first.plan.size, channels=images.channels
+        )
+        after = self._scores(first, edited)
+        return answer_of(before, after, label=label, coverage=coverage(irrelevant))
+
+    def _scores(self, first: TrainingTask, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the (C,) scores of one (C, S, S) image."""
+        module = self._models.get(str(first.checkpoint), lambda: _read_model(first))
+        with self._passing:
+            # For this thread; as many as training has, which leaves the server its core.
+            torch.set_num_threads(first.plan.threads)
+            scores: NDArray[np.float32] = predict(module, image[None])[0].numpy()
+        return scores
+
+
+def _read_model(first: TrainingTask) -> nn.Module:
+    plan, state, _ = decode_checkpoint(first.checkpoint.read_bytes())
+    return restore(plan, state)
+
+
+def _module_bytes(module: nn.Module) -> int:
+    return sum(tensor.nbytes for tensor in module.state_dict().values())

@@ -1,0 +1,30 @@
+"""What every study of a process shares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from imil.compute.pool import WorkerPool
+from imil.store.base import Store
+from imil.workflow.answers import WarmModels
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What every study of a process shares.
+
+    Attributes:
+        store: where state is kept.
+        pool: where training runs.
+        fetch_weights: from a backbone's name to pretrained safetensors; WeightsError.
+        now: the time.
+        models: what is kept warm to answer at once.
+    """
+
+    store: Store
+    pool: WorkerPool
+    fetch_weights: Callable[[str], bytes]
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    models: WarmModels = field(default_factory=WarmModels)

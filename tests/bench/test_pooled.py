@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import pytest
+
+from imil.bench.pooled import against, candidates, chosen, share_closed
+from imil.core.metrics import Metric
+from imil.core.recommendation import recommend_by_swapping
+from tests.bench.fabricated import outcome
+
+ARMS = ("control", "imil", "upweight")
+USUAL = {"control": 0.7, "imil": 0.5, "upweight": 0.9}
+
+
+def test_share_closed_is_gain_over_gap() -> None:
+    found = share_closed([0.85, 0.95], [0.8, 0.8], [0.9, 1.0])
+
+    assert found is not None
+    assert found["value"] == pytest.approx(0.1 / 0.15)
+    assert found["low"] <= found["value"] <= found["high"]
+
+
+def test_no_share_is_given_where_there_is_no_gap_to_close() -> None:
+    assert share_closed([0.95, 0.95], [0.94, 0.94], [0.95, 0.95]) is None
+    assert share_closed([0.95, 0.95], [0.8, 0.8], []) is None
+
+
+def test_two_arms_are_compared_image_by_image() -> None:
+    outcomes = [outcome(seed, **USUAL) for seed in range(5)]
+
+    found = against(outcomes, "upweight", "imil")[Metric.ACCURACY].interval()
+
+    gains = [o.accuracy("upweight") - o.accuracy("imil") for o in outcomes]
+    assert found.points == pytest.approx(100 * sum(gains) / 5)
+    assert 30 < found.low < found.points < found.high < 50
+
+
+def test_the_seeds_of_a_cell_choose_as_one_study() -> None:
+    # Alone, each seed would choose another arm.
+    first = outcome(0, {"control": 0.5, "imil": 0.9, "upweight": 0.7}, **USUAL)
+    second = outcome(1, {"control": 0.5, "imil": 0.5, "upweight": 0.8}, **USUAL)
+
+    assert [chosen([each], ARMS) for each in (first, second)] == ["imil", "upweight"]
+    assert chosen([first, second], ARMS) == "upweight"
+
+
+def test_only_arms_of_the_benchmark_can_be_chosen() -> None:
+    found = outcome(0, {"control": 0.5, "imil": 0.9, "upweight": 0.7}, **USUAL)
+
+    assert chosen([found], ("control", "upweight")) == "upweight"
+
+
+def test_control_is_chosen_where_nothing_could_be_predicted() -> None:
+    told = outcome(0, {"control": 0.5, "imil": 0.9, "upweight": 0.7}, **USUAL)
+    silent = outcome(1, **USUAL)
+
+    assert chosen([silent], ARMS) == "control"
+    assert chosen([silent, told], ARMS) == "imil"
+
+
+def test_candidates_of_several_seeds_are_those_that_every_seed_has() -> None:
+    one = outcome(0, {"control": 0.5, "imil": 0.6}, **USUAL)
+    two = outcome(1, {"control": 0.5, "imil": 0.8, "upweight": 0.9}, **USUAL)
+
+    control, imil = candidates([one, two], ARMS)
+
+    assert (control.name, imil.name) == ("control", "imil")
+    assert imil.swapped_balanced_accuracy == (0.6, 0.8)
+    assert imil.gain.low < imil.gain.points < imil.gain.high
+    assert imil.gain.points == pytest.approx(20, abs=4)
+    assert control.gain.points == control.gain.low == control.gain.high == 0
+
+
+def test_a_gain_within_the_noise_of_validation_recommends_control() -> None:
+    barely = outcome(0, {"control": 0.9, "imil": 0.905}, **USUAL)
+
+    assert chosen([barely], ARMS) == "control"
+    assert chosen([barely], ARMS, recommend_by_swapping) == "imil"

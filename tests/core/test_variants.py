@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import pytest
+
+from imil.core.edits import Fill, Mode
+from imil.core.penalties import Penalty
+from imil.core.records import Arm, Queue
+from imil.core.variants import Setting, Variant, parse_variant
+from imil.errors import PlanError
+
+
+def test_an_arm_alone_is_a_variant_without_settings() -> None:
+    assert parse_variant("imil") == Variant(Arm.IMIL)
+    assert not parse_variant("imil").changed
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [
+        Variant(Arm.IMIL, queue=Queue.HIGH_LOSS, fill=Fill.NOISE, mode=Mode.APPEND, share=0.02),
+        Variant(Arm.RIGHT_REASON, penalty=Penalty.GRAD_CAM, weight=1000.0),
+        Variant(Arm.COUNTEREXAMPLE, share=0.005),
+    ],
+)
+def test_a_name_says_every_setting_and_reads_back(variant: Variant) -> None:
+    assert parse_variant(variant.name) == variant
+
+
+def test_settings_come_in_any_order_and_give_one_name() -> None:
+    assert parse_variant("imil+append+noise").name == parse_variant("imil+noise+append").name
+
+
+def test_a_weight_and_a_share_are_told_apart() -> None:
+    assert parse_variant("right_reason+2").weight == 2
+    assert parse_variant("imil+2%").share == pytest.approx(0.02)
+    assert parse_variant("imil+2%").changed == {Setting.SHARE}
+
+
+@pytest.mark.parametrize("word", ["pink", "0", "-1", "0%", "101%", "inf", "nan", ""])
+def test_an_unknown_setting_is_refused_with_those_that_there_are(word: str) -> None:
+    with pytest.raises(PlanError, match=r"is no setting of an arm.*Use .*noise.*append.*2%"):
+        parse_variant(f"imil+{word}")
+
+
+def test_one_setting_twice_is_refused() -> None:
+    with pytest.raises(PlanError, match=r"gives the fill twice.*Name two variants"):
+        parse_variant("imil+noise+mean")
+
+
+def test_an_unknown_arm_is_refused_with_those_that_there_are() -> None:
+    with pytest.raises(PlanError, match=r"no arm “magic”.*Use one of: control, imil"):
+        parse_variant("magic+noise")

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import gradio as gr
+import numpy as np
+import pytest
+
+from imil.compute.pool import JobState, WorkerPool
+from imil.core.films import FilmSpec
+from imil.core.records import Queue, Selection
+from imil.store.memory import MemoryStore
+from imil.ui import outliers_tab, text
+from imil.ui.label_acts import label_state
+from imil.ui.outliers_tab import OutliersTab
+from imil.ui.queue_picker import ORDER, show_folds
+from imil.workflow.studies import Studies
+from imil.workflow.study import Study
+from imil.workflow.tools import Tools
+
+from .conftest import no_weights
+
+pytestmark = [
+    pytest.mark.slow,
+    # Gradio leaves an event loop open for each Blocks.
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Study]:
+    home = tmp_path_factory.mktemp("home")
+    pool = WorkerPool(home / "jobs")
+    demo = FilmSpec(images=60, size=48, label_noise=0.1)
+    trained = Studies(home / "work", Tools(MemoryStore(), pool, no_weights), demo=demo).demo()
+    trained.set_plan(replace(trained.plan, size=32, epochs=2, batch_size=8, budget=0.1))
+    trained.start_training()
+    wait(trained)
+    yield trained
+    pool.close()
+
+
+def wait(study: Study) -> None:
+    for _ in range(600):
+        if study.training_status().state is JobState.DONE:
+            return
+        time.sleep(0.1)
+    raise AssertionError("it takes too long")
+
+
+@pytest.fixture
+def tab() -> OutliersTab:
+    with gr.Blocks(), gr.Tabs(), gr.Tab("x") as place:
+        return outliers_tab.build_outliers_tab(place)
+
+
+def test_each_queue_says_how_its_images_were_found_and_how_many_there_are(
+    study: Study, tab: OutliersTab
+) -> None:
+    shown = outliers_tab.show_outliers(tab, study)
+
+    counts = study.queue_counts()
+    choices = shown[tab.picker.kind]["choices"]
+    assert [value for _, value in choices] == [kind.value for kind in ORDER]
+    names = dict((value, name) for name, value in choices)  # noqa: C402  # turned round
+    assert names["mispredicted"] == f"Mispredicted {counts[Queue.MISPREDICTED]}"
+    assert names["random"] == "Random 60"
+    assert names["wrong_reason"] == "Wrong reason"
+    assert "The trained model gets these training images wrong." in shown[tab.picker.words]
+    high = outliers_tab.show_outliers(tab, study, Queue.HIGH_LOSS)
+    assert "The 6 training images of highest loss" in high[tab.picker.words]
+
+
+def test_a_suspect_says_what_it_looks_like_with_acts_on_its_label_in_place_of_black_out(
+    study: Study, tab: OutliersTab
+) -> None:
+    first = study.queue(Queue.LABEL_SUSPECT)[0]
+    looks_like = study.images.classes[first.predicted]
+
+    shown = outliers_tab.show_outliers(tab, study, Queue.LABEL_SUSPECT)
+
+    assert shown[tab.labels.row]["visible"] is True
+    assert shown[tab.mask_acts]["visible"] is False
+    assert shown[tab.labels.relabel]["value"] == f"Relabel to {looks_like}"
+    assert f"<dt>Looks like</dt><dd>{looks_like} ." in shown[tab.readout]
+    assert "the arms Relabel and Drop alone" in shown[tab.labels.words]
+    study.exclude(first.sample_id)
+    assert label_state(study, first.sample_id) == "excluded"
+    again = outliers_tab.show_film(tab, study, Queue.LABEL_SUSPECT, first.sample_id)
+    assert "<b>Excluded.</b>" in again[tab.labels.words]
+    assert "1 image relabelled or excluded." in again[tab.labels.words]
+    assert again[tab.strip]["marks"]["reviewed"] == {first.sample_id: "excluded"}
+    study.keep_label(first.sample_id)
+    other = outliers_tab.show_outliers(tab, study)
+    assert other[tab.labels.row]["visible"] is False
+    assert other[tab.mask_acts]["visible"] is True
+
+
+def test_an_empty_queue_says_so_and_offers_masks_on_random_images(
+    study: Study, tab: OutliersTab
+) -> None:
+    wrong = [offer.sample_id for offer in study.queue()]
+    for sample_id in wrong:
+        study.exclude(sample_id)
+
+    shown = outliers_tab.show_outliers(tab, study)
+
+    assert text.QUEUE_ALL_TRIAGED[0] in shown[tab.none_here]
+    assert shown[tab.paint_random]["visible"] is True
+    assert shown[tab.painter] is None
+    assert shown[tab.work]["visible"] is True
+    random = outliers_tab.show_outliers(tab, study, Queue.RANDOM)
+    assert random[tab.paint_random]["visible"] is False
+    assert random[tab.opened][1] not in wrong
+    for sample_id in wrong:
+        study.keep_label(sample_id)
+
+
+def test_wrong_reasons_say_what_they_need_before_two_images_are_masked(
+    study: Study, tab: OutliersTab
+) -> None:
+    shown = outliers_tab.show_outliers(tab, study, Queue.WRONG_REASON)
+
+    assert "0 of 2 masks" in shown[tab.none_here]
+    assert "Mask two images of another queue first" in shown[tab.none_here]
+    irrelevant = np.zeros((48, 48), np.bool_)
+    irrelevant[:10, 36:] = True
+    for offer in study.queue(Queue.RANDOM)[:2]:
+        study.submit_mask(offer.sample_id, irrelevant, reader="r", seconds=1, queue=Queue.RANDOM)
+    after = outliers_tab.show_outliers(tab, study, Queue.WRONG_REASON)
+    assert after[tab.none_here] == ""
+    choices = dict((v, n) for n, v in after[tab.picker.kind]["choices"])  # noqa: C402  # turned round
+    assert choices["wrong_reason"] == f"Wrong reason {len(study.queue(Queue.WRONG_REASON))}"
+
+
+def test_out_of_fold_shows_its_cost_before_it_is_trained(study: Study, tab: OutliersTab) -> None:
+    nothing = show_folds(tab.picker, study, Selection.IN_SAMPLE)
+    asked = show_folds(tab.picker, study, Selection.OUT_OF_FOLD)
+
+    assert nothing[tab.picker.folds] == ""
+    assert nothing[tab.picker.use_folds]["visible"] is False
+    assert "3 more trainings, as much work as 4 epochs" in asked[tab.picker.folds]
+    assert "on this machine" in asked[tab.picker.folds]
+    assert asked[tab.picker.use_folds]["value"] == text.FOLDS_START
+    assert study.selection is Selection.IN_SAMPLE
