@@ -162,6 +162,8 @@ class Round:
         mask_only: what a classifier that sees masks alone makes of the classes; None where there
             are too few masks.
         advice: the recommended arm; None where nothing could be predicted to choose it by.
+        test_seen: whether the test set had been opened before this round was asked for.
+        variants: what was trained for an arm, where a setting of it was chosen on validation.
     """
 
     number: int
@@ -181,6 +183,8 @@ class Round:
     swapped_by: str | None = None
     mask_only: MaskOnly | None = None
     advice: Advice | None = None
+    test_seen: bool = False
+    variants: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def recommended(self) -> str | None:
@@ -233,6 +237,8 @@ class Setting:
     notices: tuple[str, ...] = ()
     swapped_by: str | None = None
     mask_only: MaskOnly | None = None
+    test_seen: bool = False
+    variants: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -327,6 +333,8 @@ def compare(
         swapped_by=swapped,
         mask_only=setting.mask_only,
         advice=advice,
+        test_seen=setting.test_seen,
+        variants=setting.variants,
     )
 
 

@@ -22,13 +22,16 @@ class Comparison:
     """A comparison that was asked for: arms, seeds, and the saved masks as they were then.
 
     `masks` are names in the store: a mask drawn anew later doesn't change what was compared, nor
-    does a later decision on a label: `triage` are those of then.
+    does a later decision on a label: `triage` are those of then. `number` is the round's, from 1;
+    `test_seen` whether the test set had been opened when it was asked for.
     """
 
     arms: tuple[str, ...]
     seeds: tuple[int, ...]
     masks: tuple[str, ...]
     triage: tuple[Triage, ...] = ()
+    number: int = 1
+    test_seen: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,7 @@ class StudyRecord:
         folds: whether out-of-fold answers were asked for.
         triage: what the reader decided on labels, in order of time.
         confirmation: the last one of predicted masks.
+        earlier: the comparisons of earlier rounds, one a round.
     """
 
     study_id: str
@@ -78,6 +82,7 @@ class StudyRecord:
     folds: bool = False
     triage: tuple[Triage, ...] = ()
     confirmation: Confirmation | None = None
+    earlier: tuple[Comparison, ...] = ()
 
 
 def study_file(study_id: str) -> str:
@@ -106,14 +111,7 @@ def load_study(store: Store, study_id: str) -> StudyRecord | None:
         plan=plan_from_json(saved["plan"]),
         started=saved["started"],
         skipped=tuple(saved["skipped"]),
-        comparison=None
-        if comparison is None
-        else Comparison(
-            arms=tuple(comparison["arms"]),
-            seeds=tuple(comparison["seeds"]),
-            masks=tuple(comparison["masks"]),
-            triage=_triage(comparison),
-        ),
+        comparison=None if comparison is None else _comparison(comparison),
         test_openings=saved["test_openings"],
         notices=tuple(saved["notices"]),
         # What follows is missing in studies of older versions.
@@ -121,6 +119,18 @@ def load_study(store: Store, study_id: str) -> StudyRecord | None:
         folds=saved.get("folds", False),
         triage=_triage(saved),
         confirmation=None if confirmation is None else Confirmation(**confirmation),
+        earlier=tuple(_comparison(each) for each in saved.get("earlier", ())),
+    )
+
+
+def _comparison(saved: Mapping[str, Any]) -> Comparison:
+    return Comparison(
+        arms=tuple(saved["arms"]),
+        seeds=tuple(saved["seeds"]),
+        masks=tuple(saved["masks"]),
+        triage=_triage(saved),
+        number=saved.get("number", 1),
+        test_seen=saved.get("test_seen", False),
     )
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from imil.core.edits import Fill, Mode
 from imil.core.penalties import Penalty
 from imil.core.records import Arm, Decision, Queue, Selection, Split
 from imil.core.saliency import Explainer
 from imil.core.variants import Variant, parse_variant
 from imil.core.verdict import Verdict
+from imil.errors import PlanError
 
 TITLE = "IMIL"
 VALUE = "Show an image classifier what to ignore, and measure whether it helped."
@@ -644,6 +647,122 @@ ARM_MANY = "arms"
 SEED_ONE = "seed"
 SEED_MANY = "seeds"
 
+# ---- results: seeds, rounds, images, files ----
+SEEDS_OF = "{done} of {asked} seeds …"
+SEEDS_SO_FAR = (
+    "{points} points over {done} of {asked} seeds so far. A verdict takes {needed} seeds, and this "
+    "card follows them."
+)
+MORE_SEEDS = "Run {seeds}"
+MORE_SEED_ONE = "more seed"
+MORE_SEED_MANY = "more seeds"
+SEED_OF = "Seed {seed} of {asked}"
+SEEDS_STOPPED = "Stopped at {done} of {asked} seeds"
+SEEDS_STOPPED_WORDS = "What is trained is kept. Run the others, and they go on where they stopped."
+TRAINING_OF = "{arm}, seed {seed}"
+NEXT_ROUND = "Round {number} · {painted} of {allowed} masked"
+COMPARE_ROUND = "Compare round {number}"
+COMPARE_OTHERS = "Compare again"
+CHANGED_SINCE = "You changed masks or labels since. The next comparison is round {number}."
+TEST_SEEN = "test set seen"
+TEST_SEEN_WORDS = (
+    "The test set had been opened before this round, so what was seen there may have led to it."
+)
+FINAL_LEFT = "Final comparison opens the test set and counts it: opened {times} so far."
+FINAL_NONE = "not once"
+ROUNDS_TITLE = "Rounds so far"
+COLUMN_ROUND = "Round"
+COLUMN_SEEDS = "Seeds"
+COLUMN_MASKED = "Masked"
+
+CASES_TITLE = {
+    Split.VALIDATION: "Validation images fixed and broken",
+    Split.TEST: "Test images fixed and broken",
+}
+CASES_ASIDE = "First seed, against control"
+CASES_NONE = "No image is right in one and wrong in the other."
+FIXED = "{n} fixed"
+BROKEN = "{n} broken"
+FIXED_WORDS = "right only after"
+BROKEN_WORDS = "wrong only after"
+SHOW_ALL = "Show all {n}"
+MATRICES_TITLE = {
+    Split.VALIDATION: "Validation confusion matrices",
+    Split.TEST: "Test confusion matrices",
+}
+MATRICES_ASIDE = "First seed · a cell opens its images"
+MATRICES_UNKNOWN = (
+    "The images behind the counts are not known: this round was made by an older version, and its "
+    "models are gone."
+)
+CELL = "{n} with label {label} of which {arm} said {said}. Open them."
+CELL_TITLE = "{arm}: label {label}, said {said}"
+FIXED_TITLE = "{arm}: fixed, right only after"
+BROKEN_TITLE = "{arm}: broken, wrong only after"
+CASE_SAID = "said {label} {confidence}"
+CASE_CONTROL = "control {label} {confidence}"
+CASE_LABEL = "label {label}"
+CASE_OPEN = "Open {sample}: {words}"
+CASES_PAGE = "{first}–{last} of {n}"
+CASES_BACK = "Back to all"
+CLOSE = "Close"
+
+LOOKS_TITLE = "Where the models look"
+LOOKS_WORDS = (
+    "Each model explained for what it says, by integrated gradients; brighter counts more. First "
+    "seed, on images that {arm} fixed or broke."
+)
+LOOKS_MAKING = "The maps are being computed; they appear here by themselves."
+LOOKS_BEFORE = "Round 0"
+LOOK_ALT = "{model} looks at this image; it says {label}, {confidence}"
+LOOK_FIXED = "fixed"
+LOOK_BROKEN = "broken"
+
+DOWNLOAD = "Download"
+DOWNLOAD_REPORT = "Download report"
+DOWNLOAD_MODEL_OF = "Model of"
+DOWNLOADS_WORDS = "Files are made when you ask, from what this page shows. No image is in them."
+FILES = {
+    "report": ("Report", "HTML, plots inside, works without a network"),
+    "results_json": ("Every figure", "results.json, for programs"),
+    "results_csv": ("Figures a seed", "results.csv, a row an arm, metric and seed"),
+    "images": ("Answers an image", "Parquet: what each arm and seed says to each image"),
+    "masks": ("Masks", "PNG an image and Parquet, zipped"),
+    "curves": ("Curves", "curves.csv: loss and accuracy by epoch, arm and seed"),
+    "model": ("Model", "safetensors, config and model card, zipped"),
+}
+
+# ---- model card ----
+CARD_TITLE = "{arm} · {study}"
+CARD_FIRST = (
+    "An image classifier trained with IMIL, in which a clinician shows a classifier what to "
+    "ignore. **Research use only, not for diagnosis.**"
+)
+CARD_USE = "Intended use"
+CARD_USE_WORDS = (
+    "To study what masks change in what a classifier learns, on images like those it was trained "
+    "on. It is no medical device, nobody has approved it, and no decision on a patient may rest "
+    "on it."
+)
+CARD_DATA = "Data"
+CARD_DATA_WORDS = "{images} images of “{name}”, classes: {classes}. {proof}"
+CARD_SPLITS = "Training {train}, validation {validation}, test {test}."
+CARD_ARM = "What this arm is"
+CARD_ARM_WORDS = (
+    "{arm}: {words}. {masks} training images were masked for it. Trained on from one checkpoint "
+    "under the same plan as control; these are the weights of seed {seed}."
+)
+CARD_FOUND = "What the comparison found"
+CARD_LIMITS = "Limits"
+CARD_LIMITS_WORDS = (
+    "Every figure is of the split that it names; validation follows training, shortcut included.",
+    "The figures say nothing about other scanners, hospitals or patients.",
+    "Images are resized to a square of {size} px, without keeping their proportions.",
+    "A map of where the model looks is not evidence of a better model.",
+    "Probabilities may be badly calibrated; see the calibration error in the report.",
+)
+CARD_LOAD = "How to load it"
+
 UNEXPECTED = "Something went wrong on our side."
 UNEXPECTED_WHY = "The server met a fault that it does not know."
 UNEXPECTED_FIX = "Nothing stored is lost. Reload the page; if it stays, look in the server's log."
@@ -680,12 +799,37 @@ def arm_name(name: str) -> str:
     return " · ".join((arm, *settings))
 
 
+def with_arm_names(words: str) -> str:
+    """Return a sentence of the program with arms by their names for people.
+
+    Arms are named there as programs name them, such as “right_reason+100”: in quotation marks, or
+    by a word that is no English one.
+    """
+    return _RAW_ARM.sub(_spoken, words)
+
+
+def _spoken(found: re.Match[str]) -> str:
+    opening, raw, closing = found.groups()
+    quoted, plain = bool(opening and closing), raw.isalpha()
+    try:
+        name = arm_name(raw)
+    except PlanError:
+        return found.group()
+    if quoted:
+        return f"{opening}{name}{closing}"
+    return found.group() if plain and raw != Arm.IMIL else f"{opening}{name}{closing}"
+
+
 def arm_words(name: str) -> str:
     """Return what differs in an arm or variant."""
     variant = parse_variant(name)
     if variant.changed:
         return VARIANT_OF.format(arm=ARM_NAMES[variant.arm])
     return ARM_WORDS[variant.arm.value]
+
+
+# A word that may be the name of an arm or variant, with quotation marks around it or not.
+_RAW_ARM = re.compile(r"(“?)\b([a-z_]+(?:\+[a-z0-9_.]+%?)*)(?![\w+])(”?)")
 
 
 def _settings(variant: Variant) -> list[str]:

@@ -8,7 +8,7 @@ from imil.core.metrics import Metric
 from imil.core.records import Arm, Split
 from imil.core.robustness import MaskOnly
 from imil.core.rounds import ArmFigures, Paired, Round
-from imil.core.verdict import Difference, Verdict
+from imil.core.verdict import MIN_SEEDS, Difference, Verdict
 from imil.ui import numbers, text
 from imil.ui.markup import badge, icon, note
 
@@ -20,19 +20,27 @@ TONES = {
 }
 
 
-def verdict_card(found: Round) -> str:
+def verdict_card(found: Round, *, asked: int = 0) -> str:
     """Return the card of the comparisons named beforehand, each against control.
 
     First the paper's arm, then the one recommended on validation. Words come from the verdicts,
     never from the points; a few runs have none.
+
+    Args:
+        found: the comparison.
+        asked: how many seeds were asked for, where more are being trained.
     """
     main, second = main_arm(found), second_arm(found)
     named = [paired for paired in (main, second) if paired is not None]
-    notices = "".join(note(words, tone="info") for words in found.notices)
+    notices = "".join(note(text.with_arm_names(words), tone="info") for words in found.notices)
+    if found.test_seen:
+        notices += note(text.TEST_SEEN_WORDS, tone="warn")
     if not found.paired:
         return notices
     tone = TONES[named[0].verdict][0] if named else "flat"
-    shown = "".join(_comparison(found, paired, first=not i) for i, paired in enumerate(named))
+    shown = "".join(
+        _comparison(found, paired, first=not i, asked=asked) for i, paired in enumerate(named)
+    )
     return (
         f'<section class="card verdict {tone}" aria-label="{escape(text.COLUMN_VERDICT)}">'
         f"{shown or _unnamed(found)}{_advice(found, second)}"
@@ -61,8 +69,10 @@ def key_arms(found: Round) -> tuple[ArmFigures, ...]:
     return tuple(arm for arm in found.arms if few or arm.arm in wanted)
 
 
-def verdict_word(verdict: Verdict, seeds: int) -> str:
-    """Return the verdict's word; a few seeds are counted in it."""
+def verdict_word(verdict: Verdict, seeds: int, *, asked: int = 0) -> str:
+    """Return the verdict's word; a few seeds are counted in it, as are more to come."""
+    if verdict is Verdict.ONE_RUN and asked > seeds:
+        return text.SEEDS_OF.format(done=seeds, asked=asked)
     if verdict is Verdict.ONE_RUN and seeds > 1:
         return text.RUNS_NOT_EVIDENCE.format(n=seeds)
     return text.VERDICTS[verdict]
@@ -107,38 +117,42 @@ def _paired(found: Round, name: str | None) -> Paired | None:
     return next((paired for paired in found.paired if paired.arm == name), None)
 
 
-def _comparison(found: Round, paired: Paired, *, first: bool) -> str:
+def _comparison(found: Round, paired: Paired, *, first: bool, asked: int) -> str:
     tone, picture = TONES[paired.verdict]
     seeds = len(found.seeds)
     own = badge(text.RECOMMENDED, tone="info") if paired.arm == found.recommended else ""
-    about = f"{badge(text.ROUND.format(number=found.number), tone='flat')}{_final(found)}"
+    about = _about(found)
     return (
         f'<div class="vs {tone}{"" if first else " second"}"><div>'
-        f'<div class="w">{icon(picture)}{escape(verdict_word(paired.verdict, seeds))}'
+        f'<div class="w">{icon(picture)}{escape(verdict_word(paired.verdict, seeds, asked=asked))}'
         f"{about if first else ''}{own}</div>"
-        f'<p class="say">{escape(_say(paired, seeds))}</p>'
+        f'<p class="say">{escape(_say(paired, seeds, asked))}</p>'
         f'<p class="sub">{escape(text.AGAINST.format(arm=text.arm_name(paired.arm)))}'
         f"</p>{'' if first else _chosen(found)}</div>{_facts(found, paired)}</div>"
     )
 
 
 def _unnamed(found: Round) -> str:
-    about = f"{badge(text.ROUND.format(number=found.number), tone='flat')}{_final(found)}"
     return (
-        f'<div class="vs flat"><div><div class="w">{escape(text.UNNAMED)}{about}</div>'
+        f'<div class="vs flat"><div><div class="w">{escape(text.UNNAMED)}{_about(found)}</div>'
         f'<p class="say">{escape(text.UNNAMED_WORDS)}</p></div></div>'
     )
 
 
-def _final(found: Round) -> str:
-    return badge(text.FINAL_SPLIT, tone="info") if found.split is Split.TEST else ""
+def _about(found: Round) -> str:
+    number = badge(text.ROUND.format(number=found.number), tone="flat")
+    final = badge(text.FINAL_SPLIT, tone="info") if found.split is Split.TEST else ""
+    seen = badge(text.TEST_SEEN, tone="warn") if found.test_seen else ""
+    return f"{number}{final}{seen}"
 
 
-def _say(paired: Paired, seeds: int) -> str:
+def _say(paired: Paired, seeds: int, asked: int) -> str:
     if paired.verdict is not Verdict.ONE_RUN:
         said = text.VERDICT_WORDS if paired.arm == Arm.IMIL else text.ARM_VERDICT_WORDS
         return said[paired.verdict]
     points = numbers.points(paired.differences[Metric.ACCURACY].points)
+    if asked > seeds:
+        return text.SEEDS_SO_FAR.format(points=points, done=seeds, asked=asked, needed=MIN_SEEDS)
     if seeds == 1:
         return text.ONE_RUN_WORDS.format(points=points)
     return text.FEW_RUNS_WORDS.format(points=points, n=seeds)

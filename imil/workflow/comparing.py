@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from imil.compute.pool import JobState
 from imil.compute.task import TrainingTask
 from imil.core.arms import (
     UNPAINTED,
@@ -16,18 +17,20 @@ from imil.core.arms import (
     parse_arms,
     with_weights,
 )
+from imil.core.cases import cases_of
 from imil.core.irrelevance import IrrelevancePredictor
 from imil.core.queues import budget
-from imil.core.records import Arm, Budget, Queue, Region, Split
+from imil.core.records import Arm, Budget, Region, Split
 from imil.core.rounds import Round, Setting, Trained, compare
 from imil.core.splits import DisjointProof
+from imil.core.verdict import MIN_SEEDS
 from imil.errors import MaskError, PlanError
+from imil.store.cases import save_cases
 from imil.store.studies import Comparison, Confirmation, StudyRecord, load_round, save_round
 from imil.workflow.maskbook import key_of
 from imil.workflow.masksets import FEWEST_TO_PREDICT, Review
 from imil.workflow.predictions import Predictions, check_confirmed
 from imil.workflow.probes import Ask, make_probe, painted_alone, probe_path
-from imil.workflow.results import About, results_json
 from imil.workflow.reviewing import Reviewing
 from imil.workflow.settling import settle
 from imil.workflow.status import TrainingStatus, status_of
@@ -53,6 +56,9 @@ class Comparing(Reviewing):
     ) -> None:
         super().__init__(record, workspace, tools)
         self.proof = proof
+        # The round that was shown last, by its key.
+        self._rounding = threading.Lock()
+        self._last_round: tuple[str, Round | None] = ("", None)
         self.predictions = Predictions(workspace, self._masks, lambda: self._first)
 
     @property
@@ -113,9 +119,58 @@ class Comparing(Reviewing):
                 if definition(arm).predicted:
                     check_confirmed(arm, self.confirmation, self.predictions.key)
             numbers = tuple(range(self.plan.seed, self.plan.seed + seeds))
-            asked = Comparison(compared, numbers, self._masks.names(), self.triaged())
-            self._save(comparison=asked)
+            asked = self._ask_for(compared, numbers)
+            self._save(comparison=asked, earlier=self._earlier(asked))
             self._submit_comparison()
+
+    def more_seeds(self, seeds: int = MIN_SEEDS) -> None:
+        """Go on with the last comparison up to `seeds` in all; those that are done are kept.
+
+        The same arms, masks and decisions on labels as before, whatever was reviewed since. Nothing
+        happens while the comparison runs, or where it has as many seeds.
+
+        Raises:
+            PlanError: nothing was compared yet.
+        """
+        with self._lock:
+            asked = self._record.comparison
+            if asked is None:
+                raise PlanError(
+                    "There is no comparison to add seeds to.",
+                    why="More seeds train the same arms on the same masks again.",
+                    fix="Compare with and without masks first.",
+                )
+            if self.comparison_status().active:
+                return
+            if seeds > len(asked.seeds):
+                numbers = tuple(range(self.plan.seed, self.plan.seed + seeds))
+                seen = asked.test_seen or self._record.test_openings > 0
+                self._save(comparison=replace(asked, seeds=numbers, test_seen=seen))
+            self._submit_comparison()
+
+    def seeds_asked(self) -> int:
+        """Return how many seeds the last comparison asked for; 0 before."""
+        asked = self._record.comparison
+        return 0 if asked is None else len(asked.seeds)
+
+    def seeds_done(self) -> int:
+        """Return how many seeds of the last comparison are trained in every arm."""
+        done = self._done(self._record.comparison)
+        return 0 if done is None else len(done.seeds)
+
+    @property
+    def round_number(self) -> int:
+        """The round that masks painted now belong to: 1 until a comparison is finished."""
+        asked = self._record.comparison
+        if asked is None:
+            return 1
+        return asked.number + (self._done(asked) is not None)
+
+    def compared_as_now(self) -> bool:
+        """Return whether the last comparison used the masks and labels as they are now."""
+        asked = self._record.comparison
+        now = (self._masks.names(), self.triaged())
+        return asked is not None and (asked.masks, asked.triage) == now
 
     def comparison_status(self) -> TrainingStatus:
         """Return how far the comparison is."""
@@ -128,49 +183,14 @@ class Comparing(Reviewing):
             )
 
     def results(self) -> Round | None:
-        """Return the finished comparison on validation; None before."""
-        return self._finished_round(Split.VALIDATION)
+        """Return the comparison on validation, of the seeds that are finished; None before."""
+        return self._round(self._done(self._record.comparison), Split.VALIDATION)
 
-    def final_comparison(self) -> Round:
-        """Open the test set and return the comparison on it; each opening is counted.
-
-        Raises:
-            PlanError: no comparison is finished.
-        """
-        with self._lock:
-            if self.results() is None:
-                raise PlanError(
-                    "There is no comparison to open the test set for.",
-                    why="The test set is looked at once, when everything else is decided.",
-                    fix="Compare with and without masks first.",
-                )
-            self._save(test_openings=self._record.test_openings + 1)
-            finished = self._finished_round(Split.TEST)
-            if finished is None:
-                raise ValueError("a finished comparison has no figures")
-            return finished
-
-    def final_results(self) -> Round | None:
-        """Return the last final comparison without opening the test set again; None before."""
-        asked = self._record.comparison
-        if asked is None or not self._record.test_openings:
-            return None
-        key = f"{self._key(asked)}-{Split.TEST}-{self._record.test_openings}"
-        return load_round(self._tools.store, self.study_id, key=key)
-
-    def results_json(self) -> bytes | None:
-        """Return the last finished comparison as `results.json`; None before."""
-        finished = self.final_results() or self.results()
-        if finished is None:
-            return None
-        about = About(
-            self.images,
-            self.plan,
-            self.proof,
-            {"masks": self._masks.seconds()},
-            outliers=self._found_by(),
-        )
-        return results_json(finished, about)
+    def rounds(self) -> tuple[Round, ...]:
+        """Return every round's comparison on validation, the last one included."""
+        asked = [*self._record.earlier, self._record.comparison]
+        found = [self._round(self._done(each), Split.VALIDATION) for each in asked]
+        return tuple(each for each in found if each is not None)
 
     # ---- inside ---------------------------------------------------------------------------------
 
@@ -178,12 +198,24 @@ class Comparing(Reviewing):
     def _comparison_job(self) -> str:
         return f"{self.study_id}-comparison"
 
-    def _found_by(self) -> str:
-        """Return how the mispredicted images that were compared had been found."""
-        asked = self._record.comparison
-        records = () if asked is None else self._masks.by_name(asked.masks)
-        found = {r.selection.value for r in records if r.queue is Queue.MISPREDICTED}
-        return "+".join(sorted(found)) or self.selection.value
+    def _ask_for(self, arms: tuple[str, ...], seeds: tuple[int, ...]) -> Comparison:
+        """Return the comparison of the masks as they are now; the last one where nothing differs.
+
+        Other masks or labels make another round; other arms or seeds don't.
+        """
+        last, opened = self._record.comparison, self._record.test_openings > 0
+        asked = Comparison(arms, seeds, self._masks.names(), self.triaged(), test_seen=opened)
+        if last is None:
+            return asked
+        if replace(asked, number=last.number, test_seen=last.test_seen) == last:
+            return last
+        return replace(asked, number=last.number if self.compared_as_now() else self.round_number)
+
+    def _earlier(self, asked: Comparison) -> tuple[Comparison, ...]:
+        last, earlier = self._record.comparison, self._record.earlier
+        if last is None or last.number == asked.number:
+            return earlier
+        return (*earlier, last)
 
     def _submit_comparison(self) -> None:
         asked = self._record.comparison
@@ -211,7 +243,10 @@ class Comparing(Reviewing):
             predicted = given.predicted if definition(task.arm).predicted else None
             self._workspace.write_masked(task, given.masks, predicted=predicted)
             self._workspace.write_triage(task, triage_rows(self.images, asked.triage))
-        self._tools.pool.submit(self._comparison_job, tasks)
+        # What is left: the time it takes is that of the rest.
+        left = tuple(task for task in tasks if not task.finished)
+        if left:
+            self._tools.pool.submit(self._comparison_job, left)
 
     def _make_probe(self, asked: Comparison, review: Review, painted: Mapping[str, Region]) -> None:
         try:
@@ -262,47 +297,72 @@ class Comparing(Reviewing):
             )
         return found
 
-    def _finished_round(self, split: Split) -> Round | None:
-        with self._lock:
-            asked = self._record.comparison
-            if asked is None or self.comparison_status().state is not JobState.DONE:
-                return None
-            openings = self._record.test_openings
-            key = f"{self._key(asked)}-{split}"
-            key = f"{key}-{openings}" if split is Split.TEST else key
-            saved = load_round(self._tools.store, self.study_id, key=key)
-            if saved is not None:
-                return saved
-            validation = self._workspace.validation(self._outcomes(asked, Split.VALIDATION))
-            settled = settle(asked.arms, validation)
-            painted = {r.sample_id: r.irrelevant for r in self._masks.by_name(asked.masks)}
-            setting = Setting(
-                number=1,
-                split=split,
-                seeds=asked.seeds,
-                seed_scope=SEED_SCOPE,
-                masked=(len(asked.masks),) * len(asked.seeds),
-                allowed=self.budget().allowed,
-                training_images=len(self._workspace.rows(Split.TRAIN)),
-                test_openings=openings,
-                notices=(
-                    *self.notices,
-                    *_without_masks(asked),
-                    *triage_notices(asked.arms, asked.triage),
-                    *settled.notices,
-                    *self._no_advice(asked),
-                ),
-                swapped_by=_ask(asked, None).swapped_by,
-                mask_only=painted_alone(self.images, painted, size=self.plan.size),
-            )
-            finished = compare(
-                settled.only(self._outcomes(asked, split)),
-                self._workspace.samples(split),
-                setting,
-                settled.validation,
-            )
-            save_round(self._tools.store, self.study_id, finished, key=key)
-            return finished
+    def _done(self, asked: Comparison | None) -> Comparison | None:
+        """Return what was asked for with the seeds that are finished in every arm; None of none."""
+        if asked is None:
+            return None
+        by_arm = [self._tasks(asked, arm) for arm in with_weights(asked.arms)]
+        finished = [all(task.finished for task in each) for each in zip(*by_arm, strict=True)]
+        seeds = tuple(seed for seed, done in zip(asked.seeds, finished, strict=True) if done)
+        return replace(asked, seeds=seeds) if seeds else None
+
+    def _round(self, asked: Comparison | None, split: Split) -> Round | None:
+        """Return the figures of a finished comparison, made once; None for none.
+
+        Made without the study's lock: painting goes on meanwhile.
+        """
+        if asked is None:
+            return None
+        with self._rounding:
+            key = self._round_key(asked, split)
+            if key != self._last_round[0]:
+                found = load_round(self._tools.store, self.study_id, key=key)
+                self._last_round = key, found or self._new_round(asked, split, key)
+            return self._last_round[1]
+
+    def _round_key(self, asked: Comparison, split: Split) -> str:
+        key = f"{self._key(asked)}-{split}"
+        return f"{key}-{self._record.test_openings}" if split is Split.TEST else key
+
+    def _new_round(self, asked: Comparison, split: Split, key: str) -> Round:
+        validation = self._workspace.validation(self._outcomes(asked, Split.VALIDATION))
+        settled = settle(asked.arms, validation)
+        painted = {r.sample_id: r.irrelevant for r in self._masks.by_name(asked.masks)}
+        setting = Setting(
+            number=asked.number,
+            split=split,
+            seeds=asked.seeds,
+            seed_scope=SEED_SCOPE,
+            masked=(len(asked.masks),) * len(asked.seeds),
+            allowed=self.budget().allowed,
+            training_images=len(self._workspace.rows(Split.TRAIN)),
+            test_openings=self._record.test_openings,
+            notices=(
+                *self.notices,
+                *_without_masks(asked),
+                *triage_notices(asked.arms, asked.triage),
+                *settled.notices,
+                *self._no_advice(asked),
+            ),
+            swapped_by=_ask(asked, None).swapped_by,
+            mask_only=painted_alone(self.images, painted, size=self.plan.size),
+            test_seen=asked.test_seen,
+            variants={arm: own for arm, own in settled.variants.items() if arm != own},
+        )
+        trained = settled.only(self._outcomes(asked, split))
+        samples = self._workspace.samples(split)
+        finished = compare(trained, samples, setting, settled.validation)
+        scores = {name: outcome.logits for name, outcome in trained.items()}
+        # First the answers: a round whose figures are there can always open its images.
+        save_cases(
+            self._tools.store,
+            self.study_id,
+            cases_of(scores, samples, asked.seeds),
+            key=key,
+            classes=self.images.classes,
+        )
+        save_round(self._tools.store, self.study_id, finished, key=key)
+        return finished
 
     def _no_advice(self, asked: Comparison) -> tuple[str, ...]:
         if self._probe(asked) is not None or len(asked.arms) == 1:
@@ -335,4 +395,4 @@ def _check_painted(arms: Sequence[str]) -> None:
 def _without_masks(asked: Comparison) -> tuple[str, ...]:
     if asked.masks or Arm.IMIL not in asked.arms:
         return ()
-    return ("No image is masked, so imil trains on exactly what control trains on.",)
+    return ("No image is masked, so arms with masks train on exactly what control trains on.",)

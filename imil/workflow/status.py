@@ -26,8 +26,10 @@ def status_of(job: JobStatus | None, tasks: tuple[TrainingTask, ...]) -> Trainin
     curves = read_curves(last)
     done = sum(task.finished for task in tasks)
     partly = 0 if last.finished else len(curves) / epochs_of_task(last)
+    # A job that was done knows nothing of what was asked for since.
+    ended = None if job is None or job.state is JobState.DONE else job.state
     return TrainingStatus(
-        state=JobState.DONE if finished else None if job is None else job.state,
+        state=JobState.DONE if finished else ended,
         step=last.name,
         epoch=len(curves),
         epochs=epochs_of_task(last),

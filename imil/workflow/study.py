@@ -23,9 +23,9 @@ from imil.errors import ImilError, MaskError, PlanError
 from imil.sources.listing import ImportReport
 from imil.store.codec import MaskRecord
 from imil.store.studies import Confirmation, StudyRecord
-from imil.workflow.comparing import Comparing
 from imil.workflow.outoffold import fold_tasks
 from imil.workflow.predictions import check_seen, check_training
+from imil.workflow.reporting import Reporting
 from imil.workflow.status import TrainingStatus, status_of
 from imil.workflow.tools import Tools
 from imil.workflow.workspace import Workspace
@@ -34,7 +34,7 @@ from imil.workflow.workspace import Workspace
 THUMBNAIL = 192
 
 
-class Study(Comparing):
+class Study(Reporting):
     """A handle on one study; safe to use from several threads. Its state is in the store."""
 
     def __init__(
@@ -207,7 +207,7 @@ class Study(Comparing):
                 confidence=0.0 if outlier is None else outlier.confidence,
                 reader=reader,
                 seconds=seconds,
-                round=1,
+                round=self.round_number,
                 time=self._tools.now(),
                 queue=queue,
                 selection=self.selection,

@@ -12,9 +12,11 @@ import pytest
 from PIL import Image
 
 from imil.compute.pool import JobState
+from imil.core.metrics import Metric
 from imil.core.records import Region, Split
 from imil.core.verdict import Verdict
 from imil.errors import DataError, MaskError, PlanError, StoreError
+from imil.store.studies import load_study
 from imil.workflow.study import Study
 
 from .conftest import Machine, finish
@@ -175,6 +177,139 @@ def test_more_seeds_keep_those_that_are_done(trained: Trained) -> None:
     assert found.seeds == (0, 1)
 
 
+def test_seeds_are_added_to_the_same_round_whatever_was_masked_since(trained: Trained) -> None:
+    _, study = trained
+    study.start_comparison(seeds=1)
+    finish(study.comparison_status)
+    before, number = study.results(), study.round_number
+    sample_id = study.queue()[1].sample_id
+    study.submit_mask(sample_id, corner(study, sample_id, side=13), reader="r", seconds=1)
+
+    study.more_seeds(2)
+    study.more_seeds(2)  # the second half of a double click
+    finish(study.comparison_status)
+
+    after = study.results()
+    assert before is not None
+    assert after is not None
+    assert (before.seeds, after.seeds, study.seeds_asked()) == ((0,), (0, 1), 2)
+    assert (after.number, after.masked) == (before.number, before.masked * 2)
+    assert after.arms[0].values[Metric.ACCURACY][0] == before.arms[0].values[Metric.ACCURACY][0]
+    assert study.round_number == number
+    assert not study.compared_as_now()
+
+
+def test_a_comparison_that_is_stopped_shows_the_seeds_it_has_and_goes_on(machine: Machine) -> None:
+    study = machine.studies.demo()
+    study.set_plan(replace(study.plan, size=32, epochs=1, epochs_after=40))
+    study.start_training()
+    finish(study.training_status)
+    study.start_comparison(arms=("imil", "mixup"), seeds=30)
+    while not study.seeds_done():
+        assert study.comparison_status().active
+    found = study.results()
+    study.stop()
+    finish(study.comparison_status)
+
+    assert found is not None
+    assert study.comparison_status().state is JobState.STOPPED
+    assert 0 < study.seeds_done() < study.seeds_asked() == 30
+    machine.restart()
+    again = machine.studies.open(study.study_id)
+    assert again.comparison_status().state is JobState.STOPPED
+    assert again.results() is not None
+    again.more_seeds(30)
+    assert again.comparison_status().active
+    again.stop()
+    finish(again.comparison_status)
+
+
+def test_seeds_that_were_asked_for_are_trained_after_a_kill_at_any_moment(
+    machine: Machine,
+) -> None:
+    study = machine.studies.demo()
+    study.set_plan(replace(study.plan, size=32, epochs=1, epochs_after=1))
+    study.start_training()
+    finish(study.training_status)
+    study.start_comparison(seeds=1)
+    finish(study.comparison_status)
+    # Killed when the wish was on disk, and the job not yet.
+    asked = study._record.comparison
+    assert asked is not None
+    study._save(comparison=replace(asked, seeds=(0, 1)))
+    machine.restart()
+
+    again = machine.studies.open(study.study_id)
+
+    finish(again.comparison_status)
+    found = again.results()
+    assert found is not None
+    assert found.seeds == (0, 1)
+
+
+def test_other_masks_make_another_round_and_the_earlier_one_stays(machine: Machine) -> None:
+    study = machine.studies.demo()
+    study.set_plan(replace(study.plan, size=32, epochs=1, epochs_after=1, budget=0.1))
+    study.start_training()
+    finish(study.training_status)
+    first, second = (o.sample_id for o in study.queue()[:2])
+    assert study.round_number == 1
+    study.submit_mask(first, corner(study, first), reader="r", seconds=1)
+    study.start_comparison()
+    finish(study.comparison_status)
+    study.start_comparison(arms=("imil", "mixup"))  # other arms: the same round
+    finish(study.comparison_status)
+    assert study.round_number == 2
+    study.final_comparison()
+
+    study.submit_mask(second, corner(study, second), reader="r", seconds=1)
+    study.start_comparison()
+    finish(study.comparison_status)
+
+    machine.restart()
+    rounds = machine.studies.open(study.study_id).rounds()
+    assert [(r.number, r.masked, r.test_seen) for r in rounds] == [
+        (1, (1,), False),
+        (2, (2,), True),
+    ]
+    assert [len(r.arms) for r in rounds] == [3, 2]
+    saved = load_study(machine.store, study.study_id)
+    assert saved is not None
+    assert [c.number for c in saved.earlier] == [1]
+
+
+def test_what_each_arm_says_to_each_image_is_kept_with_the_round(machine: Machine) -> None:
+    study = machine.studies.demo()
+    study.set_plan(replace(study.plan, size=32, epochs=1, epochs_after=1))
+    study.start_training()
+    finish(study.training_status)
+    assert study.cases() is None
+    study.start_comparison(seeds=2)
+    finish(study.comparison_status)
+    found, cases = study.results(), study.cases()
+    assert found is not None
+    assert cases is not None
+    split = [s.sample_id for s in study.images.samples if s.split is Split.VALIDATION]
+    assert list(cases.sample_ids) == split
+    assert cases.seeds == (0, 1)
+    right = (cases.predicted["imil"] == cases.labels).mean(1)
+    accuracy = found.arms[1].values[Metric.ACCURACY]
+    assert right.tolist() == pytest.approx(list(accuracy))
+
+    machine.restart()
+    for name in machine.store.names(f"studies/{study.study_id}/rounds/"):
+        if name.endswith(".parquet"):
+            kept = name
+    again = machine.studies.open(study.study_id)
+    saved = again.cases()
+    (machine.home / "state" / kept).unlink()  # as a round of an older version is
+    remade = again.cases()
+
+    for other in (saved, remade):
+        assert other is not None
+        assert other.predicted["imil"].tolist() == cases.predicted["imil"].tolist()
+
+
 def test_a_mask_drawn_after_the_comparison_does_not_change_what_was_compared(
     trained: Trained,
 ) -> None:
@@ -315,6 +450,8 @@ def test_before_training_there_is_nothing_to_review_or_compare(machine: Machine)
             step()
     with pytest.raises(PlanError, match=r"no comparison to open the test set for.*Compare"):
         study.final_comparison()
+    with pytest.raises(PlanError, match=r"no comparison to add seeds to.*Compare"):
+        study.more_seeds()
 
 
 def test_a_comparison_of_no_seeds_or_an_unknown_arm_is_refused(trained: Trained) -> None:

@@ -1,0 +1,266 @@
+"""What a study can show and hand out of a finished comparison."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import imil
+from imil.compute.task import TrainingTask
+from imil.core.backbones import weights_to_bytes
+from imil.core.cases import Cases, broken, cases_of, fixed
+from imil.core.records import Arm, EpochFigures, Queue, Split
+from imil.core.rounds import Round
+from imil.core.training import restore
+from imil.errors import ImilError, PlanError
+from imil.store.cases import encode_cases, load_cases
+from imil.store.codec import MaskRecord, decode_checkpoint
+from imil.store.studies import Comparison, load_round
+from imil.workflow.comparing import Comparing
+from imil.workflow.looking import (
+    FIRST,
+    Look,
+    Wanted,
+    chosen,
+    looks_failed,
+    make_looks,
+    read_looks,
+)
+from imil.workflow.results import About, results_csv, results_json
+
+MODEL_SCHEMA = 1
+
+
+class Reporting(Comparing):
+    """A study's results: figures, the answers behind them, the test set, files to hand out."""
+
+    # Maps that are being made, and those that could not be, by their file.
+    _making: threading.Thread | None = None
+    _made_badly: Mapping[Path, ImilError] = {}
+
+    def shown_results(self) -> Round | None:
+        """Return the comparison to look at: on the test set where it was opened for it."""
+        return self.final_results() or self.results()
+
+    def final_comparison(self) -> Round:
+        """Open the test set and return the comparison on it; each opening is counted.
+
+        Raises:
+            PlanError: no comparison is finished, or seeds are still being trained.
+        """
+        with self._lock:
+            asked = self._done(self._record.comparison)
+            if asked is None:
+                raise PlanError(
+                    "There is no comparison to open the test set for.",
+                    why="The test set is looked at once, when everything else is decided.",
+                    fix="Compare with and without masks first.",
+                )
+            if self.comparison_status().active:
+                raise PlanError(
+                    "The comparison still runs.",
+                    why="The test set is opened for all of its seeds at once.",
+                    fix="Wait for the last seed, or stop the comparison first.",
+                )
+            self._save(test_openings=self._record.test_openings + 1)
+        finished = self._round(asked, Split.TEST)
+        if finished is None:
+            raise ValueError("a finished comparison has no figures")
+        return finished
+
+    def final_results(self) -> Round | None:
+        """Return the last final comparison without opening the test set again; None before."""
+        asked = self._done(self._record.comparison)
+        if asked is None or not self._record.test_openings:
+            return None
+        key = self._round_key(asked, Split.TEST)
+        return load_round(self._tools.store, self.study_id, key=key)
+
+    def cases(self) -> Cases | None:
+        """Return what each arm of `shown_results` says to each image; None where nobody knows.
+
+        A round of an older version has no answers beside it: they are read where it was trained.
+        """
+        found, asked = self.shown_results(), self._done(self._record.comparison)
+        if found is None or asked is None:
+            return None
+        key, classes = self._round_key(asked, found.split), self.images.classes
+        saved = load_cases(self._tools.store, self.study_id, key=key, classes=classes)
+        if saved is not None:
+            return saved
+        outcomes = self._outcomes(asked, found.split)
+        scores = {arm.arm: outcomes[arm.arm].logits for arm in found.arms if arm.arm in outcomes}
+        return cases_of(scores, self._workspace.samples(found.split), asked.seeds)
+
+    # ---- where the models look ------------------------------------------------------------------
+
+    def looks(self, *, wait: bool = False) -> tuple[Look, ...] | None:
+        """Return where round 0, control and the main arm look on a few fixed and broken images.
+
+        The first call has them made in the background, and later ones read them.
+
+        Args:
+            wait: until they are made.
+
+        Returns:
+            None while they are being made; nothing where no image was fixed or broken.
+
+        Raises:
+            ComputeError: they could not be made.
+        """
+        wanted = self._wanted_looks()
+        if wanted is None:
+            return ()
+        content = repr([(name, str(task.folder)) for name, task in wanted.models])
+        key = hashlib.sha256(f"{content}{wanted.samples}".encode()).hexdigest()[:12]
+        path = self._first.folder.parent / f"looks-{key}.npz"
+        if not path.exists():
+            self._start_looking(wanted, path)
+            thread = self._making
+            if wait and thread is not None:
+                thread.join()
+        if path in self._made_badly:
+            raise self._made_badly[path]
+        return read_looks(self._workspace, wanted, path) if path.exists() else None
+
+    @property
+    def looking(self) -> bool:
+        """Whether maps are being made."""
+        return self._making is not None and self._making.is_alive()
+
+    def main_arm(self) -> str | None:
+        """Return the arm to look at beside control: the recommended one, else the paper's."""
+        found = self.shown_results()
+        if found is None:
+            return None
+        others = [arm.arm for arm in found.arms if arm.arm != Arm.CONTROL]
+        for name in (found.recommended, Arm.IMIL.value, *others[:1]):
+            if name in others:
+                return name
+        return None
+
+    # ---- files ----------------------------------------------------------------------------------
+
+    def results_csv(self) -> bytes | None:
+        """Return a row an arm, metric and seed of the last finished comparison; None before."""
+        finished = self.shown_results()
+        return None if finished is None else results_csv(finished).encode()
+
+    def cases_parquet(self) -> bytes | None:
+        """Return the answers behind the figures as Parquet; None where nobody knows them."""
+        found = self.cases()
+        return None if found is None else encode_cases(found, self.images.classes)
+
+    def mask_records(self) -> tuple[MaskRecord, ...]:
+        """Return the last mask of each image."""
+        return self._masks.by_name(self._masks.names())
+
+    def curves(self) -> dict[str, dict[int, tuple[EpochFigures, ...]]]:
+        """Return the epochs of each arm and seed of the comparison that is shown."""
+        found, asked = self.shown_results(), self._done(self._record.comparison)
+        if found is None or asked is None:
+            return {}
+        outcomes = self._outcomes(asked, found.split)
+        trained = {arm.arm: outcomes[found.variants.get(arm.arm, arm.arm)] for arm in found.arms}
+        return {
+            arm: dict(zip(asked.seeds, outcome.curves, strict=True))
+            for arm, outcome in trained.items()
+        }
+
+    def model(self, arm: str) -> tuple[bytes, dict[str, Any]]:
+        """Return an arm's weights of its first seed as safetensors, and how they were made.
+
+        Raises:
+            PlanError: the arm was not compared.
+        """
+        found, asked = self.shown_results(), self._done(self._record.comparison)
+        names = [] if found is None else [each.arm for each in found.arms]
+        if found is None or asked is None or arm not in names:
+            raise PlanError(
+                f"There is no model of the arm “{arm}”.",
+                why="Only arms of a finished comparison have one.",
+                fix=f"Name one of: {', '.join(names) or 'none yet'}.",
+            )
+        task = self._first_seed(found, asked, arm)
+        plan, state, _ = decode_checkpoint(task.checkpoint.read_bytes())
+        config = {
+            "schema_version": MODEL_SCHEMA,
+            "imil": imil.__version__,
+            "backbone": plan.backbone,
+            "classes": list(self.images.classes),
+            "channels": state.channels,
+            "size": plan.size,
+            "arm": arm,
+            "trained_as": task.arm,
+            "seed": plan.seed,
+            "round": found.number,
+            "plan": asdict(plan),
+        }
+        return weights_to_bytes(restore(plan, state)), config
+
+    def results_json(self) -> bytes | None:
+        """Return the last finished comparison as `results.json`; None before."""
+        finished = self.shown_results()
+        if finished is None:
+            return None
+        about = About(
+            self.images,
+            self.plan,
+            self.proof,
+            {"masks": self._masks.seconds()},
+            outliers=self._found_by(),
+        )
+        return results_json(finished, about)
+
+    # ---- inside ---------------------------------------------------------------------------------
+
+    def _found_by(self) -> str:
+        """Return how the mispredicted images that were compared had been found."""
+        asked = self._record.comparison
+        records = () if asked is None else self._masks.by_name(asked.masks)
+        found = {r.selection.value for r in records if r.queue is Queue.MISPREDICTED}
+        return "+".join(sorted(found)) or self.selection.value
+
+    def _first_seed(self, found: Round, asked: Comparison, arm: str) -> TrainingTask:
+        return self._tasks(asked, found.variants.get(arm, arm))[0]
+
+    def _wanted_looks(self) -> Wanted | None:
+        found, asked, cases = (
+            self.shown_results(),
+            self._done(self._record.comparison),
+            self.cases(),
+        )
+        arm = self.main_arm()
+        if found is None or asked is None or cases is None or arm is None:
+            return None
+        if arm not in cases.predicted:
+            return None
+        samples = chosen(
+            [case.sample_id for case in fixed(cases, arm)],
+            [case.sample_id for case in broken(cases, arm)],
+        )
+        models = [(name, self._first_seed(found, asked, name)) for name in (Arm.CONTROL.value, arm)]
+        every = ((FIRST, self._first), *models)
+        there = all(task.checkpoint.exists() for _, task in every)
+        return Wanted(samples, every) if samples and there else None
+
+    def _start_looking(self, wanted: Wanted, path: Path) -> None:
+        def make() -> None:
+            try:
+                make_looks(self._workspace, wanted, path)
+            except ImilError as error:
+                self._made_badly = {**self._made_badly, path: error}
+            except Exception:
+                # The page says so; what went wrong is told in the log.
+                self._made_badly = {**self._made_badly, path: looks_failed()}
+                raise
+
+        with self._lock:
+            if self.looking or path in self._made_badly:
+                return
+            self._making = threading.Thread(target=make, daemon=True)
+            self._making.start()
