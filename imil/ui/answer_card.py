@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from imil.core.counterfactual import Answer
-from imil.core.records import Region
+from imil.core.records import Queue, Region
 from imil.ui import numbers, text
 from imil.ui.markup import ASSETS, badge, note
 from imil.ui.painter import Painted
@@ -30,28 +30,35 @@ def build_answer(**kwargs: Any) -> gr.HTML:
     )
 
 
-def answer_value(study: Study, painted: Painted) -> dict[str, str]:
+def answer_value(
+    study: Study, painted: Painted, kind: Queue = Queue.MISPREDICTED
+) -> dict[str, str]:
     """Return what the model says to what is painted, with the film and stroke it answers."""
     irrelevant: Region | None = painted.irrelevant if painted.irrelevant.any() else None
     answer = study.answer(painted.sample_id, irrelevant)
-    html = answer_html(answer, study.images.classes)
+    html = answer_html(answer, study.images.classes, suspect=kind is Queue.LABEL_SUSPECT)
     return {"sample": painted.sample_id, "stroke": painted.stroke, "html": html}
 
 
-def answer_html(answer: Answer, classes: Sequence[str]) -> str:
-    """Return the answer's HTML. It shows the probability of the label: up is towards the label."""
+def answer_html(answer: Answer, classes: Sequence[str], *, suspect: bool = False) -> str:
+    """Return the answer's HTML. It shows the probability of the label: up is towards the label.
+
+    While nothing is hidden it says what to do: what to paint, or of a suspect, what to decide.
+    """
     label = classes[answer.label]
     was, now = answer.before[answer.label], answer.after[answer.label]
     ends = (classes[1 - answer.label], label) if len(classes) == 2 else None
     name = escape(text.P_OF.format(label=label))
     if not answer.coverage:
+        title, how = (
+            (text.LABEL_HOW_TITLE, text.LABEL_HOW) if suspect else (text.HOW_TITLE, text.HOW)
+        )
         return (
             f"<h3>{escape(text.MODEL_SAYS_NOW)}</h3>"
             f'<p class="nums"><small>{name}</small> <b>{numbers.share(was)}</b></p>'
             f"{_track(was, was, ends)}"
             f'<div class="slot">{badge(text.NOTHING_HIDDEN, tone="flat")}'
-            f'<div class="how"><h3>{escape(text.HOW_TITLE)}</h3><p>{escape(text.HOW)}</p></div>'
-            "</div>"
+            f'<div class="how"><h3>{escape(title)}</h3><p>{escape(how)}</p></div></div>'
         )
     flips = f'<small class="flips">{escape(text.FLIPS)}</small>' if answer.flips else ""
     return (
@@ -92,9 +99,10 @@ def _track(was: float, now: float, ends: Sequence[str] | None) -> str:
     left, right = (ends[0], ends[1]) if ends is not None else ("0", "1")
     low, high = sorted((was, now))
     middle = f"<span>{text.HALF}</span>" if ends is not None else ""
+    half = "<s></s>" if ends is not None else ""
     return (
         f'<div class="track" aria-hidden="true"><i style="left:{TRACK * low:.1f}%;'
-        f'width:{TRACK * (high - low):.1f}%"></i>'
+        f'width:{TRACK * (high - low):.1f}%"></i>{half}'
         f'<b class="o" style="left:{TRACK * was:.1f}%"></b>'
         f'<b class="p" style="left:{TRACK * now:.1f}%"></b></div>'
         f'<p class="ends" aria-hidden="true"><span>{escape(left)}</span>{middle}'

@@ -11,6 +11,7 @@ from imil.ui import outliers_tab, results_tab, text, train_tab
 from imil.ui.api import add_endpoints
 from imil.ui.errors import error_in_place, errors_shown
 from imil.ui.header import header, theme_script
+from imil.ui.label_decisions import LabelDecisions
 from imil.ui.outliers_acts import OutliersActs
 from imil.ui.predicted_acts import PredictedActs
 from imil.ui.results_acts import ResultsActs
@@ -83,6 +84,7 @@ def build_app(studies: Studies, *, demo: bool = True) -> gr.Blocks:
         Visits(screen, demo).wire(app)
         TrainActs(screen).wire()
         OutliersActs(screen).wire()
+        LabelDecisions(screen).wire()
         PredictedActs(screen).wire()
         ResultsActs(screen).wire(place)
     return app  # type: ignore[no-any-return]  # Gradio's Blocks has no typed context manager

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from imil.compute.pool import JobState
-from imil.core.records import Decision, Queue, Selection
+from imil.core.records import Queue, Selection
 from imil.ui import outliers_tab, results_tab
 from imil.ui import screen as screens
 from imil.ui.errors import errors_shown
@@ -46,7 +46,7 @@ class OutliersActs:
         tab.painter.previous(self.previous, placed, tab.outputs, **QUIET)
         tab.go_train.click(self.go_train, None, screen.tabs, **QUIET)
         asked = [screen.study_id, *screen.results.choice]
-        tab.compare.click(self.compare, asked, screen.outputs, **QUIET)
+        tab.read.compare.click(self.compare, asked, screen.outputs, **QUIET)
         # Wrong reasons take seconds when first asked for: where they appear, that is seen.
         tab.picker.kind.input(
             self.open_queue,
@@ -65,12 +65,6 @@ class OutliersActs:
         )
         folds = [*tab.outputs, screen.timer]
         tab.picker.use_folds.click(self.use_folds, screen.study_id, folds, **QUIET)
-        for button, act in (
-            (tab.labels.relabel, self.relabel),
-            (tab.labels.exclude, self.exclude),
-            (tab.labels.keep, self.keep_label),
-        ):
-            button.click(act, tab.opened, decided, **QUIET)
 
     def open_queue(self, study_id: str, kind: str) -> Shown:
         """Show another queue from its first film that is not reviewed."""
@@ -106,18 +100,6 @@ class OutliersActs:
             study.start_out_of_fold()
             shown = show_folds(tab.picker, study, Selection.OUT_OF_FOLD)
             return {**shown, self.screen.timer: gr.Timer(active=True)}
-
-    def relabel(self, opened: tuple[str, str]) -> Shown:
-        """Give the film the label that it looks like."""
-        return self._decide(opened, Decision.RELABEL)
-
-    def exclude(self, opened: tuple[str, str]) -> Shown:
-        """Leave the film out."""
-        return self._decide(opened, Decision.EXCLUDE)
-
-    def keep_label(self, opened: tuple[str, str]) -> Shown:
-        """Keep the film's label, or take back what was decided."""
-        return self._decide(opened, Decision.KEEP)
 
     def select(self, study_id: str, kind: str, event: gr.EventData) -> Shown:
         """Open the film that was clicked."""
@@ -182,24 +164,6 @@ class OutliersActs:
     def go_train(self) -> gr.Tabs:
         """Go to the Train tab."""
         return gr.Tabs(selected="train")
-
-    def _decide(self, opened: tuple[str, str], decision: Decision) -> Shown:
-        """Keep what the reader says of a label, and open the next suspect."""
-        study_id, sample_id = opened
-        with errors_shown():
-            study = self.screen.studies.open(study_id)
-            if decision is Decision.RELABEL:
-                suspects = outliers_tab.queue_of(study, Queue.LABEL_SUSPECT)
-                looks_like = next(o.predicted for o in suspects if o.sample_id == sample_id)
-                study.relabel(sample_id, study.images.classes[looks_like])
-            elif decision is Decision.EXCLUDE:
-                study.exclude(sample_id)
-            else:
-                study.keep_label(sample_id)
-            return {
-                **outliers_tab.show_counts(self.screen.outliers, study, Queue.LABEL_SUSPECT),
-                **self._go_on(study, Queue.LABEL_SUSPECT, sample_id, None),
-            }
 
     def _move(self, study_id: str, payload: Any, kind: Queue, step: int) -> Shown:
         with errors_shown():

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from html import escape
 from typing import Any
 
 import gradio as gr
 
-from imil.core.records import Queue, Selection, Split
+from imil.core.records import Queue, Selection
 from imil.errors import MaskError, PlanError
 from imil.ui import numbers, text
-from imil.ui.answer_card import build_answer
 from imil.ui.filmstrip import build_filmstrip, page_of, page_value
-from imil.ui.label_acts import LabelActs, build_label_acts, label_state, show_label_acts
-from imil.ui.markup import empty, meter, note
-from imil.ui.painter import Accepted, Film, build_painter, encode_film, press
-from imil.ui.predicted_panel import (
-    PredictedPanel,
-    build_predicted_panel,
-    build_start,
-    show_predicted,
-    show_start,
-)
+from imil.ui.label_acts import label_state
+from imil.ui.markup import empty, note
+from imil.ui.painter import Accepted, Film, build_painter, encode_film
+from imil.ui.predicted_panel import PredictedPanel, build_predicted_panel, show_predicted
 from imil.ui.queue_picker import QueuePicker, build_picker, build_selection, show_picker
+from imil.ui.read_column import (
+    ReadColumn,
+    build_read_column,
+    show_budget,
+    show_no_film,
+    show_read_column,
+)
 from imil.ui.shown import Shown, html
 from imil.workflow.queueing import Offer
 from imil.workflow.study import Study
@@ -32,7 +32,7 @@ from imil.workflow.study import Study
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OutliersTab:
-    """The tab's components; `opened` is (study, sample) of the film that is shown."""
+    """The tab's components."""
 
     tab: gr.Tab
     none: gr.Column
@@ -45,27 +45,18 @@ class OutliersTab:
     paint_random: gr.Button
     strip: gr.HTML
     painter: gr.HTML
-    readout: gr.HTML
-    labels: LabelActs
-    mask_acts: gr.Row
-    answer: gr.HTML
-    start: gr.Button
-    black_out: gr.Button
-    skip: gr.Button
-    budget: gr.HTML
-    compare: gr.Button
-    opened: gr.State
+    read: ReadColumn
     predicted: PredictedPanel
 
     @property
     def outputs(self) -> list[Any]:
         """Every component that a callback may change."""
-        groups = {"picker", "labels", "predicted"}
+        groups = {"picker", "read", "predicted"}
         own = [getattr(self, field.name) for field in fields(self) if field.name not in groups]
         return [
             *own,
             *self.picker.outputs,
-            *self.labels.outputs,
+            *self.read.outputs,
             *self.predicted.outputs,
         ]
 
@@ -87,26 +78,8 @@ def build_outliers_tab(tab: gr.Tab) -> OutliersTab:
             picker = build_selection(kind, words)
         with gr.Column(elem_classes=["card", "edit"]):
             painter = build_painter(elem_id="painter")
-        with gr.Column(elem_classes=["card", "read"]):
-            readout = html(elem_id="readout")
-            labels = build_label_acts()
-            answer = build_answer(elem_id="answer")
-            start = build_start()
-            with gr.Row(elem_classes=["acts"]) as mask_acts:
-                black_out = gr.Button(
-                    text.BLACK_OUT,
-                    variant="primary",
-                    size="md",
-                    elem_id="black-out",
-                    elem_classes=["big"],
-                )
-                skip = gr.Button(text.SKIP, size="md", elem_id="skip", elem_classes=["wide"])
-            budget = html(elem_id="budget", elem_classes=["budget-slot"])
-            compare = gr.Button(text.COMPARE, size="md", elem_id="compare", elem_classes=["wide"])
+        read = build_read_column()
     predicted = build_predicted_panel()
-    # The painter knows what is painted, so its own acts are pressed from here.
-    black_out.click(None, None, None, js=press("blackout"), api_visibility="private")
-    skip.click(None, None, None, js=press("skip"), api_visibility="private")
     return OutliersTab(
         tab=tab,
         none=none,
@@ -119,16 +92,7 @@ def build_outliers_tab(tab: gr.Tab) -> OutliersTab:
         paint_random=paint_random,
         strip=strip,
         painter=painter,
-        readout=readout,
-        labels=labels,
-        mask_acts=mask_acts,
-        answer=answer,
-        start=start,
-        black_out=black_out,
-        skip=skip,
-        budget=budget,
-        compare=compare,
-        opened=gr.State(("", "")),
+        read=read,
         predicted=predicted,
     )
 
@@ -153,7 +117,6 @@ def show_outliers(
         tab.tab: gr.update(label=_tab_label(study)),
         tab.none: gr.update(visible=not trained),
         tab.work: gr.update(visible=trained),
-        tab.opened: ("", ""),
         **show_predicted(tab.predicted, study if trained else None),
     }
     if not trained:
@@ -174,11 +137,7 @@ def _show_nothing_here(tab: OutliersTab, study: Study, kind: Queue) -> Shown:
         tab.reviewed: "",
         tab.strip: gr.update(value=page_value(study, (), 0), marks=None),
         tab.painter: None,
-        tab.readout: "",
-        tab.mask_acts: gr.update(visible=False),
-        tab.budget: _budget(study),
-        tab.compare: gr.update(variant="secondary"),
-        **show_label_acts(tab.labels, study, kind, None),
+        **show_no_film(tab.read, study),
     }
 
 
@@ -223,12 +182,7 @@ def show_film(
         tab.none_here: "",
         tab.paint_random: gr.update(visible=False),
         tab.painter: encode_film(film),
-        **show_start(tab.start, study, sample_id),
-        **({tab.start: gr.update(visible=False)} if kind is Queue.LABEL_SUSPECT else {}),
-        tab.opened: (study.study_id, sample_id),
-        tab.readout: _readout(study, sample_id, kind, offer),
-        tab.mask_acts: gr.update(visible=kind is not Queue.LABEL_SUSPECT),
-        **show_label_acts(tab.labels, study, kind, offer),
+        **show_read_column(tab.read, study, sample_id, kind, offer),
         **show_reviewed(tab, study, kind, sample_id, queue),
     }
     if page and position is not None:
@@ -255,17 +209,11 @@ def show_reviewed(
     """Return ticks, budget, and which act comes next."""
     states = {offer.sample_id: state_of(study, kind, offer.sample_id) for offer in queue}
     decided = {sample: state for sample, state in states.items() if state is not None}
-    budget = study.budget()
-    full = budget.painted >= budget.allowed
-    finished = full or len(decided) == len(queue)
     aside = text.REVIEWED.format(done=numbers.count(len(decided)), n=numbers.count(len(queue)))
-    ended = _finished(queue, states, full=full) if finished else ""
     return {
         tab.strip: gr.update(marks={"current": current, "reviewed": decided}),
         tab.reviewed: f'<p class="sub s13">{escape(aside)}</p>',
-        tab.budget: _budget(study) + ("" if kind is Queue.LABEL_SUSPECT else ended),
-        tab.black_out: gr.update(variant="secondary" if finished else "primary"),
-        tab.compare: gr.update(variant="primary" if finished else "secondary"),
+        **show_budget(tab.read, study, kind, states),
     }
 
 
@@ -313,61 +261,6 @@ def _place(position: int, of: int) -> str:
 def _tab_label(study: Study) -> str:
     queue = queue_of(study, Queue.MISPREDICTED)
     return f"{text.TAB_OUTLIERS} {numbers.count(len(queue))}" if queue else text.TAB_OUTLIERS
-
-
-def _readout(study: Study, sample_id: str, kind: Queue, offer: Offer | None) -> str:
-    sample = study.images.sample(sample_id)
-    classes = study.images.classes
-    suspect = kind is Queue.LABEL_SUSPECT
-    says, small, tone = text.UNKNOWN, "", ""
-    if offer is not None:
-        says = f"{classes[offer.predicted]} {numbers.share(offer.confidence)}"
-        small = text.LOSS_OF.format(loss=f"{offer.loss:.2f}")
-        tone = ' class="bad"' if offer.predicted != offer.label else ""
-    if sample.patient is not None:
-        small += text.PATIENT.format(patient=sample.patient)
-    title = text.LABEL_HOW_TITLE if suspect else text.HOW_TITLE
-    how = text.LABEL_HOW if suspect else text.HOW
-    return (
-        f'<dl class="lvp"><div><dt>{escape(text.LABEL)}</dt>'
-        f"<dd>{escape(classes[sample.label])}</dd></div>"
-        f"<div{tone}><dt>{escape(text.LOOKS_LIKE if suspect else text.MODEL_SAYS)}</dt>"
-        f"<dd>{escape(says)}</dd></div></dl>"
-        f'<p class="sub s12 lossline">{escape(small)}</p>'
-        f'<div class="how"><h3>{escape(title)}</h3><p>{escape(how)}</p></div>'
-    )
-
-
-def _budget(study: Study) -> str:
-    budget = study.budget()
-    total = len(study.images.rows(Split.TRAIN))
-    painted = numbers.percent(budget.painted / max(1, total))
-    line = text.BUDGET_LINE.format(
-        share=painted, total=numbers.count(total), budget=numbers.percent(budget.share)
-    )
-    if budget.painted >= budget.allowed:
-        line = text.BUDGET_REACHED.format(share=painted)
-    of = text.MASKED_OF.format(
-        painted=numbers.count(budget.painted), allowed=numbers.count(budget.allowed)
-    )
-    bar = meter(budget.painted / max(1, budget.allowed), label=text.BUDGET_METER)
-    return (
-        f'<div class="budget"><div class="t"><span><b>{escape(of)}</b> {escape(text.MASKED)}'
-        f'</span><span class="sub s13">{escape(line)}</span></div>{bar}</div>'
-    )
-
-
-def _finished(queue: Sequence[Offer], states: Mapping[str, str | None], *, full: bool) -> str:
-    if full:
-        lead, words = text.BUDGET_DONE, text.BUDGET_DONE_WORDS
-    else:
-        done = list(states.values())
-        lead = text.ALL_REVIEWED.format(n=numbers.count(len(queue)))
-        words = text.ALL_REVIEWED_WORDS.format(
-            masked=numbers.count(done.count(text.MARK_MASKED)),
-            skipped=numbers.count(done.count(text.MARK_SKIPPED)),
-        )
-    return f'<div class="done">{note(words, tone="good", lead=lead)}</div>'
 
 
 def _nothing_yet() -> str:

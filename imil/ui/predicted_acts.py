@@ -32,14 +32,14 @@ class PredictedActs:
         # "always_last": strokes made while the model answers are answered once, by the newest.
         tab.painter.stroke(
             self.answer,
-            tab.painter,
-            tab.answer,
+            [tab.painter, tab.picker.kind],
+            tab.read.answer,
             trigger_mode="always_last",
             concurrency_limit=None,
             **QUIET,
         )
-        tab.start.click(self.start, tab.painter, [tab.painter, tab.start], **QUIET)
-        looked = [*panel.outputs, tab.start]
+        tab.read.start.click(self.start, tab.painter, [tab.painter, tab.read.start], **QUIET)
+        looked = [*panel.outputs, tab.read.start]
         # Seconds, where a study is large: something must be seen to happen.
         slow = QUIET | {"show_progress": "minimal"}
         panel.look.click(self.look, [study_id, tab.painter], looked, **slow)
@@ -47,13 +47,14 @@ class PredictedActs:
         panel.body.select(self.open, [study_id, tab.picker.kind], tab.outputs, **QUIET)
         panel.prepare.click(self.prepare, study_id, [panel.prepare, panel.download], **slow)
 
-    def answer(self, payload: Any) -> dict[str, str] | None:
+    def answer(self, payload: Any, kind: str) -> dict[str, str] | None:
         """Say what the model would say to what is painted."""
         with errors_shown():
             painted = decode_painted(payload)
             if painted is None:
                 return None
-            return answer_value(self.screen.studies.open(painted.study_id), painted)
+            study = self.screen.studies.open(painted.study_id)
+            return answer_value(study, painted, Queue(kind))
 
     def start(self, payload: Any) -> Shown:
         """Offer the predicted mask of the film that is open, to be corrected."""
@@ -67,7 +68,7 @@ class PredictedActs:
             tab = self.screen.outliers
             return {
                 tab.painter: gr.update(offered=offered),
-                **show_start(tab.start, study, sample_id),
+                **show_start(tab.read.start, study, sample_id),
             }
 
     def look(self, study_id: str, payload: Any) -> Shown:
@@ -77,7 +78,7 @@ class PredictedActs:
             tab = self.screen.outliers
             shown = look_at_predicted(tab.predicted, study)
             if painted is not None:
-                shown |= show_start(tab.start, study, painted.sample_id)
+                shown |= show_start(tab.read.start, study, painted.sample_id)
             return shown
 
     def confirm(self, study_id: str, key: str) -> Shown:

@@ -82,21 +82,21 @@ def test_a_suspect_says_what_it_looks_like_with_acts_on_its_label_in_place_of_bl
 
     shown = outliers_tab.show_outliers(tab, study, Queue.LABEL_SUSPECT)
 
-    assert shown[tab.labels.row]["visible"] is True
-    assert shown[tab.mask_acts]["visible"] is False
-    assert shown[tab.labels.relabel]["value"] == f"Relabel to {looks_like}"
-    assert f"<dt>Looks like</dt><dd>{looks_like} ." in shown[tab.readout]
-    assert "the arms Relabel and Drop alone" in shown[tab.labels.words]
+    assert shown[tab.read.labels.row]["visible"] is True
+    assert shown[tab.read.acts]["visible"] is False
+    assert shown[tab.read.labels.relabel]["value"] == f"Relabel to {looks_like}"
+    assert f'<dt>Looks like</dt><dd title="{looks_like} .' in shown[tab.read.readout]
+    assert "the arms Relabel and Drop alone" in shown[tab.read.labels.words]
     study.exclude(first.sample_id)
     assert label_state(study, first.sample_id) == "excluded"
     again = outliers_tab.show_film(tab, study, Queue.LABEL_SUSPECT, first.sample_id)
-    assert "<b>Excluded.</b>" in again[tab.labels.words]
-    assert "1 image relabelled or excluded." in again[tab.labels.words]
+    assert "<b>Excluded.</b>" in again[tab.read.labels.words]
+    assert "1 image relabelled or excluded." in again[tab.read.labels.words]
     assert again[tab.strip]["marks"]["reviewed"] == {first.sample_id: "excluded"}
     study.keep_label(first.sample_id)
     other = outliers_tab.show_outliers(tab, study)
-    assert other[tab.labels.row]["visible"] is False
-    assert other[tab.mask_acts]["visible"] is True
+    assert other[tab.read.labels.row]["visible"] is False
+    assert other[tab.read.acts]["visible"] is True
 
 
 def test_an_empty_queue_says_so_and_offers_masks_on_random_images(
@@ -114,7 +114,7 @@ def test_an_empty_queue_says_so_and_offers_masks_on_random_images(
     assert shown[tab.work]["visible"] is True
     random = outliers_tab.show_outliers(tab, study, Queue.RANDOM)
     assert random[tab.paint_random]["visible"] is False
-    assert random[tab.opened][1] not in wrong
+    assert random[tab.painter]["sample"] not in wrong
     for sample_id in wrong:
         study.keep_label(sample_id)
 

@@ -1,0 +1,211 @@
+"""The column beside the painter: what the model says, the acts on the film, and the budget."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from imil.core.records import Queue, Split
+from imil.ui import numbers, text
+from imil.ui.answer_card import build_answer
+from imil.ui.label_acts import LabelActs, build_label_acts, show_label_acts
+from imil.ui.markup import meter
+from imil.ui.painter import press
+from imil.ui.predicted_panel import build_start, show_start
+from imil.ui.shown import Shown, html
+from imil.workflow.queueing import Offer
+from imil.workflow.study import Study
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadColumn:
+    """The column's components, from top to bottom; on a phone `bar` stays at the lower edge."""
+
+    readout: gr.HTML
+    answer: gr.HTML
+    assists: gr.Column
+    start: gr.Button
+    bar: gr.Column
+    acts: gr.Row
+    black_out: gr.Button
+    skip: gr.Button
+    suspect: gr.Button
+    labels: LabelActs
+    budget: gr.HTML
+    compare: gr.Button
+
+    @property
+    def outputs(self) -> list[Any]:
+        """Every component that a callback may change."""
+        own = [getattr(self, field.name) for field in fields(self) if field.name != "labels"]
+        return [*own, *self.labels.outputs]
+
+
+def build_read_column() -> ReadColumn:
+    """Place the column where Gradio stands now."""
+    with gr.Column(elem_classes=["card", "read"]):
+        readout = html(elem_id="readout")
+        answer = build_answer(elem_id="answer")
+        with gr.Column(elem_classes=["assists"]) as assists:
+            start = build_start()
+        with gr.Column(elem_classes=["bar"]) as bar:
+            with gr.Row(elem_classes=["acts"]) as acts:
+                black_out = gr.Button(
+                    text.BLACK_OUT,
+                    variant="primary",
+                    size="md",
+                    elem_id="black-out",
+                    elem_classes=["big"],
+                )
+                skip = gr.Button(text.SKIP, size="md", elem_id="skip")
+                suspect = gr.Button(text.SUSPECT, size="md", elem_id="suspect")
+            labels = build_label_acts()
+            budget = html(elem_id="budget", elem_classes=["budget-slot"])
+        compare = gr.Button(text.COMPARE, size="md", elem_id="compare", elem_classes=["wide"])
+    # The painter knows what is painted, so its own acts are pressed from here.
+    black_out.click(None, None, None, js=press("blackout"), api_visibility="private")
+    skip.click(None, None, None, js=press("skip"), api_visibility="private")
+    return ReadColumn(
+        readout=readout,
+        answer=answer,
+        assists=assists,
+        start=start,
+        bar=bar,
+        acts=acts,
+        black_out=black_out,
+        skip=skip,
+        suspect=suspect,
+        labels=labels,
+        budget=budget,
+        compare=compare,
+    )
+
+
+def show_read_column(
+    read: ReadColumn, study: Study, sample_id: str, kind: Queue, offer: Offer | None
+) -> Shown:
+    """Return the column for a film that opens from a queue; the budget is `show_budget`'s."""
+    suspects = kind is Queue.LABEL_SUSPECT
+    return {
+        read.readout: _readout(study, sample_id, offer, suspects=suspects),
+        **show_start(read.start, study, sample_id),
+        **show_choices(read, study, sample_id, offer, opened=suspects),
+    }
+
+
+def show_choices(
+    read: ReadColumn, study: Study, sample_id: str, offer: Offer | None, *, opened: bool
+) -> Shown:
+    """Return the acts on the film: what is to be said of its label where `opened`, else its mask's.
+
+    Both stand at the same edge, so that opening one moves nothing above it.
+    """
+    return {
+        read.assists: gr.update(visible=not opened),
+        read.acts: gr.update(visible=not opened),
+        **show_label_acts(read.labels, study, sample_id, offer, opened=opened),
+    }
+
+
+def show_no_film(read: ReadColumn, study: Study) -> Shown:
+    """Return the column where a queue has no film."""
+    return {
+        read.readout: "",
+        read.assists: gr.update(visible=False),
+        read.acts: gr.update(visible=False),
+        read.labels.row: gr.update(visible=False),
+        read.labels.opened: False,
+        read.budget: _budget(study, ""),
+        read.compare: gr.update(variant="secondary"),
+    }
+
+
+def show_budget(
+    read: ReadColumn, study: Study, kind: Queue, states: Mapping[str, str | None]
+) -> Shown:
+    """Return the budget, and which act comes next.
+
+    Args:
+        read: the components.
+        study: the study.
+        kind: the queue that is open.
+        states: of each film of the queue what the reader did with it; None for nothing yet.
+    """
+    budget = study.budget()
+    full = budget.painted >= budget.allowed
+    finished = full or None not in states.values()
+    ended = _ended(tuple(states.values()), full=full) if finished else ""
+    return {
+        read.budget: _budget(study, "" if kind is Queue.LABEL_SUSPECT else ended),
+        read.black_out: gr.update(variant="secondary" if finished else "primary"),
+        read.compare: gr.update(variant="primary" if finished else "secondary"),
+    }
+
+
+def _readout(study: Study, sample_id: str, offer: Offer | None, *, suspects: bool) -> str:
+    sample = study.images.sample(sample_id)
+    classes = study.images.classes
+    says, small, tone = text.UNKNOWN, "", ""
+    if offer is not None:
+        says = f"{classes[offer.predicted]} {numbers.share(offer.confidence)}"
+        small = text.LOSS_OF.format(loss=f"{offer.loss:.2f}")
+        tone = ' class="bad"' if offer.predicted != offer.label else ""
+    if sample.patient is not None:
+        small += text.PATIENT.format(patient=sample.patient)
+    return (
+        f'<dl class="lvp">{_pair(text.LABEL, classes[sample.label])}'
+        f"{_pair(text.LOOKS_LIKE if suspects else text.MODEL_SAYS, says, tone)}</dl>"
+        f'<p class="sub s12 lossline" title="{escape(small)}">{escape(small)}</p>'
+    )
+
+
+def _pair(name: str, value: str, tone: str = "") -> str:
+    return (
+        f'<div{tone}><dt>{escape(name)}</dt><dd title="{escape(value)}">{escape(value)}</dd></div>'
+    )
+
+
+def _budget(study: Study, ended: str) -> str:
+    """Return how much is masked and what it took; all of one height, whatever it says."""
+    budget = study.budget()
+    total = len(study.images.rows(Split.TRAIN))
+    painted = numbers.percent(budget.painted / max(1, total))
+    line = text.BUDGET_LINE.format(
+        share=painted, total=numbers.count(total), budget=numbers.percent(budget.share)
+    )
+    if budget.painted >= budget.allowed:
+        line = text.BUDGET_REACHED.format(share=painted)
+    of = text.MASKED_OF.format(
+        painted=numbers.count(budget.painted), allowed=numbers.count(budget.allowed)
+    )
+    bar = meter(budget.painted / max(1, budget.allowed), label=text.BUDGET_METER)
+    return (
+        f'<div class="budget"><div class="t"><span><b>{escape(of)}</b> {escape(text.MASKED)}'
+        f'</span><span class="sub s13">{escape(line)}</span></div>{bar}'
+        f'<div class="spent s12"><p class="sub">{escape(_spent(study))}</p>{ended}</div></div>'
+    )
+
+
+def _spent(study: Study) -> str:
+    masked = study.budget().painted
+    if not masked:
+        return text.SPENT_NONE
+    seconds = study.seconds_spent()
+    return text.SPENT.format(
+        each=numbers.duration(seconds / masked), total=numbers.duration(seconds)
+    )
+
+
+def _ended(states: Sequence[str | None], *, full: bool) -> str:
+    words = text.BUDGET_DONE
+    if not full:
+        words = text.ALL_REVIEWED.format(
+            n=numbers.count(len(states)),
+            masked=numbers.count(states.count(text.MARK_MASKED)),
+            skipped=numbers.count(states.count(text.MARK_SKIPPED)),
+        )
+    return f'<p class="done" role="status">{escape(words)}</p>'
