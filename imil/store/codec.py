@@ -46,6 +46,9 @@ _MASK_FEATURES = {
     "origin": "string",
 }
 
+# In place of a queue: the reader chose the image, from a cell of the confusion matrix or a sample.
+CHOSEN = "chosen"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MaskRecord:
@@ -62,7 +65,7 @@ class MaskRecord:
         seconds: time spent on the image.
         round: the round whose training will use it.
         time: when it was accepted (UTC).
-        queue: the queue from which the image was opened.
+        queue: the queue from which the image was opened; None where the reader chose it.
         selection: how the mispredicted were found then.
         origin: by hand, or from a prediction. Files from before this column hold painted masks.
     """
@@ -77,7 +80,7 @@ class MaskRecord:
     seconds: float
     round: int
     time: datetime
-    queue: Queue = Queue.MISPREDICTED
+    queue: Queue | None = Queue.MISPREDICTED
     selection: Selection = Selection.IN_SAMPLE
     origin: Origin = Origin.PAINTED
 
@@ -128,7 +131,7 @@ def _mask_row(record: MaskRecord) -> dict[str, Any]:
         "seconds": record.seconds,
         "round": record.round,
         "time": record.time.isoformat(),
-        "queue": record.queue,
+        "queue": CHOSEN if record.queue is None else record.queue,
         "selection": record.selection,
         "origin": record.origin.value,
     }
@@ -159,12 +162,16 @@ def decode_masks(content: bytes) -> tuple[MaskRecord, ...]:
             round=row["round"],
             time=datetime.fromisoformat(row["time"]),
             # Files of older versions lack both: they knew one queue, found in one way.
-            queue=Queue(row.get("queue") or Queue.MISPREDICTED),
+            queue=_queue(row.get("queue") or Queue.MISPREDICTED),
             selection=Selection(row.get("selection") or Selection.IN_SAMPLE),
             origin=Origin(row.get("origin", Origin.PAINTED)),
         )
         for row in rows
     )
+
+
+def _queue(stored: str) -> Queue | None:
+    return None if stored == CHOSEN else Queue(stored)
 
 
 def encode_region(region: Region) -> bytes:

@@ -23,9 +23,9 @@ from imil.core.records import Origin, Plan, Queue, Selection
 from imil.errors import PlanError
 from imil.ui import text
 from imil.ui.api_predictions import prediction_endpoints
+from imil.ui.api_queues import offer_json, queue_endpoints
 from imil.ui.errors import errors_shown
 from imil.ui.painter import read_mask_png
-from imil.workflow.queueing import Offer
 from imil.workflow.status import TrainingStatus
 from imil.workflow.studies import Studies
 from imil.workflow.study import Study
@@ -40,7 +40,7 @@ def add_endpoints(studies: Studies) -> None:
     """Add every endpoint to the Blocks being built."""
     for endpoint in _endpoints(studies):
         api(endpoint, concurrency_limit=None)
-    for endpoint in prediction_endpoints(studies):
+    for endpoint in (*queue_endpoints(studies), *prediction_endpoints(studies)):
         api(endpoint, concurrency_limit=None)
     _add_uploads(studies)
 
@@ -91,7 +91,7 @@ def _endpoints(studies: Studies) -> tuple[Callable[..., Any], ...]:  # noqa: C90
         """Return the training images of a queue, first things first: mispredicted by default."""
         with errors_shown():
             opened = studies.open(str(study))
-            return [_offer(opened, offer) for offer in opened.queue(_choice(Queue, queue))]
+            return [offer_json(opened, offer) for offer in opened.queue(_choice(Queue, queue))]
 
     def select(study: str, selection: str) -> str:
         """Find the mispredicted in another way: in_sample, out_of_fold or persistent."""
@@ -215,8 +215,8 @@ def _add_uploads(studies: Studies) -> None:
     ) -> dict[str, Any]:
         """Keep a mask, an image of the film's own size that is white where the film is hidden.
 
-        `queue` names the queue from which the film was taken; `origin` is painted, corrected or
-        predicted.
+        `queue` names the queue from which the film was taken, of which nothing is kept where that
+        queue does not hold it; `origin` is painted, corrected or predicted.
         """
         with errors_shown():
             opened = studies.open(study or "")
@@ -350,14 +350,6 @@ def _changed(plan: Plan, changes: Any) -> Plan:
                 fix="Send a value of that type.",
             )
     return replace(plan, **changes)
-
-
-def _offer(study: Study, offer: Offer) -> dict[str, Any]:
-    triage = study.triage(offer.sample_id)
-    return asdict(offer) | {
-        "review": study.review_state(offer.sample_id),
-        "triage": None if triage is None else asdict(triage),
-    }
 
 
 def _choice(kind: type[Choice], value: Any) -> Choice:

@@ -74,7 +74,8 @@ class Review:
             queues; else what was painted is used, whichever queue it came from.
         painted: ids in the order of painting; empty for a simulated clinician. The first of them
             are what a smaller share of the images would have been.
-        opened: from which queue each painted image was opened; empty where nobody knows.
+        opened: from which queue each painted image was opened, None where the reader chose it;
+            empty where nobody knows.
         confirmed: what a reader has confirmed as irrelevant in the other images; None where nobody
             was asked, and each arm's own masks predict it.
     """
@@ -86,7 +87,7 @@ class Review:
     allowed: int
     simulated: bool = True
     painted: tuple[str, ...] = ()
-    opened: Mapping[str, Queue] = field(default_factory=dict)
+    opened: Mapping[str, Queue | None] = field(default_factory=dict)
     confirmed: Extended | None = None
 
     @property

@@ -38,16 +38,23 @@ FOUND = {
 }
 # An image of a queue, with the reason why it is in it.
 Offer: TypeAlias = Outlier | Offered
+_Key: TypeAlias = tuple[object, ...]
 
 
 class QueueBook:
-    """Makes each queue of one first training once; safe to use from several threads."""
+    """Makes each queue of one first training once; safe to use from several threads.
+
+    `wrong_reason` takes seconds or minutes: it is made beside the others, which never wait for it.
+    """
 
     def __init__(self, workspace: Workspace, masks: MaskBook) -> None:
         self._workspace = workspace
         self._masks = masks
-        self._made: dict[tuple[object, ...], tuple[Offer, ...]] = {}
+        self._made: dict[_Key, tuple[Offer, ...]] = {}
+        self._failed: dict[_Key, Exception] = {}
+        self._begun: set[_Key] = set()
         self._making = threading.Lock()
+        self._making_slowly = threading.Lock()
 
     def mispredicted(self, first: TrainingTask, selection: Selection) -> tuple[Outlier, ...]:
         """Return the mispredicted training images, worst first.
@@ -68,13 +75,33 @@ class QueueBook:
 
         Raises:
             PlanError: what the queue is read from is not there.
+            MaskError: the masks contradict each other.
         """
-        with self._making:
-            key = self._key(first, kind, painted)
+        key = self._key(first, kind, painted)
+        with self._making_slowly if kind is Queue.WRONG_REASON else self._making:
+            if (failure := self._failed.pop(key, None)) is not None:
+                raise failure
             if key not in self._made:
                 regions = {r.sample_id: r.irrelevant for r in self._masks.by_name(painted)}
                 self._made[key] = read_queue(self._workspace, first, kind, regions)
             return self._made[key]
+
+    def begin(self, first: TrainingTask, kind: Queue, painted: tuple[str, ...]) -> bool:
+        """Return whether `queue` answers at once; if it would not, begin to make that queue.
+
+        What fails meanwhile is raised by the next `queue`.
+        """
+        key = self._key(first, kind, painted)
+        slow = kind is Queue.WRONG_REASON and len(painted) >= FEWEST_TO_PREDICT
+        with self._making:
+            if not slow or key in self._made or key in self._failed:
+                return True
+            if key not in self._begun:
+                self._begun.add(key)
+                threading.Thread(
+                    target=self._make, args=(first, kind, painted), daemon=True
+                ).start()
+            return False
 
     def known(
         self, first: TrainingTask, kind: Queue, painted: tuple[str, ...]
@@ -84,9 +111,16 @@ class QueueBook:
             return self.queue(first, kind, painted)
         return self._made.get(self._key(first, kind, painted))
 
-    def _key(
-        self, first: TrainingTask, kind: Queue, painted: tuple[str, ...]
-    ) -> tuple[object, ...]:
+    def _make(self, first: TrainingTask, kind: Queue, painted: tuple[str, ...]) -> None:
+        key = self._key(first, kind, painted)
+        try:
+            self.queue(first, kind, painted)
+        except Exception as failure:  # noqa: BLE001  # raised again where the queue is asked for
+            self._failed[key] = failure
+        finally:
+            self._begun.discard(key)
+
+    def _key(self, first: TrainingTask, kind: Queue, painted: tuple[str, ...]) -> _Key:
         return (first.folder, kind, painted if kind is Queue.WRONG_REASON else None)
 
 

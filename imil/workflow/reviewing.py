@@ -16,7 +16,7 @@ from imil.core.records import (
     Selection,
     Triage,
 )
-from imil.errors import PlanError
+from imil.errors import MaskError, PlanError
 from imil.store.codec import MaskRecord
 from imil.store.studies import StudyRecord, save_study
 from imil.workflow.maskbook import MaskBook
@@ -32,6 +32,9 @@ from imil.workflow.status import TrainingStatus, status_of
 from imil.workflow.tools import Tools
 from imil.workflow.triage import changing, decided
 from imil.workflow.workspace import Workspace
+
+# Queues that can hold nearly every training image: only as many are offered as may be painted.
+CUT = frozenset({Queue.HIGH_LOSS, Queue.WRONG_REASON})
 
 
 class Reviewing:
@@ -74,19 +77,35 @@ class Reviewing:
     def queue(self, kind: Queue = Queue.MISPREDICTED) -> tuple[Offer, ...]:
         """Return the training images that a queue offers, first things first.
 
-        Images that were relabelled or excluded are left out of all but `label_suspect`. Masks
-        painted on `wrong_reason` itself don't change it, so that it stays while it is worked on.
+        Images that were relabelled or excluded are left out of all but `label_suspect`. Of
+        `high_loss` and `wrong_reason`, which can be as long as the training set, only as many are
+        offered as the budget allows to paint. Masks painted on `wrong_reason` itself don't change
+        it, so that it stays while it is worked on.
 
         Raises:
             PlanError: nothing is trained yet, or what the queue is read from is not there.
+            MaskError: `wrong_reason` is to be read from masks that contradict each other.
+        """
+        return self._cut(kind, self._untriaged(kind, self._whole(kind)))
+
+    def begin_queue(self, kind: Queue) -> bool:
+        """Return whether `queue` answers at once; where it would take long, begin to make it.
+
+        Raises:
+            PlanError: nothing is trained yet.
         """
         with self._lock:
-            first, selection, painted = self._reviewed(), self.selection, self._painted_elsewhere()
-        if kind is Queue.MISPREDICTED:
-            offers: tuple[Offer, ...] = self._queues.mispredicted(first, selection)
-        else:
-            offers = self._queues.queue(first, kind, painted)
-        return self._offered(kind, offers)
+            first, painted = self._reviewed(), self._painted_elsewhere()
+        return self._queues.begin(first, kind, painted)
+
+    def found(self, kind: Queue) -> int:
+        """Return how many images a queue found, of which it may offer only the first.
+
+        Raises:
+            PlanError: as `queue`.
+            MaskError: as `queue`.
+        """
+        return len(self._untriaged(kind, self._whole(kind)))
 
     def queue_counts(self) -> dict[Queue, int]:
         """Return how many images each queue offers; one that would take long is left out.
@@ -103,8 +122,32 @@ class Reviewing:
             except PlanError:
                 continue
             if offers is not None:
-                counts[kind] = len(self._offered(kind, offers))
+                counts[kind] = len(self._cut(kind, self._untriaged(kind, offers)))
         return counts
+
+    def answers(self) -> tuple[Offer, ...]:
+        """Return every training image with what the trained model says of it, worst first.
+
+        Whatever the selection, and whatever was decided on labels: it is the model's own record.
+
+        Raises:
+            PlanError: nothing is trained yet.
+        """
+        with self._lock:
+            first = self._reviewed()
+        return self._queues.queue(first, Queue.HIGH_LOSS, ())
+
+    def confusion(self) -> tuple[tuple[int, ...], ...]:
+        """Return how many training images of each class, a row, the model gives to each class.
+
+        Raises:
+            PlanError: nothing is trained yet.
+        """
+        classes = len(self.images.classes)
+        counts = [[0] * classes for _ in range(classes)]
+        for offer in self.answers():
+            counts[offer.label][offer.predicted] += 1
+        return tuple(tuple(row) for row in counts)
 
     @property
     def selection(self) -> Selection:
@@ -202,12 +245,38 @@ class Reviewing:
             )
         return first
 
-    def _offered(self, kind: Queue, offers: tuple[Offer, ...]) -> tuple[Offer, ...]:
+    def _whole(self, kind: Queue) -> tuple[Offer, ...]:
+        """Return a queue with the images that were triaged, and beyond the budget."""
+        with self._lock:
+            first, selection, painted = self._reviewed(), self.selection, self._painted_elsewhere()
+        if kind is Queue.MISPREDICTED:
+            return self._queues.mispredicted(first, selection)
+        return self._queues.queue(first, kind, painted)
+
+    def _offer_of(self, kind: Queue, sample_id: str) -> tuple[Offer, Queue | None]:
+        """Return why a training image was offered, and from which queue; None where from none.
+
+        A queue that can't be looked into is believed: nothing painted is refused because of it.
+        Where no queue offers the image, what the trained model says of it stands in.
+        """
+        said = next(offer for offer in self.answers() if offer.sample_id == sample_id)
+        try:
+            offers = self._whole(kind) if self.begin_queue(kind) else None
+        except (PlanError, MaskError):
+            offers = None
+        if offers is None:
+            return said, kind
+        held = next((offer for offer in offers if offer.sample_id == sample_id), None)
+        return (said, None) if held is None else (held, kind)
+
+    def _untriaged(self, kind: Queue, offers: tuple[Offer, ...]) -> tuple[Offer, ...]:
         if kind is Queue.LABEL_SUSPECT:
             return offers
         triaged = {t.sample_id for t in self.triaged()}
-        left = tuple(offer for offer in offers if offer.sample_id not in triaged)
-        return left[: self._workspace.allowed(self.plan)] if kind is Queue.HIGH_LOSS else left
+        return tuple(offer for offer in offers if offer.sample_id not in triaged)
+
+    def _cut(self, kind: Queue, offers: tuple[Offer, ...]) -> tuple[Offer, ...]:
+        return offers[: self._workspace.allowed(self.plan)] if kind in CUT else offers
 
     def _painted_elsewhere(self) -> tuple[str, ...]:
         """Return the names of the masks that were not painted on `wrong_reason`."""

@@ -185,8 +185,9 @@ class Study(Reporting):
     ) -> Budget:
         """Keep a mask; when this returns it is on disk. A later one replaces it.
 
-        `queue` is the one from which the image was opened. Only masks of images that are in
-        `mispredicted` and were opened from there are the paper's.
+        `queue` is the one from which the image was opened. Where that queue does not hold it, the
+        reader chose the image, as from a cell of the confusion matrix, and the mask says so: only
+        masks of images that are in `mispredicted` and were opened from there are the paper's.
 
         Raises:
             MaskError: empty, too large, of the wrong size, over the budget, or not of a training
@@ -197,19 +198,19 @@ class Study(Reporting):
         region = check_mask(irrelevant, self.images.original(sample_id).shape[:2])
         with self._lock:
             self._check_budget(sample_id)
-            outlier = next((o for o in self.queue(queue) if o.sample_id == sample_id), None)
+            offer, opened_from = self._offer_of(queue, sample_id)
             record = MaskRecord(
                 study=self.study_id,
                 sample_id=sample_id,
                 irrelevant=region,
                 label=self.images.classes[sample.label],
-                prediction="" if outlier is None else self.images.classes[outlier.predicted],
-                confidence=0.0 if outlier is None else outlier.confidence,
+                prediction=self.images.classes[offer.predicted],
+                confidence=offer.confidence,
                 reader=reader,
                 seconds=seconds,
                 round=self.round_number,
                 time=self._tools.now(),
-                queue=queue,
+                queue=opened_from,
                 selection=self.selection,
                 origin=origin,
             )

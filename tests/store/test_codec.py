@@ -124,6 +124,12 @@ def test_a_mask_of_an_older_version_was_painted_on_a_mispredicted_image() -> Non
     assert (found.queue, found.selection) == (Queue.MISPREDICTED, Selection.IN_SAMPLE)
 
 
+def test_a_mask_of_an_image_that_the_reader_chose_comes_back_without_a_queue() -> None:
+    (found,) = decode_masks(encode_mask(replace(RECORD, queue=None)))
+
+    assert found.queue is None
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (3, 9), (64, 64), (5, 3000)])
 def test_a_region_comes_back_to_the_pixel(shape: tuple[int, int]) -> None:
     region = np.random.default_rng(1).random(shape) < 0.5

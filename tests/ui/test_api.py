@@ -122,6 +122,42 @@ def test_a_program_reads_every_queue_and_decides_on_labels(client: Client, study
     client.predict(study, random[1]["sample_id"], api_name="/keep_label")
 
 
+def test_a_program_looks_at_a_queue_by_class_by_cell_and_in_another_order(
+    client: Client, study: str
+) -> None:
+    matrix = client.predict(study, api_name="/confusion")
+    first, second = matrix["classes"]
+    whole = client.predict(study, api_name="/queue")
+    of_class = client.predict(study, label=second, sort="name", api_name="/queue")
+    right = client.predict(study, cell=[first, first], api_name="/queue")
+
+    assert sum(map(sum, matrix["counts"])) == 80
+    assert len(whole["images"]) == whole["found"] == matrix["counts"][0][1] + matrix["counts"][1][0]
+    names = [image["sample_id"] for image in of_class["images"]]
+    assert names == sorted(o["sample_id"] for o in whole["images"] if o["label"] == 1)
+    assert len(right["images"]) == matrix["counts"][0][0]
+    assert {(image["label"], image["predicted"]) for image in right["images"]} == {(0, 0)}
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"queue": "best"}, "There are mispredicted, high_loss"),
+        ({"sort": "prettiest"}, "There are worst, least_sure"),
+        ({"label": "unicorn"}, "The classes are"),
+        ({"cell": ["unicorn"]}, "The classes are"),
+        ({"cell": []}, "is a label and a prediction"),
+        ({"cell": "no finding"}, "is a label and a prediction"),
+        ({"label": "finding", "cell": ["finding", "finding"]}, "is of one class already"),
+    ],
+)
+def test_a_view_that_there_is_not_is_refused(
+    client: Client, study: str, asked: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(AppError, match=told):
+        client.predict(study, **asked, api_name="/queue")
+
+
 def test_a_program_asks_what_the_model_would_say(
     client: Client, study: str, tmp_path: Path
 ) -> None:

@@ -134,6 +134,8 @@ def test_each_step_is_a_named_endpoint_and_no_act_of_the_screen_is(studies: Stud
         "/training_status",
         "/stop",
         "/outliers",
+        "/queue",
+        "/confusion",
         "/select",
         "/out_of_fold_cost",
         "/start_out_of_fold",
