@@ -22,6 +22,7 @@ from imil.core.counterfactual import Answer
 from imil.core.records import Origin, Plan, Queue, Selection
 from imil.errors import PlanError
 from imil.ui import text
+from imil.ui.api_assist import add_saliency
 from imil.ui.api_predictions import prediction_endpoints
 from imil.ui.api_queues import offer_json, queue_endpoints
 from imil.ui.errors import errors_shown
@@ -43,6 +44,7 @@ def add_endpoints(studies: Studies) -> None:
     for endpoint in (*queue_endpoints(studies), *prediction_endpoints(studies)):
         api(endpoint, concurrency_limit=None)
     _add_uploads(studies)
+    add_saliency(studies)
 
 
 def _endpoints(studies: Studies) -> tuple[Callable[..., Any], ...]:  # noqa: C901, PLR0915 (a list)

@@ -32,7 +32,7 @@ from imil.workflow.study import Study
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OutliersTab:
-    """The tab's components."""
+    """The tab's components; `opened` is (study, sample) of the film that is shown."""
 
     tab: gr.Tab
     none: gr.Column
@@ -46,6 +46,7 @@ class OutliersTab:
     strip: gr.HTML
     painter: gr.HTML
     read: ReadColumn
+    opened: gr.State
     predicted: PredictedPanel
 
     @property
@@ -93,6 +94,7 @@ def build_outliers_tab(tab: gr.Tab) -> OutliersTab:
         strip=strip,
         painter=painter,
         read=read,
+        opened=gr.State(("", "")),
         predicted=predicted,
     )
 
@@ -117,6 +119,7 @@ def show_outliers(
         tab.tab: gr.update(label=_tab_label(study)),
         tab.none: gr.update(visible=not trained),
         tab.work: gr.update(visible=trained),
+        tab.opened: ("", ""),
         **show_predicted(tab.predicted, study if trained else None),
     }
     if not trained:
@@ -182,6 +185,7 @@ def show_film(
         tab.none_here: "",
         tab.paint_random: gr.update(visible=False),
         tab.painter: encode_film(film),
+        tab.opened: (study.study_id, sample_id),
         **show_read_column(tab.read, study, sample_id, kind, offer),
         **show_reviewed(tab, study, kind, sample_id, queue),
     }

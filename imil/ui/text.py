@@ -310,6 +310,9 @@ MAY_HIDE_EVIDENCE = (
 )
 MAY_HIDE_LARGE = "It covers {share} of the image. Erase there, or go on if you are sure."
 
+# ---- where the model looks ----
+SALIENCY_ZERO = "The map is zero everywhere: no pixel moves the model's answer to this image."
+
 # ---- predicted masks ----
 START_PREDICTED = "Start from the predicted mask"
 START_SURE = "Start from the predicted mask · sure {share}"

@@ -1,10 +1,11 @@
-"""What the model would say to an image with a region hidden: one forward pass of a warm model."""
+"""What the model says to an image, as it is or with a region hidden, and where it looks."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -14,9 +15,10 @@ from torch import nn
 
 from imil.compute.task import TrainingTask
 from imil.core.counterfactual import Answer, answer_of
-from imil.core.images import working_image
+from imil.core.images import open_cache, working_image
 from imil.core.masks import apply_blackout, check_size, coverage
 from imil.core.records import Pixels, Region
+from imil.core.saliency import SaliencyMap, explain_image
 from imil.core.training import predict, restore
 from imil.store.codec import decode_checkpoint
 from imil.workflow.workspace import Workspace, read_logits
@@ -25,6 +27,7 @@ from imil.workflow.workspace import Workspace, read_logits
 # readers paint on now. Our choice.
 MODEL_BYTES = 512 * 2**20
 ORIGINAL_BYTES = 256 * 2**20
+MAP_BYTES = 32 * 2**20  # of saliency, a few hundred images at 128 px
 OPEN_FILES = 16  # of scores, one a study
 
 K = TypeVar("K", bound=Hashable)
@@ -70,6 +73,9 @@ class WarmModels:
             original_bytes, lambda pixels: pixels.nbytes
         )
         self._scores_before: Recent[str, NDArray[np.float32]] = Recent(OPEN_FILES, lambda _: 1)
+        self._maps: Recent[tuple[str, str], SaliencyMap] = Recent(
+            MAP_BYTES, lambda one: one.saliency.nbytes
+        )
         # One pass at a time: torch threads beside each other are far slower than in turn.
         self._passing = threading.Lock()
 
@@ -92,31 +98,87 @@ class WarmModels:
             DataError: no such image.
             MaskError: the mask is of another size.
         """
-        images, row = workspace.images, workspace.images.position(sample_id)
-        scores = self._scores_before.get(str(first.logits), lambda: read_logits(first))
-        before, label = scores[row], images.samples[row].label
-        if irrelevant is None:
+        before, label = self._before(workspace, first, sample_id)
+        edited = self._edited(workspace, first, sample_id, irrelevant)
+        if irrelevant is None or edited is None:
             return answer_of(before, None, label=label, coverage=0.0)
+        after = self._scores(first, edited)
+        return answer_of(before, after, label=label, coverage=coverage(irrelevant))
+
+    def saliency(
+        self, workspace: Workspace, first: TrainingTask, sample_id: str, irrelevant: Region | None
+    ) -> SaliencyMap:
+        """Return where a finished training looks in an image, as it is or with a region hidden.
+
+        The class that is explained is the one predicted of what is shown. On the CPU, at the price
+        of some ten forward passes; the map of an image as it is is kept for a while.
+
+        Args:
+            workspace: of the study.
+            first: the finished training.
+            sample_id: any image of the study.
+            irrelevant: (H, W) at the image's own size, True = hide; None for nothing.
+
+        Raises:
+            DataError: no such image.
+            MaskError: the mask is of another size.
+            PlanError: the model can't be explained.
+            ComputeError: its answer is not a finite number.
+        """
+        edited = self._edited(workspace, first, sample_id, irrelevant)
+        if edited is not None:
+            target = int(np.argmax(self._scores(first, edited)))
+            return self._explain(first, edited, target)
+        scores, _ = self._before(workspace, first, sample_id)
+        image = open_cache(first.images)[workspace.images.position(sample_id)]
+        return self._maps.get(
+            (str(first.checkpoint), sample_id),
+            lambda: self._explain(first, image, int(np.argmax(scores))),
+        )
+
+    def _before(
+        self, workspace: Workspace, first: TrainingTask, sample_id: str
+    ) -> tuple[NDArray[np.float32], int]:
+        """Return the (C,) scores of an image as it is, and its label."""
+        row = workspace.images.position(sample_id)
+        scores = self._scores_before.get(str(first.logits), lambda: read_logits(first))
+        return scores[row], workspace.images.samples[row].label
+
+    def _edited(
+        self, workspace: Workspace, first: TrainingTask, sample_id: str, irrelevant: Region | None
+    ) -> NDArray[np.uint8] | None:
+        """Return the (C, S, S) working image with a region hidden; None where nothing is."""
+        if irrelevant is None:
+            return None
+        images = workspace.images
         original = self._originals.get(
             (str(workspace.folder), sample_id), lambda: images.original(sample_id)
         )
         irrelevant = check_size(irrelevant, original.shape[:2])
         if not irrelevant.any():
-            return answer_of(before, None, label=label, coverage=0.0)
-        edited = working_image(
+            return None
+        return working_image(
             apply_blackout(original, irrelevant), size=first.plan.size, channels=images.channels
         )
-        after = self._scores(first, edited)
-        return answer_of(before, after, label=label, coverage=coverage(irrelevant))
 
     def _scores(self, first: TrainingTask, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the (C,) scores of one (C, S, S) image."""
+        with self.passing(first) as module:
+            scores: NDArray[np.float32] = predict(module, image[None])[0].numpy()
+        return scores
+
+    def _explain(self, first: TrainingTask, image: NDArray[np.uint8], target: int) -> SaliencyMap:
+        with self.passing(first) as module:
+            return explain_image(module, np.asarray(image), target=target)
+
+    @contextmanager
+    def passing(self, first: TrainingTask) -> Iterator[nn.Module]:
+        """Give the model of a finished training, on the CPU, for one pass of a few images."""
         module = self._models.get(str(first.checkpoint), lambda: _read_model(first))
         with self._passing:
             # For this thread; as many as training has, which leaves the server its core.
             torch.set_num_threads(first.plan.threads)
-            scores: NDArray[np.float32] = predict(module, image[None])[0].numpy()
-        return scores
+            yield module
 
 
 def _read_model(first: TrainingTask) -> nn.Module:

@@ -18,6 +18,7 @@ from imil.core.images import to_uint8
 from imil.core.masks import check_mask
 from imil.core.plans import check_plan
 from imil.core.records import Budget, Origin, Plan, Queue, Region
+from imil.core.saliency import SaliencyMap
 from imil.core.splits import DisjointProof
 from imil.errors import ImilError, MaskError, PlanError
 from imil.sources.listing import ImportReport
@@ -149,6 +150,18 @@ class Study(Reporting):
         """
         self._check_trained()
         return self._tools.models.answer(self._workspace, self._first, sample_id, irrelevant)
+
+    def saliency(self, sample_id: str, irrelevant: Region | None = None) -> SaliencyMap:
+        """Return where the model looks in an image, as it is or with a region blacked out.
+
+        Raises:
+            PlanError: nothing is trained yet, or the model can't be explained.
+            DataError: no such image.
+            MaskError: the mask is not of the image's size.
+            ComputeError: the model's answer is not a finite number.
+        """
+        self._check_trained()
+        return self._tools.models.saliency(self._workspace, self._first, sample_id, irrelevant)
 
     def predicted(self, sample_id: str) -> Region:
         """Return the predicted region of a training image, (H, W), True = hide; MaskError."""

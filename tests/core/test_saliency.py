@@ -14,10 +14,12 @@ from imil.core.backbones import Classifier, build
 from imil.core.saliency import (
     EXPLAINERS,
     Explainer,
+    explain_image,
     explained,
     grad_cam,
     integrated_gradients,
     pointing_game,
+    soften,
     wrong_reason_share,
 )
 from imil.core.training import predict, to_float
@@ -274,3 +276,44 @@ def test_a_region_of_another_size_is_a_callers_bug(
 ) -> None:
     with pytest.raises(ValueError, match="saliency and region differ in shape"):
         read(MAPS, LEFT[:, :1])
+
+
+def test_a_readers_map_shows_where_the_score_comes_from() -> None:
+    image = np.full((1, 32, 32), GREY, np.uint8)
+    image[0, 4:8, 20:24] = 255
+
+    looked = explain_image(brightness(), image, target=1)
+
+    peak = np.unravel_index(int(looked.saliency.argmax()), looked.saliency.shape)
+    assert looked.saliency.shape == (32, 32)
+    assert looked.saliency.max() == 1
+    assert 4 <= peak[0] < 8
+    assert 20 <= peak[1] < 24
+    assert looked.saliency[20:].max() == 0
+    assert (looked.target, looked.zero) == (1, False)
+
+
+def test_a_readers_map_of_an_image_that_moves_nothing_is_zero_and_says_so() -> None:
+    grey = np.full((1, 32, 32), GREY, np.uint8)
+
+    looked = explain_image(brightness(), grey, target=0)
+
+    assert looked.zero
+    assert np.isfinite(looked.saliency).all()
+
+
+def test_a_module_that_is_not_ours_has_no_readers_map() -> None:
+    with pytest.raises(PlanError, match=r"can't explain a Linear.*backbones"):
+        explain_image(nn.Linear(1, 1), np.zeros((1, 32, 32), np.uint8), target=0)
+
+
+def test_softening_spreads_a_point_and_leaves_its_place_and_its_top() -> None:
+    point = np.zeros((64, 64), np.float32)
+    point[10, 40] = 0.5
+
+    softened = soften(point)
+
+    assert softened[10, 40] == 1
+    assert 0.5 < softened[11, 40] < 1
+    assert softened[10, 52] == 0
+    assert not soften(np.zeros((64, 64), np.float32)).any()

@@ -174,6 +174,24 @@ def test_a_program_asks_what_the_model_would_say(
     assert (hidden["coverage"], hidden["may_hide_finding"]) == (0.75, True)
 
 
+def test_a_program_asks_where_the_model_looks(client: Client, study: str, tmp_path: Path) -> None:
+    offer = client.predict(study, api_name="/outliers")[3]
+    irrelevant = np.zeros((64, 64), bool)
+    irrelevant[:, :48] = True
+
+    as_it_is = client.predict(study, offer["sample_id"], None, api_name="/saliency")
+    mask = mask_file(tmp_path, irrelevant)
+    hidden = client.predict(study, offer["sample_id"], mask, api_name="/saliency")
+
+    classes = client.predict(study, api_name="/open_study")["classes"]
+    looked = Image.open(io.BytesIO(base64.b64decode(as_it_is["map"].partition(",")[2])))
+    assert (looked.size, looked.mode) == ((32, 32), "L")
+    assert np.asarray(looked).max() == 255
+    assert as_it_is["target"] == classes[offer["predicted"]]
+    assert (as_it_is["zero"], as_it_is["words"]) == (False, "")
+    assert hidden["map"] != as_it_is["map"]
+
+
 def test_a_program_confirms_predicted_masks_and_compares_with_them(
     client: Client, study: str, tmp_path: Path
 ) -> None:
@@ -230,6 +248,7 @@ def test_a_program_confirms_predicted_masks_and_compares_with_them(
         ("/compare", ["{study}", "many"], "whole number"),
         ("/answer", ["{study}", "gone", None], "gone"),
         ("/answer", ["nobody", "gone", None], "nobody"),
+        ("/saliency", ["{study}", "gone", None], "gone"),
         ("/predicted_mask", ["{study}", "gone"], "gone"),
         ("/confirm_predictions", ["{study}", "0123456789ab", "r"], "changed since you looked"),
     ],

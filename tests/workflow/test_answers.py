@@ -139,3 +139,47 @@ def test_the_newest_is_kept_whatever_its_size() -> None:
     first = recent.get("a", lambda: bytes(40))
 
     assert recent.get("a", lambda: b"") is first
+
+
+def test_where_the_model_looks_is_said_of_the_class_that_it_predicts(study: Study) -> None:
+    sample_id = study.images.samples[0].sample_id
+
+    looked = study.saliency(sample_id)
+
+    assert looked.saliency.shape == (32, 32)
+    assert looked.saliency.max() == 1
+    assert looked.target == study.answer(sample_id, None).predicted_before
+
+
+def test_the_map_of_an_image_as_it_is_is_made_once(study: Study, passes: Passes) -> None:
+    sample_id = study.images.samples[0].sample_id
+    study.saliency(sample_id)
+    before = len(passes.batches)
+
+    study.saliency(sample_id)
+
+    assert before > 0
+    assert len(passes.batches) == before
+
+
+def test_a_region_that_is_hidden_changes_where_the_model_looks(study: Study) -> None:
+    sample_id = study.images.samples[0].sample_id
+    irrelevant = corner(study, sample_id, side=30)
+
+    as_it_is = study.saliency(sample_id)
+    hidden = study.saliency(sample_id, irrelevant)
+    nothing = study.saliency(sample_id, corner(study, sample_id, side=0))
+
+    assert hidden.target == study.answer(sample_id, irrelevant).predicted_after
+    assert not np.array_equal(hidden.saliency, as_it_is.saliency)
+    assert np.array_equal(nothing.saliency, as_it_is.saliency)
+
+
+def test_where_the_model_looks_is_refused_as_an_answer_is(machine: Machine, study: Study) -> None:
+    with pytest.raises(MaskError, match=r"3 x 3 px, the image.*own size"):
+        study.saliency(study.images.samples[0].sample_id, np.ones((3, 3), np.bool_))
+    with pytest.raises(DataError, match=r"no image “gone”"):
+        study.saliency("gone")
+    untrained = machine.studies.demo()
+    with pytest.raises(PlanError, match=r"nothing to review yet.*Train a model first"):
+        untrained.saliency(untrained.images.samples[0].sample_id)
