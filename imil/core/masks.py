@@ -70,6 +70,16 @@ def working_region(irrelevant: Region, *, size: int) -> Region:
     return region
 
 
+def fitted_region(irrelevant: Region, shape: tuple[int, int]) -> Region:
+    """Return the region at another image's (H, W): each pixel takes the nearest one's value."""
+    height, width = shape
+    if irrelevant.shape == shape:
+        return irrelevant
+    fitted = Image.fromarray(irrelevant).resize((width, height), Image.Resampling.NEAREST)
+    region: Region = np.asarray(fitted, np.bool_)
+    return region
+
+
 def apply_blackout(pixels: Pixels, irrelevant: Region) -> Pixels:
     """Return a copy with the irrelevant pixels set to 0 (the paper's edit).
 

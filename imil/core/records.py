@@ -60,8 +60,9 @@ class Origin(StrEnum):
     """How an accepted mask came about; a predicted one stays marked as predicted."""
 
     PAINTED = "painted"  # by hand
-    CORRECTED = "corrected"  # predicted, then changed by a reader
+    CORRECTED = "corrected"  # predicted or copied, then changed by a reader
     PREDICTED = "predicted"  # predicted, and accepted as it was
+    COPIED = "copied"  # painted on a similar image, and accepted as it was
 
 
 class Selection(StrEnum):

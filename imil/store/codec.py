@@ -44,6 +44,7 @@ _MASK_FEATURES = {
     "queue": "string",
     "selection": "string",
     "origin": "string",
+    "source": "string",
 }
 
 # In place of a queue: the reader chose the image, from a cell of the confusion matrix or a sample.
@@ -67,7 +68,9 @@ class MaskRecord:
         time: when it was accepted (UTC).
         queue: the queue from which the image was opened; None where the reader chose it.
         selection: how the mispredicted were found then.
-        origin: by hand, or from a prediction. Files from before this column hold painted masks.
+        origin: by hand, from a prediction, or from another image. Files from before this column
+            hold painted masks.
+        source: the image from which a mask was copied; "" for one that was not.
     """
 
     study: str
@@ -83,6 +86,7 @@ class MaskRecord:
     queue: Queue | None = Queue.MISPREDICTED
     selection: Selection = Selection.IN_SAMPLE
     origin: Origin = Origin.PAINTED
+    source: str = ""
 
 
 def encode_mask(record: MaskRecord) -> bytes:
@@ -134,6 +138,7 @@ def _mask_row(record: MaskRecord) -> dict[str, Any]:
         "queue": CHOSEN if record.queue is None else record.queue,
         "selection": record.selection,
         "origin": record.origin.value,
+        "source": record.source,
     }
 
 
@@ -165,6 +170,7 @@ def decode_masks(content: bytes) -> tuple[MaskRecord, ...]:
             queue=_queue(row.get("queue") or Queue.MISPREDICTED),
             selection=Selection(row.get("selection") or Selection.IN_SAMPLE),
             origin=Origin(row.get("origin", Origin.PAINTED)),
+            source=row.get("source") or "",
         )
         for row in rows
     )

@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import gradio as gr
 from gradio.events import api
@@ -22,26 +22,26 @@ from imil.core.counterfactual import Answer
 from imil.core.records import Origin, Plan, Queue, Selection
 from imil.errors import PlanError
 from imil.ui import text
-from imil.ui.api_assist import add_saliency
+from imil.ui.api_assist import add_saliency, assist_endpoints
 from imil.ui.api_predictions import prediction_endpoints
 from imil.ui.api_queues import offer_json, queue_endpoints
 from imil.ui.errors import errors_shown
+from imil.ui.given import READER, choice, whole
 from imil.ui.painter import read_mask_png
 from imil.workflow.status import TrainingStatus
 from imil.workflow.studies import Studies
 from imil.workflow.study import Study
-
-Choice = TypeVar("Choice", Queue, Selection)
-
-# Names the reader of masks sent by a program that gives none.
-READER = "api"
 
 
 def add_endpoints(studies: Studies) -> None:
     """Add every endpoint to the Blocks being built."""
     for endpoint in _endpoints(studies):
         api(endpoint, concurrency_limit=None)
-    for endpoint in (*queue_endpoints(studies), *prediction_endpoints(studies)):
+    for endpoint in (
+        *queue_endpoints(studies),
+        *prediction_endpoints(studies),
+        *assist_endpoints(studies),
+    ):
         api(endpoint, concurrency_limit=None)
     _add_uploads(studies)
     add_saliency(studies)
@@ -93,13 +93,13 @@ def _endpoints(studies: Studies) -> tuple[Callable[..., Any], ...]:  # noqa: C90
         """Return the training images of a queue, first things first: mispredicted by default."""
         with errors_shown():
             opened = studies.open(str(study))
-            return [offer_json(opened, offer) for offer in opened.queue(_choice(Queue, queue))]
+            return [offer_json(opened, offer) for offer in opened.queue(choice(Queue, queue))]
 
     def select(study: str, selection: str) -> str:
         """Find the mispredicted in another way: in_sample, out_of_fold or persistent."""
         with errors_shown():
             opened = studies.open(str(study))
-            opened.select(_choice(Selection, selection))
+            opened.select(choice(Selection, selection))
             return opened.selection.value
 
     def out_of_fold_cost(study: str) -> dict[str, Any]:
@@ -155,7 +155,7 @@ def _endpoints(studies: Studies) -> tuple[Callable[..., Any], ...]:  # noqa: C90
         with errors_shown():
             opened = studies.open(str(study))
             named = None if arms is None else [str(arm) for arm in arms]
-            opened.start_comparison(arms=named, seeds=_whole("seeds", seeds))
+            opened.start_comparison(arms=named, seeds=whole("seeds", seeds))
             return _progress(opened.comparison_status())
 
     def results(study: str) -> dict[str, Any]:
@@ -227,7 +227,7 @@ def _add_uploads(studies: Studies) -> None:
                 read_mask_png(_uploaded(mask)),
                 reader=reader or READER,
                 seconds=max(0.0, float(seconds or 0)),
-                queue=_choice(Queue, queue or Queue.MISPREDICTED),
+                queue=choice(Queue, queue or Queue.MISPREDICTED),
                 origin=_origin(origin),
             )
             return asdict(budget)
@@ -352,21 +352,3 @@ def _changed(plan: Plan, changes: Any) -> Plan:
                 fix="Send a value of that type.",
             )
     return replace(plan, **changes)
-
-
-def _choice(kind: type[Choice], value: Any) -> Choice:
-    if value not in list(kind):
-        raise PlanError(
-            f"There is no {kind.__name__.lower()} “{value}”.",
-            why=f"There are {', '.join(kind)}.",
-            fix="Send one of these names.",
-        )
-    return kind(value)
-
-
-def _whole(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise PlanError(
-            f"{name} is {value!r}.", why="It must be a whole number.", fix="Send 1, or 5."
-        )
-    return value

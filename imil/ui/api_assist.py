@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,57 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
+from imil.core.records import Queue
 from imil.core.saliency import SaliencyMap
 from imil.ui import text
 from imil.ui.errors import errors_shown
+from imil.ui.given import READER, choice, whole
 from imil.ui.painter import read_mask_png
+from imil.workflow.similar import SIMILAR, no_mask
 from imil.workflow.studies import Studies
+
+
+def assist_endpoints(studies: Studies) -> tuple[Callable[..., Any], ...]:
+    """Return the endpoints that take no file, for `gr.api`."""
+
+    def similar(
+        study: str, sample: str, k: int = SIMILAR, queue: str = Queue.MISPREDICTED.value
+    ) -> list[dict[str, Any]]:
+        """Return the unmasked images of a queue that look most like an image, nearest first."""
+        with errors_shown():
+            opened = studies.open(str(study))
+            wanted = whole("k", k, fix="Send 5.")
+            return [
+                asdict(o) for o in opened.similar(str(sample), wanted, queue=choice(Queue, queue))
+            ]
+
+    def copy_mask(
+        study: str,
+        sample: str,
+        targets: list[str],
+        reader: str = READER,
+        seconds: float = 0.0,
+        queue: str = Queue.MISPREDICTED.value,
+    ) -> dict[str, Any]:
+        """Copy the accepted mask of an image to others, none of them masked; return the budget."""
+        with errors_shown():
+            opened, source = studies.open(str(study)), str(sample)
+            opened.images.position(source)
+            irrelevant = opened.irrelevant(source)
+            if irrelevant is None:
+                raise no_mask(source)
+            names = [targets] if isinstance(targets, str) else [str(name) for name in targets]
+            budget = opened.copy_mask(
+                source,
+                irrelevant,
+                names,
+                reader=str(reader) or READER,
+                seconds=max(0.0, float(seconds)),
+                queue=choice(Queue, queue),
+            )
+            return asdict(budget)
+
+    return similar, copy_mask
 
 
 def add_saliency(studies: Studies) -> None:

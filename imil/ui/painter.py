@@ -153,7 +153,12 @@ def encode_film(film: Film) -> dict[str, Any]:
     accepted = film.accepted
     runs = [width * height] if stored is None else encode_runs(stored)
     # What an unchanged mask is compared with: a corrected one is never the predicted one again.
-    start = {Origin.PAINTED: None, Origin.PREDICTED: runs, Origin.CORRECTED: []}[film.origin]
+    start = {
+        Origin.PAINTED: None,
+        Origin.PREDICTED: runs,
+        Origin.CORRECTED: [],
+        Origin.COPIED: runs,
+    }[film.origin]
     return {
         "study": film.study_id,
         "sample": film.sample_id,

@@ -20,12 +20,13 @@ from imil.core.arms import (
 from imil.core.cases import cases_of
 from imil.core.irrelevance import IrrelevancePredictor
 from imil.core.queues import budget
-from imil.core.records import Arm, Budget, Region, Split
+from imil.core.records import Arm, Budget, Origin, Region, Split
 from imil.core.rounds import Round, Setting, Trained, compare
 from imil.core.splits import DisjointProof
 from imil.core.verdict import MIN_SEEDS
 from imil.errors import MaskError, PlanError
 from imil.store.cases import save_cases
+from imil.store.codec import MaskRecord
 from imil.store.studies import Comparison, Confirmation, StudyRecord, load_round, save_round
 from imil.workflow.maskbook import key_of
 from imil.workflow.masksets import FEWEST_TO_PREDICT, Review
@@ -340,6 +341,7 @@ class Comparing(Reviewing):
             notices=(
                 *self.notices,
                 *_without_masks(asked),
+                *_copies(self._masks.by_name(asked.masks)),
                 *triage_notices(asked.arms, asked.triage),
                 *settled.notices,
                 *self._no_advice(asked),
@@ -390,6 +392,14 @@ def _check_painted(arms: Sequence[str]) -> None:
             why="It needs masks on random images, and clinicians paint those the model gets wrong.",
             fix="Leave it out, or run it with reference masks on the command line.",
         )
+
+
+def _copies(records: Sequence[MaskRecord]) -> tuple[str, ...]:
+    copied = sum(record.origin is Origin.COPIED for record in records)
+    if not copied:
+        return ()
+    of = f"{copied} of {len(records)} masks"
+    return (f"{of} were copied from a similar image, and accepted as they were.",)
 
 
 def _without_masks(asked: Comparison) -> tuple[str, ...]:

@@ -86,8 +86,9 @@ class Extended:
 class Predictions:
     """One study's predicted irrelevance, always of the masks as they are now.
 
-    It learns from masks that were painted or corrected. One that was predicted and accepted as it
-    was says nothing new: it would only confirm itself, and make the agreement look better.
+    It learns from masks that were painted or corrected. One that was predicted or copied, and
+    accepted as it was, says nothing new: it would only confirm itself, and make the agreement look
+    better.
 
     Args:
         workspace: of the study.
@@ -175,7 +176,7 @@ class Predictions:
         return tuple(
             name
             for name, record in zip(names, records, strict=True)
-            if record.origin is not Origin.PREDICTED
+            if record.origin not in (Origin.PREDICTED, Origin.COPIED)
         )
 
     def _learn(self, key: str, masks: Mapping[str, Region]) -> Learned:

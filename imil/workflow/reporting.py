@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -213,10 +214,17 @@ class Reporting(Comparing):
             self.proof,
             {"masks": self._masks.seconds()},
             outliers=self._found_by(),
+            origins=self._origins(),
         )
         return results_json(finished, about)
 
     # ---- inside ---------------------------------------------------------------------------------
+
+    def _origins(self) -> dict[str, int]:
+        """Return how many of the masks that were compared came about in which way."""
+        asked = self._record.comparison
+        records = () if asked is None else self._masks.by_name(asked.masks)
+        return dict(sorted(Counter(record.origin.value for record in records).items()))
 
     def _found_by(self) -> str:
         """Return how the mispredicted images that were compared had been found."""

@@ -39,6 +39,7 @@ class About:
         before: figures of round 0 on the same images, a value a first training. No arm: a
             before/after always flatters.
         outliers: how the mispredicted were found: a `Selection`, or several joined by "+".
+        origins: how many of the masks came about in which way, by `Origin`.
     """
 
     images: ImageSet
@@ -47,6 +48,7 @@ class About:
     seconds: Mapping[str, float]
     before: Mapping[Metric, tuple[float, ...]] = field(default_factory=dict)
     outliers: str = Selection.IN_SAMPLE.value
+    origins: Mapping[str, int] = field(default_factory=dict)
 
 
 def results_json(finished: Round, about: About) -> bytes:
@@ -68,6 +70,7 @@ def results_json(finished: Round, about: About) -> bytes:
             "share": about.plan.budget,
             "allowed": finished.allowed,
             "painted": list(finished.masked),
+            "origins": dict(about.origins),
         },
         "outliers": about.outliers,
         "seeds": list(finished.seeds),

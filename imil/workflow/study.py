@@ -22,11 +22,10 @@ from imil.core.saliency import SaliencyMap
 from imil.core.splits import DisjointProof
 from imil.errors import ImilError, MaskError, PlanError
 from imil.sources.listing import ImportReport
-from imil.store.codec import MaskRecord
 from imil.store.studies import Confirmation, StudyRecord
+from imil.workflow.copying import Copying
 from imil.workflow.outoffold import fold_tasks
 from imil.workflow.predictions import check_seen, check_training
-from imil.workflow.reporting import Reporting
 from imil.workflow.status import TrainingStatus, status_of
 from imil.workflow.tools import Tools
 from imil.workflow.workspace import Workspace
@@ -35,7 +34,7 @@ from imil.workflow.workspace import Workspace
 THUMBNAIL = 192
 
 
-class Study(Reporting):
+class Study(Copying):
     """A handle on one study; safe to use from several threads. Its state is in the store."""
 
     def __init__(
@@ -140,6 +139,11 @@ class Study(Reporting):
         record = self._masks.last(sample_id)
         return Origin.PAINTED if record is None else record.origin
 
+    def source(self, sample_id: str) -> str:
+        """Return the image that the accepted mask of an image was copied from; "" for none."""
+        last = self._masks.last(sample_id)
+        return "" if last is None else last.source
+
     def answer(self, sample_id: str, irrelevant: Region | None) -> Answer:
         """Return what the model says to an image as it is, and with a region blacked out.
 
@@ -207,25 +211,19 @@ class Study(Reporting):
                 image.
         """
         check_training(self._workspace, sample_id)
-        sample = self.images.sample(sample_id)
         region = check_mask(irrelevant, self.images.original(sample_id).shape[:2])
         with self._lock:
             self._check_budget(sample_id)
             offer, opened_from = self._offer_of(queue, sample_id)
-            record = MaskRecord(
-                study=self.study_id,
-                sample_id=sample_id,
-                irrelevant=region,
-                label=self.images.classes[sample.label],
-                prediction=self.images.classes[offer.predicted],
-                confidence=offer.confidence,
+            record = self._mask_record(
+                sample_id,
+                region,
+                offer,
                 reader=reader,
                 seconds=seconds,
-                round=self.round_number,
-                time=self._tools.now(),
                 queue=opened_from,
-                selection=self.selection,
                 origin=origin,
+                source=self.source(sample_id) if origin is Origin.COPIED else "",
             )
             self._masks.add(record)
             self._save(skipped=tuple(s for s in self._record.skipped if s != sample_id))

@@ -3,7 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from imil.core.masks import apply_blackout, check_mask, coverage, working_region
+from imil.core.masks import (
+    apply_blackout,
+    check_mask,
+    coverage,
+    fitted_region,
+    working_region,
+)
 from imil.errors import MaskError
 
 
@@ -75,3 +81,23 @@ def test_a_working_pixel_is_hidden_if_half_of_it_was() -> None:
     irrelevant[2, 2] = True
 
     assert working_region(irrelevant, size=2).tolist() == [[True, False], [False, False]]
+
+
+def test_a_region_is_fitted_to_another_size_by_the_nearest_pixel() -> None:
+    irrelevant = np.array([[True, False], [False, True]])
+
+    larger = fitted_region(irrelevant, (4, 6))
+
+    assert larger.astype(int).tolist() == [
+        [1, 1, 1, 0, 0, 0],
+        [1, 1, 1, 0, 0, 0],
+        [0, 0, 0, 1, 1, 1],
+        [0, 0, 0, 1, 1, 1],
+    ]
+    assert fitted_region(larger, (2, 2)).tolist() == irrelevant.tolist()
+
+
+def test_a_region_that_fits_already_is_left_as_it_is() -> None:
+    irrelevant = np.array([[True, False]])
+
+    assert fitted_region(irrelevant, (1, 2)) is irrelevant

@@ -1,0 +1,175 @@
+"""The copying half of a study: images that look alike, and one mask for several of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imil.core.masks import check_mask, fitted_region
+from imil.core.records import Budget, Origin, Queue, Region
+from imil.core.splits import DisjointProof
+from imil.store.codec import MaskRecord
+from imil.store.studies import StudyRecord
+from imil.workflow.predictions import check_training
+from imil.workflow.queueing import Offer
+from imil.workflow.reporting import Reporting
+from imil.workflow.similar import (
+    SIMILAR,
+    Features,
+    already_masked,
+    check_room,
+    most_similar,
+    no_target,
+    too_small,
+)
+from imil.workflow.tools import Tools
+from imil.workflow.workspace import Workspace
+
+
+class Copying(Reporting):
+    """What a study copies from one image to others; `Study` adds training and painting to it."""
+
+    def __init__(
+        self, record: StudyRecord, workspace: Workspace, tools: Tools, *, proof: DisjointProof
+    ) -> None:
+        super().__init__(record, workspace, tools, proof=proof)
+        self._features = Features(workspace, tools.models)
+
+    def similar(
+        self, sample_id: str, k: int = SIMILAR, *, queue: Queue = Queue.MISPREDICTED
+    ) -> tuple[Offer, ...]:
+        """Return the images of a queue that look most like an image to the model, nearest first.
+
+        Only those that nobody masked or skipped, because a mask is to be copied to them; and only
+        of one queue, because arms are told apart by the queue from which an image was opened.
+
+        Raises:
+            PlanError: nothing is trained yet, or the queue can't be made.
+            DataError: no such image.
+        """
+        self.images.position(sample_id)
+        left = {offer.sample_id: offer for offer in self._left(sample_id, queue)}
+        first = self._reviewed()
+        found = most_similar(self._features, self._workspace, first, sample_id, tuple(left), k)
+        return tuple(left[name] for name in found)
+
+    def copy_count(self, sample_id: str, queue: Queue = Queue.MISPREDICTED) -> int:
+        """Return to how many similar images a mask could be copied now; costs no pass."""
+        return min(SIMILAR, self.copy_room(sample_id), len(self._left(sample_id, queue)))
+
+    def copy_room(self, sample_id: str) -> int:
+        """Return for how many copies the budget has room; a place stays for the image itself."""
+        used = self.budget()
+        return max(0, used.allowed - used.painted - (sample_id not in self._masks))
+
+    def copy_mask(
+        self,
+        sample_id: str,
+        irrelevant: NDArray[np.bool_],
+        targets: Sequence[str],
+        *,
+        reader: str,
+        seconds: float,
+        queue: Queue = Queue.MISPREDICTED,
+    ) -> Budget:
+        """Keep the mask of one image for others too; when this returns all are on disk.
+
+        The mask is brought to each image's own size. All copies are kept, or none.
+
+        Args:
+            sample_id: the image that the mask was painted on; its own mask is left as it is.
+            irrelevant: the mask, (H, W) of that image, True = hide.
+            targets: the training images that get a copy; none of them masked yet.
+            reader: who looked at the copies.
+            seconds: how long that took, in all.
+            queue: from which the images are.
+
+        Raises:
+            MaskError: no target; one that is masked already, or no training image; more than the
+                budget has room for; or a mask that is empty, too large or of the wrong size.
+            DataError: no such image.
+        """
+        check_training(self._workspace, sample_id)
+        region = check_mask(irrelevant, self.images.original(sample_id).shape[:2])
+        names = tuple(dict.fromkeys(targets))
+        if not names:
+            raise no_target()
+        fitted = {name: self._fitted(region, name) for name in names}
+        with self._lock:
+            for name in names:
+                if name in self._masks or name == sample_id:
+                    raise already_masked(name)
+            check_room(len(names), self.copy_room(sample_id), self.budget())
+            for name in names:
+                offer, opened_from = self._offer_of(queue, name)
+                record = self._mask_record(
+                    name,
+                    fitted[name],
+                    offer,
+                    reader=reader,
+                    seconds=seconds / len(names),
+                    queue=opened_from,
+                    origin=Origin.COPIED,
+                    source=sample_id,
+                )
+                self._masks.add(record)
+            self._save(skipped=tuple(s for s in self._record.skipped if s not in names))
+            return self.budget()
+
+    # ---- inside ---------------------------------------------------------------------------------
+
+    def _mask_record(
+        self,
+        sample_id: str,
+        irrelevant: Region,
+        offer: Offer,
+        *,
+        reader: str,
+        seconds: float,
+        queue: Queue | None,
+        origin: Origin,
+        source: str = "",
+    ) -> MaskRecord:
+        """Return an accepted mask as it is kept, with what the model said of the image."""
+        classes = self.images.classes
+        return MaskRecord(
+            study=self.study_id,
+            sample_id=sample_id,
+            irrelevant=irrelevant,
+            label=classes[self.images.sample(sample_id).label],
+            prediction=classes[offer.predicted],
+            confidence=offer.confidence,
+            reader=reader,
+            seconds=seconds,
+            round=self.round_number,
+            time=self._tools.now(),
+            queue=queue,
+            selection=self.selection,
+            origin=origin,
+            source=source,
+        )
+
+    def _fitted(self, region: Region, target: str) -> Region:
+        """Return the region at another training image's size."""
+        check_training(self._workspace, target)
+        shape = self.images.original(target).shape[:2]
+        fitted = fitted_region(region, shape)
+        if not fitted.any():
+            raise too_small(target)
+        return check_mask(fitted, shape)
+
+    def _left(self, sample_id: str, queue: Queue) -> tuple[Offer, ...]:
+        """Return the other images of a queue that nobody masked or skipped."""
+        if not self.begin_queue(queue):
+            return ()
+        with self._lock:
+            skipped, masks = frozenset(self._record.skipped), self._masks
+        return tuple(
+            offer
+            for offer in self.queue(queue)
+            if offer.sample_id != sample_id
+            and offer.sample_id not in masks
+            and offer.sample_id not in skipped
+        )
