@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from imil.core.duplicates import fingerprint
 from imil.core.records import Split
 from imil.errors import DataError
 from imil.sources.listing import (
@@ -214,6 +215,7 @@ def _verified(
                 width=width,
                 height=height,
                 reference_label=item.reference_label,
+                fingerprint=fingerprint(pixels),
             )
         if on_progress is not None:
             on_progress(done, len(found))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from imil.core.duplicates import Twins, near_pairs, together, twins
 from imil.core.images import ImageSet
 from imil.core.records import Pixels, Region, Sample, Split
 from imil.core.splits import (
@@ -42,6 +43,8 @@ class Entry:
         height: px, as shown.
         reference_label: what is truly there, as named in the data; None where unknown. For the
             simulated clinician alone.
+        fingerprint: see `imil.core.duplicates`; None where nobody took it. It is not saved: what
+            was found with it is.
     """
 
     sample_id: str
@@ -55,6 +58,7 @@ class Entry:
     width: int
     height: int
     reference_label: str | None = None
+    fingerprint: bytes | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +71,15 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """How many images were taken, all that was skipped, and what else a person should know."""
+    """How many images were taken, all that was skipped, and what else a person should know.
+
+    `twins` are near duplicates; None where nobody looked for them.
+    """
 
     taken: int
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
+    twins: Twins | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +157,10 @@ def with_splits(listing: Listing, *, seed: int = 0) -> Listing:
     """Return the listing with a split for each entry: ready ones kept, missing ones made.
 
     Without any ready split, train, validation and test are made; with training images alone, too.
-    A missing validation or test set is taken out of train. Equal listings and seeds give equal
-    splits; another positive label may give others, since classes are shared out evenly.
+    A missing validation or test set is taken out of train. Where the app makes a split, near
+    duplicates stay together in it as images of one patient do; in ready splits they are told.
+    Equal listings and seeds give equal splits; another positive label may give others, since
+    classes are shared out evenly.
 
     Raises:
         DataError: a class is too small, or has no image in one of the splits.
@@ -159,21 +169,65 @@ def with_splits(listing: Listing, *, seed: int = 0) -> Listing:
     ready = [entry.split for entry in listing.entries if entry.split is not None]
     if len(ready) == len(labels) and set(ready) == set(Split):
         require_every_class(labels, ready)
-        return listing
-    patients = [entry.patient for entry in listing.entries]
-    missing = [split for split in Split if split not in ready]
+        if listing.report.twins is not None:
+            return listing
+        return _told(listing, ready, _twin_rows(listing))
+    pairs = _twin_rows(listing)
+    patients = tuple(entry.patient for entry in listing.entries)
+    owners = together(patients, pairs)
+    try:
+        splits, note = _made(labels, owners, ready, seed)
+    except DataError:
+        if owners == patients:
+            raise
+        # So many look alike that a class can't be shared out: then it is told, not mended.
+        owners = patients
+        splits, note = _made(labels, owners, ready, seed)
+    kept = len({row for pair in pairs for row in pair}) if owners != patients else 0
+    return _told(listing, splits, pairs, note=note, kept=kept)
+
+
+def _made(
+    labels: Sequence[str], owners: Sequence[str | None], ready: Sequence[Split], seed: int
+) -> tuple[tuple[Split, ...], str]:
+    """Return the splits, and a sentence that says who made them."""
     if len(ready) < len(labels) or set(ready) == {Split.TRAIN}:
-        splits = make_splits(labels, patients, seed=seed)
-        note = f"Train, validation and test were made by the app, with seed {seed}."
-    else:
-        splits = carve(labels, patients, ready, into=missing[0], seed=seed)
-        require_every_class(labels, splits)
-        note = f"The {missing[0]} images were taken out of train by the app, with seed {seed}."
-    entries = zip(listing.entries, splits, strict=True)
+        made = make_splits(labels, owners, seed=seed)
+        return made, f"Train, validation and test were made by the app, with seed {seed}."
+    missing = next(split for split in Split if split not in ready)
+    made = carve(labels, owners, ready, into=missing, seed=seed)
+    require_every_class(labels, made)
+    return made, f"The {missing} images were taken out of train by the app, with seed {seed}."
+
+
+def _twin_rows(listing: Listing) -> tuple[tuple[int, int], ...]:
+    taken = [e.fingerprint for e in listing.entries if e.fingerprint is not None]
+    return near_pairs(taken) if len(taken) == len(listing.entries) else ()
+
+
+def _told(
+    listing: Listing,
+    splits: Sequence[Split],
+    pairs: Sequence[tuple[int, int]],
+    *,
+    note: str | None = None,
+    kept: int = 0,
+) -> Listing:
+    """Return the listing with its splits, and with what was found written into the report."""
+    looked = all(entry.fingerprint is not None for entry in listing.entries)
+    names = [entry.sample_id for entry in listing.entries]
+    notes = listing.report.notes if note is None else (*listing.report.notes, note)
     return replace(
         listing,
-        entries=tuple(replace(entry, split=split) for entry, split in entries),
-        report=replace(listing.report, notes=(*listing.report.notes, note)),
+        entries=tuple(
+            replace(entry, split=split)
+            for entry, split in zip(listing.entries, splits, strict=True)
+        ),
+        report=replace(
+            listing.report,
+            notes=notes,
+            twins=twins(names, splits, pairs, kept=kept) if looked else None,
+        ),
     )
 
 
@@ -233,6 +287,7 @@ def listing_to_json(listing: Listing) -> str:
             "taken": listing.report.taken,
             "skipped": [[skipped.name, skipped.reason] for skipped in listing.report.skipped],
             "notes": listing.report.notes,
+            "twins": None if listing.report.twins is None else asdict(listing.report.twins),
         },
         ensure_ascii=False,
     )
@@ -258,6 +313,7 @@ def listing_from_json(text: str, root: Path) -> Listing:
                 saved["taken"],
                 tuple(Skipped(name, reason) for name, reason in saved["skipped"]),
                 tuple(saved["notes"]),
+                _twins_from_json(saved.get("twins")),  # missing in lists of older versions
             ),
         )
     except (KeyError, TypeError, ValueError) as cause:
@@ -301,6 +357,12 @@ def _entry_from_json(saved: dict[str, Any], root: Path) -> Entry:
         "relevant_file": None if mask is None else _below(root, mask),
     }
     return Entry(**{**saved, **restored})
+
+
+def _twins_from_json(saved: dict[str, Any] | None) -> Twins | None:
+    if saved is None:
+        return None
+    return Twins(**{**saved, "named": tuple((one, other) for one, other in saved["named"])})
 
 
 def _below(root: Path, name: str) -> Path:

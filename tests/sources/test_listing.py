@@ -232,3 +232,61 @@ def test_a_list_saved_before_there_were_reference_labels_can_be_read(tmp_path: P
         del entry["reference_label"]
 
     assert listing_from_json(json.dumps(saved), tmp_path) == listing
+
+
+def _film(seed: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    return np.random.default_rng(seed).integers(0, 256, (32, 32), dtype=np.uint8)
+
+
+def _films(root: Path, classes: str, copies: int) -> None:
+    """Ten films a class, of which the first is there `copies` times more."""
+    for c, label in enumerate(classes):
+        (root / label).mkdir(parents=True)
+        for n in range(10 + copies):
+            shown = _film(100 * c + (0 if n >= 10 else n))
+            Image.fromarray(shown).save(root / label / f"{n:02}.png")
+
+
+def test_near_duplicates_stay_together_where_the_app_makes_the_splits(tmp_path: Path) -> None:
+    _films(tmp_path / "films", "ab", copies=6)
+
+    listing = with_splits(read_folder(tmp_path / "films"))
+
+    names = {f"a/{n:02}.png" for n in (0, *range(10, 16))}
+    copied = {entry.split for entry in listing.entries if entry.sample_id in names}
+    assert len(copied) == 1
+    found = listing.report.twins
+    assert found is not None
+    assert (found.compared, found.across, found.kept) == (32, 0, 14)
+    assert found.inside == 42
+
+
+def test_near_duplicates_across_ready_splits_are_named_and_left(tmp_path: Path) -> None:
+    for split, first in (("train", 0), ("validation", 50), ("test", 9)):
+        for c, label in enumerate("ab"):
+            (tmp_path / split / label).mkdir(parents=True)
+            for n in range(3):
+                shown = _film(1000 * c + first + n)
+                Image.fromarray(shown).save(tmp_path / split / label / f"{n}.png")
+    Image.fromarray(_film(1)).save(tmp_path / "test" / "a" / "1.png")
+
+    listing = with_splits(read_folder(tmp_path))
+
+    found = listing.report.twins
+    assert found is not None
+    assert (found.across, found.inside, found.kept) == (1, 0, 0)
+    assert found.named == (("test/a/1.png", "train/a/1.png"),)
+    assert listing_from_json(listing_to_json(listing), tmp_path).report.twins == found
+
+
+def test_a_class_of_copies_is_split_all_the_same_and_told(tmp_path: Path) -> None:
+    for label, seeds in (("a", range(10)), ("b", [77] * 10)):
+        (tmp_path / label).mkdir()
+        for n, seed in enumerate(seeds):
+            Image.fromarray(_film(seed)).save(tmp_path / label / f"{n}.png")
+
+    found = with_splits(read_folder(tmp_path)).report.twins
+
+    assert found is not None
+    assert found.across > 0
+    assert found.kept == 0

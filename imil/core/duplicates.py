@@ -1,0 +1,152 @@
+"""Images that look the same: found by a short fingerprint of each, not by their pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from PIL import Image
+
+from imil.core.images import to_uint8
+from imil.core.records import Pixels, Split
+
+# Cells a row and column of a fingerprint, and of the neighbourhood whose mean is taken off a cell:
+# detail, not anatomy. Usual hashes of 8 × 8 brightness cells take two patients' films for one.
+SIDE, AROUND = 32, 5
+# Correlation from which two fingerprints are of one image. In trials films of different patients
+# reached .95, recompressed, halved or brightened copies stayed above .97; see docs/experiments.md.
+SAME = 0.965
+# Images compared each with each, 5 × 10⁷ pairs in seconds; of larger sets only equal fingerprints
+# are found.
+MAX_COMPARED = 10_000
+# Rows compared at once: blocks of 40 MB.
+_BLOCK = 512
+# Pairs found at most: a set of copies of one image has half a million pairs a thousand images.
+MAX_PAIRS = 100_000
+# Pairs kept to be named; all are counted.
+MAX_NAMED = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Twins:
+    """What is known of near duplicates in an image set.
+
+    Attributes:
+        compared: images with a fingerprint; 0 where nobody looked.
+        inside: pairs within one split.
+        across: pairs in two splits, which make the figures too good.
+        kept: images that the app, making the splits itself, kept together with their duplicate.
+        named: up to `MAX_NAMED` pairs of sample ids, those across splits first.
+        exact_only: whether the set was so large that only equal fingerprints were looked for.
+    """
+
+    compared: int
+    inside: int = 0
+    across: int = 0
+    kept: int = 0
+    named: tuple[tuple[str, str], ...] = ()
+    exact_only: bool = False
+
+
+def fingerprint(pixels: Pixels) -> bytes:
+    """Return 1 kB that changes little when an image is scaled, recompressed or brightened.
+
+    The image's detail: `SIDE`² cells less the mean around each, as signed bytes.
+
+    Args:
+        pixels: (H, W) or (H, W, 3), uint8 or uint16.
+    """
+    image = Image.fromarray(to_uint8(pixels)).convert("L")
+    cells = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BOX), np.float32)
+    wide = np.pad(cells, AROUND // 2, mode="reflect")
+    detail = cells - sliding_window_view(wide, (AROUND, AROUND)).mean((2, 3))
+    largest = float(np.abs(detail).max())
+    # Of a blank image nothing is left but rounding.
+    scaled = np.zeros_like(detail) if largest < 1 / 16 else detail * (127 / largest)
+    return bytes(np.round(scaled).astype(np.int8).tobytes())
+
+
+def near_pairs(
+    fingerprints: Sequence[bytes], *, most: int = MAX_COMPARED
+) -> tuple[tuple[int, int], ...]:
+    """Return (i, j), i < j, for each two fingerprints that correlate by `SAME` or more.
+
+    At most `MAX_PAIRS`. Of more than `most` fingerprints, neighbours among equal ones only. A blank
+    image equals nothing.
+    """
+    return tuple(islice(_near_pairs(fingerprints, most), MAX_PAIRS))
+
+
+def _near_pairs(fingerprints: Sequence[bytes], most: int) -> Iterator[tuple[int, int]]:
+    told = [row for row, detail in enumerate(fingerprints) if any(detail)]
+    if len(told) > most:
+        last: dict[bytes, int] = {}
+        for row in told:
+            if (before := last.get(fingerprints[row])) is not None:
+                yield before, row
+            last[fingerprints[row]] = row
+        return
+    detail = np.frombuffer(b"".join(fingerprints[row] for row in told), np.int8)
+    units = detail.reshape(len(told), SIDE**2).astype(np.float32)
+    units /= np.linalg.norm(units, axis=1, keepdims=True)
+    for start in range(0, len(told), _BLOCK):
+        alike = units[start : start + _BLOCK] @ units[start:].T
+        for i, j in np.argwhere(alike >= SAME):
+            if i < j:
+                yield told[start + int(i)], told[start + int(j)]
+
+
+def together(
+    owners: Sequence[str | None], pairs: Sequence[tuple[int, int]]
+) -> tuple[str | None, ...]:
+    """Return who owns each image once duplicates are taken for images of one patient.
+
+    Args:
+        owners: N patient ids; None where unknown.
+        pairs: rows of near duplicates.
+
+    Returns:
+        N ids: unchanged where nothing is duplicated.
+    """
+    keys: list[Hashable] = [row if own is None else own for row, own in enumerate(owners)]
+    parent: dict[Hashable, Hashable] = {}
+
+    def root(key: Hashable) -> Hashable:
+        while (above := parent.get(key, key)) != key:
+            key = above
+        return key
+
+    for i, j in pairs:
+        first, second = root(keys[i]), root(keys[j])
+        if first != second:
+            parent[second] = first
+    joined = {keys[row] for pair in pairs for row in pair}
+    return tuple(
+        # `repr`, so that row 5 and patient "5" stay two.
+        f"together {root(key)!r}" if key in joined else own
+        for key, own in zip(keys, owners, strict=True)
+    )
+
+
+def twins(
+    sample_ids: Sequence[str],
+    splits: Sequence[Split | None],
+    pairs: Sequence[tuple[int, int]],
+    *,
+    kept: int = 0,
+) -> Twins:
+    """Return what there is to say about near duplicates; see `Twins`."""
+    across = [pair for pair in pairs if splits[pair[0]] is not splits[pair[1]]]
+    inside = [pair for pair in pairs if splits[pair[0]] is splits[pair[1]]]
+    named = tuple((sample_ids[i], sample_ids[j]) for i, j in [*across, *inside][:MAX_NAMED])
+    return Twins(
+        compared=len(sample_ids),
+        inside=len(inside),
+        across=len(across),
+        kept=kept,
+        named=named,
+        exact_only=len(sample_ids) > MAX_COMPARED,
+    )
