@@ -38,7 +38,7 @@ def main() -> None:
     pool = WorkerPool(home / "jobs")
     studies = Studies(
         home / "work",
-        Tools(LocalStore(home / "store"), pool, weights),
+        Tools(LocalStore(home / "store"), pool, weights, endpoint=settings.endpoint),
         device=pick_device(settings.device),
         threads=default_threads(headless=False),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -36,7 +37,16 @@ from imil.errors import ImilError, PlanError
 from imil.settings import Settings
 from imil.sources.archive import read_archive
 from imil.sources.folder import read_folder
-from imil.sources.listing import ImportReport, image_set
+from imil.sources.hub import PREFIX, parse_hub_id, read_hub
+from imil.sources.hub_process import LIMIT, HubRequest
+from imil.sources.listing import (
+    ImportReport,
+    image_set,
+    listing_from_json,
+    listing_to_json,
+    require_learnable,
+    with_splits,
+)
 from imil.sources.weights import pretrained_bytes
 from imil.store.local import write_atomic
 from imil.ui.in_words import in_words
@@ -119,11 +129,26 @@ def films(
 
 @app.command()
 def run(
-    data: Annotated[str, typer.Option(help="An image folder, a zip of one, or “demo”.")],
+    data: Annotated[
+        str,
+        typer.Option(help="An image folder, a zip of one, “demo”, or hub:owner/name[@revision]."),
+    ],
     out: Annotated[Path, typer.Option(help="Folder for results; run again to go on.")],
     positive: Annotated[
         str | None, typer.Option(help="Make the task this label against the rest.")
     ] = None,
+    hub_config: Annotated[
+        str | None, typer.Option(help="Configuration of the Hub data set, where it has several.")
+    ] = None,
+    hub_splits: Annotated[
+        str | None, typer.Option(help="Comma-separated splits of the Hub data set; default all.")
+    ] = None,
+    hub_label: Annotated[
+        str | None, typer.Option(help="Column of the labels, where it can't be told.")
+    ] = None,
+    hub_limit: Annotated[
+        int, typer.Option(help="Images to fetch: a sample, of the set's own class shares.")
+    ] = LIMIT,
     backbone: Annotated[
         str | None, typer.Option(help="Default: film_net for grey images, else resnet18.")
     ] = None,
@@ -161,7 +186,15 @@ def run(
     parsed = parse_arms(usual if arms is None else _names(arms))
     parsed = with_shares(parsed, () if shares is None else _shares(shares))
     with _progress() as show:
-        images, proof = _images(data, out, positive, show)
+        if data.startswith(PREFIX):
+            repo, revision = parse_hub_id(data)
+            splits = () if hub_splits is None else _names(hub_splits)
+            asked = HubRequest(
+                repo, revision, hub_config, splits, None, hub_label, hub_limit, settings.token
+            )
+            images, proof = _hub_images(asked, settings, out, positive, show)
+        else:
+            images, proof = _images(data, out, positive, show)
         plan = _plan(images, backbone, size)
         workers = min(len(numbers), usable_cores())
         changes = {
@@ -342,6 +375,34 @@ def _images(
     else:
         folder = unpacked if source.is_file() else source
         listing = read_folder(folder, name=source.stem, positive=positive, on_progress=on_progress)
+    listing = with_splits(listing)
+    _print_report(listing.report)
+    return image_set(listing)
+
+
+def _hub_images(
+    asked: HubRequest,
+    settings: Settings,
+    out: Path,
+    positive: str | None,
+    show: Callable[[str, float, float | None], None],
+) -> tuple[ImageSet, DisjointProof]:
+    """Return the sample of a Hub data set, fetched once and kept with the results."""
+    folder, kept = out / WORK / "hub", out / WORK / "hub.json"
+    if kept.exists():
+        listing = replace(listing_from_json(kept.read_text(), folder), positive=positive)
+        require_learnable(listing)
+        return image_set(listing)
+    shutil.rmtree(folder, ignore_errors=True)  # what an interrupted run has left
+    listing, _ = read_hub(
+        asked,
+        folder,
+        positive=positive,
+        endpoint=settings.endpoint,
+        on_progress=lambda done, total: show("fetching images", done / max(total, 1), None),
+    )
+    listing = with_splits(listing)
+    write_atomic(kept, listing_to_json(listing).encode())
     _print_report(listing.report)
     return image_set(listing)
 
@@ -355,6 +416,11 @@ def _print_report(report: ImportReport) -> None:
         console.print(f"  … and {len(report.skipped) - SKIPPED_SHOWN} more")
     for note in report.notes:
         console.print(f"  {note}")
+    twins = report.twins
+    if twins is not None and twins.across:
+        console.print(f"  {twins.across} pairs of near duplicates lie in two splits, such as:")
+        for one, other in twins.named[: min(3, twins.across)]:
+            console.print(f"    {one} and {other}")
 
 
 def _plan(images: ImageSet, backbone: str | None, size: int | None) -> Plan:

@@ -11,18 +11,21 @@ from pathlib import Path
 
 import pytest
 
+from tests.sources.hub_sets import image_folder
+from tests.standins.fakehub import FakeHub
+
 pytestmark = pytest.mark.slow
 
 QUICK = ["--size", "32", "--epochs-after", "1", "--budget", "0.1"]
 
 
-def imil(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
+def imil(*arguments: str, home: Path, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "imil", *arguments],
         capture_output=True,
         text=True,
         check=False,
-        env=os.environ | {"IMIL_HOME": str(home), "COLUMNS": "200"},
+        env=os.environ | {"IMIL_HOME": str(home), "COLUMNS": "200"} | env,
         timeout=120,
     )
 
@@ -140,3 +143,21 @@ def test_every_command_explains_itself(command: list[str], tmp_path: Path) -> No
 
     assert done.returncode == 0
     assert "Usage" in done.stdout
+
+
+def test_a_run_on_a_hub_data_set_fetches_it_once(tmp_path: Path) -> None:
+    files = image_folder(20, splits=("train",), classes=("no", "yes"))
+    with FakeHub() as hub:
+        hub.put("lab/films", files, kind="datasets")
+        command = ["run", "--data", "hub:lab/films", "--out", str(tmp_path / "out"),
+                   "--epochs", "1", *QUICK]  # fmt: skip
+        first = imil(*command, home=tmp_path, HF_ENDPOINT=hub.endpoint)
+        hub.log.clear()
+        second = imil(*command, home=tmp_path, HF_ENDPOINT=hub.endpoint)
+        asked = list(hub.log)
+
+    assert first.returncode == 0, first.stderr
+    assert "40 images taken" in first.stderr
+    assert "licence cc-by-4.0" in first.stderr
+    assert second.returncode == 0, second.stderr
+    assert asked == []

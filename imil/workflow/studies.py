@@ -16,8 +16,11 @@ from imil.core.plans import default_plan
 from imil.core.records import Plan
 from imil.core.splits import DisjointProof, prove_disjoint
 from imil.sources.archive import read_archive
+from imil.sources.hub import HubChoice, look_at, read_hub
+from imil.sources.hub_process import HubRequest
 from imil.sources.listing import (
     ImportReport,
+    Listing,
     image_set,
     listing_from_json,
     listing_to_json,
@@ -25,6 +28,7 @@ from imil.sources.listing import (
 )
 from imil.store.local import write_atomic
 from imil.store.studies import StudyRecord, load_study, save_study, unknown_study
+from imil.workflow.presets import Preset, preset_plan
 from imil.workflow.study import Study
 from imil.workflow.tools import Tools
 from imil.workflow.workspace import Workspace
@@ -33,7 +37,6 @@ from imil.workflow.workspace import Workspace
 # enough to paint on and trained small enough for two CPU cores. Our choice.
 DEMO = FilmSpec(images=1000, size=192, shortcut=0.95, seed=0)
 DEMO_NAME = "Demo study · synthetic films"
-UPLOADED_BACKBONE = "resnet18"
 # Seed of the splits that an upload doesn't bring.
 SPLIT_SEED = 0
 
@@ -90,27 +93,56 @@ class Studies:
         Raises:
             DataError: what is wrong with the zip or the images, and how to mend it.
         """
-        study_id = secrets.token_hex(8)
-        folder = self._folder(study_id)
-        try:
-            listing = with_splits(
-                read_archive(
-                    archive,
-                    folder / "images",
-                    name=name,
-                    positive=positive,
-                    on_progress=on_progress,
-                ),
-                seed=SPLIT_SEED,
+
+        def read(into: Path) -> tuple[Listing, dict[str, Any]]:
+            listing = read_archive(
+                archive, into, name=name, positive=positive, on_progress=on_progress
             )
-            image_set(listing)  # refuses what can't be trained, before anything is kept
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-        root = listing.root.relative_to(folder).as_posix()
-        write_atomic(folder / "listing.json", listing_to_json(listing).encode())
-        source = {"kind": "archive", "root": root}
-        return self._begin(name, source, self._plan(UPLOADED_BACKBONE), study_id)
+            return listing, {"kind": "archive", "positive": positive}
+
+        return self._listed(name, read)
+
+    def from_hub(
+        self,
+        asked: HubRequest,
+        *,
+        name: str | None = None,
+        positive: str | None = None,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> Study:
+        """Begin a study of a sample of a Hub data set; its images are kept, its token is not.
+
+        Args:
+            asked: what to fetch.
+            name: for people; the data set's id if None.
+            positive: the task is this label against the rest; None tells all classes apart.
+            on_progress: told (done, total) after each image.
+
+        Raises:
+            DataError: what is wrong with the set, or the way to it, and how to mend it.
+        """
+
+        def read(into: Path) -> tuple[Listing, dict[str, Any]]:
+            listing, choice = read_hub(
+                asked,
+                into,
+                name=name,
+                positive=positive,
+                endpoint=self._tools.endpoint,
+                on_progress=on_progress,
+            )
+            return listing, {
+                "kind": "hub",
+                "positive": positive,
+                "repo": asked.repo,
+                **asdict(choice),
+            }
+
+        return self._listed(name or asked.repo, read)
+
+    def look_at_hub(self, asked: HubRequest) -> HubChoice:
+        """Return what a Hub data set has to choose from; DataError as `from_hub`."""
+        return look_at(asked, endpoint=self._tools.endpoint)
 
     def open(self, study_id: str) -> Study:
         """Return the study of that id, with everything saved of it; StoreError if there is none."""
@@ -124,6 +156,22 @@ class Studies:
             study = self._handle(record)
             self._open[study_id] = study
             return study
+
+    def _listed(self, name: str, read: Callable[[Path], tuple[Listing, dict[str, Any]]]) -> Study:
+        """Begin a study of the images that `read` puts into a folder; all or nothing."""
+        study_id = secrets.token_hex(8)
+        folder = self._folder(study_id)
+        try:
+            listing, source = read(folder / "images")
+            listing = with_splits(listing, seed=SPLIT_SEED)
+            images, _ = image_set(listing)  # refuses what can't be trained, before it is kept
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        root = listing.root.relative_to(folder).as_posix()
+        write_atomic(folder / "listing.json", listing_to_json(listing).encode())
+        plan = preset_plan(Preset.RECOMMENDED, images, self._plan("film_net"))
+        return self._begin(name, {**source, "root": root}, plan, study_id)
 
     def _begin(self, name: str, source: dict[str, Any], plan: Plan, study_id: str) -> Study:
         created = self._tools.now().isoformat()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import secrets
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +53,17 @@ class Study(Copying):
         self._stopping = threading.Event()
         self._failure: ImilError | None = None
         self._go_on()
+
+    @property
+    def source(self) -> Mapping[str, Any]:
+        """Where the images come from; its `kind` is demo, archive or hub."""
+        return self._record.source
+
+    @property
+    def positive(self) -> str | None:
+        """The label that is told from all others; None where every class is told apart."""
+        label: str | None = self._record.source.get("positive")
+        return label
 
     @property
     def started(self) -> bool:

@@ -21,6 +21,7 @@ class Tools:
         fetch_weights: from a backbone's name to pretrained safetensors; WeightsError.
         now: the time.
         models: what is kept warm to answer at once.
+        endpoint: the Hub's address; None for the usual one.
     """
 
     store: Store
@@ -28,3 +29,4 @@ class Tools:
     fetch_weights: Callable[[str], bytes]
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     models: WarmModels = field(default_factory=WarmModels)
+    endpoint: str | None = None

@@ -15,8 +15,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
+from urllib.parse import parse_qs
 
 import uvicorn
+import yaml
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -43,10 +45,11 @@ class StoredFile:
 
 @dataclass(frozen=True, slots=True)
 class Repo:
-    """A repo at its one commit."""
+    """A repo at its one commit; a gated one tells what it has, but gives no file away."""
 
     files: Mapping[str, StoredFile]
     private: bool
+    gated: bool = False
 
     @property
     def commit(self) -> str:
@@ -86,11 +89,17 @@ class FakeHub:
     _threads: list[threading.Thread] = field(default_factory=list)
 
     def put(
-        self, repo: str, files: Mapping[str, bytes], *, kind: str = "models", private: bool = False
+        self,
+        repo: str,
+        files: Mapping[str, bytes],
+        *,
+        kind: str = "models",
+        private: bool = False,
+        gated: bool = False,
     ) -> None:
         """Make or replace a repo."""
         stored = {path: StoredFile(data, path.endswith(LARGE)) for path, data in files.items()}
-        self.repos[f"{kind}/{repo}"] = Repo(stored, private)
+        self.repos[f"{kind}/{repo}"] = Repo(stored, private, gated)
 
     @property
     def endpoint(self) -> str:
@@ -102,6 +111,13 @@ class FakeHub:
             Route("/{repo:path}/resolve/{revision}/{path:path}", self._resolve),
             Route("/api/{kind}/{owner}/{name}", self._info),
             Route("/api/{kind}/{owner}/{name}/revision/{revision}", self._info),
+            Route("/api/{kind}/{owner}/{name}/tree/{revision}", self._tree),
+            Route("/api/{kind}/{owner}/{name}/tree/{revision}/{path:path}", self._tree),
+            Route(
+                "/api/{kind}/{owner}/{name}/paths-info/{revision}",
+                self._paths_info,
+                methods=["POST"],
+            ),
         ]
         for routes in (api, [Route("/stored/{key}", self._stored)]):
             self._serve(Starlette(routes=routes))
@@ -162,12 +178,15 @@ class FakeHub:
         return None
 
     def _repo(self, key: str, request: Request) -> Repo | Response:
+        revision = request.path_params.get("revision")
         token = request.headers.get("authorization", "").removeprefix("Bearer ")
         if token not in ("", TOKEN):
             return _error(401, "Invalid credentials in Authorization header")
         found = self.repos.get(key)
         if found is None or (found.private and not token):
             return _error(404 if token else 401, "Repository not found", "RepoNotFound")
+        if revision not in (None, "main", found.commit):
+            return _error(404, f"Invalid rev id: {revision}", "RevisionNotFound")
         return found
 
     def _info(self, request: Request) -> Response:
@@ -177,9 +196,36 @@ class FakeHub:
             return repo
         listing = [{"rfilename": path} for path in sorted(repo.files)]
         name = f"{parts['owner']}/{parts['name']}"
-        return JSONResponse(
-            {"id": name, "sha": repo.commit, "private": repo.private, "siblings": listing}
-        )
+        told = {"sha": repo.commit, "private": repo.private, "gated": repo.gated and "auto"}
+        return JSONResponse({"id": name, "siblings": listing, "cardData": _card(repo), **told})
+
+    def _tree(self, request: Request) -> Response:
+        parts = request.path_params
+        repo = self._repo(f"{parts['kind']}/{parts['owner']}/{parts['name']}", request)
+        if isinstance(repo, Response):
+            return repo
+        below = f"{parts['path'].strip('/')}/" if parts.get("path") else ""
+        inside = [path for path in repo.files if path.startswith(below)]
+        if below and not inside:
+            return _error(404, "Entry not found", "EntryNotFound")
+        deep = request.query_params.get("recursive", "").lower() in {"1", "true"}
+        entries = {}
+        for path in inside:
+            names = path.removeprefix(below).split("/")
+            for depth in range(1, len(names) + 1) if deep else (1,):
+                shown = below + "/".join(names[:depth])
+                entries[shown] = _entry(repo, shown)
+        return JSONResponse([entries[path] for path in sorted(entries)])
+
+    async def _paths_info(self, request: Request) -> Response:
+        parts = request.path_params
+        repo = self._repo(f"{parts['kind']}/{parts['owner']}/{parts['name']}", request)
+        if isinstance(repo, Response):
+            return repo
+        asked = parse_qs((await request.body()).decode()).get("paths", [])
+        paths = [path.strip("/") for path in asked]
+        there = [path for path in paths if path in repo.files or _is_folder(repo, path)]
+        return JSONResponse([_entry(repo, path) for path in there])
 
     def _resolve(self, request: Request) -> Response:
         key, path = request.path_params["repo"], request.path_params["path"]
@@ -190,9 +236,11 @@ class FakeHub:
         file = repo.files.get(path)
         if file is None:
             return _error(404, "Entry not found", "EntryNotFound", headers)
+        if repo.gated and "authorization" not in request.headers and path != "README.md":
+            return _error(401, "Access to this dataset is restricted.", "GatedRepo", headers)
         headers["ETag"] = f'"{file.etag}"'
         if not file.large:
-            return Response(file.data, headers=headers)
+            return _part(file, request, headers)
         headers |= {
             "X-Linked-Etag": headers["ETag"],
             "X-Linked-Size": str(len(file.data)),
@@ -208,12 +256,46 @@ class FakeHub:
         files = (file for repo in self.repos.values() for file in repo.files.values())
         for file in files:
             if file.etag == request.path_params["key"]:
-                return Response(file.data, headers={"ETag": f'"{file.etag}"'})
+                return _part(file, request, {"ETag": f'"{file.etag}"'})
         return Response("no such key", 404)
 
 
 def _address(listening: socket.socket) -> str:
     return f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+def _part(file: StoredFile, request: Request, headers: Mapping[str, str]) -> Response:
+    """Return the bytes that a Range header asks for, or all."""
+    asked = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("range", ""))
+    if asked is None:
+        return Response(file.data, headers={"Accept-Ranges": "bytes", **headers})
+    first = int(asked[1])
+    last = min(int(asked[2] or len(file.data)), len(file.data) - 1)
+    told = {"Content-Range": f"bytes {first}-{last}/{len(file.data)}"}
+    return Response(file.data[first : last + 1], 206, headers={**headers, **told})
+
+
+def _entry(repo: Repo, path: str) -> dict[str, object]:
+    file = repo.files.get(path)
+    if file is None:
+        return {"type": "directory", "path": path, "oid": "0" * 40, "size": 0}
+    shown: dict[str, object] = {"type": "file", "path": path, "size": len(file.data)}
+    if not file.large:
+        return {**shown, "oid": file.etag}
+    large = {"oid": file.etag, "size": len(file.data), "pointerSize": 130}
+    return {**shown, "oid": "1" * 40, "lfs": large}
+
+
+def _is_folder(repo: Repo, path: str) -> bool:
+    return any(other.startswith(f"{path}/") for other in repo.files)
+
+
+def _card(repo: Repo) -> dict[str, object]:
+    """Return what stands between the first two lines of dashes in the README."""
+    file = repo.files.get("README.md")
+    text = "" if file is None else file.data.decode()
+    found = yaml.safe_load(text.split("---")[1]) if text.startswith("---") else {}
+    return dict(found)
 
 
 def _error(

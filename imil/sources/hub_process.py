@@ -1,0 +1,222 @@
+"""The process that reads a Hub data set, started and listened to; what it refuses, in words."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from imil.errors import DataError
+
+# Images of a sample where nobody asked for more: enough to train on, minutes to fetch.
+LIMIT = 1000
+# Seconds without an image after which the Hub counts as gone; the first rows may take long.
+SILENCE_SECONDS = 120.0
+# Never the machine's own: a visitor must not read what only the app's owner may.
+_TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH")
+
+
+@dataclass(frozen=True, slots=True)
+class HubRequest:
+    """What to read.
+
+    Attributes:
+        repo: "owner/name".
+        revision: a branch, tag or commit; None for the newest.
+        config: None for the only or default one.
+        splits: names; empty for all. Ready splits stay as they are.
+        image: the column; None for the first of images.
+        label: the column; None for the one meant for it.
+        limit: the most images, shared out over splits and classes as they are, save that a rare
+            class keeps a few.
+        token: of a person who may read the set; never stored.
+    """
+
+    repo: str
+    revision: str | None = None
+    config: str | None = None
+    splits: tuple[str, ...] = ()
+    image: str | None = None
+    label: str | None = None
+    limit: int = LIMIT
+    token: str | None = field(default=None, repr=False)
+
+
+def messages(
+    asked: HubRequest, commit: str, into: Path | None, endpoint: str | None
+) -> Iterator[dict[str, Any]]:
+    """Yield what the reading process says; DataError when it refuses, fails or falls silent."""
+    request = {
+        "repo": asked.repo,
+        "commit": commit,
+        "token": asked.token,
+        "config": asked.config,
+        "splits": asked.splits,
+        "image": asked.image,
+        "label": asked.label,
+        "limit": asked.limit,
+        "into": None if into is None else str(into),
+    }
+    with tempfile.TemporaryDirectory(prefix="imil-hub-") as home:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "imil.sources.hub_rows"],
+            cwd=Path(__file__).parents[2],
+            env=_environment(Path(home), endpoint),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        try:
+            for line in _lines(process, json.dumps(request), asked.repo):
+                message = json.loads(line)
+                if "refused" in message:
+                    raise _in_words(asked, message)
+                if "failed" in message:
+                    raise _failed(asked.repo, message)
+                yield message
+        finally:
+            process.kill()
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    pipe.close()
+
+
+def _environment(home: Path, endpoint: str | None) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if name not in _TOKENS}
+    return inherited | {
+        **({} if endpoint is None else {"HF_ENDPOINT": endpoint}),
+        "HF_HOME": str(home),
+        "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_DISABLE_UPDATE_CHECK": "1",
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_UPDATE_DOWNLOAD_COUNTS": "0",
+        "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+def _lines(process: subprocess.Popen[str], request: str, repo: str) -> Iterator[str]:
+    """Yield the lines that the process writes; DataError when none comes for long."""
+    if process.stdin is None or process.stdout is None:
+        raise ValueError("the process has no pipes")
+    written, lines = process.stdout, queue.Queue[str | None]()
+
+    def pump() -> None:
+        for line in written:
+            lines.put(line)
+        lines.put(None)
+
+    reader = threading.Thread(target=pump, daemon=True)
+    reader.start()
+    process.stdin.write(request)
+    process.stdin.close()
+    while True:
+        try:
+            line = lines.get(timeout=SILENCE_SECONDS)
+        except queue.Empty:
+            silent = f"The Hub sent nothing for {SILENCE_SECONDS:.0f} seconds."
+            raise out_of_reach(repo, silent) from None
+        if line is None:
+            return
+        yield line
+
+
+def _in_words(asked: HubRequest, said: Mapping[str, Any]) -> DataError:
+    """Return the error of a data set that is there and can't be used as asked."""
+    kind, there = said["refused"], ", ".join(said.get("there", ()))
+    if kind in {"config", "split", "image", "label"}:
+        return _not_there(asked, kind, there)
+    if kind == "classes":
+        return DataError(
+            f"The column “{said['column']}” has {said['classes']} different values.",
+            why="That is more than classes have: names, numbers or free text.",
+            fix="Name the column that holds the diagnosis.",
+        )
+    if kind == "path":
+        return DataError(
+            f"{asked.repo} was refused.",
+            why="Its rows name files outside of the data set.",
+            fix="Pick a data set that carries its images.",
+        )
+    return DataError(
+        f"{asked.repo} is of a kind that is not read: {said['reader']}.",
+        why="Image folders and Parquet with images are read; nothing that runs a set's own code.",
+        fix="Pick another set, or export it as an image folder and bring it as a zip.",
+    )
+
+
+def _not_there(asked: HubRequest, kind: str, there: str) -> DataError:
+    """Return the error of a configuration, split or column that the data set lacks."""
+    if kind == "config":
+        lacks = f"no configuration “{asked.config}”" if asked.config else "several configurations"
+        fix = "Name one of them."
+        return DataError(f"{asked.repo} has {lacks}.", why=f"There are {there}.", fix=fix)
+    if kind == "split":
+        missing = next((name for name in asked.splits if name not in there.split(", ")), "")
+        return DataError(
+            f"{asked.repo} has no split “{missing}”.",
+            why=f"There are {there}.",
+            fix="Name one of them, or none to read them all.",
+        )
+    if kind == "image":
+        return DataError(
+            f"{asked.repo} has no image column" + (f" “{asked.image}”." if asked.image else "."),
+            why=f"Its columns are {there}, and an image column holds whole images.",
+            fix="Pick a data set of images, or name its image column.",
+        )
+    return DataError(
+        f"{asked.repo} has no label column" + (f" “{asked.label}”." if asked.label else "."),
+        why=f"It could be one of {there}." if there else "No column holds words or numbers.",
+        fix="Name the column that holds the diagnosis." if there else "Pick a labelled set.",
+    )
+
+
+def _failed(repo: str, said: Mapping[str, Any]) -> DataError:
+    """Return the error of whatever else the library met; its own first line is the reason."""
+    names, told = said["failed"], said["text"]
+    if "scripts are no longer supported" in told:
+        return DataError(
+            f"{repo} needs a loading script.",
+            why="A script is a stranger's program, and none is run here.",
+            fix="Pick a copy of the set in Parquet, or bring its images as a zip.",
+        )
+    if "DataFilesNotFoundError" in names or "EmptyDatasetError" in names:
+        return DataError(
+            f"{repo} has no images that can be read.",
+            why="It holds no image folder and no Parquet file.",
+            fix="Pick another data set, or bring its images as a zip.",
+        )
+    if {"TransportError", "ConnectionError"} & set(names):
+        return out_of_reach(repo, "The connection to the Hub was lost.")
+    if "HfHubHTTPError" in names:
+        return out_of_reach(repo, "The Hub refused one of its files.")
+    return DataError(
+        f"{repo} can't be read.",
+        why=f"Its files don't fit what its card says, or are damaged ({names[0]}).",
+        fix="Pick another configuration or data set, or bring its images as a zip.",
+    )
+
+
+def out_of_reach(repo: str, why: str) -> DataError:
+    """Return the error of a data set that may be there another time."""
+    return DataError(
+        f"{repo} can't be fetched now.",
+        why=why,
+        fix="Try again later; the demo's films and your own zip need no network.",
+    )
+
+
+def ended_early(repo: str) -> DataError:
+    """Return the error of a reading that stopped without saying why."""
+    return out_of_reach(repo, "Reading it ended before the end.")
