@@ -18,10 +18,12 @@ from typing import Any
 import imil
 from imil.compute.task import TrainingTask, task_from_json, task_to_json
 from imil.core.records import EpochFigures
-from imil.errors import ComputeError, ImilError
+from imil.errors import ComputeError, ImilError, StoreError
+from imil.store.codec import read_checkpoint_figures
 from imil.store.local import write_atomic
 
-# A process that ends this often without finishing an epoch will not do better next time.
+# What ends this often without finishing an epoch, the process or the whole app, will not do better
+# next time.
 MAX_ATTEMPTS = 3
 
 
@@ -74,6 +76,10 @@ class _Job:
     status: JobStatus = field(default_factory=lambda: JobStatus(JobState.QUEUED))
     stopping: bool = False
     child: subprocess.Popen[str] | None = None
+    # How often in a row it was ended from outside without finishing an epoch.
+    attempts: int = 0
+    # When it was asked for, ns; what a restarted app orders its queue by.
+    submitted: int = field(default_factory=time.time_ns)
     # When measuring began, and the share done then.
     measured_from: tuple[float, float] | None = None
 
@@ -101,7 +107,8 @@ class WorkerPool:
         self._waiting: list[_Job] = []
         self._closing = False
         self._children: set[subprocess.Popen[str]] = set()
-        self._restore()
+        with self._changed:
+            self._restore()
         self._threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(workers)]
         for thread in self._threads:
             thread.start()
@@ -111,15 +118,25 @@ class WorkerPool:
 
         A job that was stopped, failed or done before goes on where it is: finished segments are not
         trained again.
+
+        Raises:
+            ComputeError: the list can't be written; nothing was queued.
         """
         with self._changed:
             known = self._jobs.get(job_id)
             if known is not None and known.status.active:
                 return
             job = _Job(job_id, tasks)
+            try:
+                self._save(job)
+            except OSError as cause:
+                raise ComputeError(
+                    "The training could not be put on the list.",
+                    why=f"The system says: {cause.strerror}.",
+                    fix="Free some space, or check that IMIL_HOME can be written to, then retry.",
+                ) from cause
             self._jobs[job_id] = job
             self._waiting.append(job)
-            self._save(job)
             self._changed.notify_all()
 
     def status(self, job_id: str) -> JobStatus | None:
@@ -142,7 +159,10 @@ class WorkerPool:
             if job in self._waiting:
                 self._waiting.remove(job)
                 self._finish(job, JobState.STOPPED)
-            elif job.child is not None:
+                return
+            # On disk first: should the app die now, the job stays stopped.
+            self._note(job)
+            if job.child is not None:
                 _tell(job.child, {"stop": job_id})
 
     def wait(self, job_ids: Iterable[str], *, timeout: float | None = None) -> bool:
@@ -168,6 +188,11 @@ class WorkerPool:
             child.kill()
         for thread in self._threads:
             thread.join()
+        for job in self._jobs.values():
+            if job.status.state is JobState.RUNNING:
+                # Ended on purpose: that is no attempt that failed.
+                job.status = replace(job.status, state=JobState.QUEUED)
+                self._note(job)
         self._lock_file.close()
 
     def _serve(self) -> None:
@@ -179,6 +204,7 @@ class WorkerPool:
                     break
                 job = self._waiting.pop(0)
                 job.status = replace(job.status, state=JobState.RUNNING)
+                self._note(job)
             for number in range(len(job.tasks)):
                 child = self._run(job, number, child)
                 if not job.status.active or self._closing:
@@ -194,12 +220,12 @@ class WorkerPool:
     ) -> subprocess.Popen[str] | None:
         """Do one task, starting the process anew when it dies; return the living process."""
         task = job.tasks[number]
-        attempts, epochs_before = 0, -1
         while not self._closing:
             if child is not None and child.poll() is not None:
                 self._drop(child)
                 child = None
             child = child or self._start()
+            before = _finished_epochs(task)
             with self._changed:
                 job.child = child
                 epochs = epochs_of_task(task)
@@ -207,14 +233,15 @@ class WorkerPool:
                 if job.stopping:
                     self._finish(job, JobState.STOPPED)
                     return child
-            _tell(child, {"job": job.job_id, "task": task_to_json(task)})
+                # Told before anybody else may speak: a stop must not come ahead of its job.
+                _tell(child, {"job": job.job_id, "task": task_to_json(task)})
             if self._follow(job, number, child):
+                job.attempts = 0
                 return child
             self._drop(child)
-            finished = len(job.status.curves)
-            attempts = 1 if finished > epochs_before else attempts + 1
-            epochs_before = max(finished, epochs_before)
-            if attempts >= MAX_ATTEMPTS and not self._closing:
+            child = None
+            job.attempts = 0 if _finished_epochs(task) > before else job.attempts + 1
+            if job.attempts >= MAX_ATTEMPTS and not self._closing:
                 with self._changed:
                     self._finish(job, JobState.FAILED, _crash_loop(task))
                 return None
@@ -269,15 +296,26 @@ class WorkerPool:
         share = 1.0 if state is JobState.DONE else job.status.share
         job.status = replace(job.status, state=state, share=share, seconds_left=None, error=error)
         job.child = None
-        self._save(job)
+        self._note(job)
         self._changed.notify_all()
 
+    def _note(self, job: _Job) -> None:
+        """Save where a job stands; without room for that it goes on, and is told from memory."""
+        try:
+            self._save(job)
+        except OSError as error:
+            sys.stderr.write(f"The list of jobs could not be saved: {error.strerror}.\n")
+
     def _save(self, job: _Job) -> None:
+        status, error = job.status, job.status.error
         content = {
             "schema_version": 1,
             "job": job.job_id,
-            "state": job.status.state,
-            "submitted": time.time_ns(),
+            "state": JobState.STOPPED if job.stopping and status.active else status.state,
+            "submitted": job.submitted,
+            "attempts": job.attempts,
+            "epochs": _epochs_of_job(job),
+            "error": error and {"what": error.what, "why": error.why, "fix": error.fix},
             "tasks": [task_to_json(task) for task in job.tasks],
         }
         write_atomic(self._folder / f"{job.job_id}.json", json.dumps(content).encode())
@@ -285,12 +323,27 @@ class WorkerPool:
     def _restore(self) -> None:
         saved = [json.loads(p.read_bytes()) for p in self._folder.glob("*.json")]
         for content in sorted(saved, key=lambda c: c["submitted"]):
-            job = _Job(content["job"], tuple(task_from_json(t) for t in content["tasks"]))
+            tasks = tuple(task_from_json(t) for t in content["tasks"])
+            job = _Job(content["job"], tasks, submitted=content["submitted"])
             self._jobs[job.job_id] = job
-            if JobState(content["state"]) in {JobState.QUEUED, JobState.RUNNING}:
-                self._waiting.append(job)
-            else:
-                job.status = JobStatus(JobState(content["state"]))
+            match JobState(content["state"]):
+                case JobState.QUEUED:
+                    self._waiting.append(job)
+                case JobState.RUNNING:
+                    self._take_up(job, content)
+                case ended:
+                    error = content.get("error")
+                    job.status = JobStatus(ended, error=error and ComputeError(**error))
+
+    def _take_up(self, job: _Job, saved: Mapping[str, Any]) -> None:
+        """Go on with a job during which the app was ended, unless it ends the app each time."""
+        if _epochs_of_job(job) <= saved["epochs"]:
+            job.attempts = saved["attempts"] + 1
+        unfinished = next((task for task in job.tasks if not task.finished), None)
+        if job.attempts >= MAX_ATTEMPTS and unfinished is not None:
+            self._finish(job, JobState.FAILED, _crash_loop(unfinished))
+        else:
+            self._waiting.append(job)
 
     def _start(self) -> subprocess.Popen[str]:
         # The package is found where this process found it, installed or not.
@@ -319,6 +372,18 @@ class WorkerPool:
 def epochs_of_task(task: TrainingTask) -> int:
     """Return how many epochs the segment has."""
     return task.plan.epochs if task.start is None else task.plan.epochs_after
+
+
+def _finished_epochs(task: TrainingTask) -> int:
+    """Return how many epochs of the segment are on disk; a damaged checkpoint is the worker's."""
+    try:
+        return len(read_checkpoint_figures(task.checkpoint)) if task.checkpoint.exists() else 0
+    except StoreError:
+        return 0
+
+
+def _epochs_of_job(job: _Job) -> int:
+    return sum(_finished_epochs(task) for task in job.tasks)
 
 
 def _tell(child: subprocess.Popen[str], message: Mapping[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
@@ -199,17 +199,21 @@ def write_cache(images: ImageSet, path: Path, *, size: int) -> Iterator[int]:
         yield len(images)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
-    cache = np.lib.format.open_memmap(
-        unfinished, "w+", np.uint8, (len(images), images.channels, size, size)
-    )
-    for row, sample in enumerate(images.samples):
-        pixels = images.original(sample.sample_id)
-        cache[row] = working_image(pixels, size=size, channels=images.channels)
-        yield row + 1
-    cache.flush()
-    del cache
-    unfinished.replace(path)
+    # A name of its own: two visitors may ask for the same images at once, from one process.
+    unfinished = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        cache = np.lib.format.open_memmap(
+            unfinished, "w+", np.uint8, (len(images), images.channels, size, size)
+        )
+        for row, sample in enumerate(images.samples):
+            pixels = images.original(sample.sample_id)
+            cache[row] = working_image(pixels, size=size, channels=images.channels)
+            yield row + 1
+        cache.flush()
+        del cache
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def open_cache(path: Path) -> NDArray[np.uint8]:

@@ -9,14 +9,6 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
-from scipy.stats import rankdata
-from sklearn.metrics import (
-    balanced_accuracy_score,
-    confusion_matrix,
-    f1_score,
-    recall_score,
-    roc_auc_score,
-)
 
 from imil.core.records import Split
 from imil.errors import DataError
@@ -79,6 +71,12 @@ def figures(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> dict[Met
     Returns:
         Each metric in 0-1.
     """
+    from sklearn.metrics import (  # noqa: PLC0415  # slow to import, and no training needs it
+        balanced_accuracy_score,
+        f1_score,
+        recall_score,
+    )
+
     classes = np.arange(logits.shape[1])
     probabilities = softmax(logits.astype(np.float64), axis=1)
     predicted = logits.argmax(1)
@@ -119,9 +117,9 @@ def majority_rate(labels: NDArray[np.int64]) -> float:
 
 def confusion(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return (C, C) counts: rows are labels, columns predictions."""
-    classes = np.arange(logits.shape[1])
-    counts: NDArray[np.int64] = confusion_matrix(labels, logits.argmax(1), labels=classes)
-    return counts
+    width = logits.shape[1]
+    cells = np.bincount(labels * width + logits.argmax(1), minlength=width * width)
+    return cells.reshape(width, width).astype(np.int64)
 
 
 def mean_intervals(
@@ -265,10 +263,14 @@ def quick_auroc(scores: NDArray[np.floating], positive: NDArray[np.bool_]) -> fl
     pairs = count * (len(positive) - count)
     if not pairs:
         return float("nan")
+    from scipy.stats import rankdata  # noqa: PLC0415  # slow to import
+
     return float((rankdata(scores)[positive].sum() - count * (count + 1) / 2) / pairs)
 
 
 def _auroc(probabilities: NDArray[np.floating], labels: NDArray[np.int64]) -> float:
+    from sklearn.metrics import roc_auc_score  # noqa: PLC0415  # slow to import
+
     if probabilities.shape[1] == 2:
         return float(roc_auc_score(labels, probabilities[:, 1]))
     classes = np.arange(probabilities.shape[1])

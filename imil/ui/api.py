@@ -311,6 +311,7 @@ def _progress(status: TrainingStatus) -> dict[str, Any]:
     error = status.error
     return {
         "state": None if status.state is None else status.state.value,
+        "position": status.position,
         "step": status.step,
         "epoch": status.epoch,
         "epochs": status.epochs,

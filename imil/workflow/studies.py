@@ -67,6 +67,7 @@ class Studies:
         self._threads = threads
         self._demo = demo
         self._open: dict[str, Study] = {}
+        self._opening: dict[str, threading.Event] = {}
         self._lock = threading.Lock()
 
     def demo(self) -> Study:
@@ -146,16 +147,29 @@ class Studies:
 
     def open(self, study_id: str) -> Study:
         """Return the study of that id, with everything saved of it; StoreError if there is none."""
-        with self._lock:
-            if study_id in self._open:
-                return self._open[study_id]
+        while True:
+            with self._lock:
+                if study_id in self._open:
+                    return self._open[study_id]
+                # Whoever comes while another opens this study waits; other studies don't.
+                opening = self._opening.get(study_id)
+                if opening is None:
+                    opening = self._opening[study_id] = threading.Event()
+                    break
+            opening.wait()
+        try:
             # Ids are letters and digits: anything else was not made by us and names no file.
             record = load_study(self._tools.store, study_id) if study_id.isalnum() else None
             if record is None:
                 raise unknown_study(study_id)
             study = self._handle(record)
-            self._open[study_id] = study
+            with self._lock:
+                self._open[study_id] = study
             return study
+        finally:
+            with self._lock:
+                del self._opening[study_id]
+            opening.set()
 
     def _listed(self, name: str, read: Callable[[Path], tuple[Listing, dict[str, Any]]]) -> Study:
         """Begin a study of the images that `read` puts into a folder; all or nothing."""

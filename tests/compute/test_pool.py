@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -130,6 +131,137 @@ def test_a_process_that_dies_every_time_ends_with_a_message(
     assert found.state is JobState.FAILED
     assert "ended 3 times without finishing an epoch" in str(found.error)
     assert "smaller image size or batch" in str(found.error)
+
+
+@pytest.fixture
+def idle_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes that start and then never do anything, as in an epoch of hours."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys, time\n"
+        "if 'imil.compute.worker' in ' '.join(sys.orig_argv):\n"
+        "    time.sleep(600)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+
+def killed(pool: WorkerPool, folder: Path, name: str) -> Path:
+    """End the pool; return its folder as the app would have left it by a kill at this moment."""
+    left = folder.with_name(name)
+    shutil.copytree(folder, left)
+    pool.close()
+    return left
+
+
+@pytest.mark.usefixtures("idle_workers")
+def test_after_a_kill_of_the_app_the_queue_has_the_same_order(
+    tmp_path: Path, make_task: MakeTask
+) -> None:
+    first = WorkerPool(tmp_path / "jobs")
+    for job in "bca":
+        first.submit(job, (make_task(job),))
+    until(lambda: status(first, "b").state is JobState.RUNNING)
+
+    second = WorkerPool(killed(first, tmp_path / "jobs", "left"))
+    until(lambda: status(second, "b").state is JobState.RUNNING)
+
+    assert [status(second, job).position for job in "bca"] == [0, 1, 2]
+    second.close()
+
+
+@pytest.mark.usefixtures("idle_workers")
+def test_a_training_that_takes_the_app_down_each_time_is_not_begun_a_fourth_time(
+    tmp_path: Path, make_task: MakeTask
+) -> None:
+    pool = WorkerPool(tmp_path / "jobs")
+    pool.submit("deadly", (make_task("deadly"),))
+    pool.submit("next", (make_task("next"),))
+    for kill in range(3):
+        until(lambda: status(pool, "deadly").state is JobState.RUNNING)  # noqa: B023  # at once
+        before = pool._folder
+        pool = WorkerPool(killed(pool, before, f"left-{kill}"))
+
+    until(lambda: status(pool, "next").state is JobState.RUNNING)
+
+    ended = status(pool, "deadly")
+    pool.close()
+    assert ended.state is JobState.FAILED
+    assert "ended 3 times without finishing an epoch" in str(ended.error)
+
+
+@pytest.mark.usefixtures("idle_workers")
+def test_an_app_that_is_ended_properly_is_no_failed_attempt(
+    tmp_path: Path, make_task: MakeTask
+) -> None:
+    pool = WorkerPool(tmp_path / "jobs")
+    pool.submit("job", (make_task(),))
+    for _ in range(4):
+        until(lambda: status(pool, "job").state is JobState.RUNNING)  # noqa: B023  # at once
+        pool.close()
+        pool = WorkerPool(tmp_path / "jobs")
+
+    assert status(pool, "job").active
+    pool.close()
+
+
+@pytest.mark.usefixtures("idle_workers")
+def test_a_stop_holds_though_the_app_is_killed_before_it_acts(
+    tmp_path: Path, make_task: MakeTask
+) -> None:
+    first = WorkerPool(tmp_path / "jobs")
+    first.submit("job", (make_task(),))
+    until(lambda: status(first, "job").state is JobState.RUNNING)
+
+    first.stop("job")
+    second = WorkerPool(killed(first, tmp_path / "jobs", "left"))
+
+    assert status(second, "job").state is JobState.STOPPED
+    second.close()
+
+
+def test_a_stop_between_two_segments_is_not_lost(pool: WorkerPool, make_task: MakeTask) -> None:
+    tasks = tuple(make_task(f"t{n}", epochs=1) for n in range(400))
+    pool.submit("job", tasks)
+    for _ in range(4):
+        until(lambda: status(pool, "job").step != "")
+        step = status(pool, "job").step
+        until(lambda step=step: status(pool, "job").step != step)  # type: ignore[misc]  # now
+
+        pool.stop("job")
+        until(lambda: status(pool, "job").state is JobState.STOPPED, seconds=20)
+
+        pool.submit("job", tasks)
+
+
+def test_what_made_a_training_fail_is_still_said_after_a_restart(
+    pool: WorkerPool, tmp_path: Path, make_task: MakeTask
+) -> None:
+    broken = make_task("broken")
+    broken.folder.write_bytes(b"in the way of its folder")
+    pool.submit("job", (broken,))
+    assert pool.wait(["job"], timeout=60)
+    said = status(pool, "job").error
+
+    again = WorkerPool(killed(pool, tmp_path / "jobs", "left"))
+
+    found = status(again, "job")
+    again.close()
+    assert found.state is JobState.FAILED
+    assert str(found.error) == str(said)
+
+
+def test_a_list_that_cannot_be_saved_refuses_the_job_and_goes_on_with_the_others(
+    pool: WorkerPool, tmp_path: Path, make_task: MakeTask, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pool.submit("kept", (make_task("kept"),))
+    (tmp_path / "jobs").rename(tmp_path / "elsewhere")
+
+    with pytest.raises(ComputeError, match=r"could not be put on the list.*Free some space"):
+        pool.submit("refused", (make_task("refused"),))
+
+    assert pool.wait(["kept"], timeout=60)
+    assert pool.status("refused") is None
+    assert status(pool, "kept").state is JobState.DONE
+    assert "could not be saved" in capfd.readouterr().err
 
 
 def test_a_failed_training_says_why_and_the_next_job_runs(

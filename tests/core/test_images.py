@@ -54,6 +54,22 @@ def test_an_interrupted_cache_is_not_taken_for_a_whole_one(
     assert not (tmp_path / "cache.npy").exists()
 
 
+def test_two_who_make_the_same_cache_at_once_both_find_it_whole(
+    images: ImageSet, tmp_path: Path
+) -> None:
+    path = tmp_path / "cache.npy"
+    first, second = (write_cache(images, path, size=4) for _ in range(2))
+    next(first), next(first), next(second)
+
+    list(first)
+    whole = np.array(open_cache(path))
+    list(second)
+
+    assert whole[:, 0, 0, 0].tolist() == [0, 50, 100]
+    assert np.array_equal(open_cache(path), whole)
+    assert [file.name for file in tmp_path.iterdir()] == ["cache.npy"]
+
+
 def test_sixteen_bits_are_windowed_to_eight() -> None:
     pixels = np.linspace(1000, 3000, 10_000).reshape(100, 100).astype(np.uint16)
 
