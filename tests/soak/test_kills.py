@@ -130,11 +130,17 @@ class App:
             self._command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=os.environ | PATH
         )
         self.lines: list[str] = []
-        threading.Thread(target=self._listen, args=(self.process,), daemon=True).start()
+        self.listener = threading.Thread(target=self._listen, args=(self.process,), daemon=True)
+        self.listener.start()
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.wait()
+        self.end()
+
+    def end(self) -> None:
+        """Wait for the process, and for its last line."""
+        self.process.wait(PATIENCE)
+        self.listener.join(PATIENCE)
 
     def kill_worker(self) -> None:
         """Kill the process that trains now; one that has just died is killed already."""
@@ -144,8 +150,9 @@ class App:
 
     def _listen(self, process: subprocess.Popen[str]) -> None:
         lines = self.lines
-        for line in process.stdout or ():
-            lines.append(line.strip())
+        assert process.stdout is not None
+        with process.stdout:
+            lines.extend(line.strip() for line in process.stdout)
 
 
 @pytest.mark.parametrize("kills", SIZES)
@@ -176,7 +183,7 @@ def test_a_training_goes_on_bit_identical_however_often_worker_and_app_are_kille
         else:
             app.kill_worker()
     done = epochs_done(task)
-    app.process.wait(PATIENCE)
+    app.end()
     for _ in run_task(whole, should_stop=lambda: False):
         pass
 
