@@ -55,7 +55,7 @@ class Study(Copying):
         self._go_on()
 
     @property
-    def source(self) -> Mapping[str, Any]:
+    def images_from(self) -> Mapping[str, Any]:
         """Where the images come from; its `kind` is demo, archive or hub."""
         return self._record.source
 
