@@ -11,6 +11,8 @@ from imil.bench.grid import RIVAL
 from imil.bench.pooled import CONTROL
 from imil.core.metrics import Metric, Robustness
 
+IS_RIVAL = f"is {RIVAL}"
+NOT_RUN = "not run"
 IS_CONTROL = "is control"
 AGAINST = "Points against control, 95 % interval (exploratory arms: widened by Holm's procedure)."
 
@@ -77,7 +79,7 @@ def _recommended(cells: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield (
             f"| {cell['label_noise']:.0%} | {cell['shortcut']:g} | {found['arm']} | "
             f"{_interval(found['against_control'])} {verdict}{_closes(found['share_closed'])} | "
-            f"{'not run' if rival is None or found['arm'] == RIVAL else _interval(rival)} |"
+            f"{IS_RIVAL if found['arm'] == RIVAL else _interval(rival) if rival else NOT_RUN} |"
         )
 
 
