@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # The pair of releases that the project is developed with; any that requirements.txt allows will do.
 TORCH ?= torch==2.14.1 torchvision==0.29.1
 
-.PHONY: help venv run test check soak chromium screenshots clean
+.PHONY: help venv run demo test check soak chromium screenshots clean
 
 help: ## list these commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -21,6 +21,9 @@ $(VENV)/installed: requirements.txt pyproject.toml
 
 run: venv ## serve the app with the demo study on http://127.0.0.1:7860
 	$(BIN)/python app.py
+
+demo: venv ## train the demo that the app ships anew, after its films or its plan have changed
+	$(BIN)/python -m imil demo --out assets/demo
 
 chromium: venv ## make sure that a browser is there for the browser tests
 	$(BIN)/python tests/browser/install_chromium.py

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
+import threading
 from functools import partial
+from pathlib import Path
 
 from imil.compute.device import pick_device
 from imil.compute.pool import WorkerPool
+from imil.errors import StoreError
 from imil.settings import Settings
 from imil.sources.weights import pretrained_bytes
 from imil.store.local import LocalStore
-from imil.workflow.studies import Studies
+from imil.workflow.shipped import TrainedDemo, read_trained_demo
+from imil.workflow.studies import DEMO, Studies
 from imil.workflow.tools import Tools
 from imil.workflow.workspace import default_threads
+
+# The demo's first training, as `python -m imil demo` leaves it.
+TRAINED_DEMO = Path(__file__).parent / "assets" / "demo"
 
 
 def main() -> None:
@@ -41,11 +49,23 @@ def main() -> None:
         Tools(LocalStore(home / "store"), pool, weights, endpoint=settings.endpoint),
         device=pick_device(settings.device),
         threads=default_threads(headless=False),
+        trained=_trained_demo(),
     )
+    if settings.demo:
+        threading.Thread(target=studies.draw_demo, daemon=True).start()
     try:
         build_app(studies, demo=settings.demo).launch(**launch_options())
     finally:
         pool.close()
+
+
+def _trained_demo() -> TrainedDemo | None:
+    """Return the shipped training; without one that can be used, visitors train the demo."""
+    try:
+        return read_trained_demo(TRAINED_DEMO, DEMO)
+    except StoreError as error:
+        sys.stderr.write(f"{error}\n")
+        return None
 
 
 if __name__ == "__main__":

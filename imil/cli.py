@@ -54,6 +54,7 @@ from imil.ui.report import report_html
 from imil.workflow.charts import run_plots
 from imil.workflow.headless import WORK, Request, run_study
 from imil.workflow.results import versions
+from imil.workflow.shipped import make_trained_demo
 from imil.workflow.studies import DEMO
 from imil.workflow.workspace import default_threads, usable_cores
 
@@ -125,6 +126,22 @@ def films(
         for done in write_films(spec, out):
             show("films", done / total, None)
     Console().print(f"{total} films in {out}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder; a training that is there is replaced.")],
+) -> None:
+    """Train the demo's first round for the app to ship: its visitors then begin with outliers."""
+    with _progress() as show:
+        made = make_trained_demo(out, DEMO, on_progress=show)
+    size = sum((out / name).stat().st_size for name in made.files) / 1e6
+    Console().print(
+        f"Trained {made.plan.epochs} epochs on {made.films.images} films: {len(made.files)} files, "
+        f"{size:.1f} MB in {out}",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 @app.command()

@@ -48,10 +48,10 @@ def add_endpoints(studies: Studies) -> None:
 
 
 def _endpoints(studies: Studies) -> tuple[Callable[..., Any], ...]:  # noqa: C901, PLR0915 (a list)
-    def open_demo() -> dict[str, Any]:
-        """Begin a study of the demo's synthetic films."""
+    def open_demo(trained: bool = True) -> dict[str, Any]:
+        """Begin a study of the demo's synthetic films, after or before its first training."""
         with errors_shown():
-            return _about(studies.demo())
+            return _about(studies.demo(trained=bool(trained)))
 
     def open_study(study: str) -> dict[str, Any]:
         """Return a study's images, splits and plan."""

@@ -19,6 +19,58 @@ SAVED_HERE = "Saved here only · no Hub repo set"
 THEME = "Light or dark"
 NO_STUDY = "No study open"
 
+# ---- header ----
+STUDY = "Study"
+NEW_STUDY = "+ New study"
+OFFLINE = "Offline · strokes are kept in this browser"
+NEXT_VISITOR = "Next visitor"
+NEXT_VISITOR_ASK = "Begin for the next visitor?"
+NEXT_VISITOR_KEPT = "The study stays in the list of studies, where it can be gone on with."
+UNFINISHED = "{n} images have strokes that are not blacked out yet; they stay in this browser."
+UNFINISHED_ONE = "1 image has strokes that are not blacked out yet; they stay in this browser."
+STAY = "Stay here"
+CLOSE = "Close"
+GLOSSARY_TITLE = "Words"
+GLOSSARY_WORDS = "What the words on this screen mean here."
+HEADER_TITLES = {
+    "next": "A fresh demo for the next visitor; this study stays in the list",
+    "glossary": "What the words on this screen mean",
+    "theme": THEME,
+    "close": CLOSE,
+}
+STUDY_GONE = "That study is no longer on this machine, so it was taken off the list."
+GLOSSARY = (
+    ("Study", "One set of images and those who review it, from the first training to the last."),
+    ("Round", "Outliers, masks, training on, comparison. The first training comes before round 1."),
+    ("Outlier", "A training image that the model gets wrong: its prediction is not the label."),
+    ("Label", "The class that an image is filed under. It can be wrong, too."),
+    ("Mask", "The region of an image that you painted, because it should not matter."),
+    ("Blackout", "The image with its mask set to black. Training goes on with it."),
+    ("Budget", "How many training images may be masked: at most 4 % by default, as in the paper."),
+    ("Queue", "An ordered list of training images to look at, such as the mispredicted ones."),
+    ("Label suspect", "An image whose label looks wrong. You decide; masks are not for it."),
+    ("Wrong reason", "A right answer that rests on what should not matter."),
+    ("Shortcut", "Something that goes with the label in these images, but is not the finding."),
+    ("Arm", "One way of training on. All arms start from one checkpoint, under one plan."),
+    ("Control", "The arm without masks: the same extra epochs, and nothing else changed."),
+    ("Plan", "The settings of training. Fixed once it begins, so that arms can be compared."),
+    ("Epoch", "One pass of training over all training images."),
+    ("Seed", "The number that fixes chance. Five seeds are five repetitions."),
+    ("Split", "What an image is used for: training, validation, or test, opened at the end."),
+    ("Verdict", "Shown, not shown or harmful: whether masks helped, read from the interval."),
+    ("Interval", "The range that a figure may plausibly have, 95 % unless another level is named."),
+    ("Points", "Hundredths of accuracy: from .80 to .85 is +5 points."),
+    (
+        "Saliency",
+        "A map of where a prediction looks. A nicer map is no evidence of a better model.",
+    ),
+    (
+        "Predicted mask",
+        "What your masks suggest to hide in another image. You look before it counts.",
+    ),
+    ("Finding check", "A warning when a mask seems to hide the finding itself. It never blocks."),
+)
+
 TAB_TRAIN = "Train"
 TAB_OUTLIERS = "Outliers"
 TAB_RESULTS = "Results"
@@ -70,7 +122,9 @@ DEMO_WORDS = (
     "Synthetic chest films. A mark that has nothing to do with the finding agrees with the label "
     "in 95 % of the training films: a planted shortcut."
 )
-OPEN_DEMO = "Begin a fresh demo study"
+OPEN_DEMO = "Begin a fresh demo, already trained"
+OPEN_DEMO_UNTRAINED = "Begin one to train yourself"
+DEMO_CHOICE = "Trained, its outliers are there at once; untrained, its plan can still be changed."
 ZIP_WORDS = (
     "A zip with a folder a class, or with train, validation and test folders of them. A "
     "metadata.csv may name file_name, label and patient_id. Files that can't be used are listed, "

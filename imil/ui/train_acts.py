@@ -29,6 +29,7 @@ class TrainActs:
         sides = [tab.demo, tab.archive]
         tab.source.input(self.choose_source, tab.source, sides, queue=False, **QUIET)
         tab.open_demo.click(self.open_demo, None, screen.outputs, **QUIET)
+        tab.open_untrained.click(self.open_untrained, None, screen.outputs, **QUIET)
         tab.file.change(self.new_file, None, [tab.positive, tab.trouble], **QUIET)
         tab.open_archive.click(
             self.open_archive,
@@ -52,9 +53,14 @@ class TrainActs:
         return {tab.demo: gr.update(visible=demo), tab.archive: gr.update(visible=not demo)}
 
     def open_demo(self) -> Shown:
-        """Begin a demo study."""
+        """Begin a demo study, trained where a training is shipped."""
         with errors_shown():
             return show_all(self.screen, self.screen.studies.demo())
+
+    def open_untrained(self) -> Shown:
+        """Begin a demo study whose plan can still be changed."""
+        with errors_shown():
+            return show_all(self.screen, self.screen.studies.demo(trained=False))
 
     def new_file(self) -> Shown:
         """Forget what was said about another file."""

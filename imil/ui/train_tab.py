@@ -29,6 +29,7 @@ class TrainTab:
     source: gr.Radio
     demo: gr.Column
     open_demo: gr.Button
+    open_untrained: gr.Button
     archive: gr.Column
     file: gr.File
     name: gr.Textbox
@@ -63,7 +64,12 @@ def build_train_tab() -> TrainTab:
             )
             with gr.Column() as demo:
                 html(f'<p class="sub s13">{escape(text.DEMO_WORDS)}</p>')
-                open_demo = gr.Button(text.OPEN_DEMO, elem_id="open-demo", size="md")
+                with gr.Row(elem_classes=["demoacts"]):
+                    open_demo = gr.Button(text.OPEN_DEMO, elem_id="open-demo", size="md")
+                    open_untrained = gr.Button(
+                        text.OPEN_DEMO_UNTRAINED, elem_id="open-untrained", size="md"
+                    )
+                html(f'<p class="sub s13">{escape(text.DEMO_CHOICE)}</p>')
             with gr.Column(visible=False) as archive:
                 html(f'<p class="sub s13">{escape(text.ZIP_WORDS)}</p>')
                 file = gr.File(
@@ -106,6 +112,7 @@ def build_train_tab() -> TrainTab:
         source=source,
         demo=demo,
         open_demo=open_demo,
+        open_untrained=open_untrained,
         archive=archive,
         file=file,
         name=name,

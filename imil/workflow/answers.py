@@ -15,7 +15,7 @@ from torch import nn
 
 from imil.compute.task import TrainingTask
 from imil.core.counterfactual import Answer, answer_of
-from imil.core.images import open_cache, working_image
+from imil.core.images import working_image
 from imil.core.masks import apply_blackout, check_size, coverage
 from imil.core.records import Pixels, Region
 from imil.core.saliency import SaliencyMap, explain_image
@@ -130,11 +130,14 @@ class WarmModels:
             target = int(np.argmax(self._scores(first, edited)))
             return self._explain(first, edited, target)
         scores, _ = self._before(workspace, first, sample_id)
-        image = open_cache(first.images)[workspace.images.position(sample_id)]
-        return self._maps.get(
-            (str(first.checkpoint), sample_id),
-            lambda: self._explain(first, image, int(np.argmax(scores))),
-        )
+        images, size = workspace.images, first.plan.size
+
+        def explained() -> SaliencyMap:
+            # From the original: a study that begins trained may have no working images yet.
+            image = working_image(images.original(sample_id), size=size, channels=images.channels)
+            return self._explain(first, image, int(np.argmax(scores)))
+
+        return self._maps.get((str(first.checkpoint), sample_id), explained)
 
     def _before(
         self, workspace: Workspace, first: TrainingTask, sample_id: str

@@ -60,7 +60,7 @@ class Comparing(Reviewing):
         # The round that was shown last, by its key.
         self._rounding = threading.Lock()
         self._last_round: tuple[str, Round | None] = ("", None)
-        self.predictions = Predictions(workspace, self._masks, lambda: self._first)
+        self.predictions = Predictions(workspace, self._masks, self._with_images)
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -222,6 +222,7 @@ class Comparing(Reviewing):
         asked = self._record.comparison
         if asked is None:
             raise ValueError("no comparison was asked for")
+        self._workspace.make_ready(self.plan)
         records = self._masks.by_name(asked.masks)
         painted = {record.sample_id: record.irrelevant for record in records}
         uses = any(definition(name).predicted for name in asked.arms)

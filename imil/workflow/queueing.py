@@ -158,6 +158,7 @@ def read_queue(
     if kind is Queue.WRONG_REASON:
         if len(painted) < FEWEST_TO_PREDICT:
             raise _too_few_masks(len(painted))
+        workspace.make_ready(first.plan)
         return _review(workspace, first).wrong_reasons(painted)
     scores = torch.from_numpy(read_logits(first)[workspace.rows(Split.TRAIN)])
     ranked = high_loss(scores, labels, ids, limit=len(ids))

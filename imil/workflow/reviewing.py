@@ -63,6 +63,11 @@ class Reviewing:
         return self._record.name
 
     @property
+    def created(self) -> str:
+        """When the study was begun, UTC, ISO 8601."""
+        return self._record.created
+
+    @property
     def images(self) -> ImageSet:
         """The study's images."""
         return self._workspace.images
@@ -178,6 +183,7 @@ class Reviewing:
             first = self._reviewed()
             if self.out_of_fold_status().active or folds_finished(first):
                 return
+            self._workspace.make_ready(self.plan)
             write_folds(self._workspace, first)
             self._save(folds=True)
             self._tools.pool.submit(self._folds_job, fold_tasks(first))
@@ -228,6 +234,11 @@ class Reviewing:
     @property
     def _first(self) -> TrainingTask:
         return self._workspace.first_task(self.plan)
+
+    def _with_images(self) -> TrainingTask:
+        """Return the first training; its working images are there, if need be after making them."""
+        self._workspace.make_ready(self.plan)
+        return self._first
 
     def _save(self, **changes: object) -> None:
         record = replace(self._record, **changes)  # type: ignore[arg-type]  # names of its fields

@@ -10,11 +10,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from imil.core.films import FILMS_VERSION, FilmSpec, film_set
-from imil.core.images import ImageSet
+from imil.core.films import FILMS_VERSION, FilmSpec
 from imil.core.plans import default_plan
 from imil.core.records import Plan
-from imil.core.splits import DisjointProof, prove_disjoint
+from imil.core.splits import DisjointProof
 from imil.sources.archive import read_archive
 from imil.sources.hub import HubChoice, look_at, read_hub
 from imil.sources.hub_process import HubRequest
@@ -28,7 +27,9 @@ from imil.sources.listing import (
 )
 from imil.store.local import write_atomic
 from imil.store.studies import StudyRecord, load_study, save_study, unknown_study
+from imil.workflow.demo import DemoFilms, demo_films, draw_beforehand
 from imil.workflow.presets import Preset, preset_plan
+from imil.workflow.shipped import TrainedDemo, lay_out
 from imil.workflow.study import Study
 from imil.workflow.tools import Tools
 from imil.workflow.workspace import Workspace
@@ -50,6 +51,7 @@ class Studies:
         device: "cpu" or "cuda".
         threads: torch threads of one training.
         demo: what the demo's films are like.
+        trained: a finished first training of just these films; None where none is shipped.
     """
 
     def __init__(
@@ -60,20 +62,31 @@ class Studies:
         device: str = "cpu",
         threads: int = 1,
         demo: FilmSpec = DEMO,
+        trained: TrainedDemo | None = None,
     ) -> None:
         self._work = work
         self._tools = tools
         self._device = device
         self._threads = threads
         self._demo = demo
+        self._trained = trained
         self._open: dict[str, Study] = {}
         self._opening: dict[str, threading.Event] = {}
+        self._films: dict[FilmSpec, DemoFilms] = {}
         self._lock = threading.Lock()
 
-    def demo(self) -> Study:
-        """Begin a new study of the demo's synthetic films."""
+    def demo(self, *, trained: bool = True) -> Study:
+        """Begin a new study of the demo's synthetic films.
+
+        Args:
+            trained: begin after the first training, where one is shipped; else before it, so that
+                the plan can still be changed.
+        """
         source = {"kind": "demo", "films": asdict(self._demo), "version": FILMS_VERSION}
-        return self._begin(DEMO_NAME, source, self._plan("film_net"), secrets.token_hex(8))
+        if self._trained is None or not trained:
+            return self._begin(DEMO_NAME, source, self._plan("film_net"), _new_id())
+        source |= {"trained": self._trained.digest}
+        return self._begin(DEMO_NAME, source, self._trained.plan, _new_id(), started=True)
 
     def from_archive(
         self,
@@ -145,6 +158,11 @@ class Studies:
         """Return what a Hub data set has to choose from; DataError as `from_hub`."""
         return look_at(asked, endpoint=self._tools.endpoint)
 
+    def draw_demo(self) -> None:
+        """Draw the trained demo's films before anybody asks for them; takes seconds, once."""
+        if self._trained is not None:
+            draw_beforehand(self._demo_films(self._demo), self._trained)
+
     def open(self, study_id: str) -> Study:
         """Return the study of that id, with everything saved of it; StoreError if there is none."""
         while True:
@@ -173,7 +191,7 @@ class Studies:
 
     def _listed(self, name: str, read: Callable[[Path], tuple[Listing, dict[str, Any]]]) -> Study:
         """Begin a study of the images that `read` puts into a folder; all or nothing."""
-        study_id = secrets.token_hex(8)
+        study_id = _new_id()
         folder = self._folder(study_id)
         try:
             listing, source = read(folder / "images")
@@ -187,34 +205,52 @@ class Studies:
         plan = preset_plan(Preset.RECOMMENDED, images, self._plan("film_net"))
         return self._begin(name, {**source, "root": root}, plan, study_id)
 
-    def _begin(self, name: str, source: dict[str, Any], plan: Plan, study_id: str) -> Study:
+    def _begin(
+        self,
+        name: str,
+        source: dict[str, Any],
+        plan: Plan,
+        study_id: str,
+        *,
+        started: bool = False,
+    ) -> Study:
         created = self._tools.now().isoformat()
-        save_study(self._tools.store, StudyRecord(study_id, name, created, source, plan))
+        record = StudyRecord(study_id, name, created, source, plan, started=started)
+        save_study(self._tools.store, record)
         return self.open(study_id)
 
     def _handle(self, record: StudyRecord) -> Study:
-        folder = self._folder(record.study_id)
-        images, cache, proof, report = self._images(record, folder)
-        workspace = Workspace(folder, images, cache)
+        workspace, proof, report = self._images(record, self._folder(record.study_id))
+        shipped = self._trained
+        # Also where the folder was lost: otherwise it would be trained again.
+        if shipped is not None and record.source.get("trained") == shipped.digest:
+            lay_out(shipped, workspace.first_task(record.plan))
         return Study(record, workspace, self._tools, proof=proof, report=report)
 
     def _images(
         self, record: StudyRecord, folder: Path
-    ) -> tuple[ImageSet, Path, DisjointProof, ImportReport]:
+    ) -> tuple[Workspace, DisjointProof, ImportReport]:
         if record.source["kind"] == "demo":
-            spec = FilmSpec(**record.source["films"])
-            images = film_set(spec)
-            # Every visitor's demo shows the same films: one set of working images serves all.
-            drawn = "-".join(f"{value:g}" for value in asdict(spec).values())
-            cache = self._work / "demo" / f"films-{FILMS_VERSION}-{drawn}"
-            return images, cache, prove_disjoint(images.samples), ImportReport(len(images))
+            films = self._demo_films(FilmSpec(**record.source["films"]))
+            return films.workspace(folder), films.proof, ImportReport(len(films.images))
         content = (folder / "listing.json").read_text()
         listing = listing_from_json(content, folder / record.source["root"])
         images, proof = image_set(listing)
-        return images, folder, proof, listing.report
+        return Workspace(folder, images, folder), proof, listing.report
+
+    def _demo_films(self, spec: FilmSpec) -> DemoFilms:
+        with self._lock:
+            if spec not in self._films:
+                self._films[spec] = demo_films(spec, self._work / "demo")
+            return self._films[spec]
 
     def _plan(self, name: str) -> Plan:
         return replace(default_plan(name), device=self._device, threads=self._threads)
 
     def _folder(self, study_id: str) -> Path:
         return self._work / "studies" / study_id
+
+
+def _new_id() -> str:
+    """Return an id that nobody can guess: whoever knows it can open the study."""
+    return secrets.token_hex(16)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,7 +10,6 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from imil.compute.pool import JobState
 from imil.core.counterfactual import Answer
@@ -30,9 +28,6 @@ from imil.workflow.predictions import check_seen, check_training
 from imil.workflow.status import TrainingStatus, status_of
 from imil.workflow.tools import Tools
 from imil.workflow.workspace import Workspace
-
-# Side of the gallery's pictures, px: sharp on a phone at three a row.
-THUMBNAIL = 192
 
 
 class Study(Copying):
@@ -130,16 +125,7 @@ class Study(Copying):
 
     def thumbnail(self, sample_id: str) -> Path:
         """Return a small JPEG of the image, made once."""
-        row = self.images.position(sample_id)
-        path = self._workspace.cache / "thumbnails" / f"{row:06d}.jpg"
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            image = Image.fromarray(self.picture(sample_id))
-            image.thumbnail((THUMBNAIL, THUMBNAIL))
-            unfinished = path.with_suffix(f".{secrets.token_hex(4)}.part")
-            image.save(unfinished, "JPEG", quality=88)
-            unfinished.replace(path)
-        return path
+        return self._workspace.thumbnail(sample_id)
 
     def irrelevant(self, sample_id: str) -> Region | None:
         """Return the mask that was accepted for an image, (H, W), True = hide."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 
 from imil.compute.task import (
     MaskedImages,
@@ -23,7 +26,7 @@ from imil.compute.task import (
 )
 from imil.core.arms import Masks, definition
 from imil.core.groups import check_groups
-from imil.core.images import ImageSet, working_image, write_cache
+from imil.core.images import ImageSet, to_uint8, working_image, write_cache
 from imil.core.masks import apply_blackout, working_region
 from imil.core.metrics import Explanation, check_classes
 from imil.core.queues import allowed_masks, find_outliers
@@ -34,6 +37,9 @@ from imil.errors import WeightsError
 from imil.store.codec import encode_region, read_checkpoint_figures
 from imil.store.local import write_atomic
 
+# Side of the gallery's pictures, px: sharp on a phone at three a row.
+THUMBNAIL = 192
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Workspace:
@@ -43,11 +49,13 @@ class Workspace:
         folder: of this study alone.
         images: the study's images.
         cache: folder of the working-size images; studies of the same images may share one.
+        making: held while the cache is made; shared by those who share the cache.
     """
 
     folder: Path
     images: ImageSet
     cache: Path
+    making: threading.Lock = field(default_factory=threading.Lock)
 
     def rows(self, split: Split) -> NDArray[np.int64]:
         """Return the rows of a split."""
@@ -66,9 +74,32 @@ class Workspace:
         for split in Split:
             check_classes(self.images.labels[self.rows(split)], self.images.classes, split)
         check_groups([sample.group for sample in self.images.samples])
-        yield from write_cache(self.images, self._working_images(plan), size=plan.size)
+        with self.making:
+            yield from write_cache(self.images, self._working_images(plan), size=plan.size)
         splits = tuple(sample.split for sample in self.images.samples)
-        write_samples(self.folder / "samples.npy", self.images.labels, splits)
+        write_samples(self._samples, self.images.labels, splits)
+
+    def make_ready(self, plan: Plan) -> None:
+        """Make what training reads, unless it is there.
+
+        A study that begins trained has no working images yet; and a cache may be lost.
+        """
+        if not (self._working_images(plan).exists() and self._samples.exists()):
+            for _ in self.prepare(plan):
+                pass
+
+    def thumbnail(self, sample_id: str) -> Path:
+        """Return a small JPEG of the image, made once."""
+        row = self.images.position(sample_id)
+        path = self.cache / "thumbnails" / f"{row:06d}.jpg"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            image = Image.fromarray(to_uint8(self.images.original(sample_id)))
+            image.thumbnail((THUMBNAIL, THUMBNAIL))
+            unfinished = path.with_suffix(f".{secrets.token_hex(4)}.part")
+            image.save(unfinished, "JPEG", quality=88)
+            unfinished.replace(path)
+        return path
 
     def keep_pretrained(self, plan: Plan, fetch: Callable[[str], bytes]) -> str | None:
         """Keep the plan's pretrained weights beside the study, once.
@@ -98,7 +129,7 @@ class Workspace:
             name=f"first training, seed {plan.seed}",
             folder=self.folder / "segments" / f"seed-{plan.seed}" / "first",
             images=self._working_images(plan),
-            samples=self.folder / "samples.npy",
+            samples=self._samples,
             plan=plan,
             arm=Arm.CONTROL,
             classes=len(self.images.classes),
@@ -221,6 +252,10 @@ class Workspace:
         samples = self.samples(Split.VALIDATION)
         labels = np.array([sample.label for sample in samples], np.int64)
         return Validation(trained, labels, clusters_of(samples))
+
+    @property
+    def _samples(self) -> Path:
+        return self.folder / "samples.npy"
 
     def _working_images(self, plan: Plan) -> Path:
         return self.cache / f"working-{plan.size}.npy"
