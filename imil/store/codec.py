@@ -91,8 +91,13 @@ class MaskRecord:
 
 def encode_mask(record: MaskRecord) -> bytes:
     """Return a Parquet file of one row; its mask is a 1-bit PNG, white = irrelevant."""
+    return encode_masks([record])
+
+
+def encode_masks(records: Sequence[MaskRecord]) -> bytes:
+    """Return a Parquet file of a row a mask; each is a 1-bit PNG, white = irrelevant."""
     sink = io.BytesIO()
-    parquet.write_table(_mask_table([record]), sink)
+    parquet.write_table(_mask_table(records), sink)
     return sink.getvalue()
 
 

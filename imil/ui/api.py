@@ -25,6 +25,7 @@ from imil.ui import text
 from imil.ui.api_assist import add_saliency, assist_endpoints
 from imil.ui.api_predictions import prediction_endpoints
 from imil.ui.api_queues import offer_json, queue_endpoints
+from imil.ui.api_results import results_endpoints
 from imil.ui.errors import errors_shown
 from imil.ui.given import READER, choice, whole
 from imil.ui.painter import read_mask_png
@@ -42,6 +43,8 @@ def add_endpoints(studies: Studies) -> None:
         *prediction_endpoints(studies),
         *assist_endpoints(studies),
     ):
+        api(endpoint, concurrency_limit=None)
+    for endpoint in results_endpoints(studies):
         api(endpoint, concurrency_limit=None)
     _add_uploads(studies)
     add_saliency(studies)

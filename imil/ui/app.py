@@ -40,7 +40,8 @@ class Visits:
         """Attach the callbacks."""
         screen, free = self.screen, {"concurrency_limit": None, **QUIET}
         app.load(self.on_load, screen.study_id, screen.outputs, **free)
-        screen.timer.tick(self.on_tick, screen.study_id, screen.outputs, **free)
+        looked = [screen.study_id, screen.results.seen]
+        screen.timer.tick(self.on_tick, looked, screen.outputs, **free)
 
     def on_load(self, study_id: str) -> Shown:
         """Open the visitor's study again; else the demo, where there is one."""
@@ -57,10 +58,10 @@ class Visits:
         nothing = train_tab.show_nothing(self.screen.train)
         return {self.screen.study_id: "", **nothing, **trouble}
 
-    def on_tick(self, study_id: str) -> Shown:
-        """Show how far a training is."""
+    def on_tick(self, study_id: str, seen: str) -> Shown:
+        """Show how far a training is, and what it has brought since."""
         with errors_shown():
-            return show_progress(self.screen, self.screen.studies.open(study_id))
+            return show_progress(self.screen, self.screen.studies.open(study_id), seen)
 
 
 def build_app(studies: Studies, *, demo: bool = True) -> gr.Blocks:

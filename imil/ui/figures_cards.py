@@ -21,7 +21,7 @@ P_LEAST = 0.001
 
 
 def figures_card(found: Round, arms: Sequence[ArmFigures]) -> str:
-    """Return every metric of some arms, each with its interval, split and n."""
+    """Return the closed card of every metric of some arms, with its interval, split and n."""
     head = (text.METRIC, *(text.arm_name(arm.arm) for arm in arms))
     rows = [
         [
@@ -30,7 +30,7 @@ def figures_card(found: Round, arms: Sequence[ArmFigures]) -> str:
         ]
         for metric in Metric
     ]
-    return card(text.FIGURES_TITLE, stacked(head, rows), aside=_aside(found))
+    return closed_card(text.FIGURES_TITLE, stacked(head, rows), aside=_aside(found))
 
 
 def every_figure_card(found: Round) -> str:

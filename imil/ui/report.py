@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from html import escape
 
+from imil.core.cases import Cases
 from imil.core.records import Plan
 from imil.core.rounds import Round
 from imil.ui import numbers, text
@@ -24,6 +25,8 @@ def report_html(
     plan: Plan,
     proof: str,
     versions: Mapping[str, str],
+    cases: Cases | None = None,
+    rounds: Sequence[Round] = (),
 ) -> str:
     """Return the report of one comparison, with all that is needed to read it rightly.
 
@@ -34,6 +37,8 @@ def report_html(
         plan: how it trained.
         proof: the sentence on patients in two splits.
         versions: what the figures may depend on.
+        cases: what the arms say to each image, of which counts are given; no image is shown.
+        rounds: every round of the study, this one included.
     """
     style = (ASSETS / "theme.css").read_text(encoding="utf-8")
     settings = {key.replace("_", " "): f"{value}" for key, value in asdict(plan).items()}
@@ -42,6 +47,7 @@ def report_html(
         text.COLUMN_IMAGES: numbers.count(found.images),
         text.REPORT_PROOF: proof,
     }
+    page = round_page(found, classes, cases=cases, rounds=rounds)
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -49,7 +55,7 @@ def report_html(
         f'<body class="gradio-container"><main class="report stackup">'
         f"<h1>{escape(name)}</h1>"
         f'<p><span class="ruo">{escape(text.RESEARCH_ONLY)}</span></p>'
-        f"{verdict_card(found)}{round_page(found, classes)}{_in_words(found)}"
+        f"{verdict_card(found)}{page}{_in_words(found)}"
         f'<div class="pairup">{_facts(text.REPORT_DATA, about)}'
         f"{_facts(text.REPORT_VERSIONS, versions)}</div>"
         f"{_facts(text.PLAN, settings)}</main></body></html>"

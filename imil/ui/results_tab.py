@@ -1,9 +1,8 @@
-"""Results: the verdict first, then the arms, the figures, the curves."""
+"""Results: the verdict first, then the arms, the images behind the counts, the files."""
 
 from __future__ import annotations
 
-import base64
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from html import escape
 from typing import Any
 
@@ -12,15 +11,20 @@ import gradio as gr
 from imil.compute.pool import JobState
 from imil.core.records import Split
 from imil.core.rounds import Round
-from imil.core.verdict import MIN_SEEDS
+from imil.core.verdict import MIN_SEEDS, Verdict
 from imil.ui import numbers, text
 from imil.ui.arms_form import ArmsForm, build_arms_form
-from imil.ui.markup import empty, heading
+from imil.ui.cases_card import cases_cards, unknown_cases
+from imil.ui.handout import build_handout, downloads_card
+from imil.ui.looks_card import looks_card
+from imil.ui.markup import ASSETS, data_url, empty, heading
 from imil.ui.outliers_tab import finished_queue
-from imil.ui.round_page import round_page
+from imil.ui.round_page import details, headline
+from imil.ui.seeds_line import seeds_line
 from imil.ui.shown import Shown, html
 from imil.ui.training_card import training_card
-from imil.ui.verdict_card import verdict_card
+from imil.ui.verdict_card import TONES, main_arm, second_arm, verdict_card
+from imil.ui.viewer import build_viewer
 from imil.workflow.study import Study
 
 SEEDS = {text.SEEDS_ONE: 1, text.SEEDS_FIVE: 5}
@@ -28,23 +32,33 @@ SEEDS = {text.SEEDS_ONE: 1, text.SEEDS_FIVE: 5}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ResultsTab:
-    """The tab's components."""
+    """The tab's components; `seen` names what is shown, so that a tick sends only what is new."""
 
-    running: gr.Column
-    live: gr.HTML
-    stop: gr.Button
     frame: gr.Column
     none: gr.HTML
     verdict: gr.HTML
     acts: gr.Row
-    seeds: gr.Radio
-    compare: gr.Button
+    more: gr.Button
+    report: gr.Button
+    following: gr.Button
     final: gr.Button
-    downloads: gr.HTML
+    words: gr.HTML
     trouble: gr.HTML
     asking: gr.Column
+    seeds: gr.Radio
+    compare: gr.Button
     arms: ArmsForm
+    running: gr.Column
+    live: gr.HTML
+    stop: gr.Button
     tables: gr.HTML
+    cases: gr.HTML
+    looks: gr.HTML
+    details: gr.HTML
+    downloads: gr.HTML
+    viewer: gr.HTML
+    handout: gr.HTML
+    seen: gr.State
 
     @property
     def choice(self) -> list[Any]:
@@ -60,74 +74,118 @@ class ResultsTab:
 
 def build_results_tab() -> ResultsTab:
     """Place the tab's components where Gradio stands now."""
+    asks = (ASSETS / "asks.js").read_text("utf-8")
     with gr.Column(elem_classes=["results"]):
+        with gr.Column(elem_classes=["card", "emptycard"]) as frame:
+            none = html(_none(text.RESULTS_NEEDS_TRAINING))
+            verdict = html(visible=False, elem_id="verdict")
+            with gr.Row(elem_classes=["actrow", "nextacts"], visible=False) as acts:
+                more = gr.Button("", variant="primary", size="md", elem_id="more-seeds")
+                report = gr.Button(text.DOWNLOAD_REPORT, size="md", elem_id="download-report")
+                following = gr.Button("", size="md", elem_id="next-round")
+                final = gr.Button(text.FINAL, size="md", elem_id="final")
+                words = html(elem_id="final-words")
+            trouble = html(elem_id="comparison-trouble")
+            with gr.Column(visible=False, elem_classes=["asking"]) as asking:
+                with gr.Row(elem_classes=["actrow"]):
+                    seeds = gr.Radio(
+                        list(SEEDS),
+                        value=text.SEEDS_ONE,
+                        label=text.SEEDS,
+                        elem_classes=["segments"],
+                        elem_id="seeds",
+                    )
+                    compare = gr.Button(
+                        text.COMPARE, variant="primary", size="md", elem_id="compare-again"
+                    )
+                arms = build_arms_form()
         with gr.Column(elem_classes=["card"], visible=False) as running:
             with gr.Row(elem_classes=["trainhead"]):
                 html(heading(text.COMPARING))
                 stop = gr.Button(text.STOP, variant="stop", size="md", elem_id="stop-comparison")
             live = html(elem_id="comparison")
-        with gr.Column(elem_classes=["card", "emptycard"]) as frame:
-            none = html(_none(text.RESULTS_NEEDS_TRAINING))
-            verdict = html(visible=False, elem_id="verdict")
-            with gr.Row(elem_classes=["actrow"], visible=False) as acts:
-                seeds = gr.Radio(
-                    list(SEEDS),
-                    value=text.SEEDS_ONE,
-                    label=text.SEEDS,
-                    elem_classes=["segments"],
-                    elem_id="seeds",
-                )
-                compare = gr.Button(
-                    text.COMPARE, variant="primary", size="md", elem_id="compare-again"
-                )
-                final = gr.Button(text.FINAL, size="md", visible=False, elem_id="final")
-                downloads = html(elem_id="downloads")
-            trouble = html(elem_id="comparison-trouble")
-            with gr.Column(visible=False, elem_classes=["armsform"]) as asking:
-                arms = build_arms_form()
-        tables = html(visible=False, elem_classes=["results"])
+        tables = html(visible=False, elem_id="arms-table")
+        cases = html(visible=False, elem_id="cases", js_on_load=asks)
+        looks = html(visible=False, elem_id="looks")
+        details_ = html(visible=False, elem_id="details")
+        downloads = html(visible=False, elem_id="downloads", js_on_load=asks)
+        viewer = build_viewer(elem_id="viewer")
+        handout = build_handout(elem_id="handout")
     return ResultsTab(
-        running,
-        live,
-        stop,
-        frame,
-        none,
-        verdict,
-        acts,
-        seeds,
-        compare,
-        final,
-        downloads,
-        trouble,
-        asking,
-        arms,
-        tables,
+        frame=frame,
+        none=none,
+        verdict=verdict,
+        acts=acts,
+        more=more,
+        report=report,
+        following=following,
+        final=final,
+        words=words,
+        trouble=trouble,
+        asking=asking,
+        seeds=seeds,
+        compare=compare,
+        arms=arms,
+        running=running,
+        live=live,
+        stop=stop,
+        tables=tables,
+        cases=cases,
+        looks=looks,
+        details=details_,
+        downloads=downloads,
+        viewer=viewer,
+        handout=handout,
+        seen=gr.State(""),
     )
 
 
 def show_results(tab: ResultsTab, study: Study) -> Shown:
     """Return the whole tab for a study."""
-    found = study.final_results() or study.results()
-    progress = show_comparison(tab, study)
-    active = study.comparison_status().active
+    found, active = study.shown_results(), study.comparison_status().active
     trained = finished_queue(study) is not None
+    there = found is not None
     shown: Shown = {
-        **progress,
+        **show_comparison(tab, study),
         tab.frame: gr.update(
-            visible=not active,
-            elem_classes=["card", "emptycard"] if found is None else ["plain"],
+            visible=there or not active,
+            elem_classes=["card", "emptycard"] if found is None else _frame_classes(found),
         ),
-        tab.none: gr.update(value=_none(_missing(study)), visible=found is None),
-        tab.acts: gr.update(visible=trained),
-        tab.asking: gr.update(visible=trained),
+        tab.none: gr.update(value=_none(_missing(study)), visible=not there),
+        tab.acts: gr.update(visible=there),
+        tab.asking: gr.update(visible=trained and not active),
         tab.trouble: "",
-        tab.verdict: gr.update(visible=found is not None),
-        tab.tables: gr.update(visible=found is not None and not active),
-        tab.final: gr.update(visible=False),
         tab.compare: gr.update(value=text.COMPARE, variant="primary"),
-        tab.downloads: "",
+        tab.seen: signature(study),
+        tab.viewer: None,
+        tab.handout: None,
     }
-    return shown if found is None else {**shown, **_found(tab, study, found, active=active)}
+    if found is None:
+        parts = (tab.verdict, tab.tables, tab.cases, tab.looks, tab.details, tab.downloads)
+        return {**shown, **{part: gr.update(visible=False) for part in parts}}
+    return {**shown, **_found(tab, study, found, active=active)}
+
+
+def signature(study: Study) -> str:
+    """Return a name for what the tab shows of a study: another name, other things to show."""
+    found = study.shown_results()
+    if found is None:
+        return f"{study.study_id} none"
+    looks = "looking" if study.looking else "looked"
+    return (
+        f"{study.study_id} {found.number} {found.split} {len(found.seeds)} {looks} "
+        f"{study.comparison_status().active}"
+    )
+
+
+def show_reviewed(tab: ResultsTab, study: Study, seen: str) -> Shown:
+    """Return what a review has changed; all of the tab where other things are to be seen."""
+    found = study.shown_results()
+    if signature(study) != seen:
+        return show_results(tab, study)
+    if found is None:
+        return show_missing(tab, study)
+    return _acts(tab, study, found, active=study.comparison_status().active)
 
 
 def show_missing(tab: ResultsTab, study: Study) -> Shown:
@@ -138,9 +196,12 @@ def show_missing(tab: ResultsTab, study: Study) -> Shown:
 def show_comparison(tab: ResultsTab, study: Study) -> Shown:
     """Return what changes while arms train: small, for it is sent every second."""
     status = study.comparison_status()
+    status = replace(status, step=_step(status.step))
+    done, asked = study.seeds_done(), study.seeds_asked()
+    live = seeds_line(status, done=done, asked=asked) if done else training_card(status)
     return {
         tab.running: gr.update(visible=status.active or status.state is JobState.FAILED),
-        tab.live: training_card(status),
+        tab.live: live,
         tab.stop: gr.update(visible=status.active, value=text.STOP, interactive=True),
     }
 
@@ -150,38 +211,90 @@ def show_stopping(tab: ResultsTab) -> Shown:
     return {tab.stop: gr.update(value=text.STOPPING, interactive=False)}
 
 
+def seeds_wanted(study: Study) -> int:
+    """Return how many seeds in all the button for more of them asks for."""
+    return max(MIN_SEEDS, study.seeds_asked())
+
+
 def _found(tab: ResultsTab, study: Study, found: Round, *, active: bool) -> Shown:
-    content = study.results_json()
-    classes = study.images.classes
-    # A single run is no evidence: the next act is to run more.
-    unsure = len(found.seeds) < MIN_SEEDS
+    asked = study.seeds_asked() if active else 0
+    looks = looks_card(study)
     return {
-        tab.verdict: gr.update(value=verdict_card(found), visible=True),
-        tab.tables: gr.update(
-            value=round_page(found, classes),
-            visible=not active,
+        tab.verdict: gr.update(value=verdict_card(found, asked=asked), visible=True),
+        tab.tables: gr.update(value=headline(found), visible=True),
+        tab.cases: gr.update(value=_cases(study, found), visible=True),
+        tab.looks: gr.update(value=looks, visible=bool(looks)),
+        tab.details: gr.update(
+            value=details(found, study.images.classes, study.rounds()), visible=True
         ),
-        tab.compare: gr.update(
-            value=text.COMPARE_AGAIN, variant="primary" if unsure else "secondary"
-        ),
-        tab.seeds: text.SEEDS_FIVE if unsure else gr.skip(),
-        tab.final: gr.update(visible=found.split is not Split.TEST),
-        tab.downloads: _downloads(found, content),
+        tab.downloads: gr.update(value=downloads_card(study, found), visible=True),
+        **_acts(tab, study, found, active=active),
     }
 
 
-def _downloads(found: Round, content: bytes | None) -> str:
-    opened = text.ONCE if found.test_openings == 1 else text.TIMES.format(n=found.test_openings)
-    words = "" if found.split is Split.TEST else text.FINAL_WORDS.format(times=opened)
-    link = ""
-    if content is not None:
-        # In the page itself: no file that others could ask for.
-        address = "data:application/json;base64," + base64.b64encode(content).decode()
-        link = (
-            f'<a class="imil-btn" href="{address}" download="results.json">'
-            f"{escape(text.DOWNLOAD_RESULTS)}</a>"
-        )
-    return f'<div class="actline"><span class="sub s13">{escape(words)}</span>{link}</div>'
+def _acts(tab: ResultsTab, study: Study, found: Round, *, active: bool) -> Shown:
+    """Return the buttons under the verdict: one of them is what to do next."""
+    left = seeds_wanted(study) - len(found.seeds)
+    more, changed = left > 0 and not active, not study.compared_as_now()
+    budget, number = study.budget(), study.round_number
+    following = text.NEXT_ROUND.format(
+        number=number, painted=budget.painted, allowed=budget.allowed
+    )
+    compare = text.COMPARE_ROUND.format(number=number) if changed else text.COMPARE_OTHERS
+    words = numbers.some(left, text.MORE_SEED_ONE, text.MORE_SEED_MANY)
+    return {
+        tab.more: gr.update(
+            value=text.MORE_SEEDS.format(seeds=words),
+            visible=more,
+            variant="secondary" if changed else "primary",
+        ),
+        tab.report: gr.update(variant="secondary" if more or active or changed else "primary"),
+        tab.following: gr.update(value=following),
+        tab.final: gr.update(visible=found.split is not Split.TEST and not active),
+        tab.words: _words(study, found, changed=changed),
+        tab.compare: gr.update(value=compare, variant="primary" if changed else "secondary"),
+        tab.seeds: text.SEEDS_FIVE if more else gr.skip(),
+    }
+
+
+def _words(study: Study, found: Round, *, changed: bool) -> str:
+    if changed:
+        said = text.CHANGED_SINCE.format(number=study.round_number)
+    elif found.split is Split.TEST:
+        return ""
+    else:
+        said = text.FINAL_COUNTED
+        if found.test_openings:
+            said += " " + text.FINAL_SO_FAR.format(times=_times(found.test_openings))
+    return f'<span class="sub s13">{escape(said)}</span>'
+
+
+def _times(openings: int) -> str:
+    return text.ONCE if openings == 1 else text.TIMES.format(n=openings)
+
+
+def _cases(study: Study, found: Round) -> str:
+    cases = study.cases()
+    if cases is None:
+        return unknown_cases(found)
+
+    def picture(sample_id: str) -> str:
+        return data_url(study.thumbnail(sample_id))
+
+    return cases_cards(found, cases, study.images.classes, picture)
+
+
+def _frame_classes(found: Round) -> list[str]:
+    """Return the classes of the frame: its edge has the colour of the first verdict."""
+    named = main_arm(found) or second_arm(found)
+    verdict = Verdict.NOT_SHOWN if named is None else named.verdict
+    return ["card", "verdictcard", TONES[verdict][0]]
+
+
+def _step(step: str) -> str:
+    """Return a segment's name with its arm as people call it."""
+    arm, comma, rest = step.partition(",")
+    return text.with_arm_names(f"“{arm}”").strip("“”") + comma + rest if comma else step
 
 
 def _none(words: str) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from imil.core.cases import Cases
 from imil.core.rounds import Round
 from imil.ui.arms_table import arms_table
+from imil.ui.cases_card import changes_in_words
 from imil.ui.doses_card import doses_cards
 from imil.ui.explanations_card import explanations_card
 from imil.ui.figures_cards import (
@@ -15,23 +17,53 @@ from imil.ui.figures_cards import (
     figures_card,
 )
 from imil.ui.robustness_card import robustness_card
+from imil.ui.rounds_card import rounds_card
 from imil.ui.subgroups import classes_card, groups_card
 from imil.ui.verdict_card import key_arms
 
 
-def round_page(found: Round, classes: Sequence[str]) -> str:
-    """Return everything below the verdict: what is headline first, what is secondary closed.
+def headline(found: Round) -> str:
+    """Return what stands right below the verdict: every arm, and what is left when swapped."""
+    swapped = robustness_card(found, key_arms(found))
+    return f'<div class="stackup">{arms_table(found)}{swapped}</div>'
+
+
+def details(found: Round, classes: Sequence[str], rounds: Sequence[Round] = ()) -> str:
+    """Return what is looked up: doses and rounds, then figures, each closed until asked for.
 
     Args:
         found: the comparison.
         classes: class names, in label order.
+        rounds: every round of the study, this one included.
     """
     arms = key_arms(found)
-    pair = figures_card(found, arms) + confusion_card(arms, classes)
-    of_classes = f'<div class="stackup">{classes_card(found, arms, classes)}</div>'
     return (
-        f'<div class="stackup">{arms_table(found)}{robustness_card(found, arms)}'
-        f'{doses_cards(found)}<div class="pairup">{pair}</div>'
-        f'<div class="pairup">{groups_card(found, arms)}{of_classes}</div>'
-        f"{explanations_card(found)}{every_figure_card(found)}{curves_card(arms)}</div>"
+        f'<div class="stackup">{doses_cards(found)}{rounds_card(rounds)}'
+        f"{figures_card(found, arms)}{classes_card(found, arms, classes)}"
+        f"{groups_card(found, arms)}{explanations_card(found)}{every_figure_card(found)}"
+        f"{curves_card(arms)}</div>"
     )
+
+
+def round_page(
+    found: Round,
+    classes: Sequence[str],
+    *,
+    cases: Cases | None = None,
+    rounds: Sequence[Round] = (),
+) -> str:
+    """Return everything below the verdict without pictures, open as for print.
+
+    Args:
+        found: the comparison.
+        classes: class names, in label order.
+        cases: what its arms say to each image; None where nobody knows.
+        rounds: every round of the study, this one included.
+    """
+    changes = "" if cases is None else changes_in_words(found, cases)
+    matrices = confusion_card(key_arms(found), classes)
+    page = (
+        f'<div class="stackup">{headline(found)}<div class="pairup">{matrices}{changes}</div>'
+        f"{details(found, classes, rounds)}</div>"
+    )
+    return page.replace("<details class=", "<details open class=")

@@ -49,26 +49,36 @@ def show_all(screen: Screen, study: Study) -> Shown:
     return {
         screen.study_id: study.study_id,
         screen.header: header(study),
-        screen.timer: gr.Timer(active=busy(study)),
         **train_tab.show_study(screen.train, study),
         **outliers_tab.show_outliers(screen.outliers, study),
         **results_tab.show_results(screen.results, study),
+        # Last: what was shown may have begun to be computed.
+        screen.timer: gr.Timer(active=busy(study)),
     }
 
 
-def show_progress(screen: Screen, study: Study) -> Shown:
-    """Return what a second of training changes; when it has ended, all that depends on it."""
+def show_progress(screen: Screen, study: Study, seen: str = "") -> Shown:
+    """Return what a second of training changes; when it has ended, all that depends on it.
+
+    Args:
+        screen: what shows it.
+        study: the study.
+        seen: what the Results tab shows, so that a seed more is shown at once.
+    """
     if busy(study):
+        news = results_tab.signature(study) != seen
+        show = results_tab.show_results if news else results_tab.show_comparison
         return {
             **train_tab.show_training(screen.train, study),
-            **results_tab.show_comparison(screen.results, study),
+            **show(screen.results, study),
             **_show_folds(screen, study),
         }
     shown = {
-        screen.timer: gr.Timer(active=False),
         **train_tab.show_training(screen.train, study),
         **results_tab.show_results(screen.results, study),
         **_show_folds(screen, study),
+        # Last: what was shown may have begun to be computed.
+        screen.timer: gr.Timer(active=busy(study)),
     }
     after = (study.comparison_status(), study.out_of_fold_status())
     if all(status.state is None for status in after):
@@ -105,6 +115,6 @@ def compare(screen: Screen, study: Study, seeds: str, chosen: Sequence[Any]) -> 
 
 
 def busy(study: Study) -> bool:
-    """Return whether anything of the study trains."""
+    """Return whether anything of the study trains, or is being computed to be shown."""
     jobs = (study.training_status(), study.comparison_status(), study.out_of_fold_status())
-    return any(status.active for status in jobs)
+    return study.looking or any(status.active for status in jobs)

@@ -9,7 +9,7 @@ from imil.core.records import Split
 from imil.core.rounds import BINARY, ArmFigures, Round
 from imil.ui import numbers, text
 from imil.ui.markup import badge
-from imil.ui.tables import card, remark, stacked
+from imil.ui.tables import closed_card, remark, stacked
 
 CLASS_FIGURES = (text.METRICS["sensitivity"], text.METRICS["specificity"], text.METRICS["auroc"])
 CLASS_HEAD = (text.COLUMN_CLASS, text.COLUMN_ARM, text.COLUMN_N, *CLASS_FIGURES)
@@ -24,7 +24,7 @@ POINT_HEAD = (text.COLUMN_ARM, text.METRICS["sensitivity"], text.METRICS["specif
 
 
 def classes_card(found: Round, arms: Sequence[ArmFigures], classes: Sequence[str]) -> str:
-    """Return sensitivity, specificity and AUROC of each class, and the operating point."""
+    """Return two closed cards: sensitivity, specificity, AUROC a class; the operating point."""
     aside = text.CLASSES_ASIDE.format(split=text.SPLIT_WORDS[found.split])
     # The finding first, as in the split table.
     order = reversed(range(len(classes)))
@@ -34,15 +34,16 @@ def classes_card(found: Round, arms: Sequence[ArmFigures], classes: Sequence[str
         for arm in arms
         if arm.classes
     ]
-    by_class = card(text.CLASSES_TITLE, stacked(CLASS_HEAD, rows, kind="named"), aside=aside)
+    table = stacked(CLASS_HEAD, rows, kind="named")
+    by_class = closed_card(text.CLASSES_TITLE, table, aside=aside)
     return by_class + _operating_card(found, arms, len(classes))
 
 
 def groups_card(found: Round, arms: Sequence[ArmFigures]) -> str:
-    """Return accuracy of each group, the worst group of each arm marked."""
+    """Return the closed card of accuracy by group, the worst group of each arm marked."""
     names = list(dict.fromkeys(name for arm in arms for name in arm.groups))
     if not names:
-        return card(text.GROUPS_TITLE, remark(text.GROUPS_NONE))
+        return closed_card(text.GROUPS_TITLE, remark(text.GROUPS_NONE))
     aside = text.GROUPS_ASIDE.format(split=text.SPLITS[found.split])
     rows = [
         [_name(name, worst=arm.worst_group == name), *_of_group(arm, name)]
@@ -51,7 +52,8 @@ def groups_card(found: Round, arms: Sequence[ArmFigures]) -> str:
         if name in arm.groups
     ]
     none = "" if any(arm.worst_group for arm in arms) else remark(text.WORST_NONE)
-    return card(text.GROUPS_TITLE, stacked(GROUP_HEAD, rows, kind="named") + none, aside=aside)
+    table = stacked(GROUP_HEAD, rows, kind="named")
+    return closed_card(text.GROUPS_TITLE, table + none, aside=aside)
 
 
 def _of_class(arm: ArmFigures, label: int) -> list[str]:
@@ -100,4 +102,4 @@ def _operating_card(found: Round, arms: Sequence[ArmFigures], classes: int) -> s
     else:
         body = remark(text.OPERATING_LATER)
     aside = text.OPERATING_ASIDE if found.split is Split.TEST else ""
-    return card(text.OPERATING_TITLE, body, aside=aside)
+    return closed_card(text.OPERATING_TITLE, body, aside=aside)

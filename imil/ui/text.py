@@ -710,8 +710,8 @@ SEED_MANY = "seeds"
 # ---- results: seeds, rounds, images, files ----
 SEEDS_OF = "{done} of {asked} seeds …"
 SEEDS_SO_FAR = (
-    "{points} points over {done} of {asked} seeds so far. A verdict takes {needed} seeds, and this "
-    "card follows them."
+    "{points} points over {done} of {asked} seeds so far. A verdict takes {needed}; this card "
+    "follows."
 )
 MORE_SEEDS = "Run {seeds}"
 MORE_SEED_ONE = "more seed"
@@ -728,9 +728,10 @@ TEST_SEEN = "test set seen"
 TEST_SEEN_WORDS = (
     "The test set had been opened before this round, so what was seen there may have led to it."
 )
-FINAL_LEFT = "Final comparison opens the test set and counts it: opened {times} so far."
-FINAL_NONE = "not once"
+FINAL_COUNTED = "Final comparison opens the test set, and each opening is counted."
+FINAL_SO_FAR = "Opened {times} so far."
 ROUNDS_TITLE = "Rounds so far"
+ROUNDS_ASIDE = "Points of validation accuracy against control"
 COLUMN_ROUND = "Round"
 COLUMN_SEEDS = "Seeds"
 COLUMN_MASKED = "Masked"
@@ -766,6 +767,7 @@ CASE_OPEN = "Open {sample}: {words}"
 CASES_PAGE = "{first}–{last} of {n}"
 CASES_BACK = "Back to all"
 CLOSE = "Close"
+WORST_GROUP = "Worst group, accuracy"
 
 LOOKS_TITLE = "Where the models look"
 LOOKS_WORDS = (
@@ -780,8 +782,9 @@ LOOK_BROKEN = "broken"
 
 DOWNLOAD = "Download"
 DOWNLOAD_REPORT = "Download report"
-DOWNLOAD_MODEL_OF = "Model of"
-DOWNLOADS_WORDS = "Files are made when you ask, from what this page shows. No image is in them."
+DOWNLOAD_FILE = "Download: {name}"
+DOWNLOAD_MODEL_OF = "Arm of the model"
+DOWNLOADS_WORDS = "Made when you ask, of what this page shows. No image is in them."
 FILES = {
     "report": ("Report", "HTML, plots inside, works without a network"),
     "results_json": ("Every figure", "results.json, for programs"),

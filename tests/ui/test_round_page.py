@@ -292,6 +292,7 @@ def test_the_report_holds_everything_and_asks_nothing_of_the_network() -> None:
     page = report(found)
 
     assert round_page(found, CLASSES) in page
+    assert "<details class=" not in page  # all is open, as for print
     assert "In words" in page
     assert "http" not in page
     assert "<script" not in page

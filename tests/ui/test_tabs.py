@@ -145,6 +145,9 @@ def test_each_step_is_a_named_endpoint_and_no_act_of_the_screen_is(studies: Stud
         "/image",
         "/submit_mask",
         "/answer",
+        "/saliency",
+        "/similar",
+        "/copy_mask",
         "/predictions",
         "/predicted_mask",
         "/confirm_predictions",
@@ -153,6 +156,13 @@ def test_each_step_is_a_named_endpoint_and_no_act_of_the_screen_is(studies: Stud
         "/compare",
         "/results",
         "/final_comparison",
+        "/more_seeds",
+        "/rounds",
+        "/confusion_matrices",
+        "/cell_images",
+        "/changed_images",
+        "/looks",
+        "/download",
     }
 
 

@@ -1,0 +1,127 @@
+"""Results as named endpoints: more seeds, the images behind the counts, maps, files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import gradio as gr
+
+from imil.core.cases import Case, confusion
+from imil.core.verdict import MIN_SEEDS
+from imil.ui import text
+from imil.ui.errors import errors_shown
+from imil.ui.handout import export
+from imil.ui.looks_card import overlay
+from imil.ui.markup import jpeg_url
+from imil.ui.viewer import asked_cases
+from imil.workflow.studies import Studies
+from imil.workflow.study import Study
+
+
+def results_endpoints(studies: Studies) -> tuple[Callable[..., Any], ...]:
+    """Return the endpoints, for `gr.api`."""
+
+    def more_seeds(study: str, seeds: int = MIN_SEEDS) -> dict[str, int]:
+        """Go on with the last comparison up to that many seeds in all; those done are kept."""
+        with errors_shown():
+            opened = studies.open(str(study))
+            opened.more_seeds(int(seeds))
+            return {"done": opened.seeds_done(), "asked": opened.seeds_asked()}
+
+    def rounds(study: str) -> list[dict[str, Any]]:
+        """Return every round so far on validation: its number, masks, seeds and verdicts."""
+        with errors_shown():
+            return [
+                {
+                    "round": found.number,
+                    "masked": list(found.masked),
+                    "seeds": list(found.seeds),
+                    "test_seen": found.test_seen,
+                    "recommended": found.recommended,
+                    "paired": {
+                        paired.arm: {"verdict": paired.verdict.value}
+                        | {m.value: asdict(d) for m, d in paired.differences.items()}
+                        for paired in found.paired
+                    },
+                }
+                for found in studies.open(str(study)).rounds()
+            ]
+
+    def confusion_matrices(study: str) -> dict[str, list[list[int]]]:
+        """Return the matrix of each arm's first seed; rows are labels, columns predictions."""
+        with errors_shown():
+            opened = studies.open(str(study))
+            cases, classes = opened.cases(), len(opened.images.classes)
+            names = () if cases is None else cases.predicted
+            return {
+                arm: [list(row) for row in confusion(cases, arm, classes=classes)]
+                for arm in names
+                if cases is not None
+            }
+
+    def cell_images(study: str, arm: str, label: str, said: str) -> list[dict[str, Any]]:
+        """Return the images of a cell of an arm's matrix; `label` and `said` are class names."""
+        with errors_shown():
+            opened = studies.open(str(study))
+            classes = opened.images.classes
+            index = {name: i for i, name in enumerate(classes)}
+            ask = {"arm": str(arm), "label": index.get(str(label)), "said": index.get(str(said))}
+            return _cases(opened, ask)
+
+    def changed_images(study: str, arm: str, changed: str) -> list[dict[str, Any]]:
+        """Return the images that an arm has fixed or broken against control, first seed."""
+        with errors_shown():
+            return _cases(studies.open(str(study)), {"arm": str(arm), "changed": str(changed)})
+
+    def looks(study: str) -> list[dict[str, Any]]:
+        """Return where round 0, control and the main arm look on a few images, as JPEG URLs.
+
+        Secondary: a better map is not evidence of a better model.
+        """
+        with errors_shown():
+            opened = studies.open(str(study))
+            classes = opened.images.classes
+            return [
+                {
+                    "sample_id": look.sample_id,
+                    "label": classes[look.label],
+                    "changed": text.LOOK_FIXED if look.fixed else text.LOOK_BROKEN,
+                    "models": {
+                        name: {
+                            "said": classes[look.predicted[name]],
+                            "confidence": look.confidence[name],
+                            "picture": jpeg_url(overlay(opened.picture(look.sample_id), each)),
+                        }
+                        for name, each in look.maps.items()
+                    },
+                }
+                for look in opened.looks(wait=True) or ()
+            ]
+
+    def download(study: str, file: str, arm: str | None = None) -> gr.FileData:
+        """Return a file: report, results_json, results_csv, images, masks, curves or model."""
+        with errors_shown():
+            opened = studies.open(str(study))
+            return gr.FileData(path=str(export(opened, str(file), arm and str(arm))))
+
+    return (
+        more_seeds,
+        rounds,
+        confusion_matrices,
+        cell_images,
+        changed_images,
+        looks,
+        download,
+    )
+
+
+def _cases(study: Study, ask: dict[str, Any]) -> list[dict[str, Any]]:
+    classes = study.images.classes
+    return [_case(case, classes) for case in asked_cases(study, study.cases(), ask)]
+
+
+def _case(case: Case, classes: tuple[str, ...]) -> dict[str, Any]:
+    named = {name: classes[getattr(case, name)] for name in ("label", "predicted", "control")}
+    return asdict(case) | named

@@ -1,0 +1,194 @@
+"""Everything to take away: files made when they are asked for, for the one who asks."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import secrets
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Mapping
+from html import escape
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import gradio as gr
+from gradio.utils import get_upload_folder
+from gradio_client.utils import encode_file_path
+
+from imil.core.records import Split
+from imil.core.rounds import Round
+from imil.errors import PlanError
+from imil.store.codec import MaskRecord, encode_masks, encode_region
+from imil.ui import text
+from imil.ui.markup import ASSETS, icon
+from imil.ui.model_card import model_card
+from imil.ui.report import report_html
+from imil.ui.tables import card, remark
+from imil.workflow.results import versions
+from imil.workflow.study import Study
+
+# One moment for all that is zipped, so that the same content is the same file.
+MOMENT = (1980, 1, 1, 0, 0, 0)
+README_MASKS = (
+    "A PNG an image, white where it is hidden, at the image's own size; masks.parquet holds the "
+    "same with label, prediction, reader, seconds, queue and time.\n"
+)
+
+
+def downloads_card(study: Study, found: Round) -> str:
+    """Return the card of files; each button asks for one by `data-ask`."""
+    options = "".join(
+        f'<option value="{escape(arm.arm)}"{" selected" if arm.arm == study.main_arm() else ""}>'
+        f"{escape(text.arm_name(arm.arm))}</option>"
+        for arm in found.arms
+    )
+    choice = f'<select aria-label="{escape(text.DOWNLOAD_MODEL_OF)}">{options}</select>'
+    rows = "".join(
+        _row(what, name, words, choice if what == "model" else "")
+        for what, (name, words) in text.FILES.items()
+    )
+    body = f'<div class="files">{rows}</div>{remark(text.DOWNLOADS_WORDS)}'
+    return card(text.DOWNLOADS, body)
+
+
+def build_handout(**kwargs: Any) -> gr.HTML:
+    """Place what hands a file to the browser; its value is `handed_out`'s. It shows nothing."""
+    return gr.HTML(
+        html_template="<span></span>",
+        js_on_load=(ASSETS / "handout.js").read_text("utf-8"),
+        apply_default_css=False,
+        **kwargs,
+    )
+
+
+def handed_out(path: Path) -> dict[str, str]:
+    """Return what makes the browser download a file of `export`."""
+    # Beside the page, wherever that is served.
+    address = f"gradio_api/file={encode_file_path(str(path))}"
+    return {"url": address, "name": path.name, "time": secrets.token_hex(4)}
+
+
+def export(study: Study, what: str, arm: str | None = None) -> Path:
+    """Write a file where Gradio may serve it from, under a name that nobody guesses.
+
+    Args:
+        study: whose results.
+        what: a key of `text.FILES`.
+        arm: whose model; the main one by default.
+
+    Raises:
+        PlanError: there is no such file, no finished comparison, or no such arm.
+    """
+    name, content = make_file(study, what, arm)
+    folder = Path(get_upload_folder()) / secrets.token_hex(16)
+    folder.mkdir(parents=True, mode=0o700)
+    path = folder / name
+    path.write_bytes(content)
+    return path
+
+
+def make_file(study: Study, what: str, arm: str | None = None) -> tuple[str, bytes]:
+    """Return a file's name and content; see `export`."""
+    found = study.shown_results()
+    if found is None:
+        raise PlanError(
+            "There is nothing to download yet.",
+            why="Files are made of a finished comparison.",
+            fix="Compare with and without masks first.",
+        )
+    makers: Mapping[str, Callable[[], tuple[str, bytes | None]]] = {
+        "report": lambda: ("report.html", _report(study, found)),
+        "results_json": lambda: ("results.json", study.results_json()),
+        "results_csv": lambda: ("results.csv", study.results_csv()),
+        "images": lambda: ("images.parquet", study.cases_parquet()),
+        "masks": lambda: ("masks.zip", _masks(study.mask_records())),
+        "curves": lambda: ("curves.csv", _curves(study)),
+        "model": lambda: _model(study, found, arm or study.main_arm() or ""),
+    }
+    if what not in makers:
+        raise PlanError(
+            f"There is no file “{what}”.",
+            why="A finished comparison has a few kinds of files.",
+            fix=f"Ask for one of: {', '.join(makers)}.",
+        )
+    name, content = makers[what]()
+    if content is None:
+        raise PlanError(
+            "The answers to each image are not known.",
+            why=text.MATRICES_UNKNOWN,
+            fix="Compare again to have them.",
+        )
+    return name, content
+
+
+def _row(what: str, name: str, words: str, choice: str) -> str:
+    label = text.DOWNLOAD_FILE.format(name=name)
+    ask = escape(json.dumps({"file": what}))
+    chosen = " data-choice" if choice else ""
+    return (
+        f'<div class="file"{chosen}><div><b>{escape(name)}</b><span class="sub s12">'
+        f'{escape(words)}</span></div>{choice}<button type="button" class="imil-btn" '
+        f'data-ask="{ask}" aria-label="{escape(label)}" title="{escape(label)}">'
+        f"{icon('download')}</button></div>"
+    )
+
+
+def _report(study: Study, found: Round) -> bytes:
+    return report_html(
+        found,
+        name=study.name,
+        classes=study.images.classes,
+        plan=study.plan,
+        proof=study.proof.sentence,
+        versions=versions(),
+        cases=study.cases(),
+        rounds=study.rounds(),
+    ).encode()
+
+
+def _masks(records: tuple[MaskRecord, ...]) -> bytes:
+    stems = Counter(PurePosixPath(record.sample_id).stem for record in records)
+    files = {"README.txt": README_MASKS.encode()}
+    for record in records:
+        path = PurePosixPath(record.sample_id)
+        # Named like the images, as `--masks` reads them; whole where two would be the same.
+        name = path.stem if stems[path.stem] == 1 else "_".join(path.parts)
+        files[f"{name}.png"] = encode_region(record.irrelevant)
+    files["masks.parquet"] = encode_masks(records)
+    return _zipped(files)
+
+
+def _model(study: Study, found: Round, arm: str) -> tuple[str, bytes]:
+    weights, config = study.model(arm)
+    counts = {split: len(study.images.rows(split)) for split in Split}
+    told = model_card(found, config, name=study.name, proof=study.proof.sentence, counts=counts)
+    files = {
+        "README.md": told.encode(),
+        "config.json": json.dumps(config, indent=1).encode(),
+        "model.safetensors": weights,
+    }
+    name = "".join(letter if letter.isalnum() else "-" for letter in arm)
+    return f"model-{name}.zip", _zipped(files)
+
+
+def _curves(study: Study) -> bytes:
+    sink = io.StringIO()
+    writer = csv.writer(sink, lineterminator="\n")
+    figures = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
+    writer.writerow(("arm", "seed", "epoch", *figures))
+    for arm, seeds in study.curves().items():
+        for seed, epochs in seeds.items():
+            for epoch in epochs:
+                values = (f"{getattr(epoch, name):.6f}" for name in figures)
+                writer.writerow((arm, seed, epoch.epoch, *values))
+    return sink.getvalue().encode()
+
+
+def _zipped(files: Mapping[str, bytes]) -> bytes:
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(zipfile.ZipInfo(name, MOMENT), content, zipfile.ZIP_DEFLATED)
+    return sink.getvalue()
