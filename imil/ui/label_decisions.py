@@ -10,10 +10,13 @@ from imil.ui import outliers_tab, results_tab
 from imil.ui.errors import errors_shown
 from imil.ui.label_acts import show_choice
 from imil.ui.painter import decode_painted
+from imil.ui.queue_picker import read_view
+from imil.ui.queue_view import next_after, queue_of
 from imil.ui.read_column import show_choices
 from imil.ui.screen import Screen
 from imil.ui.shown import QUIET, Shown
 from imil.workflow.study import Study
+from imil.workflow.viewing import View
 
 # Once the choices have appeared or gone: to the first of them, else back to where one paints.
 FOCUS = """() => setTimeout(() => (document.querySelector("#relabel")
@@ -30,7 +33,7 @@ class LabelDecisions:
         """Attach the callbacks to their components."""
         tab = self.screen.outliers
         read, labels = tab.read, tab.read.labels
-        film = [tab.painter, tab.picker.kind]
+        film = [tab.painter, *tab.picker.view]
         for opens in (read.suspect.click, labels.back.click):
             toggled = [read.assists, read.acts, *labels.outputs]
             opens(self.toggle, [*film, labels.opened], toggled, **QUIET).then(
@@ -42,61 +45,56 @@ class LabelDecisions:
         labels.exclude.click(self.exclude, film, decided, **QUIET)
         labels.keep.click(self.keep, film, decided, **QUIET)
 
-    def toggle(self, payload: Any, kind: str, opened: bool) -> Shown:
+    def toggle(self, payload: Any, kind: str, chosen: Any, opened: bool) -> Shown:
         """Show the choices, or the acts on the mask again."""
         with errors_shown():
             painted = decode_painted(payload)
             if painted is None:
                 return {}
-            study, queue = self.screen.studies.open(painted.study_id), Queue(kind)
-            wanted = not opened or queue is Queue.LABEL_SUSPECT
-            return self._choices(study, queue, painted.sample_id, opened=wanted)
+            study = self.screen.studies.open(painted.study_id)
+            view = read_view(study, kind, chosen)
+            wanted = not opened or view.opened_from is Queue.LABEL_SUSPECT
+            return self._choices(study, view, painted.sample_id, opened=wanted)
 
-    def relabel(self, payload: Any, kind: str, label: str) -> Shown:
+    def relabel(self, payload: Any, kind: str, chosen: Any, label: str) -> Shown:
         """Give the film the label that is chosen."""
-        return self._decide(payload, kind, Decision.RELABEL, label)
+        return self._decide(payload, (kind, chosen), Decision.RELABEL, label)
 
-    def exclude(self, payload: Any, kind: str) -> Shown:
+    def exclude(self, payload: Any, kind: str, chosen: Any) -> Shown:
         """Leave the film out."""
-        return self._decide(payload, kind, Decision.EXCLUDE)
+        return self._decide(payload, (kind, chosen), Decision.EXCLUDE)
 
-    def keep(self, payload: Any, kind: str) -> Shown:
+    def keep(self, payload: Any, kind: str, chosen: Any) -> Shown:
         """Keep the film's label, or take back what was decided."""
-        return self._decide(payload, kind, Decision.KEEP)
+        return self._decide(payload, (kind, chosen), Decision.KEEP)
 
-    def _decide(self, payload: Any, kind: str, decision: Decision, label: str = "") -> Shown:
+    def _decide(
+        self, payload: Any, looked: tuple[str, Any], decision: Decision, label: str = ""
+    ) -> Shown:
         with errors_shown():
             painted = decode_painted(payload)
             if painted is None:
                 return {}
-            study, queue = self.screen.studies.open(painted.study_id), Queue(kind)
+            study = self.screen.studies.open(painted.study_id)
+            view = read_view(study, *looked)
             sample_id, tab = painted.sample_id, self.screen.outliers
-            # Before: a film that is relabelled or excluded leaves the queue.
-            following = _following(study, queue, sample_id)
+            before = queue_of(study, view)
             if decision is Decision.RELABEL:
                 study.relabel(sample_id, str(label))
             elif decision is Decision.EXCLUDE:
                 study.exclude(sample_id)
             else:
                 study.keep_label(sample_id)
-            counts = outliers_tab.show_counts(tab, study, queue)
-            if decision is Decision.KEEP and queue is not Queue.LABEL_SUSPECT:
+            if decision is Decision.KEEP and view.opened_from is not Queue.LABEL_SUSPECT:
                 # Its label is right, so it goes on being masked: the painter is left alone.
-                return {**counts, **self._choices(study, queue, sample_id, opened=False)}
+                counts = outliers_tab.show_counts(tab, study, view)
+                return {**counts, **self._choices(study, view, sample_id, opened=False)}
             missing = results_tab.show_missing(self.screen.results, study)
-            if following is None:
-                return {**outliers_tab.show_outliers(tab, study, queue), **missing}
-            film = outliers_tab.show_film(tab, study, queue, following, page=True)
-            return {**counts, **film, **missing}
+            # A film that is relabelled or excluded leaves the queue.
+            following = next_after(study, before, queue_of(study, view), view, sample_id)
+            return {**outliers_tab.show_outliers(tab, study, view, keep=following), **missing}
 
-    def _choices(self, study: Study, kind: Queue, sample_id: str, *, opened: bool) -> Shown:
-        offered = outliers_tab.queue_of(study, kind)
+    def _choices(self, study: Study, view: View, sample_id: str, *, opened: bool) -> Shown:
+        offered = queue_of(study, view)
         offer = next((one for one in offered if one.sample_id == sample_id), None)
         return show_choices(self.screen.outliers.read, study, sample_id, offer, opened=opened)
-
-
-def _following(study: Study, kind: Queue, sample_id: str) -> str | None:
-    """Return the film to open after this one; None where none is left to review."""
-    queue = outliers_tab.queue_of(study, kind)
-    found = outliers_tab.next_to_review(study, queue, kind, after=sample_id)
-    return None if found == sample_id else found

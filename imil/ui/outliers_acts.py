@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
 
 from imil.compute.pool import JobState
 from imil.core.records import Queue, Selection
+from imil.errors import PlanError
 from imil.ui import outliers_tab, results_tab
 from imil.ui import screen as screens
 from imil.ui.errors import errors_shown
 from imil.ui.filmstrip import page_of
-from imil.ui.painter import Accepted, decode_painted
+from imil.ui.painter import Accepted, Painted, decode_painted
 from imil.ui.predicted_panel import show_predicted
-from imil.ui.queue_picker import show_folds
+from imil.ui.queue_picker import read_view, show_folds
+from imil.ui.queue_view import being_made, next_after, queue_of, step_from
 from imil.ui.screen import Screen
 from imil.ui.shown import QUIET, Shown
+from imil.workflow.queueing import Offer
 from imil.workflow.study import Study
+from imil.workflow.viewing import View
 
 # Names the reader of masks painted here, until visitors can sign in.
 READER = "visitor"
@@ -33,61 +38,87 @@ class OutliersActs:
     def wire(self) -> None:
         """Attach the callbacks to their components."""
         screen, tab = self.screen, self.screen.outliers
-        shown = [screen.study_id, tab.picker.kind]
+        shown = [screen.study_id, *tab.picker.view]
         # "multiple": quick clicks must not open another film than the last one clicked.
         tab.strip.select(self.select, shown, tab.outputs, trigger_mode="multiple", **QUIET)
         tab.strip.turn(self.turn, shown, tab.strip, **QUIET)
         decided = [*tab.outputs, screen.results.none]
-        painted = [tab.painter, tab.picker.kind]
+        painted = [tab.painter, *tab.picker.view]
         tab.painter.blackout(self.black_out, painted, decided, **QUIET)
         tab.painter.skip(self.skip, painted, decided, **QUIET)
-        placed = [screen.study_id, tab.painter, tab.picker.kind]
+        placed = [screen.study_id, tab.painter, *tab.picker.view]
         tab.painter.next(self.next, placed, tab.outputs, **QUIET)
         tab.painter.previous(self.previous, placed, tab.outputs, **QUIET)
         tab.go_train.click(self.go_train, None, screen.tabs, **QUIET)
         asked = [screen.study_id, *screen.results.choice]
         tab.read.compare.click(self.compare, asked, screen.outputs, **QUIET)
-        # Wrong reasons take seconds when first asked for: where they appear, that is seen.
-        tab.picker.kind.input(
-            self.open_queue,
-            shown,
-            tab.outputs,
-            show_progress="minimal",
-            show_progress_on=tab.strip,
-            api_visibility="private",
-        )
+        # "always_last": the chip, order or cell chosen last is the one that is shown.
+        last = QUIET | {"trigger_mode": "always_last"}
+        tab.picker.kind.input(self.open_queue, shown, tab.outputs, **last)
+        tab.picker.filters.look(self.look, placed, tab.outputs, **last)
+        tab.again.tick(self.look_again, placed, tab.outputs, concurrency_limit=None, **QUIET)
+        tab.show_whole.click(self.show_whole, placed, tab.outputs, **QUIET)
         tab.paint_random.click(self.paint_random, screen.study_id, tab.outputs, **QUIET)
         tab.picker.selection.input(
             self.choose_selection,
-            [screen.study_id, tab.picker.selection, tab.picker.kind],
+            [screen.study_id, tab.picker.selection, *tab.picker.view],
             tab.outputs,
             **QUIET,
         )
         folds = [*tab.outputs, screen.timer]
         tab.picker.use_folds.click(self.use_folds, screen.study_id, folds, **QUIET)
 
-    def open_queue(self, study_id: str, kind: str) -> Shown:
+    def open_queue(self, study_id: str, kind: str, chosen: Any) -> Shown:
         """Show another queue from its first film that is not reviewed."""
         with errors_shown():
             study = self.screen.studies.open(study_id)
-            return outliers_tab.show_outliers(self.screen.outliers, study, Queue(kind))
+            # A cell stands in place of a queue, so another queue is the way out of it.
+            view = replace(read_view(study, kind, chosen), cell=None)
+            return outliers_tab.show_outliers(self.screen.outliers, study, view)
+
+    def look(self, study_id: str, payload: Any, kind: str, chosen: Any) -> Shown:
+        """Show the queue in another order, or a part of it; the film that is open may stay."""
+        with errors_shown():
+            study, painted = self.screen.studies.open(study_id), decode_painted(payload)
+            view, keep = read_view(study, kind, chosen), _film(painted)
+            return outliers_tab.show_outliers(self.screen.outliers, study, view, keep=keep)
+
+    def show_whole(self, study_id: str, payload: Any, kind: str, chosen: Any) -> Shown:
+        """Show the whole queue again."""
+        with errors_shown():
+            study, painted = self.screen.studies.open(study_id), decode_painted(payload)
+            view, keep = read_view(study, kind, chosen).whole, _film(painted)
+            return outliers_tab.show_outliers(self.screen.outliers, study, view, keep=keep)
+
+    def look_again(self, study_id: str, payload: Any, kind: str, chosen: Any) -> Shown:
+        """Show a queue that was being made, once it is there; a film that is open stays."""
+        tab = self.screen.outliers
+        with errors_shown():
+            study, painted = self.screen.studies.open(study_id), decode_painted(payload)
+            view = read_view(study, kind, chosen)
+            if being_made(study, view):
+                return {}
+            if painted is not None:
+                return {tab.again: gr.Timer(active=False)}
+            return outliers_tab.show_outliers(tab, study, view)
 
     def paint_random(self, study_id: str) -> Shown:
         """Offer random images where the queue is empty."""
-        return self.open_queue(study_id, Queue.RANDOM.value)
+        return self.open_queue(study_id, Queue.RANDOM.value, None)
 
-    def choose_selection(self, study_id: str, selection: str, kind: str) -> Shown:
+    def choose_selection(self, study_id: str, selection: str, kind: str, chosen: Any) -> Shown:
         """Find the mispredicted in another way; what must be trained first is said, not done."""
         tab, wanted = self.screen.outliers, Selection(selection)
         with errors_shown():
             study = self.screen.studies.open(study_id)
+            view = read_view(study, kind, chosen)
             trained = study.out_of_fold_status().state is JobState.DONE
             if wanted is Selection.OUT_OF_FOLD and not trained:
                 return show_folds(tab.picker, study, wanted)
             study.select(wanted)
-            if Queue(kind) is Queue.MISPREDICTED:
-                return outliers_tab.show_outliers(tab, study)
-            return outliers_tab.show_counts(tab, study, Queue(kind))
+            if view.opened_from is Queue.MISPREDICTED:
+                return outliers_tab.show_outliers(tab, study, view)
+            return outliers_tab.show_counts(tab, study, view)
 
     def use_folds(self, study_id: str) -> Shown:
         """Train the folds, or find the mispredicted by them once they are trained."""
@@ -101,29 +132,31 @@ class OutliersActs:
             shown = show_folds(tab.picker, study, Selection.OUT_OF_FOLD)
             return {**shown, self.screen.timer: gr.Timer(active=True)}
 
-    def select(self, study_id: str, kind: str, event: gr.EventData) -> Shown:
+    def select(self, study_id: str, kind: str, chosen: Any, event: gr.EventData) -> Shown:
         """Open the film that was clicked."""
         with errors_shown():
             study = self.screen.studies.open(study_id)
             tab = self.screen.outliers
-            return outliers_tab.show_film(tab, study, Queue(kind), str(event.sample))
+            view = read_view(study, kind, chosen)
+            return outliers_tab.show_film(tab, study, view, str(event.sample))
 
-    def turn(self, study_id: str, kind: str, event: gr.EventData) -> Shown:
+    def turn(self, study_id: str, kind: str, chosen: Any, event: gr.EventData) -> Shown:
         """Show another page of the queue."""
         with errors_shown():
             study = self.screen.studies.open(study_id)
             tab = self.screen.outliers
-            return outliers_tab.show_page(tab, study, Queue(kind), int(event.page))
+            view = read_view(study, kind, chosen)
+            return outliers_tab.show_page(tab, study, view, int(event.page))
 
-    def next(self, study_id: str, payload: Any, kind: str) -> Shown:
+    def next(self, study_id: str, payload: Any, kind: str, chosen: Any) -> Shown:
         """Open the next film."""
-        return self._move(study_id, payload, Queue(kind), 1)
+        return self._move(study_id, payload, (kind, chosen), 1)
 
-    def previous(self, study_id: str, payload: Any, kind: str) -> Shown:
+    def previous(self, study_id: str, payload: Any, kind: str, chosen: Any) -> Shown:
         """Open the film before."""
-        return self._move(study_id, payload, Queue(kind), -1)
+        return self._move(study_id, payload, (kind, chosen), -1)
 
-    def black_out(self, payload: Any, kind: str) -> Shown:
+    def black_out(self, payload: Any, kind: str, chosen: Any) -> Shown:
         """Keep the mask, and open the next film that is not reviewed."""
         with errors_shown():
             painted = decode_painted(payload)
@@ -131,29 +164,33 @@ class OutliersActs:
                 return {}
             # The study of the mask, not of the page: another tab may have opened another study.
             study = self.screen.studies.open(painted.study_id)
+            view = _view_of(study, kind, chosen)
+            before = queue_of(study, view)
             study.submit_mask(
                 painted.sample_id,
                 painted.irrelevant,
                 reader=READER,
                 seconds=painted.seconds,
-                queue=Queue(kind),
+                queue=view.opened_from,
                 origin=painted.origin,
             )
             accepted = Accepted(painted.sample_id, painted.rev)
             return {
-                **self._go_on(study, Queue(kind), painted.sample_id, accepted),
+                **self._go_on(study, view, before, painted.sample_id, accepted),
                 **show_predicted(self.screen.outliers.predicted, study),
             }
 
-    def skip(self, payload: Any, kind: str) -> Shown:
+    def skip(self, payload: Any, kind: str, chosen: Any) -> Shown:
         """Pass over the film, and open the next one that is not reviewed."""
         with errors_shown():
             painted = decode_painted(payload)
             if painted is None:
                 return {}
             study = self.screen.studies.open(painted.study_id)
+            view = _view_of(study, kind, chosen)
+            before = queue_of(study, view)
             study.skip(painted.sample_id)
-            return self._go_on(study, Queue(kind), painted.sample_id, None)
+            return self._go_on(study, view, before, painted.sample_id, None)
 
     def compare(self, study_id: str, seeds: str, *chosen: Any) -> Shown:
         """Train on with and without masks."""
@@ -165,39 +202,51 @@ class OutliersActs:
         """Go to the Train tab."""
         return gr.Tabs(selected="train")
 
-    def _move(self, study_id: str, payload: Any, kind: Queue, step: int) -> Shown:
+    def _move(self, study_id: str, payload: Any, looked: tuple[str, Any], step: int) -> Shown:
         with errors_shown():
             study, painted = self.screen.studies.open(study_id), decode_painted(payload)
-            current = None if painted is None else painted.sample_id
-            queue = outliers_tab.queue_of(study, kind)
-            following = outliers_tab.step_from(queue, current, step)
-            return {} if following is None else self._film(study, kind, following, before=current)
+            view, current = read_view(study, *looked), _film(painted)
+            queue = queue_of(study, view)
+            following = step_from(queue, current, step)
+            if following is None:
+                return {}
+            page = _page(queue, current) != _page(queue, following)
+            return outliers_tab.show_film(self.screen.outliers, study, view, following, page=page)
 
-    def _go_on(self, study: Study, kind: Queue, sample_id: str, accepted: Accepted | None) -> Shown:
-        queue = outliers_tab.queue_of(study, kind)
-        following = outliers_tab.next_to_review(study, queue, kind, after=sample_id) or sample_id
-        return {
-            **self._film(study, kind, following, before=sample_id, accepted=accepted),
-            **results_tab.show_missing(self.screen.results, study),
-        }
-
-    def _film(
+    def _go_on(
         self,
         study: Study,
-        kind: Queue,
+        view: View,
+        before: Sequence[Offer],
         sample_id: str,
-        *,
-        before: str | None,
-        accepted: Accepted | None = None,
+        accepted: Accepted | None,
     ) -> Shown:
-        """Open a film, and its page of the queue if the film before was on another."""
-        ids = [offer.sample_id for offer in outliers_tab.queue_of(study, kind)]
-        pages = [page_of(ids.index(i)) if i in ids else None for i in (before, sample_id)]
-        return outliers_tab.show_film(
-            self.screen.outliers,
-            study,
-            kind,
-            sample_id,
-            accepted=accepted,
-            page=pages[0] != pages[1],
-        )
+        """Open the film that follows in the order in which this one was seen."""
+        tab, now = self.screen.outliers, queue_of(study, view)
+        missing = results_tab.show_missing(self.screen.results, study)
+        following = next_after(study, before, now, view, sample_id)
+        if following is None:
+            return {**outliers_tab.show_outliers(tab, study, view), **missing}
+        page = _page(before, sample_id) != _page(now, following)
+        film = outliers_tab.show_film(tab, study, view, following, accepted=accepted, page=page)
+        return {**film, **missing}
+
+
+def _film(painted: Painted | None) -> str | None:
+    return None if painted is None else painted.sample_id
+
+
+def _page(queue: Sequence[Offer], sample_id: str | None) -> int | None:
+    ids = [offer.sample_id for offer in queue]
+    return page_of(ids.index(sample_id)) if sample_id in ids else None
+
+
+def _view_of(study: Study, kind: Any, chosen: Any) -> View:
+    """Return how a film was looked at; the study's first view where that is no view of this study.
+
+    Its page may show another study by now: that is no reason to refuse what was painted.
+    """
+    try:
+        return read_view(study, kind, chosen)
+    except PlanError:
+        return View()

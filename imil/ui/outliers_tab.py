@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from html import escape
 from typing import Any
 
 import gradio as gr
 
 from imil.core.records import Queue, Selection
-from imil.errors import MaskError, PlanError
 from imil.ui import numbers, text
 from imil.ui.filmstrip import build_filmstrip, page_of, page_value
-from imil.ui.label_acts import label_state
-from imil.ui.markup import empty, note
+from imil.ui.markup import empty
 from imil.ui.painter import Accepted, Film, build_painter, encode_film
 from imil.ui.predicted_panel import PredictedPanel, build_predicted_panel, show_predicted
-from imil.ui.queue_picker import QueuePicker, build_picker, build_selection, show_picker
+from imil.ui.queue_picker import QueuePicker, build_picker, show_picker
+from imil.ui.queue_view import (
+    being_made,
+    finished_queue,
+    next_to_review,
+    nothing_here,
+    part_is_empty,
+    progress_line,
+    queue_of,
+    state_of,
+)
 from imil.ui.read_column import (
     ReadColumn,
     build_read_column,
@@ -28,11 +35,18 @@ from imil.ui.read_column import (
 from imil.ui.shown import Shown, html
 from imil.workflow.queueing import Offer
 from imil.workflow.study import Study
+from imil.workflow.viewing import Sort, View
+
+# Seconds between two looks whether a queue that takes long is there.
+LOOK_AGAIN = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OutliersTab:
-    """The tab's components; `opened` is (study, sample) of the film that is shown."""
+    """The tab's components.
+
+    `opened` is (study, sample) of the film that is shown; `again` ticks only while a queue is made.
+    """
 
     tab: gr.Tab
     none: gr.Column
@@ -41,6 +55,8 @@ class OutliersTab:
     work: gr.Row
     picker: QueuePicker
     reviewed: gr.HTML
+    show_whole: gr.Button
+    again: gr.Timer
     none_here: gr.HTML
     paint_random: gr.Button
     strip: gr.HTML
@@ -69,14 +85,17 @@ def build_outliers_tab(tab: gr.Tab) -> OutliersTab:
         go_train = gr.Button(text.GO_TO_TRAIN, variant="primary", size="md")
     with gr.Row(elem_classes=["work"], visible=False) as work:
         with gr.Column(elem_classes=["card", "queue"]):
-            kind, words = build_picker()
-            reviewed = html(elem_id="reviewed")
+            picker = build_picker()
+            with gr.Row(elem_classes=["progressline"]):
+                reviewed = html(elem_id="reviewed")
+                show_whole = gr.Button(
+                    text.SHOW_WHOLE, size="sm", visible=False, elem_id="show-whole"
+                )
             none_here = html(elem_id="none-here")
             paint_random = gr.Button(
                 text.PAINT_RANDOM, variant="primary", size="md", visible=False, elem_id="random"
             )
             strip = build_filmstrip(elem_id="queue")
-            picker = build_selection(kind, words)
         with gr.Column(elem_classes=["card", "edit"]):
             painter = build_painter(elem_id="painter")
         read = build_read_column()
@@ -89,6 +108,8 @@ def build_outliers_tab(tab: gr.Tab) -> OutliersTab:
         work=work,
         picker=picker,
         reviewed=reviewed,
+        show_whole=show_whole,
+        again=gr.Timer(LOOK_AGAIN, active=False),
         none_here=none_here,
         paint_random=paint_random,
         strip=strip,
@@ -102,42 +123,50 @@ def build_outliers_tab(tab: gr.Tab) -> OutliersTab:
 def show_outliers(
     tab: OutliersTab,
     study: Study,
-    kind: Queue = Queue.MISPREDICTED,
+    view: View | None = None,
     *,
     wanted: Selection | None = None,
+    keep: str | None = None,
 ) -> Shown:
     """Return the whole tab for a study.
 
     Args:
         tab: the components.
         study: the study.
-        kind: the queue to open.
+        view: what to look at; by default all that is mispredicted.
         wanted: how the mispredicted are to be found, if that can't be done yet.
+        keep: the film that is open, and stays so where the view holds it.
     """
+    view = view or View()
     trained = finished_queue(study) is not None
     shown: Shown = {
         tab.tab: gr.update(label=_tab_label(study)),
         tab.none: gr.update(visible=not trained),
         tab.work: gr.update(visible=trained),
         tab.opened: ("", ""),
+        tab.again: gr.Timer(active=trained and being_made(study, view)),
         **show_predicted(tab.predicted, study if trained else None),
     }
     if not trained:
         return {**shown, tab.painter: None}
-    queue = queue_of(study, kind)  # first: a queue that has just been made is counted
-    shown |= show_picker(tab.picker, study, kind, wanted=wanted)
+    queue = queue_of(study, view)  # first: a queue that has just been made is counted
+    shown |= show_picker(tab.picker, study, view, wanted=wanted)
     if not queue:
-        return {**shown, **_show_nothing_here(tab, study, kind)}
-    sample_id = next_to_review(study, queue, kind, after=None) or queue[0].sample_id
-    return {**shown, **show_film(tab, study, kind, sample_id, page=True)}
+        return {**shown, **_show_nothing_here(tab, study, view)}
+    sample_id = next_to_review(study, queue, view, after=None) or queue[0].sample_id
+    if keep in {offer.sample_id for offer in queue}:
+        sample_id = str(keep)
+    return {**shown, **show_film(tab, study, view, sample_id, page=True)}
 
 
-def _show_nothing_here(tab: OutliersTab, study: Study, kind: Queue) -> Shown:
-    """Return the tab with an empty queue: why it is, and what else can be done."""
+def _show_nothing_here(tab: OutliersTab, study: Study, view: View) -> Shown:
+    """Return the tab with no film: why there is none, and what else can be done."""
+    waits = being_made(study, view) or part_is_empty(study, view)
     return {
-        tab.none_here: _nothing_here(study, kind),
-        tab.paint_random: gr.update(visible=kind is not Queue.RANDOM),
-        tab.reviewed: "",
+        tab.none_here: nothing_here(study, view),
+        tab.paint_random: gr.update(visible=not waits and view.queue is not Queue.RANDOM),
+        tab.reviewed: progress_line(study, view, ()),
+        tab.show_whole: gr.update(visible=view.narrowed),
         tab.strip: gr.update(value=page_value(study, (), 0), marks=None),
         tab.painter: None,
         **show_no_film(tab.read, study),
@@ -147,7 +176,7 @@ def _show_nothing_here(tab: OutliersTab, study: Study, kind: Queue) -> Shown:
 def show_film(
     tab: OutliersTab,
     study: Study,
-    kind: Queue,
+    view: View,
     sample_id: str,
     *,
     accepted: Accepted | None = None,
@@ -158,7 +187,7 @@ def show_film(
     Args:
         tab: the components.
         study: the study.
-        kind: the queue.
+        view: what is looked at.
         sample_id: the film.
         accepted: the mask stored just before, if any.
         page: send the page of the queue too, because it may be another one.
@@ -166,11 +195,12 @@ def show_film(
     Raises:
         DataError: no image of that name.
     """
-    queue = queue_of(study, kind)
+    queue = queue_of(study, view)
     ids = [offer.sample_id for offer in queue]
     study.images.position(sample_id)
     position = ids.index(sample_id) if sample_id in ids else None
-    offer = None if position is None else queue[position]
+    offers = study.answers() if position is None else queue
+    offer = next((one for one in offers if one.sample_id == sample_id), None)
     place = "" if position is None else _place(position, len(ids))
     film = Film(
         study.study_id,
@@ -186,9 +216,11 @@ def show_film(
         tab.paint_random: gr.update(visible=False),
         tab.painter: encode_film(film),
         tab.opened: (study.study_id, sample_id),
-        **show_read_column(tab.read, study, sample_id, kind, offer),
-        **show_reviewed(tab, study, kind, sample_id, queue),
+        **show_read_column(tab.read, study, sample_id, view.opened_from, offer),
+        **show_reviewed(tab, study, view, sample_id, queue),
     }
+    # Where what is reviewed goes to the end, every act changes the order.
+    page = page or view.sort is Sort.NOT_REVIEWED
     if page and position is not None:
         shown[tab.strip] = gr.update(
             value=page_value(study, queue, page_of(position)), **shown[tab.strip]
@@ -196,66 +228,32 @@ def show_film(
     return shown
 
 
-def show_page(tab: OutliersTab, study: Study, kind: Queue, page: int) -> Shown:
-    """Return another page of the queue."""
-    return {tab.strip: gr.update(value=page_value(study, queue_of(study, kind), page))}
+def show_page(tab: OutliersTab, study: Study, view: View, page: int) -> Shown:
+    """Return another page of the films."""
+    return {tab.strip: gr.update(value=page_value(study, queue_of(study, view), page))}
 
 
-def show_counts(tab: OutliersTab, study: Study, kind: Queue) -> Shown:
+def show_counts(tab: OutliersTab, study: Study, view: View) -> Shown:
     """Return what a decision on a label changes besides the film: how many each queue offers."""
     label = gr.update(label=_tab_label(study))
-    return {tab.tab: label, **show_picker(tab.picker, study, kind)}
+    return {tab.tab: label, **show_picker(tab.picker, study, view)}
 
 
 def show_reviewed(
-    tab: OutliersTab, study: Study, kind: Queue, current: str, queue: Sequence[Offer]
+    tab: OutliersTab, study: Study, view: View, current: str, queue: Sequence[Offer]
 ) -> Shown:
     """Return ticks, budget, and which act comes next."""
-    states = {offer.sample_id: state_of(study, kind, offer.sample_id) for offer in queue}
+    states = {offer.sample_id: state_of(study, view, offer.sample_id) for offer in queue}
     decided = {sample: state for sample, state in states.items() if state is not None}
-    aside = text.REVIEWED.format(done=numbers.count(len(decided)), n=numbers.count(len(queue)))
+    if view.narrowed and (whole := queue_of(study, view.whole)):
+        # One is done with a queue when all of it is reviewed, not the part that is looked at.
+        states = {one.sample_id: state_of(study, view.whole, one.sample_id) for one in whole}
     return {
         tab.strip: gr.update(marks={"current": current, "reviewed": decided}),
-        tab.reviewed: f'<p class="sub s13">{escape(aside)}</p>',
-        **show_budget(tab.read, study, kind, states),
+        tab.reviewed: progress_line(study, view, queue),
+        tab.show_whole: gr.update(visible=view.narrowed),
+        **show_budget(tab.read, study, view.opened_from, states),
     }
-
-
-def queue_of(study: Study, kind: Queue) -> tuple[Offer, ...]:
-    """Return a queue; empty before training is done."""
-    return finished_queue(study, kind) or ()
-
-
-def finished_queue(study: Study, kind: Queue = Queue.MISPREDICTED) -> tuple[Offer, ...] | None:
-    """Return a queue; None while there is nothing to read it from. Cheap: made once."""
-    try:
-        return study.queue(kind)
-    except (PlanError, MaskError):  # masks that contradict each other predict nothing
-        return None
-
-
-def state_of(study: Study, kind: Queue, sample_id: str) -> str | None:
-    """Return what the reader did with a film of that queue; None for nothing yet."""
-    if kind is Queue.LABEL_SUSPECT:
-        return label_state(study, sample_id)
-    return study.review_state(sample_id)
-
-
-def next_to_review(
-    study: Study, queue: Sequence[Offer], kind: Queue, *, after: str | None
-) -> str | None:
-    """Return the next film not yet reviewed, from the top again at the end; None when all are."""
-    ids = [offer.sample_id for offer in queue]
-    start = ids.index(after) + 1 if after in ids else 0
-    return next((i for i in ids[start:] + ids[:start] if state_of(study, kind, i) is None), None)
-
-
-def step_from(queue: Sequence[Offer], sample_id: str | None, step: int) -> str | None:
-    """Return the film `step` places on, round the ends; the first where `sample_id` is in none."""
-    ids = [outlier.sample_id for outlier in queue]
-    if not ids:
-        return None
-    return ids[(ids.index(sample_id) + step) % len(ids)] if sample_id in ids else ids[0]
 
 
 def _place(position: int, of: int) -> str:
@@ -263,21 +261,9 @@ def _place(position: int, of: int) -> str:
 
 
 def _tab_label(study: Study) -> str:
-    queue = queue_of(study, Queue.MISPREDICTED)
+    queue = queue_of(study, View())
     return f"{text.TAB_OUTLIERS} {numbers.count(len(queue))}" if queue else text.TAB_OUTLIERS
 
 
 def _nothing_yet() -> str:
     return empty(text.OUTLIERS_NONE_YET, text.OUTLIERS_NONE_YET_WORDS, picture="line")
-
-
-def _nothing_here(study: Study, kind: Queue) -> str:
-    try:
-        study.queue(kind)
-    except (PlanError, MaskError) as error:
-        # No mistake was made: it is what stands here until there is something to show.
-        return note(f"{error.why} {error.fix}", tone="info", lead=error.what)
-    title, words = text.QUEUE_EMPTY.get(kind.value, text.QUEUE_ALL_TRIAGED)
-    if kind is Queue.MISPREDICTED and study.triaged():
-        title, words = text.QUEUE_ALL_TRIAGED
-    return empty(title, words, picture="check")

@@ -7,7 +7,6 @@ from typing import Any
 
 import gradio as gr
 
-from imil.core.records import Queue
 from imil.ui import outliers_tab
 from imil.ui.answer_card import answer_value
 from imil.ui.api_predictions import export
@@ -15,6 +14,7 @@ from imil.ui.errors import errors_shown
 from imil.ui.outliers_acts import READER
 from imil.ui.painter import decode_painted, offer
 from imil.ui.predicted_panel import look_at_predicted, show_start
+from imil.ui.queue_picker import read_view
 from imil.ui.screen import Screen
 from imil.ui.shown import QUIET, Shown
 
@@ -32,7 +32,7 @@ class PredictedActs:
         # "always_last": strokes made while the model answers are answered once, by the newest.
         tab.painter.stroke(
             self.answer,
-            [tab.painter, tab.picker.kind],
+            [tab.painter, *tab.picker.view],
             tab.read.answer,
             trigger_mode="always_last",
             concurrency_limit=None,
@@ -44,17 +44,17 @@ class PredictedActs:
         slow = QUIET | {"show_progress": "minimal"}
         panel.look.click(self.look, [study_id, tab.painter], looked, **slow)
         panel.confirm.click(self.confirm, [study_id, panel.seen], panel.outputs, **QUIET)
-        panel.body.select(self.open, [study_id, tab.picker.kind], tab.outputs, **QUIET)
+        panel.body.select(self.open, [study_id, *tab.picker.view], tab.outputs, **QUIET)
         panel.prepare.click(self.prepare, study_id, [panel.prepare, panel.download], **slow)
 
-    def answer(self, payload: Any, kind: str) -> dict[str, str] | None:
+    def answer(self, payload: Any, kind: str, chosen: Any) -> dict[str, str] | None:
         """Say what the model would say to what is painted."""
         with errors_shown():
             painted = decode_painted(payload)
             if painted is None:
                 return None
             study = self.screen.studies.open(painted.study_id)
-            return answer_value(study, painted, Queue(kind))
+            return answer_value(study, painted, read_view(study, kind, chosen).opened_from)
 
     def start(self, payload: Any) -> Shown:
         """Offer the predicted mask of the film that is open, to be corrected."""
@@ -88,12 +88,13 @@ class PredictedActs:
             study.confirm_predictions(key, reader=READER)
             return look_at_predicted(self.screen.outliers.predicted, study)
 
-    def open(self, study_id: str, kind: str, event: gr.EventData) -> Shown:
+    def open(self, study_id: str, kind: str, chosen: Any, event: gr.EventData) -> Shown:
         """Open an image of the sample in the painter."""
         with errors_shown():
             study = self.screen.studies.open(study_id)
             tab = self.screen.outliers
-            return outliers_tab.show_film(tab, study, Queue(kind), str(event.sample))
+            view = read_view(study, kind, chosen)
+            return outliers_tab.show_film(tab, study, view, str(event.sample))
 
     def prepare(self, study_id: str) -> Shown:
         """Write the predicted masks of all training images for download."""

@@ -1,8 +1,8 @@
-"""Which queue is shown, what it is, and how the mispredicted are found."""
+"""Which queue is shown, in which order, which part of it, and how the mispredicted are found."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from html import escape
 from typing import Any
 
@@ -14,9 +14,10 @@ from imil.core.records import Queue, Selection
 from imil.errors import PlanError
 from imil.ui import numbers, text
 from imil.ui.errors import error_in_place
-from imil.ui.markup import meter
+from imil.ui.markup import ASSETS, meter
 from imil.ui.shown import Shown, html
 from imil.workflow.study import Study
+from imil.workflow.viewing import View, look, sorts_of
 
 # In the order in which they are best worked on.
 ORDER = (
@@ -30,10 +31,14 @@ ORDER = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class QueuePicker:
-    """The picker's components; the values of the two radios are a `Queue`'s and a `Selection`'s."""
+    """The picker's components; the values of the two radios are a `Queue`'s and a `Selection`'s.
+
+    `filters` is a gr.HTML of which the value says order, class and cell; see `read_view`.
+    """
 
     kind: gr.Radio
     words: gr.HTML
+    filters: gr.HTML
     selection: gr.Radio
     folds: gr.HTML
     use_folds: gr.Button
@@ -41,11 +46,16 @@ class QueuePicker:
     @property
     def outputs(self) -> list[Any]:
         """Every component that a callback may change."""
-        return [self.kind, self.words, self.selection, self.folds, self.use_folds]
+        return [getattr(self, field.name) for field in fields(self)]
+
+    @property
+    def view(self) -> list[Any]:
+        """What the browser sends of how it looks at a queue: the arguments of `read_view`."""
+        return [self.kind, self.filters]
 
 
-def build_picker() -> tuple[gr.Radio, gr.HTML]:
-    """Place the queues and their sentence where Gradio stands now."""
+def build_picker() -> QueuePicker:
+    """Place the queues, and what narrows them, where Gradio stands now."""
     kind = gr.Radio(
         [(text.QUEUES[queue.value], queue.value) for queue in ORDER],
         value=Queue.MISPREDICTED.value,
@@ -53,50 +63,69 @@ def build_picker() -> tuple[gr.Radio, gr.HTML]:
         elem_id="queues",
         elem_classes=["segments", "pills"],
     )
-    return kind, html(elem_id="queue-words")
+    _build_toggle()
+    with gr.Column(elem_classes=["filterpanel"], elem_id="filter-panel"):
+        words = html(elem_id="queue-words")
+        filters = _build_filters()
+        with gr.Accordion(
+            text.ADVANCED, open=False, elem_classes=["advanced"], elem_id="queue-advanced"
+        ):
+            selection = gr.Radio(
+                [(text.SELECTIONS[choice.value], choice.value) for choice in Selection],
+                value=Selection.IN_SAMPLE.value,
+                label=text.SELECTION,
+                info=text.SELECTION_INFO,
+                elem_id="selection",
+            )
+            folds = html(elem_id="folds")
+            use_folds = gr.Button(text.FOLDS_START, size="md", visible=False, elem_id="use-folds")
+    return QueuePicker(kind, words, filters, selection, folds, use_folds)
 
 
-def build_selection(kind: gr.Radio, words: gr.HTML) -> QueuePicker:
-    """Place the choice of how the mispredicted are found where Gradio stands now."""
-    with gr.Accordion(
-        text.ADVANCED, open=False, elem_classes=["advanced"], elem_id="queue-advanced"
-    ):
-        selection = gr.Radio(
-            [(text.SELECTIONS[choice.value], choice.value) for choice in Selection],
-            value=Selection.IN_SAMPLE.value,
-            label=text.SELECTION,
-            info=text.SELECTION_INFO,
-            elem_id="selection",
-        )
-        folds = html(elem_id="folds")
-        use_folds = gr.Button(text.FOLDS_START, size="md", visible=False, elem_id="use-folds")
-    return QueuePicker(kind, words, selection, folds, use_folds)
+def read_view(study: Study, kind: Any, chosen: Any) -> View:
+    """Return what the browser looks at.
+
+    Args:
+        study: the study that is open.
+        kind: the value of the chips.
+        chosen: the value of the filters; None before anything was chosen.
+
+    Raises:
+        PlanError: no such queue, order, class or cell.
+    """
+    asked = chosen if isinstance(chosen, dict) else {}
+    parts = {name: asked.get(name) for name in ("sort", "label", "cell")}
+    return look(kind, **parts, classes=len(study.images.classes))
 
 
 def show_picker(
-    picker: QueuePicker, study: Study, kind: Queue, *, wanted: Selection | None = None
+    picker: QueuePicker, study: Study, view: View, *, wanted: Selection | None = None
 ) -> Shown:
     """Return the picker for a study.
 
     Args:
         picker: the components.
         study: the study.
-        kind: the queue that is open.
+        view: what is looked at.
         wanted: the selection that is asked for, if it can't be used yet.
     """
     try:
         counts = study.queue_counts()
     except PlanError:
         counts = {}
+    # Random offers every image: how many there are says nothing.
+    told = {kind: counts[kind] for kind in counts if kind is not Queue.RANDOM}
     choices = [
-        (f"{text.QUEUES[q.value]} {numbers.count(counts[q])}".strip(), q.value)
-        if q in counts
-        else (text.QUEUES[q.value], q.value)
+        (f"{text.QUEUES[q.value]} {numbers.count(told[q])}" if q in told else text.QUEUES[q.value])
         for q in ORDER
     ]
     return {
-        picker.kind: gr.update(choices=choices, value=kind.value),
-        picker.words: _words(study, kind),
+        picker.kind: gr.update(
+            choices=[(name, kind.value) for name, kind in zip(choices, ORDER, strict=True)],
+            value=view.queue.value,
+        ),
+        picker.words: _words(study, view),
+        picker.filters: gr.update(value=_chosen(view), about=_about(study, view)),
         picker.selection: gr.update(value=(wanted or study.selection).value),
         **show_folds(picker, study, wanted or study.selection),
     }
@@ -126,9 +155,104 @@ def show_folds(picker: QueuePicker, study: Study, wanted: Selection) -> Shown:
     }
 
 
-def _words(study: Study, kind: Queue) -> str:
+def _build_toggle() -> None:
+    """Place the button that opens what narrows the queue, where that is not always in sight."""
+    markup = (
+        '<button type="button" class="imil-btn filtertoggle" aria-expanded="false" '
+        f'aria-controls="filter-panel">{escape(text.FILTER)}'
+        '<span aria-hidden="true">▾</span></button>'
+    )
+    html(
+        markup,
+        elem_id="filter-toggle",
+        js_on_load=(ASSETS / "filter_toggle.js").read_text("utf-8"),
+    )
+
+
+def _build_filters() -> gr.HTML:
+    """Place order, class and matrix where Gradio stands now.
+
+    The value is `_chosen`'s, in both directions; the prop `about` is `_about`'s. It triggers
+    `look` when another order, class or cell is chosen.
+    """
+    return gr.HTML(
+        html_template=f"""
+<div class="filters" hidden>
+ <div class="choosing">
+  <label><span>{escape(text.SORT)}</span><select data-choose="sort"></select></label>
+  <label><span>{escape(text.CLASS)}</span><select data-choose="label"></select></label></div>
+ <div class="cmscroll"><table class="cmq" aria-label="{escape(text.MATRIX)}"></table></div>
+ <p class="told sub s12"></p>
+</div>""",
+        js_on_load=(ASSETS / "filters.js").read_text("utf-8"),
+        apply_default_css=False,
+        about=None,
+        elem_id="filters",
+    )
+
+
+def _chosen(view: View) -> dict[str, Any]:
+    cell = view.cell
+    return {
+        "sort": view.sort.value,
+        "label": view.label,
+        "cell": None if cell is None else [cell.label, cell.predicted],
+    }
+
+
+def _about(study: Study, view: View) -> dict[str, Any]:
+    """Return what there is to choose from, in words."""
+    classes, counts = study.images.classes, study.confusion()
+    own = text.SORTS_OWN[view.queue.value] if view.cell is None else text.SORT_CELL
+    sorts = [[sort.value, text.SORTS.get(sort.value, own)] for sort in sorts_of(view)]
+    labels = [["", text.ALL_CLASSES], *([str(i), name] for i, name in enumerate(classes))]
+    cells = [
+        [
+            {
+                "count": numbers.count(count),
+                "says": text.MATRIX_CELL.format(
+                    count=numbers.some(count, text.IMAGE_ONE, text.IMAGE_MANY),
+                    label=classes[row],
+                    predicted=classes[column],
+                ),
+            }
+            for column, count in enumerate(held)
+        ]
+        for row, held in enumerate(counts)
+    ]
+    said = [text.SAID.format(label=name) for name in classes]
+    return {
+        "sorts": sorts,
+        "labels": labels,
+        "matrix": {"classes": list(classes), "said": said, "cells": cells},
+        "told": _sum(study),
+    }
+
+
+def _sum(study: Study) -> str:
+    """Return how the matrix and the queues add up."""
+    wrong = {offer.sample_id for offer in study.answers() if offer.label != offer.predicted}
+    told = text.WRONG_OF.format(
+        wrong=numbers.count(len(wrong)), total=numbers.count(len(study.answers()))
+    )
+    of_them = []
+    try:
+        suspects = {offer.sample_id for offer in study.queue(Queue.LABEL_SUSPECT)}
+    except PlanError:
+        suspects = set()
+    triaged = {triage.sample_id for triage in study.triaged()}
+    for words, part in ((text.WRONG_SUSPECTS, suspects), (text.WRONG_TRIAGED, triaged)):
+        if both := len(wrong & part):
+            of_them.append(words.format(n=numbers.count(both)))
+    return f"{told} ({', '.join(of_them)})" if of_them else told
+
+
+def _words(study: Study, view: View) -> str:
+    kind = view.queue
     by_selection = text.MISPREDICTED_WORDS[study.selection.value]
     words = by_selection if kind is Queue.MISPREDICTED else text.QUEUE_WORDS[kind.value]
+    if view.cell is not None:
+        words = text.CELL_WORDS
     told = words.format(
         at_least=PERSISTENT_AT_LEAST,
         last=PERSISTENT_OF_LAST,

@@ -18,7 +18,7 @@ from imil.ui.cases_card import cases_cards, unknown_cases
 from imil.ui.handout import build_handout, downloads_card
 from imil.ui.looks_card import looks_card
 from imil.ui.markup import ASSETS, data_url, empty, heading
-from imil.ui.outliers_tab import finished_queue
+from imil.ui.queue_view import finished_queue
 from imil.ui.round_page import details, headline
 from imil.ui.seeds_line import seeds_line
 from imil.ui.shown import Shown, html

@@ -218,26 +218,22 @@ QUEUES = {
     Queue.RANDOM.value: "Random",
 }
 MISPREDICTED_WORDS = {
-    Selection.IN_SAMPLE.value: "The trained model gets these training images wrong. Worst first.",
-    Selection.OUT_OF_FOLD.value: (
-        "Models trained without these images get them wrong. Worst first."
-    ),
+    Selection.IN_SAMPLE.value: "The trained model gets these images wrong.",
+    Selection.OUT_OF_FOLD.value: "Models trained without these images get them wrong.",
     Selection.PERSISTENT.value: (
-        "Got wrong in at least {at_least} of the last {last} epochs of training. Worst first."
+        "Got wrong in at least {at_least} of the last {last} epochs of training."
     ),
 }
 QUEUE_WORDS = {
     Queue.LABEL_SUSPECT.value: (
-        "The label looks wrong, judging by the answers in each epoch. A rare but right label can "
-        "look like this too, so you decide."
+        "By the answers in training the label looks wrong. A rare one can look so: you decide."
     ),
     Queue.WRONG_REASON.value: (
-        "Predicted right, but less so when the region that your masks suggest to hide comes from "
-        "another image. Largest drop first."
+        "Right, but less so when what your masks suggest to hide comes from another image."
     ),
     Queue.HIGH_LOSS.value: "The {allowed} training images of highest loss, right or wrong.",
     Queue.RANDOM.value: (
-        "All training images in random order. Masks work here too when little is mispredicted."
+        "All training images, in random order. Mask here when little is mispredicted."
     ),
 }
 QUEUE_EMPTY = {
@@ -306,6 +302,43 @@ TRIAGE_WORDS = (
     "what labels gain."
 )
 REVIEWED = "{done} of {n} reviewed"
+REVIEWED_ALL = "All {n} reviewed"
+FIRST_OF = "first {n} of {found}"
+FILTER = "Filter"
+SORT = "Sort"
+# The queue's own order, by what it is read from.
+SORTS_OWN = {
+    Queue.MISPREDICTED.value: "Worst first",
+    Queue.LABEL_SUSPECT.value: "Most suspect first",
+    Queue.WRONG_REASON.value: "Largest drop first",
+    Queue.HIGH_LOSS.value: "Highest loss first",
+    Queue.RANDOM.value: "As drawn",
+}
+SORT_CELL = "Highest loss first"
+SORTS = {
+    "least_sure": "Least sure first",
+    "name": "File name",
+    "not_reviewed": "Not reviewed first",
+}
+CLASS = "Class"
+ALL_CLASSES = "All classes"
+MATRIX = "Training images by label, a row, and by what the model says. A cell shows its images."
+MATRIX_CELL = "{count} labelled {label}, the model says {predicted}"
+WRONG_OF = "{wrong} of {total} wrong"
+WRONG_SUSPECTS = "{n} label suspects"
+WRONG_TRIAGED = "{n} relabelled or excluded"
+CELL_WORDS = "Every training image in one cell of the matrix below, right or wrong."
+PART_CELL = "Labelled {label}, said {predicted}"
+PART_CLASS = "Labelled {label}"
+SHOW_WHOLE = "Show all"
+NONE_OF_CLASS = "No image of this queue is labelled {label}"
+NONE_OF_CELL = "No image labelled {label} is said to be {predicted}"
+NONE_OF_WORDS = "Choose another class or cell, or press “Show all” for the whole queue."
+LOOKING = "Looking for wrong reasons …"
+LOOKING_WORDS = (
+    "What your masks suggest to hide is swapped in every image that is predicted right. It goes on "
+    "while you work on another queue."
+)
 PAGE = "{first}–{last} of {n}"
 EARLIER = "Earlier images"
 LATER = "Later images"

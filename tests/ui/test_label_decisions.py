@@ -68,8 +68,8 @@ def test_on_any_queue_label_is_wrong_opens_the_choices_and_closes_them_again(
     sample_id = study.queue()[0].sample_id
     payload = painter_says(study, sample_id)
 
-    opened = acts.toggle(payload, Queue.MISPREDICTED, opened=False)
-    closed = acts.toggle(payload, Queue.MISPREDICTED, opened=True)
+    opened = acts.toggle(payload, Queue.MISPREDICTED, None, opened=False)
+    closed = acts.toggle(payload, Queue.MISPREDICTED, None, opened=True)
 
     assert opened[read.labels.row]["visible"] is True
     assert opened[read.acts]["visible"] is False
@@ -85,7 +85,7 @@ def test_a_film_said_to_be_wrong_leaves_the_queue_and_the_next_one_opens(
     label = study.images.classes[study.images.sample(first).label]
     other = next(name for name in study.images.classes if name != label)
 
-    shown = acts.relabel(painter_says(study, first), Queue.MISPREDICTED, other)
+    shown = acts.relabel(painter_says(study, first), Queue.MISPREDICTED, None, other)
 
     decided = study.triage(first)
     assert decided is not None
@@ -99,7 +99,7 @@ def test_a_label_that_is_right_leaves_the_film_and_its_painting_alone(
 ) -> None:
     sample_id = study.queue()[0].sample_id
 
-    shown = acts.keep(painter_says(study, sample_id), Queue.MISPREDICTED)
+    shown = acts.keep(painter_says(study, sample_id), Queue.MISPREDICTED, None)
 
     tab = acts.screen.outliers
     decided = study.triage(sample_id)
@@ -116,7 +116,7 @@ def test_when_every_film_of_a_queue_is_excluded_the_queue_says_that_it_is_empty(
 
     shown: dict[Any, Any] = {}
     for sample_id in ids:
-        shown = acts.exclude(painter_says(study, sample_id), Queue.MISPREDICTED)
+        shown = acts.exclude(painter_says(study, sample_id), Queue.MISPREDICTED, None)
 
     tab = acts.screen.outliers
     assert study.queue() == ()
@@ -132,7 +132,7 @@ def test_of_many_classes_all_but_its_own_can_be_chosen_and_the_likeliest_is(
     offer = study.queue(Queue.RANDOM)[0]
     classes = study.images.classes
 
-    shown = acts.toggle(painter_says(study, offer.sample_id), Queue.RANDOM, opened=False)
+    shown = acts.toggle(painter_says(study, offer.sample_id), Queue.RANDOM, None, opened=False)
 
     choice = shown[read.labels.choice]
     assert choice["visible"] is True

@@ -16,9 +16,11 @@ from imil.ui import outliers_tab, text
 from imil.ui.label_acts import label_state
 from imil.ui.outliers_tab import OutliersTab
 from imil.ui.queue_picker import ORDER, show_folds
+from imil.ui.shown import Shown
 from imil.workflow.studies import Studies
 from imil.workflow.study import Study
 from imil.workflow.tools import Tools
+from imil.workflow.viewing import Sort, View
 
 from .conftest import no_weights
 
@@ -67,10 +69,10 @@ def test_each_queue_says_how_its_images_were_found_and_how_many_there_are(
     assert [value for _, value in choices] == [kind.value for kind in ORDER]
     names = dict((value, name) for name, value in choices)  # noqa: C402  # turned round
     assert names["mispredicted"] == f"Mispredicted {counts[Queue.MISPREDICTED]}"
-    assert names["random"] == "Random 60"
+    assert names["random"] == "Random"
     assert names["wrong_reason"] == "Wrong reason"
-    assert "The trained model gets these training images wrong." in shown[tab.picker.words]
-    high = outliers_tab.show_outliers(tab, study, Queue.HIGH_LOSS)
+    assert "The trained model gets these images wrong." in shown[tab.picker.words]
+    high = outliers_tab.show_outliers(tab, study, View(Queue.HIGH_LOSS))
     assert "The 6 training images of highest loss" in high[tab.picker.words]
 
 
@@ -80,7 +82,7 @@ def test_a_suspect_says_what_it_looks_like_with_acts_on_its_label_in_place_of_bl
     first = study.queue(Queue.LABEL_SUSPECT)[0]
     looks_like = study.images.classes[first.predicted]
 
-    shown = outliers_tab.show_outliers(tab, study, Queue.LABEL_SUSPECT)
+    shown = outliers_tab.show_outliers(tab, study, View(Queue.LABEL_SUSPECT))
 
     assert shown[tab.read.labels.row]["visible"] is True
     assert shown[tab.read.acts]["visible"] is False
@@ -89,7 +91,7 @@ def test_a_suspect_says_what_it_looks_like_with_acts_on_its_label_in_place_of_bl
     assert "the arms Relabel and Drop alone" in shown[tab.read.labels.words]
     study.exclude(first.sample_id)
     assert label_state(study, first.sample_id) == "excluded"
-    again = outliers_tab.show_film(tab, study, Queue.LABEL_SUSPECT, first.sample_id)
+    again = outliers_tab.show_film(tab, study, View(Queue.LABEL_SUSPECT), first.sample_id)
     assert "<b>Excluded.</b>" in again[tab.read.labels.words]
     assert "1 image relabelled or excluded." in again[tab.read.labels.words]
     assert again[tab.strip]["marks"]["reviewed"] == {first.sample_id: "excluded"}
@@ -112,17 +114,32 @@ def test_an_empty_queue_says_so_and_offers_masks_on_random_images(
     assert shown[tab.paint_random]["visible"] is True
     assert shown[tab.painter] is None
     assert shown[tab.work]["visible"] is True
-    random = outliers_tab.show_outliers(tab, study, Queue.RANDOM)
+    random = outliers_tab.show_outliers(tab, study, View(Queue.RANDOM))
     assert random[tab.paint_random]["visible"] is False
     assert random[tab.painter]["sample"] not in wrong
+    kept = View(sort=Sort.NAME, label=0)
+    assert text.QUEUE_ALL_TRIAGED[0] in outliers_tab.show_outliers(tab, study, kept)[tab.none_here]
     for sample_id in wrong:
         study.keep_label(sample_id)
+
+
+def shown_once_made(tab: OutliersTab, study: Study) -> Shown:
+    """Look until the queue is there, as the screen does; the film stays shut meanwhile."""
+    for _ in range(600):
+        shown = outliers_tab.show_outliers(tab, study, View(Queue.WRONG_REASON))
+        if not shown[tab.again].active:
+            return shown
+        assert text.LOOKING in shown[tab.none_here]
+        assert shown[tab.paint_random]["visible"] is False
+        assert shown[tab.painter] is None
+        time.sleep(0.1)
+    raise AssertionError("it takes too long")
 
 
 def test_wrong_reasons_say_what_they_need_before_two_images_are_masked(
     study: Study, tab: OutliersTab
 ) -> None:
-    shown = outliers_tab.show_outliers(tab, study, Queue.WRONG_REASON)
+    shown = outliers_tab.show_outliers(tab, study, View(Queue.WRONG_REASON))
 
     assert "0 of 2 masks" in shown[tab.none_here]
     assert "Mask two images of another queue first" in shown[tab.none_here]
@@ -130,7 +147,7 @@ def test_wrong_reasons_say_what_they_need_before_two_images_are_masked(
     irrelevant[:10, 36:] = True
     for offer in study.queue(Queue.RANDOM)[:2]:
         study.submit_mask(offer.sample_id, irrelevant, reader="r", seconds=1, queue=Queue.RANDOM)
-    after = outliers_tab.show_outliers(tab, study, Queue.WRONG_REASON)
+    after = shown_once_made(tab, study)
     assert after[tab.none_here] == ""
     choices = dict((v, n) for n, v in after[tab.picker.kind]["choices"])  # noqa: C402  # turned round
     assert choices["wrong_reason"] == f"Wrong reason {len(study.queue(Queue.WRONG_REASON))}"

@@ -11,10 +11,12 @@ from imil.ui import outliers_tab, results_tab, text, train_tab
 from imil.ui.app import build_app
 from imil.ui.filmstrip import PAGE, page_of, page_value
 from imil.ui.header import header
+from imil.ui.queue_view import next_to_review, step_from
 from imil.ui.study_card import study_card, study_line
 from imil.ui.theme import launch_options
 from imil.workflow.studies import Studies
 from imil.workflow.study import Study
+from imil.workflow.viewing import View
 
 # Gradio leaves an event loop open for each Blocks.
 pytestmark = [
@@ -89,10 +91,10 @@ def test_before_training_there_is_nothing_to_review_or_compare(study: Study) -> 
 def test_steps_go_round_the_ends_of_the_queue() -> None:
     queue = [outlier("a"), outlier("b"), outlier("c")]
 
-    assert outliers_tab.step_from(queue, "c", 1) == "a"
-    assert outliers_tab.step_from(queue, "a", -1) == "c"
-    assert outliers_tab.step_from(queue, "gone", 1) == "a"
-    assert outliers_tab.step_from([], "a", 1) is None
+    assert step_from(queue, "c", 1) == "a"
+    assert step_from(queue, "a", -1) == "c"
+    assert step_from(queue, "gone", 1) == "a"
+    assert step_from([], "a", 1) is None
 
 
 def test_the_next_film_is_the_next_that_nobody_reviewed(study: Study) -> None:
@@ -100,10 +102,10 @@ def test_the_next_film_is_the_next_that_nobody_reviewed(study: Study) -> None:
     queue = [outlier(name) for name in ids]
     study.skip(ids[2])
 
-    assert outliers_tab.next_to_review(study, queue, Queue.RANDOM, after=ids[1]) == ids[0]
+    assert next_to_review(study, queue, View(Queue.RANDOM), after=ids[1]) == ids[0]
     study.skip(ids[0])
     study.skip(ids[1])
-    assert outliers_tab.next_to_review(study, queue, Queue.RANDOM, after=ids[1]) is None
+    assert next_to_review(study, queue, View(Queue.RANDOM), after=ids[1]) is None
 
 
 def test_a_page_of_the_queue_holds_fifty_and_says_which(study: Study) -> None:
