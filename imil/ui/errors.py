@@ -9,6 +9,7 @@ from html import escape
 import gradio as gr
 
 from imil.errors import ImilError
+from imil.ui import text
 from imil.ui.markup import note
 
 # Seconds that a message stays: what, why and fix are three sentences to read.
@@ -35,5 +36,6 @@ def errors_shown() -> Iterator[None]:
 
 
 def error_in_place(error: ImilError) -> str:
-    """Return the error as a note that stands where it arose."""
-    return note(f"{error.why} {error.fix}", tone="bad", lead=error.what, alert=True)
+    """Return the error as a note that stands where it arose, arms by their names for people."""
+    words, lead = (text.with_arm_names(each) for each in (f"{error.why} {error.fix}", error.what))
+    return note(words, tone="bad", lead=lead, alert=True)

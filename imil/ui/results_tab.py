@@ -41,6 +41,7 @@ class ResultsTab:
     more: gr.Button
     report: gr.Button
     following: gr.Button
+    opening: gr.Row
     final: gr.Button
     words: gr.HTML
     trouble: gr.HTML
@@ -83,6 +84,7 @@ def build_results_tab() -> ResultsTab:
                 more = gr.Button("", variant="primary", size="md", elem_id="more-seeds")
                 report = gr.Button(text.DOWNLOAD_REPORT, size="md", elem_id="download-report")
                 following = gr.Button("", size="md", elem_id="next-round")
+            with gr.Row(elem_classes=["actrow", "finalact"], visible=False) as opening:
                 final = gr.Button(text.FINAL, size="md", elem_id="final")
                 words = html(elem_id="final-words")
             trouble = html(elem_id="comparison-trouble")
@@ -119,6 +121,7 @@ def build_results_tab() -> ResultsTab:
         more=more,
         report=report,
         following=following,
+        opening=opening,
         final=final,
         words=words,
         trouble=trouble,
@@ -153,6 +156,7 @@ def show_results(tab: ResultsTab, study: Study) -> Shown:
         ),
         tab.none: gr.update(value=_none(_missing(study)), visible=not there),
         tab.acts: gr.update(visible=there),
+        tab.opening: gr.update(visible=there),
         tab.asking: gr.update(visible=trained and not active),
         tab.trouble: "",
         tab.compare: gr.update(value=text.COMPARE, variant="primary"),

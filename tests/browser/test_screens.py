@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -99,12 +100,14 @@ def test_the_three_tabs_are_worth_showing(
     page.locator("#compare-again").click()
     expect(page.locator("#comparison")).to_contain_text("left")
     started = time.monotonic()
-    expect(page.locator("#verdict .verdict")).to_be_visible(timeout=PATIENCE * 1000)
+    word = page.locator("#verdict .w").first
+    expect(word).to_contain_text(re.compile("SHOWN|HARMFUL"), timeout=PATIENCE * 1000)
+    expect(page.locator("#looks .trio img").first).to_be_visible(timeout=60_000)
     page.wait_for_timeout(500)
     page.screenshot(path=screens / "results.png")
 
     assert time.monotonic() - started < PATIENCE
-    assert "evidence" not in page.locator("#verdict .w").inner_text()
+    assert "evidence" not in word.inner_text()
 
 
 def study_of(server: Server) -> str:

@@ -158,6 +158,40 @@ def test_a_view_that_there_is_not_is_refused(
         client.predict(study, **asked, api_name="/queue")
 
 
+def test_a_program_adds_seeds_opens_images_and_takes_files_away(
+    client: Client, server: Server, study: str
+) -> None:
+    client.predict(study, 1, api_name="/compare")
+    wait(client, study, "comparison")
+    asked = client.predict(study, 2, api_name="/more_seeds")
+    wait(client, study, "comparison")
+    classes = client.predict(study, api_name="/open_study")["classes"]
+
+    matrices = client.predict(study, api_name="/confusion_matrices")
+    cell = client.predict(study, "imil", classes[1], classes[0], api_name="/cell_images")
+    fixed = client.predict(study, "imil", "fixed", api_name="/changed_images")
+    looks = client.predict(study, api_name="/looks")
+    rounds = client.predict(study, api_name="/rounds")
+    curves = client.predict(study, "curves", api_name="/download")
+
+    assert asked["asked"] == 2
+    assert client.predict(study, api_name="/results")["seeds"] == [0, 1]
+    assert len(cell) == matrices["imil"][1][0]
+    assert all((case["label"], case["predicted"]) == (classes[1], classes[0]) for case in cell)
+    assert all(case["predicted"] == case["label"] != case["control"] for case in fixed)
+    assert all(set(look["models"]) == {"first", "control", "imil"} for look in looks)
+    assert rounds[-1]["seeds"] == [0, 1]
+    assert Path(curves).read_text().startswith("arm,seed,epoch,")
+    for wrong in ({"file": "secrets"}, {"file": "model", "arm": "mixup"}):
+        with pytest.raises(AppError):
+            client.predict(study, api_name="/download", **wrong)
+    # What lies in the study's folder, or under a guessed name, is not served.
+    kept = next((server.home / "store").rglob("study.json"))
+    for path in (kept, server.home / "uploads" / ("0" * 32) / "curves.csv"):
+        with pytest.raises(HTTPError, match=r"40[34]"):
+            urlopen(f"{server.url}/gradio_api/file={path}", timeout=30)  # noqa: S310 (our own server)
+
+
 def test_a_program_asks_what_the_model_would_say(
     client: Client, study: str, tmp_path: Path
 ) -> None:

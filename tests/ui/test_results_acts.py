@@ -9,7 +9,9 @@ from imil.ui import outliers_tab, results_tab, train_tab
 from imil.ui.results_acts import ResultsActs
 from imil.ui.screen import Screen
 from imil.ui.shown import html
+from imil.ui.text import with_arm_names
 from imil.workflow.studies import Studies
+from tests.standins.trained import as_if_trained
 
 # Gradio leaves an event loop open for each Blocks.
 pytestmark = [
@@ -44,6 +46,38 @@ def test_what_cannot_be_compared_is_said_where_it_was_asked(
     said = shown[acts.screen.results.trouble]
     assert "<b>There is nothing to review yet.</b>" in said
     assert "Train a model first" in said
+
+
+def test_an_arm_without_its_masks_is_refused_by_its_name_for_people(
+    acts: ResultsActs, studies: Studies
+) -> None:
+    study = as_if_trained(studies.demo())
+
+    shown = acts.compare(
+        study.study_id, "1 seed, a first look", "Own choice", ["propagated"], *PAPER[2:]
+    )
+
+    said = shown[acts.screen.results.trouble]
+    assert "“Propagated” needs 2 masked images, and there are 0" in said
+    assert "propagated" not in said
+
+
+def test_without_a_comparison_no_seeds_are_added_and_the_test_set_stays_closed(
+    acts: ResultsActs, studies: Studies
+) -> None:
+    study, tab = as_if_trained(studies.demo()), acts.screen.results
+
+    assert "no comparison to add seeds to" in acts.more(study.study_id)[tab.trouble]
+    assert "no comparison to open the test set for" in acts.final(study.study_id)[tab.trouble]
+
+
+def test_arms_in_sentences_have_their_names_for_people() -> None:
+    settled = "right_reason: weight 10 of 1, 10, 100, chosen on validation."
+    assert with_arm_names(settled).startswith("Right reason: weight 10")
+    assert with_arm_names("“mixup” is refused") == "“MixUp” is refused"
+    assert with_arm_names("imil+noise, seed 1") == "IMIL · noise fill, seed 1"
+    english = "Drop it: control has no masks, and other_words stay."
+    assert with_arm_names(english) == english
 
 
 def test_a_preset_shows_its_arms_and_what_they_cost(acts: ResultsActs, studies: Studies) -> None:
