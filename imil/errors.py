@@ -28,6 +28,10 @@ class MaskError(ImilError):
     """A painted mask can't be used as it is."""
 
 
+class MaskChangedError(MaskError):
+    """Another mask of the image was stored since this one was begun."""
+
+
 class PlanError(ImilError):
     """A setting of the plan, an arm, a backbone or a budget can't be used."""
 

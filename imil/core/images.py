@@ -14,15 +14,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from imil.core.records import Pixels, Region, Sample, Split
+from imil.core.windows import auto_bounds
 from imil.errors import DataError
-
-# Shares of a 16-bit image's grey values that become black and white at 8 bits. Our choice: wide
-# enough to keep the anatomy, narrow enough that one bright marker doesn't flatten it.
-WINDOW_PERCENTILES = (0.5, 99.5)
 
 
 def to_uint8(pixels: Pixels) -> NDArray[np.uint8]:
-    """Return the pixels at 8 bits: unchanged if they are, else windowed to `WINDOW_PERCENTILES`.
+    """Return the pixels at 8 bits: unchanged if they are, else in the window `auto`.
 
     Args:
         pixels: (H, W) or (H, W, 3), uint8 or uint16.
@@ -32,7 +29,7 @@ def to_uint8(pixels: Pixels) -> NDArray[np.uint8]:
     """
     if pixels.dtype == np.uint8:
         return cast("NDArray[np.uint8]", pixels)
-    low, high = np.percentile(pixels, WINDOW_PERCENTILES)
+    low, high = auto_bounds(pixels)
     scaled = (pixels.astype(np.float32) - low) / max(high - low, 1e-6) * 255
     eight_bit: NDArray[np.uint8] = np.clip(np.round(scaled), 0, 255).astype(np.uint8)
     return eight_bit

@@ -10,12 +10,13 @@ import gradio as gr
 
 from imil.compute.pool import JobState
 from imil.core.records import Queue, Selection
-from imil.errors import PlanError
+from imil.errors import ImilError, PlanError
 from imil.ui import outliers_tab, results_tab
 from imil.ui import screen as screens
 from imil.ui.errors import errors_shown
 from imil.ui.filmstrip import page_of
-from imil.ui.painter import Accepted, Painted, decode_painted
+from imil.ui.handing_in import refuse_mask, store_mask
+from imil.ui.painter import Accepted, Painted, decode_painted, kept_value
 from imil.ui.predicted_panel import show_predicted
 from imil.ui.queue_picker import read_view, show_folds
 from imil.ui.queue_view import being_made, next_after, queue_of, step_from
@@ -45,6 +46,8 @@ class OutliersActs:
         decided = [*tab.outputs, screen.results.none]
         painted = [tab.painter, *tab.picker.view]
         tab.painter.blackout(self.black_out, painted, decided, **QUIET)
+        waited = [tab.opened, *tab.picker.view]
+        tab.painter.keep(self.keep, waited, tab.outputs, trigger_mode="multiple", **QUIET)
         tab.painter.skip(self.skip, painted, decided, **QUIET)
         placed = [screen.study_id, tab.painter, *tab.picker.view]
         tab.painter.next(self.next, placed, tab.outputs, **QUIET)
@@ -162,23 +165,41 @@ class OutliersActs:
             painted = decode_painted(payload)
             if painted is None:
                 return {}
-            # The study of the mask, not of the page: another tab may have opened another study.
-            study = self.screen.studies.open(painted.study_id)
-            view = _view_of(study, kind, chosen)
-            before = queue_of(study, view)
-            study.submit_mask(
-                painted.sample_id,
-                painted.irrelevant,
-                reader=READER,
-                seconds=painted.seconds,
-                queue=view.opened_from,
-                origin=painted.origin,
-            )
-            accepted = Accepted(painted.sample_id, painted.rev)
+            studies, tab = self.screen.studies, self.screen.outliers
+            try:
+                # The study of the mask, not of the page: another tab may have opened another one.
+                study = studies.open(painted.study_id)
+                view = _view_of(study, kind, chosen)
+                before = queue_of(study, view)
+                store_mask(study, painted, opened_from=view.opened_from, reader=READER)
+            except ImilError as error:
+                return {tab.painter: gr.update(refused=refuse_mask(studies, painted, error))}
+            name = study.mask_name(painted.sample_id)
+            accepted = Accepted(painted.sample_id, painted.rev, name)
             return {
                 **self._go_on(study, view, before, painted.sample_id, accepted),
                 **show_predicted(self.screen.outliers.predicted, study),
             }
+
+    def keep(self, opened: tuple[str, str], kind: str, chosen: Any, event: gr.EventData) -> Shown:
+        """Keep a mask that had waited for the connection; the film that is open stays open."""
+        with errors_shown():
+            painted = decode_painted(event.painted)
+            if painted is None:
+                return {}
+            studies, tab = self.screen.studies, self.screen.outliers
+            try:
+                study = studies.open(painted.study_id)
+                view = _view_of(study, kind, chosen)
+                store_mask(study, painted, opened_from=view.opened_from, reader=READER)
+            except ImilError as error:
+                return {tab.painter: gr.update(refused=refuse_mask(studies, painted, error))}
+            kept = kept_value(painted, base=study.mask_name(painted.sample_id))
+            shown: Shown = {tab.painter: gr.update(kept=kept)}
+            if opened[0] == study.study_id:
+                queue = queue_of(study, view)
+                shown |= outliers_tab.show_reviewed(tab, study, view, opened[1], queue)
+            return shown
 
     def skip(self, payload: Any, kind: str, chosen: Any) -> Shown:
         """Pass over the film, and open the next one that is not reviewed."""

@@ -205,11 +205,13 @@ def show_film(
     film = Film(
         study.study_id,
         sample_id,
-        study.picture(sample_id),
+        study.images.original(sample_id),
         study.irrelevant(sample_id),
         place,
         accepted,
         study.origin(sample_id),
+        queue=view.opened_from,
+        base=study.mask_name(sample_id),
     )
     shown: Shown = {
         tab.none_here: "",

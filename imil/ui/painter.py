@@ -1,16 +1,32 @@
 """The painter: a film, and the mask painted on it, exact to the pixel.
 
-A `gr.HTML` in plain canvas; the browser's half is `assets/painter.js`. The mask travels as
-run lengths together with the film it was painted on, so that it can never land on another one.
+A `gr.HTML` in plain canvas; the browser's half is in `assets/painter`. The mask travels as run
+lengths together with the film it was painted on, so that it can never land on another one; the
+film travels as its stored values, so that the browser can set the window at their own depth.
+
+What comes from the browser is the component's value (`decode_painted`) and its events:
+
+- `blackout`, `skip`, `next`, `previous`: acts on the film that is open.
+- `suspect`: the label is wrong (key L).
+- `stroke`: a film has opened, or the hand rests.
+- `saliency`: where the model looks is wanted for the film of the value; once a film, and only while
+  its slider is on. To be answered by the prop `heat` (`saliency_value`), and wired with
+  `trigger_mode="always_last"`, so that the film opened last is answered.
+- `keep`: a mask that was handed in while the connection was lost, in the event's data as `painted`;
+  the film that is open may be another. To be answered by the prop `kept` (`kept_value`).
+
+What goes to it is the value (`encode_film`) and the props `offered` (`offer`), `heat`, `kept` and
+`refused` (`refusal`). A mask that was handed in stays in the browser until one of these names it
+as accepted or refused, and is sent again when the connection was lost.
 """
 
 from __future__ import annotations
 
 import base64
-import io
+import sys
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -19,23 +35,31 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from imil.core.records import Origin, Region
-from imil.errors import MaskError
-from imil.ui import text
-from imil.ui.markup import ASSETS, icon
+from imil.core.records import Origin, Pixels, Queue, Region
+from imil.core.windows import Window, full_bounds, window_presets
+from imil.errors import ImilError, MaskError
+from imil.ui.markup import ASSETS
+from imil.ui.painter_markup import painter_markup
 
 # Larger films than this are not taken from a browser. Our choice: four times a mammogram.
 MAX_PIXELS = 80_000_000
+
+# The browser's half: files of one scope, in this order.
+PARTS = ("state", "masks", "drafts", "film", "drawing", "pointer", "keys", "sending", "opening")
 
 _RESEND = "Open the film again and repeat the last stroke."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Accepted:
-    """A mask that the server has stored; the browser may drop its copy up to revision `rev`."""
+    """A mask that the server has stored; the browser may drop its copy up to revision `rev`.
+
+    `base` names it, as `Film.base` does.
+    """
 
     sample_id: str
     rev: int
+    base: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,20 +69,25 @@ class Film:
     Attributes:
         study_id: the study that the film belongs to.
         sample_id: the film.
-        pixels: (H, W) or (H, W, 3) uint8, at the film's own size.
+        pixels: (H, W) or (H, W, 3), uint8 or uint16, as stored.
         irrelevant: the (H, W) mask stored for it, True = hide; None where there is none.
         place: where it stands in its queue, for people.
         accepted: the mask stored just before, if any.
         origin: how the stored mask came about.
+        queue: the queue from which it is opened.
+        base: names the stored mask, so that a mask painted before another tab stored one is
+            noticed; "" where there is none.
     """
 
     study_id: str
     sample_id: str
-    pixels: NDArray[np.uint8]
+    pixels: Pixels
     irrelevant: Region | None = None
     place: str = ""
     accepted: Accepted | None = None
     origin: Origin = Origin.PAINTED
+    queue: Queue | None = None
+    base: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,7 +96,8 @@ class Painted:
 
     `rev` counts the changes made in the browser, `seconds` the time the film was in sight. `origin`
     says whether the mask was begun from a predicted one, `stroke` which stroke was the last: an
-    answer to another one is out of date.
+    answer to another one is out of date. `queue` is the one from which the film was opened, `base`
+    the stored mask that was known then (None: not said), `press` the act that handed it in.
     """
 
     study_id: str
@@ -77,6 +107,9 @@ class Painted:
     seconds: float
     origin: Origin = Origin.PAINTED
     stroke: str = ""
+    queue: Queue | None = None
+    base: str | None = None
+    press: str = ""
 
 
 def encode_runs(irrelevant: Region) -> list[int]:
@@ -132,6 +165,7 @@ def decode_painted(payload: Any) -> Painted | None:
         study_id, sample_id = str(payload["study"]), str(payload["sample"])
         rev, seconds = int(payload["rev"]), float(payload["seconds"])
         origin = Origin(payload.get("origin", Origin.PAINTED))
+        queue = None if payload.get("queue") is None else Queue(payload["queue"])
     except (KeyError, TypeError, ValueError) as error:
         raise MaskError(
             "The mask could not be read.",
@@ -139,36 +173,76 @@ def decode_painted(payload: Any) -> Painted | None:
             fix="Reload the page; what you painted is kept in the browser.",
         ) from error
     irrelevant = decode_runs(runs, width=width, height=height)
-    stroke = str(payload.get("stroke", ""))
-    return Painted(study_id, sample_id, irrelevant, rev, max(0.0, seconds), origin, stroke)
+    base = payload.get("base")
+    return Painted(
+        study_id,
+        sample_id,
+        irrelevant,
+        rev,
+        max(0.0, seconds),
+        origin,
+        stroke=str(payload.get("stroke", "")),
+        queue=queue,
+        base=None if base is None else str(base),
+        press=str(payload.get("press", "")),
+    )
+
+
+def encode_pixels(pixels: Pixels) -> str:
+    """Return the stored values for the browser: deflated differences, as base64.
+
+    A canvas would read a 16-bit PNG at 8 bits, so the values travel as they are: each channel as
+    its difference from the pixel before (wrapping at the depth), little-endian.
+    """
+    channels = 1 if pixels.ndim == 2 else pixels.shape[2]
+    values = pixels.reshape(-1, channels)
+    steps = values.copy()
+    steps[1:] -= values[:-1]
+    if sys.byteorder == "big":
+        steps = steps.byteswap()
+    # Level 1: the film travels once, and a larger level costs more time than it saves.
+    return base64.b64encode(zlib.compress(steps.tobytes(), 1)).decode()
 
 
 def encode_film(film: Film) -> dict[str, Any]:
-    """Return the value that `painter.js` loads: JSON, with the pixels as a PNG data URL."""
-    height, width = film.pixels.shape[:2]
-    file = io.BytesIO()
-    # Level 1: the film travels once, and a larger level costs more time than it saves.
-    Image.fromarray(film.pixels).save(file, "PNG", compress_level=1)
+    """Return the value that the browser's half loads: JSON."""
+    pixels = film.pixels
+    height, width = pixels.shape[:2]
     stored = film.irrelevant
     accepted = film.accepted
     runs = [width * height] if stored is None else encode_runs(stored)
-    # What an unchanged mask is compared with: a corrected one is never the predicted one again.
-    start = {
-        Origin.PAINTED: None,
-        Origin.PREDICTED: runs,
-        Origin.CORRECTED: [],
-        Origin.COPIED: runs,
-    }[film.origin]
+    deep = pixels.dtype == np.uint16
     return {
         "study": film.study_id,
         "sample": film.sample_id,
         "place": film.place,
+        "queue": film.queue,
+        "base": film.base,
         "size": [width, height],
-        "image": "data:image/png;base64," + base64.b64encode(file.getvalue()).decode(),
+        "depth": 16 if deep else 8,
+        "channels": 1 if pixels.ndim == 2 else 3,
+        "pixels": encode_pixels(pixels),
+        "range": list(full_bounds(pixels)),
+        "windows": {name.value: list(bounds) for name, bounds in window_presets(pixels).items()},
+        # More than 8 bits open as the classifier sees them.
+        "first": Window.AUTO.value if deep and pixels.ndim == 2 else Window.FULL.value,
         "runs": runs,
-        "start": start,
-        "accepted": accepted and {"sample": accepted.sample_id, "rev": accepted.rev},
+        "start": _start(film.origin, runs),
+        "origin": film.origin,
+        "accepted": accepted and _accepted(accepted),
     }
+
+
+def _start(origin: Origin, runs: list[int]) -> list[int] | None:
+    """Return what an unchanged mask is compared with; None where it is painted, changed or not."""
+    if origin is Origin.PAINTED:
+        return None
+    # A corrected mask is never again the one that it was begun from.
+    return [] if origin is Origin.CORRECTED else runs
+
+
+def _accepted(accepted: Accepted) -> dict[str, Any]:
+    return {"sample": accepted.sample_id, "rev": accepted.rev, "base": accepted.base}
 
 
 def offer(study_id: str, sample_id: str, irrelevant: Region, *, stroke: str) -> dict[str, Any]:
@@ -180,23 +254,79 @@ def offer(study_id: str, sample_id: str, irrelevant: Region, *, stroke: str) -> 
     return {"study": study_id, "sample": sample_id, "runs": runs, "stroke": stroke}
 
 
-def build_painter(**kwargs: Any) -> gr.HTML:
-    """Place a painter where Gradio stands now.
+def saliency_value(
+    study_id: str, sample_id: str, saliency: NDArray[np.floating[Any]] | None, *, why: str = ""
+) -> dict[str, Any]:
+    """Return the painter's prop `heat`: where the model looks on a film.
 
-    Its value to the browser is `encode_film`'s, None for no film; what it gives to a callback is
-    for `decode_painted`; its prop `offered` is `offer`'s. It triggers `blackout`, `skip`, `next`
-    and `previous`, by its own buttons, by keys, and by document events `imil-act` (see `press`),
-    and `stroke` once a film is open and when the hand rests. A value is sent once an event, never
-    as an upload.
+    Args:
+        study_id: the study.
+        sample_id: the film; the answer to another than the open one is dropped.
+        saliency: (h, w) map in 0-1 over the whole film, at any size: it is stretched to the film's.
+            None where there is none.
+        why: then, the sentence that says so.
+    """
+    if saliency is None:
+        size, values = [1, 1], ""
+    else:
+        size = [saliency.shape[1], saliency.shape[0]]
+        grey = np.round(np.clip(np.nan_to_num(saliency), 0, 1) * 255).astype(np.uint8)
+        values = base64.b64encode(grey.tobytes()).decode()
+    return {"study": study_id, "sample": sample_id, "size": size, "values": values, "why": why}
+
+
+def kept_value(painted: Painted, *, base: str) -> dict[str, Any]:
+    """Return the painter's prop `kept`: this mask is stored, and the open film stays open."""
+    accepted = _accepted(Accepted(painted.sample_id, painted.rev, base))
+    return {"study": painted.study_id, "accepted": accepted, "press": painted.press}
+
+
+def refusal(painted: Painted, error: ImilError) -> dict[str, Any]:
+    """Return the painter's prop `refused`: this mask is not stored, and why."""
+    return {
+        "study": painted.study_id,
+        "sample": painted.sample_id,
+        "words": str(error),
+        "base": painted.base,
+        "press": painted.press,
+    }
+
+
+def changed_value(
+    painted: Painted, error: ImilError, *, base: str, stored: Region, origin: Origin
+) -> dict[str, Any]:
+    """Return the prop `refused` where another mask was stored meanwhile, which goes with it.
+
+    Args:
+        painted: the mask that is refused.
+        error: that there is another.
+        base: names the stored mask, as `Film.base`.
+        stored: that mask.
+        origin: how that one came about.
+    """
+    runs = encode_runs(stored)
+    began = {"base": base, "runs": runs, "start": _start(origin, runs), "origin": origin}
+    return refusal(painted, error) | began
+
+
+def build_painter(**kwargs: Any) -> gr.HTML:
+    """Place a painter where Gradio stands now; what it takes and gives is said above.
+
+    Its events come from its own buttons, from keys, and from document events `imil-act` (see
+    `press`). A value is sent once an event, never as an upload.
 
     A function rather than a subclass: Gradio writes a stub file beside the source of each subclass
     when it is imported.
     """
+    script = "".join((ASSETS / "painter" / f"{part}.js").read_text("utf-8") for part in PARTS)
     return gr.HTML(
-        html_template=_markup(),
-        js_on_load=(ASSETS / "painter.js").read_text("utf-8"),
+        html_template=painter_markup(),
+        js_on_load=script,
         apply_default_css=False,
         offered=None,
+        heat=None,
+        kept=None,
+        refused=None,
         **kwargs,
     )
 
@@ -204,54 +334,6 @@ def build_painter(**kwargs: Any) -> gr.HTML:
 def press(act: str) -> str:
     """Return the JavaScript of a button elsewhere that does what the painter's own would."""
     return f"() => {{document.dispatchEvent(new CustomEvent('imil-act', {{detail: '{act}'}}))}}"
-
-
-def _button(kind: str, name: str, label: str, picture: str, *, word: bool = False) -> str:
-    pressed = f' aria-pressed="{str(name == "brush").lower()}"' if kind == "tool" else ""
-    inside = f"<span>{escape(label)}</span>" if word else ""
-    return (
-        f'<button type="button" class="imil-btn" data-{kind}="{name}"{pressed} '
-        f'aria-label="{escape(label)}" title="{escape(text.PAINTER_TITLES[name])}">'
-        f"{icon(picture)}{inside}</button>"
-    )
-
-
-def _markup() -> str:
-    """Return the template. It names no value, so it is rendered once and never touched again."""
-    words = {
-        "hidden": text.PAINTER_HIDDEN,
-        "nothing": text.PAINTER_NOTHING,
-        "empty": text.PAINTER_EMPTY,
-        "start": text.PAINTER_START,
-        "none": text.PAINTER_NONE_PREDICTED,
-        "canvas": text.PAINTER_CANVAS,
-    }
-    data = " ".join(f'data-{key}-word="{escape(word)}"' for key, word in words.items())
-    keys = "".join(
-        f"<span>{''.join(f'<kbd>{escape(key)}</kbd>' for key in pair)} {escape(what)}</span>"
-        for pair, what in text.PAINTER_KEYS
-    )
-    return f"""
-<div class="painter none" data-mode="hide" data-ready="" {data}>
- <div class="head"><h2><span class="name"></span><span class="place"></span></h2>
-  <span class="pair">{_button("act", "previous", text.PREVIOUS, "left")}
-  {_button("act", "next", text.NEXT, "right")}</span></div>
- <div class="tools" role="toolbar" aria-label="{escape(text.PAINTER_TOOLS)}">
-  <span class="seg" role="group" aria-label="{escape(text.PAINTER_TOOL)}">
-   {_button("tool", "brush", text.BRUSH, "brush", word=True)}
-   {_button("tool", "erase", text.ERASE, "erase", word=True)}</span>
-  <label class="rng">{escape(text.SIZE)} <input type="range" data-size min="5" max="150" value="35"
-   aria-label="{escape(text.PAINTER_SIZE)}"></label>
-  <span class="pair">{_button("act", "undo", text.UNDO, "undo")}
-  {_button("act", "clear", text.CLEAR, "trash")}</span></div>
- <div class="stage"><canvas class="film" width="1" height="1" aria-hidden="true"></canvas>
-  <canvas class="paint" width="1" height="1" tabindex="0" role="img"
-   aria-label="{escape(text.PAINTER_CANVAS)}"></canvas>
-  <span class="ring" hidden></span>
-  <p class="hint" role="status" hidden></p><span class="area"></span>
-  <p class="nofilm">{escape(text.PAINTER_NO_FILM)}</p></div>
- <div class="keys" aria-hidden="true">{keys}</div>
-</div>"""
 
 
 def read_mask_png(path: Path) -> Region:

@@ -10,6 +10,7 @@ from imil.core.records import Arm, Decision, Queue, Selection, Split
 from imil.core.saliency import Explainer
 from imil.core.variants import Variant, parse_variant
 from imil.core.verdict import Verdict
+from imil.core.windows import Window
 from imil.errors import PlanError
 
 TITLE = "IMIL"
@@ -82,35 +83,104 @@ SPLITS = {Split.TRAIN: "Train", Split.VALIDATION: "Validation", Split.TEST: "Tes
 PREVIOUS = "Previous image"
 NEXT = "Next image"
 BRUSH = "Brush"
+BOX = "Box"
 ERASE = "Erase"
 SIZE = "Size"
 UNDO = "Undo"
+REDO = "Redo"
 CLEAR = "Clear the mask"
+CLOSE = "Close"
 PAINTER_TOOLS = "Mask tools"
 PAINTER_TOOL = "Tool"
+PAINTER_MODE = "Mode"
+PAINTER_MODES = (
+    ("hide", "Hide", "Hide what I paint (M)"),
+    ("keep", "Keep", "Keep only what I paint (M)"),
+)
 PAINTER_SIZE = "Brush size, keys [ and ]"
+PAINTER_MORE = "More: brush size, preview, keys"
 PAINTER_TITLES = {
     "brush": "Brush (B)",
+    "box": "Box (X)",
     "erase": "Erase (E)",
     "undo": "Undo (Z)",
+    "redo": "Redo (Y)",
     "clear": "Clear the mask",
     "previous": "Previous image (P)",
     "next": "Next image (N)",
 }
-PAINTER_CANVAS = "Image to mask. Drag to paint over what should not matter."
-PAINTER_HIDDEN = "% of the image hidden"
-PAINTER_NOTHING = "nothing hidden"
-PAINTER_START = "Paint over what should not matter"
-PAINTER_EMPTY = "Nothing is painted yet. Paint what should not matter, or press Skip."
-PAINTER_NONE_PREDICTED = "Nothing is predicted irrelevant in this image."
+PAINTER_WINDOW = "Window"
+PAINTER_WINDOW_TITLE = "{name} window ({key})"
+WINDOWS = {
+    Window.FULL: "Full",
+    Window.LUNG: "Lung",
+    Window.BONE: "Bone",
+    Window.AUTO: "Auto",
+}
+PAINTER_LEVELS = "Set the window: its width and its centre; or drag with the right button"
+PAINTER_LEVEL = {"width": "Width", "centre": "Level"}
+PAINTER_LOOKS = "Where the model looks"
+PAINTER_LOOKS_SHORT = "Saliency"
+PAINTER_LOOKS_LABEL = "Where the model looks: opacity, key O"
+PAINTER_PANEL = "More and keys"
+PAINTER_PEEK = "Hold to preview"
+PAINTER_KEYS_ON = "Single keys. Without them, Ctrl Z and the keys of the focused image still work."
+PAINTER_ALL = "all keys"
+# What the painter says by itself, in the browser.
+PAINTER_WORDS = {
+    "canvas": "Image to mask. Drag to paint. With the keyboard: arrows move a box, Shift and "
+    "arrows size it, Space paints it.",
+    "hidden": "% of the image hidden",
+    "nothing": "nothing hidden",
+    "start": "Paint over what should not matter",
+    "start-keep": "Paint what alone should matter",
+    "turned-keep": "What you painted is now all that stays",
+    "turned-hide": "What you painted is now hidden",
+    "box": "Space paints the box, Shift and arrows size it",
+    "box-erase": "Space erases the box, Shift and arrows size it",
+    "empty": "Nothing is painted yet. Paint what should not matter, or press Skip.",
+    "erased": "Nothing is left of the mask. The one saved before stays until you save another.",
+    "much": "Almost all of the image is hidden. Erase part, so that the finding stays visible.",
+    "much-keep": "Almost all of the image is hidden. Paint more of what should matter.",
+    "none": "Nothing is predicted irrelevant in this image.",
+    "draft": "Your unfinished mask is back",
+    "storage": "This browser has no room for unfinished masks. Save this one before you go on.",
+    "looking": "Asking where the model looks …",
+    "offline": "The connection is lost. You can go on painting: your mask is kept in this browser.",
+    "offline-move": "The connection is lost. The next image opens when it is back.",
+    "unsent": "Not saved yet: the connection is lost. Your mask is kept in this browser, and is "
+    "sent when the connection is back.",
+    "unanswered": "Not saved yet: the server does not answer. Your mask is kept in this browser. "
+    "Reload the page to send it again.",
+    "sent": "Saved: your mask of {sample}, which had waited for the connection.",
+    "other": "Another tab has saved a mask for this image. Yours is shown and not saved: "
+    "“Black out & next” replaces the saved one.",
+    "other-act": "Show the saved mask",
+}
 PAINTER_NO_FILM = "Pick an image on the left."
 PAINTER_KEYS = (
     (("N", "P"), "next, previous"),
-    (("B", "E"), "brush, erase"),
+    (("M",), "hide or keep"),
     (("[", "]"), "size"),
     (("Z",), "undo"),
-    (("S",), "skip"),
+    (("V",), "hold to preview"),
+)
+PAINTER_ALL_KEYS = (
+    (("N", "P"), "next, previous image"),
     (("Enter",), "black out & next"),
+    (("S",), "skip"),
+    (("L",), "label is wrong"),
+    (("M",), "hide or keep"),
+    (("B", "X", "E"), "brush, box, erase"),
+    (("[", "]"), "size"),
+    (("Z", "Y"), "undo, redo; also with Ctrl"),
+    (("V",), "hold to preview"),
+    (("O",), "where the model looks"),
+    (("1", "2", "3", "4"), "window"),
+    (("?",), "this list"),
+    (("←", "↑", "→", "↓"), "move a box; with Shift size it, with Ctrl by a pixel"),
+    (("Space",), "paint the box"),
+    (("Right drag",), "set the window"),
 )
 
 # ---- train ----

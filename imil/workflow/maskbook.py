@@ -42,6 +42,10 @@ class MaskBook:
         name = self._last.get(sample_id)
         return None if name is None else self._records[name]
 
+    def name_of(self, sample_id: str) -> str:
+        """Return the store's name of the last mask of an image; "" where it has none."""
+        return self._last.get(sample_id, "")
+
     def names(self) -> tuple[str, ...]:
         """Return the store's names of the last mask of each image, sorted."""
         return tuple(sorted(self._last.values()))

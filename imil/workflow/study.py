@@ -19,10 +19,12 @@ from imil.core.plans import check_plan
 from imil.core.records import Budget, Origin, Plan, Queue, Region
 from imil.core.saliency import SaliencyMap
 from imil.core.splits import DisjointProof
-from imil.errors import ImilError, MaskError, PlanError
+from imil.errors import ImilError, MaskChangedError, MaskError, PlanError
 from imil.sources.listing import ImportReport
+from imil.store.codec import MaskRecord
 from imil.store.studies import Confirmation, StudyRecord
 from imil.workflow.copying import Copying
+from imil.workflow.maskbook import key_of
 from imil.workflow.outoffold import fold_tasks
 from imil.workflow.predictions import check_seen, check_training
 from imil.workflow.status import TrainingStatus, status_of
@@ -132,6 +134,11 @@ class Study(Copying):
         record = self._masks.last(sample_id)
         return None if record is None else record.irrelevant
 
+    def mask_name(self, sample_id: str) -> str:
+        """Return a short name of the accepted mask of an image; "" where there is none."""
+        name = self._masks.name_of(sample_id)
+        return (key_of((name,)) or "") if name else ""
+
     def origin(self, sample_id: str) -> Origin:
         """Return how the accepted mask of an image came about; `painted` where there is none."""
         record = self._masks.last(sample_id)
@@ -197,20 +204,32 @@ class Study(Copying):
         seconds: float,
         queue: Queue = Queue.MISPREDICTED,
         origin: Origin = Origin.PAINTED,
+        replaces: str | None = None,
     ) -> Budget:
         """Keep a mask; when this returns it is on disk. A later one replaces it.
+
+        A mask that comes twice, as it does when a connection breaks before the answer, is kept
+        once: it hides the same, and took the same seconds of the same reader.
 
         `queue` is the one from which the image was opened. Where that queue does not hold it, the
         reader chose the image, as from a cell of the confusion matrix, and the mask says so: only
         masks of images that are in `mispredicted` and were opened from there are the paper's.
+        `replaces` is the `mask_name` that the reader knew of; None is for those who replace
+        whatever is there.
 
         Raises:
+            MaskChangedError: the image has another mask by now than `replaces`.
             MaskError: empty, too large, of the wrong size, over the budget, or not of a training
                 image.
         """
         check_training(self._workspace, sample_id)
         region = check_mask(irrelevant, self.images.original(sample_id).shape[:2])
         with self._lock:
+            last = self._masks.last(sample_id)
+            if last is not None and _came_twice(last, region, reader, seconds):
+                return self.budget()
+            if replaces is not None and replaces != self.mask_name(sample_id):
+                raise _changed(sample_id)
             self._check_budget(sample_id)
             offer, opened_from = self._offer_of(queue, sample_id)
             record = self._mask_record(
@@ -295,3 +314,16 @@ class Study(Copying):
                 why=f"The study compares what masks on {used.share:.0%} of the images can do.",
                 fix="Compare with and without masks now, or change a mask you already drew.",
             )
+
+
+def _came_twice(last: MaskRecord, region: Region, reader: str, seconds: float) -> bool:
+    same = (last.reader, last.seconds) == (reader, seconds)
+    return same and np.array_equal(last.irrelevant, region)
+
+
+def _changed(sample_id: str) -> MaskChangedError:
+    return MaskChangedError(
+        f"Another mask of “{sample_id}” was saved meanwhile.",
+        why="It was painted in another tab, or by another reader.",
+        fix="Yours is kept on the screen; save it again to replace the other one.",
+    )

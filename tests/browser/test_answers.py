@@ -14,7 +14,15 @@ from playwright.sync_api import Page, expect
 
 from imil.ui.answer_card import build_answer
 from imil.ui.markup import ASSETS
-from imil.ui.painter import Film, Painted, build_painter, decode_painted, encode_film, offer
+from imil.ui.painter import (
+    Film,
+    Painted,
+    build_painter,
+    decode_painted,
+    encode_film,
+    kept_value,
+    offer,
+)
 
 pytestmark = [
     pytest.mark.browser,
@@ -64,10 +72,11 @@ def desk() -> Iterator[Desk]:
             offered=offer("study", painted.sample_id, predicted, stroke=painted.stroke)
         )
 
-    def keep(payload: Any) -> None:
+    def keep(payload: Any) -> Any:
         painted = decode_painted(payload)
         assert painted is not None
         made.kept.append(painted)
+        return gr.update(kept=kept_value(painted, base=""))
 
     with gr.Blocks() as demo:
         painter = build_painter(elem_id="painter")
@@ -79,7 +88,7 @@ def desk() -> Iterator[Desk]:
         gr.Button("start").click(start, painter, painter, **quiet)
         painter.stroke(answer, painter, shown, trigger_mode="always_last", **quiet)
         # Each Enter counts, even where the browser has not yet heard of the one before.
-        painter.blackout(keep, painter, None, trigger_mode="multiple", **quiet)
+        painter.blackout(keep, painter, painter, trigger_mode="multiple", **quiet)
     _, made.url, _ = demo.launch(
         prevent_thread_lock=True,
         quiet=True,

@@ -1,15 +1,16 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import gradio as gr
 import numpy as np
 import pytest
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, expect
 
-from imil.core.records import Region
+from imil.core.records import Pixels, Region
 from imil.ui.markup import ASSETS
 from imil.ui.painter import (
     Accepted,
@@ -19,6 +20,7 @@ from imil.ui.painter import (
     decode_painted,
     encode_film,
     press,
+    saliency_value,
 )
 
 pytestmark = [
@@ -28,14 +30,21 @@ pytestmark = [
     pytest.mark.filterwarnings("default"),
 ]
 
-SIZES = {"a": (64, 64), "b": (480, 640), "c": (300, 120)}
+SIZES = {"a": (64, 64), "b": (480, 640), "c": (300, 120), "deep": (40, 100), "colour": (30, 40)}
+
+
+def stored(name: str) -> Pixels:
+    height, width = SIZES[name]
+    if name == "deep":
+        return np.arange(0, 4000, dtype=np.uint16).reshape(height, width)
+    shape = (height, width, 3) if name == "colour" else (height, width)
+    return np.random.default_rng(0).integers(0, 255, shape, dtype=np.uint8)
 
 
 def film(
     name: str, irrelevant: Region | None = None, accepted: Accepted | None = None
 ) -> dict[str, Any]:
-    height, width = SIZES[name]
-    pixels = np.random.default_rng(0).integers(0, 255, (height, width), dtype=np.uint8)
+    pixels = stored(name)
     return encode_film(Film("study", name, pixels, irrelevant, f"{name} of 3", accepted))
 
 
@@ -63,6 +72,17 @@ def desk() -> Iterator[Desk]:
     def skip(payload: Any) -> None:
         note("skip", payload)
 
+    def look(payload: Any) -> Any:
+        note("saliency", payload)
+        painted = decode_painted(payload)
+        assert painted is not None
+        saliency = np.zeros((4, 4))
+        saliency[0, 3] = 1
+        return gr.update(heat=saliency_value("study", painted.sample_id, saliency))
+
+    def suspect(payload: Any) -> None:
+        note("suspect", payload)
+
     with gr.Blocks() as demo:
         picks = {name: gr.Button(f"open {name}") for name in SIZES}
         masked = gr.Button("open masked")
@@ -79,7 +99,10 @@ def desk() -> Iterator[Desk]:
         )
         outside.click(None, None, None, js=press("blackout"))
         painter.blackout(black_out, painter, painter, show_progress="hidden")
-        painter.skip(skip, painter, None, show_progress="hidden")
+        # Each one counts, even where the browser has not yet heard of the one before.
+        painter.skip(skip, painter, None, show_progress="hidden", trigger_mode="multiple")
+        painter.suspect(suspect, painter, None, show_progress="hidden")
+        painter.saliency(look, painter, painter, show_progress="hidden", trigger_mode="always_last")
     assert typing
     _, made.url, _ = demo.launch(
         prevent_thread_lock=True,
@@ -103,7 +126,7 @@ def opened(page: Page, desk: Desk) -> Page:
 
 
 def show(page: Page, name: str) -> None:
-    page.get_by_role("button", name=f"open {name}").click()
+    page.get_by_role("button", name=f"open {name}", exact=True).click()
     wait_for(page, "a" if name == "masked" else name)
 
 
@@ -148,13 +171,21 @@ def sent(page: Page, desk: Desk) -> Painted:
     """Let the browser send what is painted, and return it."""
     before = len(desk.received)
     page.keyboard.press("s")
-    for _ in range(100):
+    for _ in range(600):
         if len(desk.received) > before:
             painted = desk.received[-1][1]
             assert painted is not None
             return painted
         page.wait_for_timeout(50)
     raise AssertionError("nothing was sent")
+
+
+def wait_until(page: Page, true: Callable[[], bool]) -> None:
+    for _ in range(200):
+        if true():
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError("it never came true")
 
 
 def set_size(page: Page, per_mille: int) -> None:
@@ -241,9 +272,12 @@ def test_an_unfinished_mask_outlives_a_reload_and_another_image(opened: Page, de
 
 def test_the_browser_forgets_a_mask_once_the_server_has_it(opened: Page) -> None:
     drag(opened, "a", (10, 10), (40, 40))
-    keys = "Object.keys(localStorage).filter(k => k.startsWith('imil-draft:'))"
-    assert opened.evaluate(keys) == ["imil-draft:study/a"]
-    assert "data:" not in opened.evaluate("localStorage['imil-draft:study/a']")
+    keys = "Object.keys(localStorage).filter(k => k.startsWith('imil-') && k.includes('/'))"
+    (draft,) = opened.evaluate(keys)
+    assert draft.startswith("imil-draft:study/a#")
+    assert set(json.loads(opened.evaluate("key => localStorage[key]", draft))) == {
+        *("size", "runs", "mode", "rev", "seconds", "start", "begun", "base", "at")
+    }
 
     opened.keyboard.press("Enter")
     wait_for(opened, "b")
@@ -304,6 +338,245 @@ def test_storage_that_is_full_or_forbidden_harms_nothing(
 
     assert sent(opened, desk).irrelevant.any()
     assert faults == []
+
+
+# ---- hide and keep ----
+
+
+def pressed(page: Page) -> list[str]:
+    return [str(b.text_content()) for b in page.locator("#painter [aria-pressed=true]").all()]
+
+
+def test_in_keep_what_is_painted_is_what_alone_stays(opened: Page, desk: Desk) -> None:
+    drag(opened, "a", (10, 10), (50, 50))
+    hidden = sent(opened, desk).irrelevant
+    opened.get_by_label("Clear the mask").click()
+
+    opened.get_by_role("button", name="Keep", exact=True).click()
+    expect(opened.locator("#painter .hint")).to_have_text("Paint what alone should matter")
+    expect(opened.locator("#painter .area")).to_have_text("nothing hidden")
+    drag(opened, "a", (10, 10), (50, 50))
+
+    assert np.array_equal(sent(opened, desk).irrelevant, ~hidden)
+
+
+def test_changing_between_hide_and_keep_turns_what_was_painted_round_and_says_so(
+    opened: Page, desk: Desk
+) -> None:
+    drag(opened, "a", (10, 10), (50, 50))
+    hidden = sent(opened, desk).irrelevant
+
+    opened.keyboard.press("m")
+    expect(opened.locator("#painter .hint")).to_have_text("What you painted is now all that stays")
+    turned = sent(opened, desk).irrelevant
+    opened.keyboard.press("m")
+    expect(opened.locator("#painter .hint")).to_have_text("What you painted is now hidden")
+    back = sent(opened, desk).irrelevant
+    opened.keyboard.press("z")
+
+    assert np.array_equal(turned, ~hidden)
+    assert np.array_equal(back, hidden)
+    assert np.array_equal(sent(opened, desk).irrelevant, ~hidden)
+    assert "Keep" in pressed(opened)
+
+
+def test_a_saved_mask_hides_the_same_in_either_mode(opened: Page, desk: Desk) -> None:
+    opened.keyboard.press("m")
+
+    show(opened, "masked")
+
+    assert np.array_equal(sent(opened, desk).irrelevant, np.indices((64, 64)).sum(0) < 20)
+
+
+def test_a_draft_comes_back_in_the_mode_it_was_painted_in(opened: Page, desk: Desk) -> None:
+    opened.keyboard.press("m")
+    drag(opened, "a", (10, 10), (50, 50))
+    drawn = sent(opened, desk).irrelevant
+
+    opened.reload()
+    show(opened, "a")
+
+    expect(opened.locator("#painter .hint")).to_have_text("Your unfinished mask is back")
+    assert "Keep" in pressed(opened)
+    assert np.array_equal(sent(opened, desk).irrelevant, drawn)
+
+
+def test_keeping_almost_nothing_is_answered_in_place(opened: Page, desk: Desk) -> None:
+    opened.keyboard.press("m")
+    set_size(opened, 5)
+    drag(opened, "a", (10, 10), (12, 10))
+
+    opened.keyboard.press("Enter")
+
+    expect(opened.locator("#painter .hint")).to_contain_text("Paint more of what should matter")
+    assert desk.received == []
+
+
+# ---- the box ----
+
+
+def test_a_box_hides_the_pixels_whose_centre_it_holds(opened: Page, desk: Desk) -> None:
+    opened.keyboard.press("x")
+
+    drag(opened, "a", (40.2, 30.1), (20.2, 10.6))  # from any corner to any other
+
+    irrelevant = np.zeros((64, 64), np.bool_)
+    irrelevant[11:30, 20:40] = True
+    assert np.array_equal(sent(opened, desk).irrelevant, irrelevant)
+
+
+def test_a_box_is_placed_sized_and_painted_by_keys_and_erased_too(opened: Page, desk: Desk) -> None:
+    paint(opened).focus()
+    for key in ("ArrowUp", "ArrowLeft", "ArrowLeft", "Control+ArrowDown", "Shift+ArrowRight"):
+        opened.keyboard.press(key)
+
+    opened.keyboard.press("Space")
+
+    # It appears in the middle, a quarter as large; a press moves it by 1/40 of the longer side.
+    irrelevant = np.zeros((64, 64), np.bool_)
+    irrelevant[25:41, 20:38] = True
+    assert np.array_equal(sent(opened, desk).irrelevant, irrelevant)
+    opened.keyboard.press("e")
+    opened.keyboard.press("Space")
+    assert not sent(opened, desk).irrelevant.any()
+
+
+# ---- the window ----
+
+
+def grey(page: Page, x: int, y: int) -> list[int]:
+    values: list[int] = page.evaluate(
+        """async ([x, y]) => {
+          await new Promise(requestAnimationFrame);
+          const film = document.querySelector("#painter .film").getContext("2d");
+          return [...film.getImageData(x, y, 1, 1).data].slice(0, 3);
+        }""",
+        [x, y],
+    )
+    return values
+
+
+def test_sixteen_bits_are_seen_through_a_window_that_no_mask_knows_of(
+    opened: Page, desk: Desk
+) -> None:
+    show(opened, "deep")  # 0 to 3999, row by row
+    read_out = opened.locator("#painter .wl")
+    expect(read_out).to_have_text("W 3959 L 2000")  # auto
+    drag(opened, "deep", (10, 10), (50, 20))
+    painted = sent(opened, desk).irrelevant
+
+    opened.keyboard.press("1")
+    expect(read_out).to_have_text("W 3999 L 2000")
+    assert grey(opened, 0, 20) == [128, 128, 128]
+    opened.keyboard.press("2")
+    expect(read_out).to_have_text("W 2573 L 1307")
+    # From 2593 on it is white; 8 bits through the same window would have 166 steps of grey.
+    assert grey(opened, 0, 30) == [255, 255, 255]
+    assert grey(opened, 0, 20)[0] == round((2000 - 20) / 2573 * 255)
+
+    assert np.array_equal(sent(opened, desk).irrelevant, painted)
+
+
+def test_the_window_is_set_by_sliders_and_by_dragging_with_the_right_button(opened: Page) -> None:
+    show(opened, "deep")
+    read_out = opened.locator("#painter .wl")
+
+    read_out.click()
+    opened.get_by_role("slider", name="Width").fill("100")
+    opened.get_by_role("slider", name="Level").fill("2000")
+    expect(read_out).to_have_text("W 100 L 2000")
+    assert grey(opened, 60, 19)[0] == round((1960 - 1950) / 100 * 255)
+    assert "Full" not in pressed(opened)
+    opened.keyboard.press("Escape")
+
+    box = paint(opened).bounding_box()
+    assert box is not None
+    opened.mouse.move(box["x"] + 40, box["y"] + 40)
+    opened.mouse.down(button="right")
+    opened.mouse.move(box["x"] + 140, box["y"] + 40, steps=4)
+    opened.mouse.up(button="right")
+    expect(read_out).not_to_have_text("W 100 L 2000")
+    expect(opened.locator("#painter .area")).to_have_text("nothing hidden")
+
+
+def test_colour_has_no_presets_and_is_shown_as_it_is(opened: Page) -> None:
+    show(opened, "colour")
+
+    expect(opened.get_by_role("button", name="Lung")).to_have_count(0)
+    assert grey(opened, 5, 7) == stored("colour")[7, 5].tolist()
+
+
+# ---- where the model looks ----
+
+
+def test_where_the_model_looks_is_asked_for_when_it_is_wanted_and_once(
+    opened: Page, desk: Desk
+) -> None:
+    opened.wait_for_timeout(500)
+    assert desk.received == []
+    lit = (
+        "document.querySelector('#painter .heat').getContext('2d').getImageData(3, 0, 1, 1).data[3]"
+    )
+
+    opened.keyboard.press("o")
+    opened.wait_for_function(f"{lit} > 200")
+    opened.keyboard.press("o")
+    opened.keyboard.press("o")
+    opened.wait_for_timeout(500)
+
+    assert [act for act, _ in desk.received] == ["saliency"]
+    heat = opened.locator("#painter .heat")
+    expect(heat).to_have_css("opacity", "0.45")
+    show(opened, "c")
+    opened.wait_for_function(f"{lit} > 200")
+    assert [painted.sample_id for _, painted in desk.received if painted] == ["a", "c"]
+
+
+# ---- keys ----
+
+
+def test_the_keys_are_listed_and_can_be_switched_off(opened: Page, desk: Desk) -> None:
+    drag(opened, "a", (10, 10), (50, 50))
+    opened.keyboard.press("?")
+    expect(opened.get_by_role("dialog")).to_contain_text("label is wrong")
+    opened.get_by_role("checkbox").uncheck()
+    opened.keyboard.press("Escape")
+    expect(opened.get_by_role("dialog")).to_be_hidden()
+
+    for key in ("s", "m", "l", "e"):
+        opened.keyboard.press(key)
+    opened.wait_for_timeout(300)
+    assert desk.received == []
+    assert "Keep" not in pressed(opened)
+
+    opened.get_by_role("button", name="all keys").click()
+    opened.get_by_role("checkbox").check()
+    opened.keyboard.press("Escape")
+    opened.keyboard.press("l")
+    wait_until(opened, lambda: bool(desk.received))
+    assert desk.received[0][0] == "suspect"
+
+
+def test_holding_v_shows_the_image_blacked_out(opened: Page) -> None:
+    drag(opened, "a", (10, 10), (50, 50))
+
+    opened.keyboard.down("v")
+    expect(paint(opened)).to_have_css("opacity", "1")
+    expect(paint(opened)).to_have_css("filter", "brightness(0)")
+    opened.keyboard.up("v")
+
+    expect(paint(opened)).to_have_css("opacity", "0.58")
+
+
+def test_what_is_undone_can_be_done_again(opened: Page, desk: Desk) -> None:
+    drag(opened, "a", (10, 10), (50, 50))
+    drawn = sent(opened, desk).irrelevant
+
+    opened.keyboard.press("Control+z")
+    expect(opened.locator("#painter .area")).to_have_text("nothing hidden")
+    opened.keyboard.press("Control+Shift+z")
+
+    assert np.array_equal(sent(opened, desk).irrelevant, drawn)
 
 
 def test_a_finger_paints_like_a_mouse(opened: Page, desk: Desk) -> None:

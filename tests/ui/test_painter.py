@@ -1,26 +1,33 @@
 from __future__ import annotations
 
+import base64
+import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from imil.core.records import Origin, Region
+from imil.core.records import Origin, Pixels, Queue, Region
 from imil.errors import MaskError
 from imil.ui.painter import (
     Accepted,
     Film,
     Painted,
     build_painter,
+    changed_value,
     decode_painted,
     decode_runs,
     encode_film,
+    encode_pixels,
     encode_runs,
+    kept_value,
     offer,
     read_mask_png,
+    refusal,
+    saliency_value,
 )
 
 MASK = np.array([[False, True, True], [False, False, True]])
@@ -91,7 +98,15 @@ def test_no_open_image_gives_no_mask(sent: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "broken", [{"size": [3]}, {"size": None}, {"rev": "new"}, {"runs": 5}, {"origin": "found"}]
+    "broken",
+    [
+        {"size": [3]},
+        {"size": None},
+        {"rev": "new"},
+        {"runs": 5},
+        {"origin": "found"},
+        {"queue": "best"},
+    ],
 )
 def test_a_value_the_painter_does_not_make_is_refused(broken: dict[str, Any]) -> None:
     with pytest.raises(MaskError, match=r"does not make.*kept in the browser"):
@@ -105,8 +120,8 @@ def test_the_browser_is_told_size_mask_and_what_was_stored() -> None:
 
     assert value["size"] == [3, 2]
     assert value["runs"] == [1, 2, 2, 1]
-    assert value["accepted"] == {"sample": "film_1", "rev": 4}
-    assert value["image"].startswith("data:image/png;base64,")
+    assert value["accepted"] == {"sample": "film_1", "rev": 4, "base": ""}
+    assert (value["depth"], value["channels"]) == (8, 1)
 
 
 def test_a_mask_comes_back_with_how_it_came_about_and_the_strokes_number() -> None:
@@ -135,6 +150,82 @@ def test_a_predicted_mask_is_offered_for_one_film_and_stroke() -> None:
         "runs": [1, 2, 2, 1],
         "stroke": "9",
     }
+
+
+def test_a_mask_comes_back_with_its_queue_and_the_mask_that_was_known() -> None:
+    painted = decode_painted(payload(queue="random", base="4f", press="8"))
+
+    assert painted is not None
+    assert (painted.queue, painted.base, painted.press) == (Queue.RANDOM, "4f", "8")
+
+
+def test_a_page_from_before_these_were_sent_says_nothing_of_them() -> None:
+    painted = decode_painted(payload())
+
+    assert painted is not None
+    assert (painted.queue, painted.base, painted.press) == (None, None, "")
+
+
+def unpacked(value: str, like: Pixels) -> Pixels:
+    """Do what the browser does: inflate, and add up differences that wrap at the depth."""
+    steps = np.frombuffer(zlib.decompress(base64.b64decode(value)), like.dtype.newbyteorder("<"))
+    steps = steps.reshape(-1, 1 if like.ndim == 2 else 3)
+    return cast("Pixels", np.cumsum(steps, 0, dtype=like.dtype).reshape(like.shape))
+
+
+@pytest.mark.parametrize(
+    ("shape", "depth"), [((5, 7), np.uint8), ((5, 7), np.uint16), ((4, 3, 3), np.uint8)]
+)
+def test_the_browser_is_sent_every_stored_value(shape: tuple[int, ...], depth: Any) -> None:
+    pixels = np.random.default_rng(1).integers(0, np.iinfo(depth).max, shape, depth, endpoint=True)
+
+    assert np.array_equal(unpacked(encode_pixels(pixels), pixels), pixels)
+
+
+def test_sixteen_bits_are_sent_with_their_own_windows() -> None:
+    pixels = np.arange(100, 4100, dtype=np.uint16).reshape(40, 100)
+
+    value = encode_film(Film("s1", "film_2", pixels))
+
+    assert (value["depth"], value["channels"], value["first"]) == (16, 1, "auto")
+    assert value["range"] == [100, 4099]
+    assert list(value["windows"]) == ["full", "lung", "bone", "auto"]
+    assert value["windows"]["full"] == [100, 4099]
+
+
+def test_colour_is_sent_without_presets() -> None:
+    value = encode_film(Film("s1", "film_2", np.zeros((2, 3, 3), np.uint8)))
+
+    assert (value["channels"], value["first"], list(value["windows"])) == (3, "full", ["full"])
+
+
+def test_a_saliency_map_is_sent_for_one_film_at_a_byte_a_pixel() -> None:
+    saliency = np.array([[0.0, 0.5, 2.0], [np.nan, 1.0, 0.002]])
+
+    value = saliency_value("s1", "film_2", saliency)
+
+    assert value["size"] == [3, 2]
+    assert list(base64.b64decode(value["values"])) == [0, 128, 255, 0, 255, 1]
+
+
+def test_a_film_without_a_saliency_map_says_why() -> None:
+    value = saliency_value("s1", "film_2", None, why="It looks nowhere.")
+
+    assert (value["values"], value["why"]) == ("", "It looks nowhere.")
+
+
+def test_what_became_of_a_mask_is_answered_with_the_act_that_handed_it_in() -> None:
+    painted = decode_painted(payload(base="old", press="8"))
+    assert painted is not None
+    error = MaskError("No.", why="Because.", fix="Do.")
+
+    kept, plain = kept_value(painted, base="new"), refusal(painted, error)
+    changed = changed_value(painted, error, base="new", stored=~MASK, origin=Origin.PAINTED)
+
+    assert kept["accepted"] == {"sample": "film_1", "rev": 4, "base": "new"}
+    assert (plain["words"], plain["base"]) == ("No. Because. Do.", "old")
+    assert (changed["base"], changed["runs"]) == ("new", [0, 1, 2, 2, 1])
+    assert kept["press"] == plain["press"] == changed["press"] == "8"
 
 
 def test_an_image_without_a_mask_starts_empty() -> None:

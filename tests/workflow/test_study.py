@@ -15,7 +15,7 @@ from imil.compute.pool import JobState
 from imil.core.metrics import Metric
 from imil.core.records import Region, Split
 from imil.core.verdict import Verdict
-from imil.errors import DataError, MaskError, PlanError, StoreError
+from imil.errors import DataError, MaskChangedError, MaskError, PlanError, StoreError
 from imil.store.studies import load_study
 from imil.workflow.study import Study
 
@@ -74,6 +74,38 @@ def test_a_mask_drawn_again_replaces_the_first_and_counts_once(trained: Trained)
 
     assert study.budget().painted == painted
     assert kept_mask(study, sample_id) == again.tolist()
+
+
+def test_a_mask_that_comes_twice_is_kept_once(trained: Trained) -> None:
+    machine, study = trained
+    sample_id = study.queue()[0].sample_id
+    irrelevant = corner(study, sample_id, side=17)
+    study.submit_mask(sample_id, irrelevant, reader="r", seconds=3.2)
+    before, name = machine.store.names("data/masks/"), study.mask_name(sample_id)
+
+    study.submit_mask(sample_id, irrelevant, reader="r", seconds=3.2, replaces="an older one")
+
+    assert machine.store.names("data/masks/") == before
+    assert study.mask_name(sample_id) == name
+
+
+def test_a_mask_begun_before_another_was_saved_does_not_replace_it_unnoticed(
+    trained: Trained,
+) -> None:
+    _, study = trained
+    sample_id = study.queue()[0].sample_id
+    known = study.mask_name(sample_id)
+    first = corner(study, sample_id, side=18)
+    study.submit_mask(sample_id, first, reader="r", seconds=1, replaces=known)
+
+    late = corner(study, sample_id, side=19)
+    with pytest.raises(MaskChangedError, match=r"saved meanwhile.*another tab.*save it again"):
+        study.submit_mask(sample_id, late, reader="r", seconds=1, replaces=known)
+
+    assert kept_mask(study, sample_id) == first.tolist()
+    now = study.mask_name(sample_id)
+    study.submit_mask(sample_id, late, reader="r", seconds=1, replaces=now)
+    assert kept_mask(study, sample_id) == late.tolist()
 
 
 @pytest.mark.parametrize("painted", ["nothing", "everything", "another size"])

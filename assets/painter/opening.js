@@ -1,0 +1,112 @@
+// ---- a film is opened: letterboxed, the same stage for every film ----
+
+let latest = 0; // the newest load; an older one that finishes late is dropped
+
+function fit() {
+  if (!film || !stage.clientWidth) return;
+  const scale = Math.min(stage.clientWidth / film.width, stage.clientHeight / film.height);
+  for (const canvas of [filmCanvas, heatCanvas, paintCanvas]) {
+    canvas.style.width = `${film.width * scale}px`;
+    canvas.style.height = `${film.height * scale}px`;
+  }
+  hideBox();
+}
+new ResizeObserver(fit).observe(stage);
+
+async function load() {
+  const value = props.value;
+  const mine = ++latest;
+  if (value?.accepted) settled(value.study, value.accepted);
+  if (!value?.pixels) {
+    if (!value?.sample) close();
+    return; // our own value coming back
+  }
+  finish();
+  moving = 0;
+  const pixels = await unpack(value);
+  if (mine === latest && element.isConnected) open(value, pixels);
+}
+
+function close() {
+  film = null;
+  root.dataset.ready = "";
+  root.classList.add("none");
+  for (const part of [".name", ".place"]) $(part).textContent = "";
+}
+
+function open(value, pixels) {
+  finish();
+  const [width, height] = value.size;
+  for (const canvas of [filmCanvas, paintCanvas]) {
+    canvas.width = width;
+    canvas.height = height;
+  }
+  heatCanvas.width = heatCanvas.height = 1;
+  const draft = readDraft(value.study, value.sample, width, height);
+  const mode = draft?.mode ?? root.dataset.mode;
+  film = {
+    study: value.study, sample: value.sample, queue: value.queue, base: value.base, width, height,
+    pixels, channels: value.channels, depth: value.depth, range: value.range,
+    windows: value.windows, first: value.first, heat: null,
+    rev: draft ? draft.rev : 0, start: (draft ? draft.start : value.start) ?? null,
+    begun: draft?.begun ?? value.origin,
+  };
+  past = [];
+  future = [];
+  seconds = draft ? Number(draft.seconds) || 0 : 0;
+  watchedSince = document.hidden ? null : performance.now();
+  opened = performance.now();
+  $(".name").textContent = value.sample;
+  $(".name").title = value.sample;
+  $(".place").textContent = value.place;
+  paintCanvas.setAttribute("aria-label", `${value.sample}. ${words.canvasWord}`);
+  restore({ drawn: drawing(draft ? draft.runs : value.runs, mode), mode });
+  firstWindow();
+  fit();
+  readOut();
+  greet(value, draft);
+  root.classList.remove("none");
+  root.dataset.ready = value.sample;
+  ask();
+  publish();
+  askLooks();
+  if (!tending) tend();
+}
+
+// What is there to be seen on a film that has just come.
+function greet(value, draft) {
+  for (const kind of ["refused", "other"]) notice(kind, "");
+  if (draft && (draft.base ?? value.base) !== value.base) meet(value);
+  if (draft) say(words.draftWord);
+  else if (covered(film.runs)) say("");
+  else say(film.mode === KEEP ? words.startKeepWord : words.startWord);
+}
+
+// ---- the buttons ----
+
+element.addEventListener("click", (event) => {
+  const button = event.target.closest("button");
+  if (!button) return;
+  const { tool: name, modeOf, act: wanted, window: seen } = button.dataset;
+  if (name) choose(name);
+  else if (modeOf) setMode(modeOf);
+  else if (seen) choosePreset(seen);
+  else if (button.getAttribute("aria-controls") === "painter-panel") togglePanel();
+  else if (button.dataset.close !== undefined) togglePanel(false);
+  else if (wanted === "undo") undo();
+  else if (wanted === "redo") redo();
+  else if (wanted === "clear") clear();
+  else if (wanted && !((wanted === "next" || wanted === "previous") && recent())) act(wanted);
+});
+
+function onAct(event) {
+  if (!element.isConnected) return document.removeEventListener("imil-act", onAct);
+  act(event.detail);
+}
+document.addEventListener("imil-act", onAct);
+
+// Not as quoted words: Gradio would take those for the names of events of the component.
+const heard = { offered: begin, heat: showLooks, kept, refused };
+for (const [name, hear] of Object.entries(heard)) watch(name, hear);
+watch("value", load);
+load();

@@ -1,0 +1,46 @@
+"""A mask that is handed in: stored once, or refused in place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from imil.core.records import Queue
+from imil.errors import ImilError, MaskChangedError
+from imil.ui.painter import Painted, changed_value, refusal
+from imil.workflow.studies import Studies
+from imil.workflow.study import Study
+
+
+def store_mask(study: Study, painted: Painted, *, opened_from: Queue, reader: str) -> None:
+    """Store a mask, once however often it comes.
+
+    Args:
+        study: the mask's own, which is not always the page's.
+        painted: the mask. It names its queue where it was handed in while another was shown.
+        opened_from: the queue where it names none.
+        reader: who painted.
+
+    Raises:
+        MaskError: as `Study.submit_mask`.
+    """
+    study.submit_mask(
+        painted.sample_id,
+        painted.irrelevant,
+        reader=reader,
+        seconds=painted.seconds,
+        queue=painted.queue or opened_from,
+        origin=painted.origin,
+        replaces=painted.base,
+    )
+
+
+def refuse_mask(studies: Studies, painted: Painted, error: ImilError) -> dict[str, Any]:
+    """Return what the painter says in place; where another tab was first, with its mask."""
+    if not isinstance(error, MaskChangedError):
+        return refusal(painted, error)
+    study = studies.open(painted.study_id)
+    stored = study.irrelevant(painted.sample_id)
+    if stored is None:
+        return refusal(painted, error)
+    base, origin = study.mask_name(painted.sample_id), study.origin(painted.sample_id)
+    return changed_value(painted, error, base=base, stored=stored, origin=origin)
