@@ -16,17 +16,16 @@ from imil.ui.outliers_acts import OutliersActs
 from imil.ui.predicted_acts import PredictedActs
 from imil.ui.results_acts import ResultsActs
 from imil.ui.screen import Screen, show_all, show_progress
-from imil.ui.shown import QUIET, Shown, html
+from imil.ui.shown import BROWSER_SECRET, QUIET, Shown, html
+from imil.ui.source_acts import SourceActs
 from imil.ui.train_acts import TrainActs
+from imil.workflow.imports import Imports
 from imil.workflow.studies import Studies
 
 # Seconds between two looks at a running training.
 POLL = 1.0
 # Uploaded archives and other files of Gradio's: swept every hour, gone after a day.
 SWEEP = (3600, 86400)
-# Encrypts the study's id in the browser; constant, so that it can be read after a restart. The id
-# is no secret from the browser it is stored in.
-BROWSER_SECRET = "imil"  # noqa: S105  # no secret
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,6 +83,7 @@ def build_app(studies: Studies, *, demo: bool = True) -> gr.Blocks:
         add_endpoints(studies)
         Visits(screen, demo).wire(app)
         TrainActs(screen).wire()
+        SourceActs(screen, Imports()).wire(app)
         OutliersActs(screen).wire()
         LabelDecisions(screen).wire()
         PredictedActs(screen).wire()

@@ -10,19 +10,24 @@ from typing import Any
 import gradio as gr
 
 from imil.core.backbones import BACKBONES
-from imil.core.plans import default_plan
+from imil.core.images import ImageSet
+from imil.core.plans import check_plan, default_plan
 from imil.core.queues import allowed_masks
-from imil.core.records import Plan
+from imil.core.records import Plan, Split
 from imil.errors import PlanError
 from imil.ui import numbers, text
+from imil.ui.errors import error_in_place
 from imil.ui.shown import Shown, html
+from imil.workflow.presets import MEASURED, UNMEASURED, Preset, preset_of, preset_plan
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PlanForm:
     """The fields of a plan, in the order of `fields`."""
 
+    preset: gr.Radio
     summary: gr.HTML
+    trouble: gr.HTML
     backbone: gr.Dropdown
     epochs: gr.Number
     epochs_after: gr.Number
@@ -39,9 +44,22 @@ class PlanForm:
         numeric = [self.epochs, self.epochs_after, self.budget, self.size, self.batch_size]
         return [self.backbone, *numeric, self.learning_rate, self.seed, self.pretrained]
 
+    @property
+    def outputs(self) -> list[Any]:
+        """Every component that a callback may change."""
+        return [self.preset, self.summary, self.trouble, *self.fields]
+
+    @property
+    def outputs_of_check(self) -> list[Any]:
+        """What a change of a field changes."""
+        return [self.preset, self.summary, self.trouble]
+
 
 def build_plan_form() -> PlanForm:
     """Place the fields where Gradio stands now."""
+    preset = gr.Radio(
+        _preset_words(), label=text.PRESET, elem_classes=["choices", "two"], elem_id="preset"
+    )
     summary = html(elem_id="plan-summary")
     with gr.Accordion(text.ADVANCED, open=False, elem_classes=["advanced"]):
         with gr.Row(elem_classes=["fields4"]):
@@ -54,17 +72,80 @@ def build_plan_form() -> PlanForm:
             rate = _number(text.LEARNING_RATE, "learning-rate", precision=None)
             seed = _number(text.SEED, "seed")
         pretrained = gr.Checkbox(label=text.PRETRAINED, elem_id="pretrained")
+        trouble = html(elem_id="plan-trouble")
         html(f'<p class="sub s13">{escape(text.OUR_CHOICE)}</p>')
-    return PlanForm(summary, backbone, epochs, after, budget, size, batch, rate, seed, pretrained)
+    return PlanForm(
+        preset, summary, trouble, backbone, epochs, after, budget, size, batch, rate, seed,
+        pretrained,
+    )  # fmt: skip
 
 
 def _number(label: str, name: str, *, info: str | None = None, precision: int | None = 0) -> Any:
     return gr.Number(label=label, info=info, precision=precision, elem_id=f"plan-{name}")
 
 
-def show_plan(form: PlanForm, plan: Plan, *, training_images: int, locked: bool) -> Shown:
+def _preset_words(offered: Plan | None = None) -> list[tuple[str, str]]:
+    """Return the presets with a line each; the recommended one depends on the images."""
+    offered = offered or default_plan("film_net")
+    title, line = text.PRESETS["recommended"]
+    if offered.backbone == UNMEASURED:
+        line = text.PRESET_UNMEASURED
+    on = text.PRESET_ON_SKIN if offered.backbone == MEASURED else text.PRESET_ON_FILMS
+    line = line.format(backbone=offered.backbone, size=offered.size, on=on)
+    paper, said = text.PRESETS["paper"]
+    return [(f"{title}\n{line}", "recommended"), (f"{paper}\n{said}", "paper")]
+
+
+def show_plan(form: PlanForm, images: ImageSet, plan: Plan, *, locked: bool) -> Shown:
     """Return the fields as the plan has them."""
-    values = (
+    shown: Shown = {
+        field: gr.update(value=value, interactive=not locked)
+        for field, value in zip(form.fields, plan_values(plan), strict=True)
+    }
+    recommended = preset_plan(Preset.RECOMMENDED, images, plan)
+    shown[form.preset] = gr.update(
+        choices=_preset_words(recommended),
+        value=preset_of(images, plan),
+        interactive=not locked,
+    )
+    training = len(images.rows(Split.TRAIN))
+    shown[form.summary] = plan_summary(plan, training_images=training)
+    shown[form.trouble] = ""
+    return shown
+
+
+def show_checked(form: PlanForm, images: ImageSet, plan: Plan, values: Sequence[Any]) -> Shown:
+    """Return what the fields amount to as they stand, or a sentence for each that can't be."""
+    errors = plan_errors(plan, values)
+    if errors:
+        said = "".join(error_in_place(error) for error in errors)
+        return {form.trouble: said, form.preset: gr.update(value=None)}
+    asked = plan_from(plan, values)
+    training = len(images.rows(Split.TRAIN))
+    return {
+        form.trouble: "",
+        form.preset: gr.update(value=preset_of(images, asked)),
+        form.summary: plan_summary(asked, training_images=training),
+    }
+
+
+def plan_errors(plan: Plan, values: Sequence[Any]) -> tuple[PlanError, ...]:
+    """Return what is wrong with the fields, one error a field at most."""
+    errors = []
+    offered = plan_for_backbone(plan, str(values[0]))
+    sound = plan_values(offered)
+    for place, value in enumerate(values):
+        alone = [value if i == place else usual for i, usual in enumerate(sound)]
+        try:
+            check_plan(plan_from(offered, alone))
+        except PlanError as error:
+            errors.append(error)
+    return tuple(errors)
+
+
+def plan_values(plan: Plan) -> tuple[Any, ...]:
+    """Return what the fields show of a plan, in their order."""
+    return (
         plan.backbone,
         plan.epochs,
         plan.epochs_after,
@@ -75,12 +156,6 @@ def show_plan(form: PlanForm, plan: Plan, *, training_images: int, locked: bool)
         plan.seed,
         plan.pretrained,
     )
-    shown: Shown = {
-        field: gr.update(value=value, interactive=not locked)
-        for field, value in zip(form.fields, values, strict=True)
-    }
-    shown[form.summary] = plan_summary(plan, training_images=training_images)
-    return shown
 
 
 def plan_summary(plan: Plan, *, training_images: int) -> str:

@@ -9,6 +9,10 @@ import gradio as gr
 # From a Gradio component to its new value, or to `gr.update`s of it.
 Shown: TypeAlias = dict[Any, Any]
 
+# Encrypts the ids that a browser keeps; constant, so that they can be read after a restart. They
+# are no secret from the browser they are stored in.
+BROWSER_SECRET = "imil"  # noqa: S105  # no secret
+
 # Events of the screen itself: hidden from clients (they have endpoints of their own), and without
 # an overlay that would cover what is being looked at.
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
+from imil.core.duplicates import Twins
 from imil.core.records import Split
 from imil.ui import numbers, text
 from imil.ui.markup import data_url, empty, icon, note
@@ -13,6 +15,13 @@ from imil.workflow.study import Study
 SAMPLES = 12
 # Skipped files named one by one; a hundred thousand would choke the page.
 SKIPPED_SHOWN = 200
+# Pairs of near duplicates shown with their pictures.
+TWINS_SHOWN = 12
+# Images of a class in validation or test below which the screen warns: one image then counts for
+# five points or more of the class. Our choice.
+FEW = 20
+# Warnings of tiny classes shown; a set of many classes would fill the card with them.
+TINY_SHOWN = 6
 # Colours of the classes in the balance bars, in turn.
 CLASS_COLOURS = ("var(--line-strong)", "var(--primary)", "#9A5B00", "#6A4C93", "#11663F", "#A4281D")
 
@@ -102,11 +111,78 @@ def _colour(label: int) -> str:
 
 def _checks(study: Study) -> str:
     lead, _, rest = study.proof.sentence.partition(". ")
-    tone, picture = ("", "check") if study.proof.complete else ("w", "warn")
+    lines = [_check(f"{lead}.", rest, sound=study.proof.complete)]
+    if study.report.twins is not None:
+        lines += _twins(study, study.report.twins)
+    lines += _tiny(study)
+    return f'<ul class="checks">{"".join(lines)}</ul>'
+
+
+def _check(lead: str, rest: str, *, sound: bool, more: str = "") -> str:
+    tone, picture = ("", "check") if sound else ("w", "warn")
     return (
-        f'<ul class="checks"><li class="{tone}">{icon(picture)}'
-        f"<span><b>{escape(lead)}.</b> {escape(rest)}</span></li></ul>"
+        f'<li class="{tone}">{icon(picture)}<div><b>{escape(lead)}</b> {escape(rest)}{more}'
+        "</div></li>"
     )
+
+
+def _twins(study: Study, found: Twins) -> list[str]:
+    """Return what is known of near duplicates; those in two splits first."""
+    lines = []
+    limits = f" {text.TWINS_EXACT}" if found.exact_only else ""
+    n, kept = numbers.count(found.compared), numbers.some(found.kept, "image", "images")
+    if found.across:
+        lead, rest = text.TWINS_ACROSS
+        pairs = _pairs(study, found.named[: found.across], found.across)
+        lead = lead.format(pairs=numbers.some(found.across, "pair", "pairs"))
+        lines.append(_check(lead, rest + limits, sound=False, more=pairs))
+    else:
+        lead, rest = text.TWINS_KEPT if found.kept else text.TWINS_NONE
+        lines.append(_check(lead, rest.format(n=n, kept=kept) + limits, sound=True))
+    if found.inside:
+        lead, rest = text.TWINS_INSIDE
+        inside = found.named[found.across :]
+        lead = lead.format(pairs=numbers.some(found.inside, "pair", "pairs"))
+        more = _pairs(study, inside, found.inside)
+        lines.append(_check(lead, rest, sound=bool(found.kept), more=more))
+    return lines
+
+
+def _pairs(study: Study, named: Sequence[tuple[str, str]], total: int) -> str:
+    """Return pairs of pictures with their names and splits, behind a line that opens."""
+    rows = "".join(
+        f"<li>{_twin(study, one)}{_twin(study, other)}</li>" for one, other in named[:TWINS_SHOWN]
+    )
+    left = total - min(len(named), TWINS_SHOWN)
+    if left > 0:
+        rows += f"<li>{escape(text.TWINS_MORE.format(more=numbers.count(left)))}</li>"
+    title = escape(text.TWINS_SHOW)
+    return f'<details class="twins"><summary>{title}</summary><ul>{rows}</ul></details>'
+
+
+def _twin(study: Study, sample_id: str) -> str:
+    sample = study.images.sample(sample_id)
+    said = f"{sample_id}, {text.SPLITS[sample.split]}, {study.images.classes[sample.label]}"
+    picture = data_url(study.thumbnail(sample_id))
+    return f'<figure><img alt="" src="{picture}"><figcaption>{escape(said)}</figcaption></figure>'
+
+
+def _tiny(study: Study) -> list[str]:
+    """Return a line for each class of which validation or test has too few to tell much."""
+    lines = []
+    for split in (Split.VALIDATION, Split.TEST):
+        labels = study.images.labels[study.images.rows(split)]
+        for label, name in enumerate(study.images.classes):
+            number = int((labels == label).sum())
+            if number >= FEW:
+                continue
+            lead, rest = text.TINY
+            shown = numbers.some(number, "image", "images")
+            where = text.SPLIT_WORDS[split]
+            lead = lead.format(label=name, n=shown, split=where)
+            rest = rest.format(points=round(100 / max(1, number)))
+            lines.append(_check(lead, rest, sound=False))
+    return lines[:TINY_SHOWN]
 
 
 def _skipped(study: Study) -> str:

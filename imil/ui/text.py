@@ -186,8 +186,6 @@ PAINTER_ALL_KEYS = (
 # ---- train ----
 IMAGES = "Images"
 SOURCE = "Source"
-SOURCE_DEMO = "Demo"
-SOURCE_ZIP = "Zip"
 DEMO_WORDS = (
     "Synthetic chest films. A mark that has nothing to do with the finding agrees with the label "
     "in 95 % of the training films: a planted shortcut."
@@ -210,7 +208,7 @@ ZIP_POSITIVE_INFO = (
 OPEN_ZIP = "Read the images"
 REOPEN_AS = "Read again with this label"
 NO_IMAGES = "No images yet"
-NO_IMAGES_WORDS = "Open the demo study, or bring a zip of your own."
+NO_IMAGES_WORDS = "Open the demo study, fetch a public set, or bring images of your own."
 SPLIT_TITLE = "Split and class balance"
 COLUMN_SPLIT = "Split"
 COLUMN_IMAGES = "Images"
@@ -253,7 +251,7 @@ REVIEW_NONE = "See the outliers"
 TRAIN_EMPTY = (
     "Loss and accuracy will appear here, an epoch at a time. You can close this page and come back."
 )
-TRAIN_FIRST = "Open a study first: the demo, or a zip of your own."
+TRAIN_FIRST = "Open a study first: the demo, a public set, or images of your own."
 CLOSE_PAGE = "You can close this page: training goes on, and this view comes back when you do."
 LEFT = "{time} left"
 STARTING = "Starting …"
@@ -271,6 +269,83 @@ CURVE_TRAIN = "Train"
 CURVE_VALIDATION = "Valid."
 MISPREDICTED_OF = "{n} of {total} training images are mispredicted."
 TEST_CLOSED = "Test set: not opened."
+
+# ---- train: where images come from ----
+SOURCES = {
+    "demo": ("Demo films", "Synthetic, at once"),
+    "public": ("Public set", "Real images, one click"),
+    "zip": ("Your own zip", "Folders or table"),
+    "hub": ("Hub id", "Any image data set"),
+}
+PUBLIC_SET = "Public set"
+PUBLIC_FACTS = (
+    "{repo} · licence {licence} · a sample of {limit} of {images} images: {shows}. {remark}"
+)
+PUBLIC_CITE = "Cite: {citation}"
+FETCH_SAMPLE = "Fetch {limit} images"
+HUB_WORDS = (
+    "An image folder or Parquet with images and labels. Images are written again without their "
+    "metadata; no script of the data set is run."
+)
+HUB_ID = "Id of the data set"
+HUB_ID_PLACEHOLDER = "owner/name or owner/name@revision"
+HUB_LOOK = "See what it has"
+HUB_FETCH = "Fetch the images"
+HUB_CONFIG = "Configuration"
+HUB_SPLITS = "Splits"
+HUB_SPLITS_INFO = "None picked reads them all"
+HUB_LABEL = "Label column"
+HUB_LIMIT = "Images, at most"
+HUB_LIMIT_INFO = "A sample in the set's own class shares"
+HUB_TOKEN = "Access token"  # noqa: S105  # a label, no secret
+HUB_TOKEN_INFO = "For gated and private sets; used once, never kept"  # noqa: S105  # the same
+HUB_HAS = "{repo} · licence {licence} · {splits}. Label: {label}. Patients: {patient}."
+HUB_NO_LICENCE = "not stated on its card"
+HUB_NO_PATIENT = "not named"
+HUB_OPTIONS = "Configuration, splits, columns, token"
+READING = "Reading images"
+READING_COUNT = "{done} of {total}"
+READING_STARTS = "Connecting, or unpacking …"
+READING_ON = "You can close this page: reading goes on."
+READING_STOP = "Stop reading"
+READING_GONE = (
+    "Reading was cut off.",
+    "The app was restarted in the middle of it, and nothing of it is kept. Start it again.",
+)
+TWINS_NONE = ("No near duplicate across splits.", "{n} images compared.")
+TWINS_KEPT = (
+    "No near duplicate across splits.",
+    "{n} images compared; {kept} that look the same were kept together.",
+)
+TWINS_ACROSS = (
+    "{pairs} of near duplicates lie in two splits.",
+    "The accuracy may be too high. Remove one of each, or let the app make the splits.",
+)
+TWINS_INSIDE = ("{pairs} of near duplicates inside one split.", "")
+TWINS_EXACT = "Of so many images only exact copies are found."
+TWINS_SHOW = "Show them"
+TWINS_MORE = "and {more} more"
+TINY = (
+    "Few images of “{label}”: {n} in {split}.",
+    "One image more or less right changes its share by {points} points.",
+)
+
+# ---- train: presets ----
+PRESET = "Preset"
+PRESETS = {
+    "recommended": ("Recommended", "{backbone} at {size} px: measured on {on}."),
+    "paper": (
+        "Paper",
+        (
+            "ResNet-50 and 4 % of the images, as published. Our choice: ImageNet weights, 224 px, "
+            "10 + 10 epochs, the rest."
+        ),
+    ),
+}
+PRESET_ON_FILMS = "synthetic films on two CPU cores"
+PRESET_ON_SKIN = "skin images on two CPU cores"
+PRESET_UNMEASURED = "{backbone} at {size} px: our choice, for want of the offline extra."
+OWN_SETTINGS = "Own settings"
 
 # ---- outliers ----
 OUTLIERS_NONE_YET = "Nothing to review yet"

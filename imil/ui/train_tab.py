@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from html import escape
 from typing import Any
 
 import gradio as gr
@@ -14,6 +13,7 @@ from imil.ui import numbers, text
 from imil.ui.markup import heading, note
 from imil.ui.plan_form import PlanForm, build_plan_form, show_plan
 from imil.ui.shown import Shown, html
+from imil.ui.source_picker import SourcePicker, build_source_picker
 from imil.ui.study_card import no_study, study_card, study_line
 from imil.ui.training_card import training_card
 from imil.workflow.status import TrainingStatus
@@ -26,15 +26,7 @@ class TrainTab:
 
     frame: gr.Row
     head: gr.HTML
-    source: gr.Radio
-    demo: gr.Column
-    open_demo: gr.Button
-    open_untrained: gr.Button
-    archive: gr.Column
-    file: gr.File
-    name: gr.Textbox
-    positive: gr.Dropdown
-    open_archive: gr.Button
+    picker: SourcePicker
     trouble: gr.HTML
     study: gr.HTML
     plan_head: gr.HTML
@@ -49,8 +41,9 @@ class TrainTab:
     @property
     def outputs(self) -> list[Any]:
         """Every component that a callback may change."""
-        own = [getattr(self, field.name) for field in fields(self) if field.name != "form"]
-        return [*own, self.form.summary, *self.form.fields]
+        parts = {"form", "picker"}
+        own = [getattr(self, field.name) for field in fields(self) if field.name not in parts]
+        return [*own, *self.picker.outputs, *self.form.outputs]
 
 
 def build_train_tab() -> TrainTab:
@@ -58,35 +51,7 @@ def build_train_tab() -> TrainTab:
     with gr.Row(elem_classes=["train"]) as frame:
         with gr.Column(elem_classes=["card"]):
             head = html(heading(text.IMAGES))
-            sources = [text.SOURCE_DEMO, text.SOURCE_ZIP]
-            source = gr.Radio(
-                sources, value=sources[0], label=text.SOURCE, elem_classes=["segments"]
-            )
-            with gr.Column() as demo:
-                html(f'<p class="sub s13">{escape(text.DEMO_WORDS)}</p>')
-                with gr.Row(elem_classes=["demoacts"]):
-                    open_demo = gr.Button(text.OPEN_DEMO, elem_id="open-demo", size="md")
-                    open_untrained = gr.Button(
-                        text.OPEN_DEMO_UNTRAINED, elem_id="open-untrained", size="md"
-                    )
-                html(f'<p class="sub s13">{escape(text.DEMO_CHOICE)}</p>')
-            with gr.Column(visible=False) as archive:
-                html(f'<p class="sub s13">{escape(text.ZIP_WORDS)}</p>')
-                file = gr.File(
-                    label=text.ZIP_FILE, file_types=[".zip"], height=140, elem_id="archive"
-                )
-                with gr.Row(elem_classes=["fields2"]):
-                    name = gr.Textbox(
-                        label=text.ZIP_NAME, info=text.ZIP_NAME_INFO, max_length=80, elem_id="name"
-                    )
-                    positive = gr.Dropdown(
-                        [],
-                        label=text.ZIP_POSITIVE,
-                        info=text.ZIP_POSITIVE_INFO,
-                        visible=False,
-                        elem_id="positive",
-                    )
-                open_archive = gr.Button(text.OPEN_ZIP, elem_id="open-archive", size="md")
+            picker = build_source_picker()
             trouble = html()
             study = html(no_study(), elem_id="study")
         with gr.Column(elem_classes=["stack"]):
@@ -109,15 +74,7 @@ def build_train_tab() -> TrainTab:
     return TrainTab(
         frame=frame,
         head=head,
-        source=source,
-        demo=demo,
-        open_demo=open_demo,
-        open_untrained=open_untrained,
-        archive=archive,
-        file=file,
-        name=name,
-        positive=positive,
-        open_archive=open_archive,
+        picker=picker,
         trouble=trouble,
         study=study,
         plan_head=plan_head,
@@ -182,10 +139,9 @@ def show_stopping(tab: TrainTab) -> Shown:
 
 
 def _plan(tab: TrainTab, study: Study) -> Shown:
-    training = len(study.images.rows(Split.TRAIN))
     return {
         tab.plan_head: heading(text.PLAN, text.PLAN_LOCKED if study.started else ""),
-        **show_plan(tab.form, study.plan, training_images=training, locked=study.started),
+        **show_plan(tab.form, study.images, study.plan, locked=study.started),
     }
 
 
