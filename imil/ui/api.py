@@ -26,6 +26,7 @@ from imil.ui.api_assist import add_saliency, assist_endpoints
 from imil.ui.api_predictions import prediction_endpoints
 from imil.ui.api_queues import offer_json, queue_endpoints
 from imil.ui.api_results import results_endpoints
+from imil.ui.api_sources import source_endpoints
 from imil.ui.errors import errors_shown
 from imil.ui.given import READER, choice, whole
 from imil.ui.painter import read_mask_png
@@ -42,6 +43,7 @@ def add_endpoints(studies: Studies) -> None:
         *queue_endpoints(studies),
         *prediction_endpoints(studies),
         *assist_endpoints(studies),
+        *source_endpoints(studies, _about),
     ):
         api(endpoint, concurrency_limit=None)
     for endpoint in results_endpoints(studies):
@@ -305,6 +307,8 @@ def _about(study: Study) -> dict[str, Any]:
         "disjoint": study.proof.sentence,
         "taken": report.taken,
         "skipped": [asdict(skip) for skip in report.skipped],
+        "notes": list(report.notes),
+        "near_duplicates": None if report.twins is None else asdict(report.twins),
         "notices": list(study.notices),
         "plan": asdict(study.plan),
     }

@@ -6,8 +6,9 @@ from typing import Any, TypeVar
 
 from imil.core.records import Queue, Selection
 from imil.errors import PlanError
+from imil.workflow.presets import Preset
 
-Choice = TypeVar("Choice", Queue, Selection)
+Choice = TypeVar("Choice", Queue, Selection, Preset)
 
 # Names the reader of masks sent by a program that gives none.
 READER = "api"

@@ -176,7 +176,7 @@ class SourceActs:
             shown = {**show_all(self.screen, study), **show_read(self.picker)}
         if study.positive is None:
             # Only now are the labels known.
-            kind = study.source["kind"]
+            kind = study.images_from["kind"]
             field = self.picker.positive if kind == "archive" else self.picker.hub_positive
             choices = ["", *study.images.classes]
             shown[field] = gr.update(choices=choices, value="", visible=True)

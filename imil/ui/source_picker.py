@@ -67,7 +67,13 @@ class SourcePicker:
     @property
     def openers(self) -> list[gr.Button]:
         """The buttons that begin a study."""
-        return [self.open_demo, self.open_untrained, self.open_public, self.open_archive, self.open_hub]
+        return [
+            self.open_demo,
+            self.open_untrained,
+            self.open_public,
+            self.open_archive,
+            self.open_hub,
+        ]
 
     @property
     def hub_choice(self) -> list[Any]:

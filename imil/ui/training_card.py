@@ -24,9 +24,9 @@ def training_card(
         nothing: what stands here while none was started.
     """
     if status.state is None:
-        return f'<div class="live"><div class="nothing"><p>{escape(nothing)}</p></div></div>'
+        return _over_nothing(f'<div class="nothing"><p>{escape(nothing)}</p></div>')
     if status.state is JobState.FAILED and status.error is not None:
-        return f'<div class="live">{_line(text.FAILED, "")}{error_in_place(status.error)}</div>'
+        return _over_nothing(f"<div>{_line(text.FAILED, '')}{error_in_place(status.error)}</div>")
     curves = training_curves(status.curves, planned=status.epochs)
     under = text.CLOSE_PAGE if status.active else foot
     if status.state is JobState.STOPPED:
@@ -35,6 +35,19 @@ def training_card(
         f'<div class="live">{_line(_headline(status), _aside(status, aside))}'
         f"{meter(status.share, label=text.TRAINING)}{curves}"
         f'<p class="foot">{escape(under)}</p></div>'
+    )
+
+
+def _over_nothing(shown: str) -> str:
+    """Return what stands where curves will be: as high as they are, so that nothing moves."""
+    waiting = (
+        f"{_line(text.STARTING, text.STARTING)}{meter(0, label=text.TRAINING)}"
+        f'{training_curves((), planned=1)}<p class="foot"></p>'
+    )
+    # Hidden from eyes and from screen readers: `visibility` does both.
+    return (
+        f'<div class="live over"><div class="ghost" style="visibility:hidden">{waiting}</div>'
+        f"{shown}</div>"
     )
 
 

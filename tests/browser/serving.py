@@ -34,8 +34,11 @@ class Server:
 
 
 @contextmanager
-def serve(home: Path, *, demo: bool = True) -> Iterator[Server]:
-    """Start the app on a free port with a private home, and stop it at the end."""
+def serve(home: Path, *, demo: bool = True, hub: str | None = None) -> Iterator[Server]:
+    """Start the app on a free port with a private home, and stop it at the end.
+
+    `hub` is the address of a stand-in for the Hub; without one the app is offline.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -44,7 +47,7 @@ def serve(home: Path, *, demo: bool = True) -> Iterator[Server]:
         "IMIL_DEMO": str(int(demo)),
         "IMIL_DEVICE": "cpu",
         "GRADIO_SERVER_PORT": str(port),
-        "HF_HUB_OFFLINE": "1",
+        **({"HF_HUB_OFFLINE": "1"} if hub is None else {"HF_ENDPOINT": hub}),
     }
     home.mkdir(exist_ok=True)
     log = home / "server.log"

@@ -1,0 +1,210 @@
+"""Where images come from, what is wrong with them, and plans by name."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.acts import set_plan, upload
+from tests.browser.serving import Server, foreign, serve
+from tests.sources.hub_sets import image_folder, parquet, picture
+from tests.standins.fakehub import FakeHub, Fault
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+# A reading starts a process, which takes its time on a busy machine.
+READ = 60_000
+
+
+def chest_films() -> dict[str, bytes]:
+    """Return a stand-in for the first public set: its columns and splits, other images."""
+    rows = [{"image": picture(n), "label": n % 2} for n in range(56)]
+    # One film is there twice, in two splits.
+    rows[40] = {"image": rows[2]["image"], "label": 0}
+    parts = {"train": rows[:40], "validation": rows[52:], "test": rows[40:52]}
+    return {
+        f"data/{split}-00000-of-00001.parquet": parquet(part, names=["NORMAL", "PNEUMONIA"])
+        for split, part in parts.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def hub() -> Iterator[FakeHub]:
+    with FakeHub() as running:
+        running.put("hf-vision/chest-xray-pneumonia", chest_films(), kind="datasets")
+        running.put("lab/films", image_folder(14), kind="datasets")
+        yield running
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, hub: FakeHub) -> Iterator[Server]:
+    with serve(tmp_path_factory.mktemp("home"), hub=hub.endpoint) as started:
+        yield started
+
+
+@pytest.fixture
+def ready(page: Page, server: Server) -> Page:
+    page.goto(server.url)
+    expect(page.locator("#study .samples img")).to_have_count(12, timeout=READ)
+    return page
+
+
+def choose(page: Page, source: str) -> None:
+    page.locator("#source").get_by_role("radio", name=source).check()
+
+
+def image_folders(server: Server) -> int:
+    """Return how many studies have images of their own."""
+    return len(list((server.home / "work" / "studies").glob("*/listing.json")))
+
+
+def test_a_public_set_is_one_click_away_and_says_on_what_terms(
+    ready: Page, server: Server, requests: list[str], faults: list[str]
+) -> None:
+    before = image_folders(server)
+
+    choose(ready, "Public set")
+    facts = ready.locator("#public-facts")
+    expect(facts).to_contain_text("hf-vision/chest-xray-pneumonia · licence CC BY 4.0")
+    expect(facts).to_contain_text("Cite: Kermany")
+    ready.locator("#open-public").dblclick()
+    expect(ready.locator("#reading")).to_contain_text("Reading images")
+    expect(ready.locator("#open-public")).to_be_disabled()
+
+    expect(ready.locator("#header")).to_contain_text("Chest X-rays, pneumonia", timeout=READ)
+    card = ready.locator("#study")
+    expect(card).to_contain_text("Patients unknown.")
+    expect(card).to_contain_text("1 pair of near duplicates lie in two splits.")
+    expect(card).to_contain_text("Few images of “NORMAL”")
+    card.get_by_text("Show them").click()
+    expect(card.locator(".twins li").first).to_contain_text("test/000000.png, Test, NORMAL")
+    expect(ready.locator("#open-public")).to_be_enabled()
+    assert image_folders(server) == before + 1
+    assert foreign(requests, server.url) == []
+    assert faults == []
+
+
+def test_a_hub_out_of_reach_is_said_in_place_and_the_films_remain(
+    ready: Page, hub: FakeHub
+) -> None:
+    hub.faults.append(Fault("GET /api/datasets/hf-vision", status=503))
+
+    choose(ready, "Public set")
+    ready.locator("#open-public").click()
+
+    alert = ready.locator(".card .note.bad[role=alert]")
+    expect(alert).to_contain_text("can't be fetched now.", timeout=READ)
+    expect(alert).to_contain_text("the demo's films and your own zip need no network")
+    expect(ready.locator("#study .samples img")).to_have_count(12)
+    expect(ready.locator("#open-public")).to_be_enabled()
+
+
+def test_a_reading_goes_on_through_a_reload_and_makes_one_study(
+    ready: Page, hub: FakeHub, server: Server
+) -> None:
+    before = image_folders(server)
+    hub.faults.append(Fault("GET .*/train/a/doe_jane_0.png", stall=8.0))
+
+    choose(ready, "Hub id")
+    ready.locator("#hub-id input, #hub-id textarea").fill("lab/films")
+    ready.locator("#open-hub").click()
+    expect(ready.locator("#reading")).to_contain_text("of 28", timeout=READ)
+    ready.reload()
+
+    expect(ready.locator("#reading")).to_contain_text("Reading images")
+    expect(ready.locator("#header")).to_contain_text("lab/films", timeout=READ)
+    expect(ready.locator("#reading")).to_be_empty()
+    assert image_folders(server) == before + 1
+
+
+def test_what_a_data_set_has_can_be_looked_at_before_it_is_fetched(ready: Page) -> None:
+    choose(ready, "Hub id")
+    ready.locator("#hub-id input, #hub-id textarea").fill("hf-vision/chest-xray-pneumonia")
+    ready.locator("#hub-look").click()
+
+    expect(ready.locator("#hub-has")).to_contain_text("Label: label.", timeout=READ)
+    expect(ready.locator("#hub-has")).to_contain_text("train, validation, test")
+    expect(ready.get_by_label("Label column")).to_have_value("label")
+    ready.locator("#hub-id input, #hub-id textarea").fill("no id at all")
+    ready.locator("#hub-look").click()
+    expect(ready.locator(".card .note.bad[role=alert]")).to_contain_text("no id of a Hub data set")
+
+
+def test_a_huge_image_and_a_stray_file_are_named_and_the_rest_is_read(
+    ready: Page, tmp_path: Path
+) -> None:
+    huge = io.BytesIO()
+    Image.fromarray(np.zeros((9000, 9000), np.uint8)).save(huge, "PNG")
+    path = tmp_path / "mixed.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for n in range(24):
+            archive.writestr(f"{'ab'[n % 2]}/{n}.png", picture(500 + n))
+        archive.writestr("a/huge.png", huge.getvalue())
+        archive.writestr("a/notes.docx", b"?")
+
+    upload(ready, path, "mixed")
+
+    expect(ready.locator("#header")).to_contain_text("mixed", timeout=READ)
+    card = ready.locator("#study")
+    expect(card).to_contain_text("No near duplicate across splits. 24 images compared.")
+    card.get_by_text("24 images taken, 2 files skipped").click()
+    expect(card.locator(".skipped")).to_contain_text("a/huge.png: It has 9000 × 9000 pixels")
+
+
+def test_a_preset_is_one_click_and_a_wrong_setting_is_said_where_it_stands(ready: Page) -> None:
+    preset = ready.locator("#preset")
+    expect(preset.get_by_role("radio", name="Recommended")).to_be_checked()
+
+    preset.get_by_role("radio", name="Paper").check()
+    expect(ready.locator("#plan-summary")).to_contain_text("resnet50")
+    expect(ready.locator("#plan-summary")).to_contain_text("224 px")
+    ready.get_by_role("button", name="Advanced").click()
+    ready.locator("#plan-epochs input").fill("0")
+    trouble = ready.locator("#plan-trouble")
+    expect(trouble).to_contain_text("It can be 1 to 1000.")
+    expect(preset.locator("label.selected")).to_have_count(0)
+    ready.locator("#plan-size input").fill("")
+    expect(trouble).to_contain_text("The field “Image size, px” is empty.")
+    preset.get_by_role("radio", name="Recommended").check()
+    expect(trouble).to_be_empty()
+    expect(ready.locator("#plan-summary")).to_contain_text("film_net")
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_nothing_moves_while_training(
+    browser: Browser, server: Server, archive: Path, width: int
+) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(15_000)
+    page.goto(server.url)
+    expect(page.locator("#study .samples img")).to_have_count(12, timeout=READ)
+    upload(page, archive, f"steady {width}")
+    expect(page.locator("#header")).to_contain_text(f"steady {width}", timeout=READ)
+    set_plan(page, epochs="500", size="32")
+    heights = [height(page)]
+
+    page.locator("#train").click()
+    expect(page.locator("#training")).to_contain_text("left", timeout=READ)
+    expect(page.locator("#training")).to_contain_text("Valid.", timeout=READ)
+    heights.append(height(page))
+    page.locator("#stop").dblclick()
+    expect(page.locator("#training")).to_contain_text("Stopped", timeout=READ)
+    heights.append(height(page))
+
+    assert len(set(heights)) == 1, heights
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    context.close()
+
+
+def height(page: Page) -> int:
+    box = page.locator(".card.training").bounding_box()
+    assert box is not None
+    return round(box["height"])
