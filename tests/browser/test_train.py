@@ -159,22 +159,24 @@ def test_a_huge_image_and_a_stray_file_are_named_and_the_rest_is_read(
 
 
 def test_a_preset_is_one_click_and_a_wrong_setting_is_said_where_it_stands(ready: Page) -> None:
+    ready.locator("#open-untrained").click()
+    expect(ready.locator("#train")).to_be_visible(timeout=READ)
     preset = ready.locator("#preset")
-    expect(preset.get_by_role("radio", name="Recommended")).to_be_checked()
+    expect(preset.get_by_role("radio", name="Recommended")).to_be_checked(timeout=READ)
 
     preset.get_by_role("radio", name="Paper").check()
-    expect(ready.locator("#plan-summary")).to_contain_text("resnet50")
-    expect(ready.locator("#plan-summary")).to_contain_text("224 px")
+    expect(ready.locator("#plan-summary")).to_contain_text("resnet50", timeout=READ)
+    expect(ready.locator("#plan-summary")).to_contain_text("224 px", timeout=READ)
     ready.get_by_role("button", name="Advanced").click()
     ready.locator("#plan-epochs input").fill("0")
     trouble = ready.locator("#plan-trouble")
-    expect(trouble).to_contain_text("It can be 1 to 1000.")
-    expect(preset.locator("label.selected")).to_have_count(0)
+    expect(trouble).to_contain_text("It can be 1 to 1000.", timeout=READ)
+    expect(preset.locator("label.selected")).to_have_count(0, timeout=READ)
     ready.locator("#plan-size input").fill("")
-    expect(trouble).to_contain_text("The field “Image size, px” is empty.")
+    expect(trouble).to_contain_text("The field “Image size, px” is empty.", timeout=READ)
     preset.get_by_role("radio", name="Recommended").check()
-    expect(trouble).to_be_empty()
-    expect(ready.locator("#plan-summary")).to_contain_text("film_net")
+    expect(trouble).to_be_empty(timeout=READ)
+    expect(ready.locator("#plan-summary")).to_contain_text("film_net", timeout=READ)
 
 
 @pytest.mark.parametrize("width", [1440, 390])
