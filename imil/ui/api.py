@@ -330,7 +330,7 @@ def _progress(status: TrainingStatus) -> dict[str, Any]:
 
 
 def _results(study: Study) -> dict[str, Any]:
-    content = study.results_json()
+    content = None if study.results() is None else study.results_json()
     if content is None:
         raise PlanError(
             "There is no comparison yet.",

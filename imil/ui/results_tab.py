@@ -221,7 +221,8 @@ def seeds_wanted(study: Study) -> int:
 
 
 def _found(tab: ResultsTab, study: Study, found: Round, *, active: bool) -> Shown:
-    asked = study.seeds_asked() if active else 0
+    current = study.seeds_done() > 0
+    asked = study.seeds_asked() if active and current else 0
     looks = looks_card(study)
     return {
         tab.verdict: gr.update(value=verdict_card(found, asked=asked), visible=True),
@@ -238,8 +239,11 @@ def _found(tab: ResultsTab, study: Study, found: Round, *, active: bool) -> Show
 
 def _acts(tab: ResultsTab, study: Study, found: Round, *, active: bool) -> Shown:
     """Return the buttons under the verdict: one of them is what to do next."""
+    # What is shown may be the comparison before one that was stopped at once.
+    current = study.seeds_done() > 0
     left = seeds_wanted(study) - len(found.seeds)
-    more, changed = left > 0 and not active, not study.compared_as_now()
+    more = left > 0 and current and not active
+    changed = not study.compared_as_now() or not current
     budget, number = study.budget(), study.round_number
     following = text.NEXT_ROUND.format(
         number=number, painted=budget.painted, allowed=budget.allowed
@@ -254,15 +258,15 @@ def _acts(tab: ResultsTab, study: Study, found: Round, *, active: bool) -> Shown
         ),
         tab.report: gr.update(variant="secondary" if more or active or changed else "primary"),
         tab.following: gr.update(value=following),
-        tab.final: gr.update(visible=found.split is not Split.TEST and not active),
-        tab.words: _words(study, found, changed=changed),
+        tab.final: gr.update(visible=found.split is not Split.TEST and current and not active),
+        tab.words: _words(study, found),
         tab.compare: gr.update(value=compare, variant="primary" if changed else "secondary"),
         tab.seeds: text.SEEDS_FIVE if more else gr.skip(),
     }
 
 
-def _words(study: Study, found: Round, *, changed: bool) -> str:
-    if changed:
+def _words(study: Study, found: Round) -> str:
+    if not study.compared_as_now():
         said = text.CHANGED_SINCE.format(number=study.round_number)
     elif found.split is Split.TEST:
         return ""

@@ -188,9 +188,10 @@ class Comparing(Reviewing):
         return self._round(self._done(self._record.comparison), Split.VALIDATION)
 
     def rounds(self) -> tuple[Round, ...]:
-        """Return every round's comparison on validation, the last one included."""
-        asked = [*self._record.earlier, self._record.comparison]
-        found = [self._round(self._done(each), Split.VALIDATION) for each in asked]
+        """Return every round's last finished comparison on validation."""
+        asked = [self._done(each) for each in (*self._record.earlier, self._record.comparison)]
+        last = {each.number: each for each in asked if each is not None}
+        found = [self._round(each, Split.VALIDATION) for each in last.values()]
         return tuple(each for each in found if each is not None)
 
     # ---- inside ---------------------------------------------------------------------------------
@@ -213,10 +214,18 @@ class Comparing(Reviewing):
         return replace(asked, number=last.number if self.compared_as_now() else self.round_number)
 
     def _earlier(self, asked: Comparison) -> tuple[Comparison, ...]:
+        """Return the comparisons before this one of which something can be shown."""
         last, earlier = self._record.comparison, self._record.earlier
-        if last is None or last.number == asked.number:
+        if last is None or last == asked or self._done(last) is None:
             return earlier
-        return (*earlier, last)
+        others = tuple(each for each in earlier if each.number != last.number)
+        return (*others, last)
+
+    def _shown(self) -> Comparison | None:
+        """Return the last comparison of which something is finished, with the seeds that are."""
+        every = (*self._record.earlier, self._record.comparison)
+        done = (self._done(each) for each in reversed(every))
+        return next((each for each in done if each is not None), None)
 
     def _submit_comparison(self) -> None:
         asked = self._record.comparison

@@ -44,8 +44,12 @@ class Reporting(Comparing):
     _made_badly: Mapping[Path, ImilError] = {}
 
     def shown_results(self) -> Round | None:
-        """Return the comparison to look at: on the test set where it was opened for it."""
-        return self.final_results() or self.results()
+        """Return the comparison to look at: on the test set where it was opened for it.
+
+        While a new comparison has nothing to show, that is the one before.
+        """
+        asked = self._shown()
+        return self._final(asked) or self._round(asked, Split.VALIDATION)
 
     def final_comparison(self) -> Round:
         """Open the test set and return the comparison on it; each opening is counted.
@@ -75,18 +79,14 @@ class Reporting(Comparing):
 
     def final_results(self) -> Round | None:
         """Return the last final comparison without opening the test set again; None before."""
-        asked = self._done(self._record.comparison)
-        if asked is None or not self._record.test_openings:
-            return None
-        key = self._round_key(asked, Split.TEST)
-        return load_round(self._tools.store, self.study_id, key=key)
+        return self._final(self._done(self._record.comparison))
 
     def cases(self) -> Cases | None:
         """Return what each arm of `shown_results` says to each image; None where nobody knows.
 
         A round of an older version has no answers beside it: they are read where it was trained.
         """
-        found, asked = self.shown_results(), self._done(self._record.comparison)
+        found, asked = self.shown_results(), self._shown()
         if found is None or asked is None:
             return None
         key, classes = self._round_key(asked, found.split), self.images.classes
@@ -162,7 +162,7 @@ class Reporting(Comparing):
 
     def curves(self) -> dict[str, dict[int, tuple[EpochFigures, ...]]]:
         """Return the epochs of each arm and seed of the comparison that is shown."""
-        found, asked = self.shown_results(), self._done(self._record.comparison)
+        found, asked = self.shown_results(), self._shown()
         if found is None or asked is None:
             return {}
         outcomes = self._outcomes(asked, found.split)
@@ -178,7 +178,7 @@ class Reporting(Comparing):
         Raises:
             PlanError: the arm was not compared.
         """
-        found, asked = self.shown_results(), self._done(self._record.comparison)
+        found, asked = self.shown_results(), self._shown()
         names = [] if found is None else [each.arm for each in found.arms]
         if found is None or asked is None or arm not in names:
             raise PlanError(
@@ -222,13 +222,19 @@ class Reporting(Comparing):
 
     def _origins(self) -> dict[str, int]:
         """Return how many of the masks that were compared came about in which way."""
-        asked = self._record.comparison
+        asked = self._shown()
         records = () if asked is None else self._masks.by_name(asked.masks)
         return dict(sorted(Counter(record.origin.value for record in records).items()))
 
+    def _final(self, asked: Comparison | None) -> Round | None:
+        if asked is None or not self._record.test_openings:
+            return None
+        key = self._round_key(asked, Split.TEST)
+        return load_round(self._tools.store, self.study_id, key=key)
+
     def _found_by(self) -> str:
         """Return how the mispredicted images that were compared had been found."""
-        asked = self._record.comparison
+        asked = self._shown()
         records = () if asked is None else self._masks.by_name(asked.masks)
         found = {r.selection.value for r in records if r.queue is Queue.MISPREDICTED}
         return "+".join(sorted(found)) or self.selection.value
@@ -239,7 +245,7 @@ class Reporting(Comparing):
     def _wanted_looks(self) -> Wanted | None:
         found, asked, cases = (
             self.shown_results(),
-            self._done(self._record.comparison),
+            self._shown(),
             self.cases(),
         )
         arm = self.main_arm()

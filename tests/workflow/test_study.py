@@ -254,6 +254,20 @@ def test_a_comparison_that_is_stopped_shows_the_seeds_it_has_and_goes_on(machine
     assert again.comparison_status().active
     again.stop()
     finish(again.comparison_status)
+    before = again.shown_results()
+
+    # Another comparison that is stopped at once hides nothing that was found.
+    sample_id = again.queue()[0].sample_id
+    again.submit_mask(sample_id, corner(again, sample_id), reader="r", seconds=1)
+    again.start_comparison()
+    again.stop()
+    finish(again.comparison_status)
+    assert before is not None
+    assert again.results() is None
+    assert again.shown_results() == before
+    assert again.cases() is not None
+    assert [found.number for found in again.rounds()] == [1]
+    assert again.round_number == 2
 
 
 def test_seeds_that_were_asked_for_are_trained_after_a_kill_at_any_moment(
