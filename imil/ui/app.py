@@ -9,6 +9,7 @@ import gradio as gr
 from imil.errors import StoreError
 from imil.ui import outliers_tab, results_tab, text, train_tab
 from imil.ui.api import add_endpoints
+from imil.ui.copy_acts import CopyActs
 from imil.ui.errors import error_in_place, errors_shown
 from imil.ui.header import header, theme_script
 from imil.ui.label_decisions import LabelDecisions
@@ -86,6 +87,7 @@ def build_app(studies: Studies, *, demo: bool = True) -> gr.Blocks:
         SourceActs(screen, Imports()).wire(app)
         OutliersActs(screen).wire()
         LabelDecisions(screen).wire()
+        CopyActs(screen).wire()
         PredictedActs(screen).wire()
         ResultsActs(screen).wire(place)
     return app  # type: ignore[no-any-return]  # Gradio's Blocks has no typed context manager

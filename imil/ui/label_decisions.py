@@ -34,7 +34,7 @@ class LabelDecisions:
         tab = self.screen.outliers
         read, labels = tab.read, tab.read.labels
         film = [tab.painter, *tab.picker.view]
-        for opens in (read.suspect.click, labels.back.click):
+        for opens in (tab.painter.suspect, labels.back.click):
             toggled = [read.assists, read.acts, *labels.outputs]
             opens(self.toggle, [*film, labels.opened], toggled, **QUIET).then(
                 None, None, None, js=FOCUS, api_visibility="private"

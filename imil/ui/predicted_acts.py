@@ -7,12 +7,13 @@ from typing import Any
 
 import gradio as gr
 
-from imil.ui import outliers_tab
+from imil.errors import ImilError
+from imil.ui import outliers_tab, text
 from imil.ui.answer_card import answer_value
 from imil.ui.api_predictions import export
 from imil.ui.errors import errors_shown
 from imil.ui.outliers_acts import READER
-from imil.ui.painter import decode_painted, offer
+from imil.ui.painter import decode_painted, offer, saliency_value
 from imil.ui.predicted_panel import look_at_predicted, show_start
 from imil.ui.queue_picker import read_view
 from imil.ui.screen import Screen
@@ -38,6 +39,14 @@ class PredictedActs:
             concurrency_limit=None,
             **QUIET,
         )
+        tab.painter.saliency(
+            self.saliency,
+            tab.painter,
+            tab.painter,
+            trigger_mode="always_last",
+            concurrency_limit=None,
+            **QUIET,
+        )
         tab.read.start.click(self.start, tab.painter, [tab.painter, tab.read.start], **QUIET)
         looked = [*panel.outputs, tab.read.start]
         # Seconds, where a study is large: something must be seen to happen.
@@ -55,6 +64,24 @@ class PredictedActs:
                 return None
             study = self.screen.studies.open(painted.study_id)
             return answer_value(study, painted, read_view(study, kind, chosen).opened_from)
+
+    def saliency(self, payload: Any) -> Shown:
+        """Say where the model looks in the film that is open, or why that can't be said."""
+        with errors_shown():
+            painted = decode_painted(payload)
+            if painted is None:
+                return {}
+            study_id, sample_id = painted.study_id, painted.sample_id
+            try:
+                looked = self.screen.studies.open(study_id).saliency(sample_id)
+            except ImilError as error:
+                heat = saliency_value(study_id, sample_id, None, why=str(error))
+            else:
+                why = text.SALIENCY_ZERO if looked.zero else ""
+                heat = saliency_value(study_id, sample_id, looked.saliency, why=why)
+            # `asked` makes each a new value: the browser hears of a film that it had left, too.
+            heat["asked"] = painted.stroke
+            return {self.screen.outliers.painter: gr.update(heat=heat)}
 
     def start(self, payload: Any) -> Shown:
         """Offer the predicted mask of the film that is open, to be corrected."""

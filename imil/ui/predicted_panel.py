@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass, fields
 from datetime import datetime
 from html import escape
@@ -10,21 +9,16 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import gradio as gr
-import numpy as np
-from PIL import Image
 
 from imil.core.irrelevance import FEWEST_PAINTED, PredictionKind, too_few
 from imil.errors import ImilError
 from imil.ui import numbers, text
 from imil.ui.errors import error_in_place
 from imil.ui.markup import ASSETS, heading, jpeg_url, note
+from imil.ui.overlays import painted_jpeg, picture
 from imil.ui.shown import Shown
 from imil.workflow.predictions import Learned
 from imil.workflow.study import Study
-
-# The paint of the painter, and how much of it is seen: a predicted mask looks like a painted one.
-PAINT = np.array([255, 61, 187], np.float32)
-VEIL = 0.58
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -198,13 +192,9 @@ def _picture(study: Study, learned: Learned, sample_id: str) -> str:
 
 def _overlay(study: Study, sample_id: str) -> bytes:
     """Return the image's thumbnail as a JPEG, its predicted region under paint."""
-    with Image.open(study.thumbnail(sample_id)) as opened:
-        pixels = np.asarray(opened.convert("RGB"), np.float32)
-    region = study.predictions.region(sample_id, shape=pixels.shape[:2])
-    painted = np.where(region[..., None], (1 - VEIL) * pixels + VEIL * PAINT, pixels)
-    file = io.BytesIO()
-    Image.fromarray(painted.round().astype(np.uint8)).save(file, "JPEG", quality=88)
-    return file.getvalue()
+    pixels = picture(study.thumbnail(sample_id))
+    shape = (pixels.shape[0], pixels.shape[1])
+    return painted_jpeg(pixels, study.predictions.region(sample_id, shape=shape))
 
 
 def _masks(number: int) -> str:

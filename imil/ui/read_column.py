@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from html import escape
+from pathlib import PurePosixPath
 from typing import Any
 
 import gradio as gr
@@ -12,6 +13,7 @@ import gradio as gr
 from imil.core.records import Queue, Split
 from imil.ui import numbers, text
 from imil.ui.answer_card import build_answer
+from imil.ui.copy_card import build_copies, build_copy_button, show_copy
 from imil.ui.label_acts import LabelActs, build_label_acts, show_label_acts
 from imil.ui.markup import meter
 from imil.ui.painter import press
@@ -29,6 +31,8 @@ class ReadColumn:
     answer: gr.HTML
     assists: gr.Column
     start: gr.Button
+    copy: gr.Button
+    copies: gr.HTML
     bar: gr.Column
     acts: gr.Row
     black_out: gr.Button
@@ -52,6 +56,8 @@ def build_read_column() -> ReadColumn:
         answer = build_answer(elem_id="answer")
         with gr.Column(elem_classes=["assists"]) as assists:
             start = build_start()
+            copy = build_copy_button()
+            copies = build_copies(elem_id="copies")
         with gr.Column(elem_classes=["bar"]) as bar:
             with gr.Row(elem_classes=["acts"]) as acts:
                 black_out = gr.Button(
@@ -69,11 +75,14 @@ def build_read_column() -> ReadColumn:
     # The painter knows what is painted, so its own acts are pressed from here.
     black_out.click(None, None, None, js=press("blackout"), api_visibility="private")
     skip.click(None, None, None, js=press("skip"), api_visibility="private")
+    suspect.click(None, None, None, js=press("suspect"), api_visibility="private")
     return ReadColumn(
         readout=readout,
         answer=answer,
         assists=assists,
         start=start,
+        copy=copy,
+        copies=copies,
         bar=bar,
         acts=acts,
         black_out=black_out,
@@ -93,6 +102,7 @@ def show_read_column(
     return {
         read.readout: _readout(study, sample_id, offer, suspects=suspects),
         **show_start(read.start, study, sample_id),
+        **show_copy(read.copy, study, sample_id, kind),
         **show_choices(read, study, sample_id, offer, opened=suspects),
     }
 
@@ -156,6 +166,8 @@ def _readout(study: Study, sample_id: str, offer: Offer | None, *, suspects: boo
         tone = ' class="bad"' if offer.predicted != offer.label else ""
     if sample.patient is not None:
         small += text.PATIENT.format(patient=sample.patient)
+    if source := study.copied_from(sample_id):
+        small += text.COPIED_FROM.format(source=PurePosixPath(source).stem)
     return (
         f'<dl class="lvp">{_pair(text.LABEL, classes[sample.label])}'
         f"{_pair(text.LOOKS_LIKE if suspects else text.MODEL_SAYS, says, tone)}</dl>"

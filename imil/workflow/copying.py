@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from imil.core.masks import check_mask, fitted_region
 from imil.core.records import Budget, Origin, Queue, Region
 from imil.core.splits import DisjointProof
+from imil.errors import MaskError, PlanError
 from imil.store.codec import MaskRecord
 from imil.store.studies import StudyRecord
 from imil.workflow.predictions import check_training
@@ -56,8 +57,15 @@ class Copying(Reporting):
         return tuple(left[name] for name in found)
 
     def copy_count(self, sample_id: str, queue: Queue = Queue.MISPREDICTED) -> int:
-        """Return to how many similar images a mask could be copied now; costs no pass."""
-        return min(SIMILAR, self.copy_room(sample_id), len(self._left(sample_id, queue)))
+        """Return to how many similar images a mask could be copied now; costs no pass.
+
+        A queue that can't be made offers none.
+        """
+        try:
+            left = len(self._left(sample_id, queue))
+        except (PlanError, MaskError):
+            return 0
+        return min(SIMILAR, self.copy_room(sample_id), left)
 
     def copy_room(self, sample_id: str) -> int:
         """Return for how many copies the budget has room; a place stays for the image itself."""

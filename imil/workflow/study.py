@@ -144,7 +144,7 @@ class Study(Copying):
         record = self._masks.last(sample_id)
         return Origin.PAINTED if record is None else record.origin
 
-    def source(self, sample_id: str) -> str:
+    def copied_from(self, sample_id: str) -> str:
         """Return the image that the accepted mask of an image was copied from; "" for none."""
         last = self._masks.last(sample_id)
         return "" if last is None else last.source
@@ -240,7 +240,7 @@ class Study(Copying):
                 seconds=seconds,
                 queue=opened_from,
                 origin=origin,
-                source=self.source(sample_id) if origin is Origin.COPIED else "",
+                source=self.copied_from(sample_id) if origin is Origin.COPIED else "",
             )
             self._masks.add(record)
             self._save(skipped=tuple(s for s in self._record.skipped if s != sample_id))

@@ -103,7 +103,7 @@ def test_a_copied_mask_is_accepted_marked_and_counted(machine: Machine, study: S
     assert {record.source for record in kept.values()} == {source}
     assert {(record.reader, record.seconds) for record in kept.values()} == {("Dr A", 3.0)}
     assert np.array_equal(kept[first].irrelevant, irrelevant)
-    assert (study.origin(first), study.source(first)) == (Origin.COPIED, source)
+    assert (study.origin(first), study.copied_from(first)) == (Origin.COPIED, source)
     assert study.review_state(first) == "masked"
     assert study.irrelevant(source) is None
 
@@ -115,12 +115,12 @@ def test_a_copied_mask_that_is_accepted_again_as_it_is_stays_copied(study: Study
     mask = study.irrelevant(first)
     assert mask is not None
     study.submit_mask(first, mask, reader="r", seconds=2, origin=Origin.COPIED)
-    assert (study.origin(first), study.source(first)) == (Origin.COPIED, source)
+    assert (study.origin(first), study.copied_from(first)) == (Origin.COPIED, source)
 
     study.submit_mask(
         first, corner(study, first, side=5), reader="r", seconds=2, origin=Origin.CORRECTED
     )
-    assert (study.origin(first), study.source(first)) == (Origin.CORRECTED, "")
+    assert (study.origin(first), study.copied_from(first)) == (Origin.CORRECTED, "")
 
 
 def test_copies_teach_the_prediction_nothing(study: Study) -> None:
@@ -205,6 +205,13 @@ def test_what_cannot_be_copied_is_refused_with_a_sentence(study: Study) -> None:
     with pytest.raises(DataError, match="gone"):
         copy(mask, "gone")
     assert study.budget().painted == 0
+
+
+def test_a_queue_that_cannot_be_made_has_no_image_to_copy_to(study: Study) -> None:
+    source = ids(study)[0]
+
+    assert study.copy_count(source, Queue.WRONG_REASON) == 0
+    assert study.copy_count(source, Queue.RANDOM) == 5
 
 
 def test_before_training_nothing_is_similar(machine: Machine) -> None:

@@ -1,0 +1,87 @@
+"""What comes of copying a mask to images that look alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from imil.errors import ImilError, MaskError
+from imil.ui import outliers_tab, results_tab
+from imil.ui.copy_card import copied_value, refused_value, show_copy, similar_value
+from imil.ui.errors import errors_shown
+from imil.ui.outliers_acts import READER
+from imil.ui.painter import Painted, decode_painted
+from imil.ui.predicted_panel import show_predicted
+from imil.ui.queue_picker import read_view
+from imil.ui.queue_view import queue_of
+from imil.ui.screen import Screen
+from imil.ui.shown import QUIET, Shown
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CopyActs:
+    """Callbacks of the button that shows similar images, and of the images."""
+
+    screen: Screen
+
+    def wire(self) -> None:
+        """Attach the callbacks to their components."""
+        tab = self.screen.outliers
+        film = [tab.painter, *tab.picker.view]
+        # Where a study is large the first look takes seconds: something must be seen to happen.
+        slow = QUIET | {"show_progress": "minimal"}
+        tab.read.copy.click(self.look, film, tab.read.copies, **slow)
+        copied = [*tab.outputs, self.screen.results.none]
+        tab.read.copies.confirm(self.confirm, film, copied, **QUIET)
+
+    def look(self, payload: Any, kind: str, chosen: Any) -> Shown:
+        """Show the images to which the mask could be copied, with it laid over."""
+        with errors_shown():
+            painted = decode_painted(payload)
+            if painted is None:
+                return {}
+            study = self.screen.studies.open(painted.study_id)
+            queue = read_view(study, kind, chosen).opened_from
+            return {self.screen.outliers.read.copies: similar_value(study, painted, queue)}
+
+    def confirm(self, payload: Any, kind: str, chosen: Any, event: gr.EventData) -> Shown:
+        """Copy the mask to the images that are ticked; the film that is open stays open."""
+        with errors_shown():
+            painted = decode_painted(payload)
+            if painted is None:
+                return {}
+            tab, study = self.screen.outliers, self.screen.studies.open(painted.study_id)
+            view = read_view(study, kind, chosen)
+            targets = [str(name) for name in event.targets]
+            try:
+                _check_same(painted, str(event.sample), str(event.stroke))
+                study.copy_mask(
+                    painted.sample_id,
+                    painted.irrelevant,
+                    targets,
+                    reader=READER,
+                    seconds=max(0.0, float(event.seconds)),
+                    queue=view.opened_from,
+                )
+            except ImilError as error:
+                return {tab.read.copies: refused_value(error)}
+            offers = queue_of(study, view)
+            return {
+                tab.read.copies: copied_value(len(targets)),
+                **show_copy(tab.read.copy, study, painted.sample_id, view.opened_from),
+                **outliers_tab.show_reviewed(tab, study, view, painted.sample_id, offers),
+                **show_predicted(tab.predicted, study),
+                **results_tab.show_missing(self.screen.results, study),
+            }
+
+
+def _check_same(painted: Painted, sample_id: str, stroke: str) -> None:
+    """Raise MaskError unless the mask is the one that was shown on the similar images."""
+    if (painted.sample_id, painted.stroke) != (sample_id, stroke):
+        raise MaskError(
+            "The mask has changed since these images were shown.",
+            why="Another mask would be copied than the one laid over them.",
+            fix="Close this, and ask for the similar images again.",
+        )

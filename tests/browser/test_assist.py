@@ -1,0 +1,160 @@
+"""What helps a reader on one film: its label called wrong, and its mask copied to similar ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from imil.store.codec import MaskRecord, decode_masks
+from imil.store.local import LocalStore
+from tests.browser.serving import Server, serve
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+PATIENCE = 60_000
+# Around the corner that holds the mark of a film, as shares of its side.
+MARK = ((0.83, 0.08), (0.93, 0.08), (0.93, 0.13), (0.83, 0.13))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serve(tmp_path_factory.mktemp("home")) as started:
+        yield started
+
+
+@pytest.fixture
+def review(page: Page, server: Server) -> Page:
+    """A fresh demo, its Outliers tab open."""
+    page.set_default_timeout(PATIENCE)
+    page.goto(server.url)
+    page.get_by_role("tab", name="Outliers").click()
+    opened_film(page)
+    return page
+
+
+def opened_film(page: Page, *, after: str = "") -> str:
+    page.locator(f"#painter .painter:not([data-ready='{after}']):not([data-ready=''])").wait_for()
+    expect(page.locator("#answer .answer")).to_have_attribute("aria-busy", "false")
+    # A film that has just opened ignores the rest of a double click.
+    page.wait_for_timeout(450)
+    return page.locator("#painter .painter").get_attribute("data-ready") or ""
+
+
+def paint(page: Page) -> None:
+    box = page.locator("#painter .paint").bounding_box()
+    assert box is not None
+    for i, (x, y) in enumerate(MARK):
+        page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=4)
+        if i == 0:
+            page.mouse.down()
+    page.mouse.up()
+    expect(page.locator("#answer")).to_contain_text("If this were hidden")
+
+
+def stored(home: Path) -> dict[str, MaskRecord]:
+    store = LocalStore(home / "store")
+    records = [r for n in store.names("data/masks/") for r in decode_masks(store.read(n) or b"")]
+    return {record.sample_id: record for record in records}
+
+
+def test_a_label_is_called_wrong_without_anything_moving(review: Page, faults: list[str]) -> None:
+    page = review
+    film = opened_film(page)
+    places = [page.locator(f"#{name}").bounding_box() for name in ("answer", "budget", "compare")]
+
+    page.locator("#suspect").click()
+    expect(page.locator("#relabel")).to_be_focused()
+    expect(page.locator("#black-out")).to_have_count(0)
+    opened = [page.locator(f"#{name}").bounding_box() for name in ("answer", "budget", "compare")]
+    page.locator("#label-back").click()
+    expect(page.locator("#black-out")).to_be_visible()
+    page.locator("#suspect").click()
+    page.locator("#exclude").click()
+
+    assert opened == places
+    following = opened_film(page, after=film)
+    expect(page.locator("#black-out")).to_be_visible()
+    expect(page.locator(f"#queue [data-sample='{film}']")).to_have_count(0)
+    expect(page.locator(f"#queue [data-sample='{following}']")).to_have_attribute(
+        "aria-current", "true"
+    )
+    assert faults == []
+
+
+def test_a_mask_is_copied_to_the_similar_films_that_stay_ticked(
+    review: Page, server: Server, screens: Path, faults: list[str]
+) -> None:
+    page = review
+    film = opened_film(page)
+    before = set(stored(server.home))
+    paint(page)
+
+    page.locator("#copy-mask").click()
+    shown = page.locator("#copies dialog[open]")
+    expect(shown.locator("input:checked")).to_have_count(5)
+    expect(shown.locator("[data-act=confirm]")).to_be_focused()
+    page.keyboard.press("n")  # the painter's keys rest meanwhile
+    page.screenshot(path=screens / "copies.png")
+    left_out = shown.locator("input").first.get_attribute("data-sample")
+    shown.locator("input").first.uncheck()
+    shown.get_by_role("button", name="Black out 4 images").dblclick()
+
+    expect(page.locator("#copies .copied")).to_have_text(
+        "Copied to 4 images. Each can be opened and changed."
+    )
+    expect(shown).to_have_count(0)
+    expect(page.locator("#budget")).to_contain_text("4 of 40 masked")
+    assert page.locator("#painter .painter").get_attribute("data-ready") == film
+    kept = {name: record for name, record in stored(server.home).items() if name not in before}
+    assert len(kept) == 4
+    assert left_out not in kept
+    assert {(record.origin, record.source) for record in kept.values()} == {("copied", film)}
+
+    page.locator(f"#queue [data-sample='{next(iter(kept))}']").click()
+    opened_film(page, after=film)
+    expect(page.locator("#painter .area")).to_contain_text("% of the image hidden")
+    expect(page.locator("#readout")).to_contain_text("mask copied from")
+    assert faults == []
+
+
+def looks_at(page: Page) -> list[int]:
+    """Return the size of the map that lies over the film, and its greatest opacity."""
+    found: list[int] = page.locator("#painter canvas.heat").evaluate(
+        """(canvas) => {
+          const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+          return [canvas.width, canvas.height, Math.max(...data.filter((_, i) => i % 4 === 3))];
+        }"""
+    )
+    return found
+
+
+def test_by_keys_a_reader_sees_where_the_model_looks_and_calls_a_label_wrong(
+    review: Page, screens: Path, faults: list[str]
+) -> None:
+    page = review
+    film = opened_film(page)
+    heat = page.locator("#painter canvas.heat")
+
+    page.keyboard.press("o")
+    expect(heat).to_have_attribute("width", "64")
+    first = looks_at(page)
+    page.screenshot(path=screens / "looks.png")
+    page.keyboard.press("n")
+    other = opened_film(page, after=film)
+    expect(heat).to_have_attribute("width", "64")
+    page.keyboard.press("p")
+    opened_film(page, after=other)
+    expect(heat).to_have_attribute("width", "64")
+    page.keyboard.press("l")
+    expect(page.locator("#relabel")).to_be_focused()
+    page.keyboard.press("l")
+    expect(page.locator("#black-out")).to_be_visible()
+    expect(page.locator("#painter .paint")).to_be_focused()
+
+    assert first[:2] == [64, 64]
+    assert first[2] > 200
+    assert looks_at(page) == first
+    assert faults == []
