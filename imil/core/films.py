@@ -175,6 +175,15 @@ def film(spec: FilmSpec, index: int) -> Film:
     return _film(spec, _deal(spec), index)
 
 
+def marker_place(spec: FilmSpec, sample_id: str) -> tuple[float, float, float] | None:
+    """Return the marker's left, top and side as shares of the film's side; None without a marker.
+
+    For the hint to a newcomer alone: no queue, arm or recommendation may call it.
+    """
+    marker = _scene(spec, _deal(spec), int(sample_id.removeprefix("film_"))).marker
+    return None if marker is None else (marker.x, marker.y, marker.side)
+
+
 def film_set(spec: FilmSpec) -> ImageSet:
     """Return the films as an image set whose originals are drawn when asked for.
 

@@ -11,13 +11,14 @@ from imil.ui import outliers_tab, results_tab, text, train_tab
 from imil.ui.api import add_endpoints
 from imil.ui.copy_acts import CopyActs
 from imil.ui.errors import error_in_place, errors_shown
-from imil.ui.header import header, theme_script
+from imil.ui.header import build_header
+from imil.ui.header_acts import HeaderActs
 from imil.ui.label_decisions import LabelDecisions
 from imil.ui.outliers_acts import OutliersActs
 from imil.ui.predicted_acts import PredictedActs
 from imil.ui.results_acts import ResultsActs
 from imil.ui.screen import Screen, show_all, show_progress
-from imil.ui.shown import BROWSER_SECRET, QUIET, Shown, html
+from imil.ui.shown import BROWSER_SECRET, QUIET, Shown
 from imil.ui.source_acts import SourceActs
 from imil.ui.train_acts import TrainActs
 from imil.workflow.imports import Imports
@@ -69,7 +70,7 @@ def build_app(studies: Studies, *, demo: bool = True) -> gr.Blocks:
     with gr.Blocks(
         title=text.TITLE, analytics_enabled=False, fill_width=True, delete_cache=SWEEP
     ) as app:
-        top = html(header(None), elem_id="header", js_on_load=theme_script())
+        top = build_header(elem_id="header")
         study_id = gr.BrowserState("", storage_key="imil-study", secret=BROWSER_SECRET)
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab(text.TAB_TRAIN, id="train"):
@@ -83,6 +84,7 @@ def build_app(studies: Studies, *, demo: bool = True) -> gr.Blocks:
         # First, so that the endpoints have the plain names; the screen's own events are private.
         add_endpoints(studies)
         Visits(screen, demo).wire(app)
+        HeaderActs(screen).wire()
         TrainActs(screen).wire()
         SourceActs(screen, Imports()).wire(app)
         OutliersActs(screen).wire()

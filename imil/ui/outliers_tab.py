@@ -10,6 +10,7 @@ import gradio as gr
 
 from imil.core.records import Queue, Selection
 from imil.ui import numbers, text
+from imil.ui.coach import build_coach, coach
 from imil.ui.filmstrip import build_filmstrip, page_of, page_value
 from imil.ui.markup import empty
 from imil.ui.painter import Accepted, Film, build_painter, encode_film
@@ -61,6 +62,7 @@ class OutliersTab:
     paint_random: gr.Button
     strip: gr.HTML
     painter: gr.HTML
+    coach: gr.HTML
     read: ReadColumn
     opened: gr.State
     predicted: PredictedPanel
@@ -98,6 +100,7 @@ def build_outliers_tab(tab: gr.Tab) -> OutliersTab:
             strip = build_filmstrip(elem_id="queue")
         with gr.Column(elem_classes=["card", "edit"]):
             painter = build_painter(elem_id="painter")
+            coach_mark = build_coach(elem_id="coach")
         read = build_read_column()
     predicted = build_predicted_panel()
     return OutliersTab(
@@ -114,6 +117,7 @@ def build_outliers_tab(tab: gr.Tab) -> OutliersTab:
         paint_random=paint_random,
         strip=strip,
         painter=painter,
+        coach=coach_mark,
         read=read,
         opened=gr.State(("", "")),
         predicted=predicted,
@@ -217,6 +221,7 @@ def show_film(
         tab.none_here: "",
         tab.paint_random: gr.update(visible=False),
         tab.painter: encode_film(film),
+        tab.coach: coach(study, sample_id),
         tab.opened: (study.study_id, sample_id),
         **show_read_column(tab.read, study, sample_id, view.opened_from, offer),
         **show_reviewed(tab, study, view, sample_id, queue),

@@ -39,7 +39,16 @@ HEADER_TITLES = {
     "theme": THEME,
     "close": CLOSE,
 }
-STUDY_GONE = "That study is no longer on this machine, so it was taken off the list."
+COACH_MARKER = (
+    "Paint over this marker: drag across it. It says nothing about the finding, yet the model may "
+    "have learned it."
+)
+COACH_NO_MARKER = (
+    "There is no marker on this film: the finding is there, and the model missed it. Nothing to "
+    "hide? Press Skip."
+)
+COACH = "Paint over what should not matter: drag across it. Then press Black out & next."
+COACH_CLOSE = "Close the hint"
 GLOSSARY = (
     ("Study", "One set of images and those who review it, from the first training to the last."),
     ("Round", "Outliers, masks, training on, comparison. The first training comes before round 1."),

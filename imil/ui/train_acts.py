@@ -40,7 +40,9 @@ class TrainActs:
         asked = [screen.study_id, *tab.form.fields]
         tab.train.click(self.train, asked, screen.outputs, **QUIET)
         tab.stop.click(self.stop, screen.study_id, tab.outputs, queue=False, **QUIET)
-        tab.review.click(self.review, None, screen.tabs, **QUIET)
+        # The film is at the top of its tab, wherever this page was scrolled to.
+        top = "() => { window.scrollTo(0, 0); return []; }"
+        tab.review.click(self.review, None, screen.tabs, js=top, **QUIET)
 
     def choose_preset(self, study_id: str, preset: str) -> Shown:
         """Offer a plan by name."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
-from imil.core.films import FILMS_VERSION, FilmSpec, film_set
+from imil.core.films import FILMS_VERSION, FilmSpec, film_set, marker_place
 from imil.core.images import ImageSet
 from imil.core.splits import DisjointProof, prove_disjoint
 from imil.workflow.shipped import TrainedDemo, lay_out
@@ -14,6 +17,8 @@ from imil.workflow.workspace import Workspace
 
 # Outliers whose small pictures are drawn beforehand: the gallery's first page.
 DRAWN_FIRST = 50
+# Seconds of rest after each film, of 3 ms, that is drawn beforehand: visitors go first.
+PAUSE = 0.002
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,4 +50,27 @@ def draw_beforehand(films: DemoFilms, trained: TrainedDemo) -> None:
     lay_out(trained, task)
     for outlier in workspace.outliers(task)[:DRAWN_FIRST]:
         workspace.thumbnail(outlier.sample_id)
-    workspace.make_ready(trained.plan)
+    for _ in workspace.prepare(trained.plan):
+        time.sleep(PAUSE)
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """What a newcomer to the demo may paint on one of its films.
+
+    `marker` is the marker's left, top and side, in shares of the film's; None where there is none.
+    """
+
+    marker: tuple[float, float, float] | None
+
+
+def demo_hint(source: Mapping[str, Any], sample_id: str) -> Hint | None:
+    """Return the hint for a film of the demo; None for an image of any other study.
+
+    Args:
+        source: of the study, as it is kept.
+        sample_id: an image of the study.
+    """
+    if source["kind"] != "demo":
+        return None
+    return Hint(marker_place(FilmSpec(**source["films"]), sample_id))

@@ -163,6 +163,13 @@ class Studies:
         if self._trained is not None:
             draw_beforehand(self._demo_films(self._demo), self._trained)
 
+    def knows(self, study_id: str) -> bool:
+        """Return whether there is a study of that id, without opening it; StoreError if unread."""
+        with self._lock:
+            if study_id in self._open:
+                return True
+        return study_id.isalnum() and load_study(self._tools.store, study_id) is not None
+
     def open(self, study_id: str) -> Study:
         """Return the study of that id, with everything saved of it; StoreError if there is none."""
         while True:

@@ -24,6 +24,7 @@ from imil.sources.listing import ImportReport
 from imil.store.codec import MaskRecord
 from imil.store.studies import Confirmation, StudyRecord
 from imil.workflow.copying import Copying
+from imil.workflow.demo import Hint, demo_hint
 from imil.workflow.maskbook import key_of
 from imil.workflow.outoffold import fold_tasks
 from imil.workflow.predictions import check_seen, check_training
@@ -128,6 +129,11 @@ class Study(Copying):
     def thumbnail(self, sample_id: str) -> Path:
         """Return a small JPEG of the image, made once."""
         return self._workspace.thumbnail(sample_id)
+
+    def hint(self, sample_id: str) -> Hint | None:
+        """Return what a newcomer may paint on a film of the demo; None in any other study."""
+        self.images.position(sample_id)
+        return demo_hint(self._record.source, sample_id)
 
     def irrelevant(self, sample_id: str) -> Region | None:
         """Return the mask that was accepted for an image, (H, W), True = hide."""

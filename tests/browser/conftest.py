@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 
 from imil.core.films import write_films
 from tests.browser.acts import FILMS
@@ -30,6 +30,8 @@ ARGS = [
 def browser() -> Iterator[Browser]:
     # A Chromium on the PATH, else Playwright's own; neither: Playwright's error says how to get it.
     path = shutil.which("chromium") or shutil.which("google-chrome")
+    # Twenty seconds until what a page should show is missing: CI's cores do other things too.
+    expect.set_options(timeout=20_000)
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=path, headless=True, args=ARGS)
         yield opened

@@ -11,6 +11,8 @@ from tests.browser.serving import Server, foreign, serve
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
+FIRST_VISIT = 60_000  # ms; on a busy machine
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
@@ -23,7 +25,8 @@ def test_a_new_visitor_meets_the_demo_and_nothing_foreign_is_asked_for(
 ) -> None:
     page.goto(server.url)
 
-    expect(page.locator("#study .samples img")).to_have_count(12)
+    # The first visitor of a fresh server waits for the pictures to be drawn.
+    expect(page.locator("#study .samples img")).to_have_count(12, timeout=FIRST_VISIT)
     expect(page.locator("#header .study")).to_contain_text("Demo study")
     expect(page.locator("#review")).to_be_visible()
     page.get_by_role("tab", name="Results").click()
@@ -86,7 +89,8 @@ def test_a_study_that_is_gone_is_said_and_the_page_still_opens(page: Page, serve
         again.evaluate("kept => Object.assign(localStorage, JSON.parse(kept))", kept)
         again.reload()
 
-        expect(again.locator(".card .note.bad[role=alert]")).to_contain_text("There is no study")
+        trouble = again.locator(".card .note.bad[role=alert]")
+        expect(trouble).to_contain_text("There is no study", timeout=FIRST_VISIT)
         expect(again.locator("#study .samples img")).to_have_count(12)
 
 

@@ -1,0 +1,179 @@
+// The line above the tabs. Gradio runs this once a mount, as the body of a function with the
+// arguments (element, trigger, props, server, upload, watch). Texts go in as text, never as HTML.
+//
+// The list of studies lives in this browser alone: the server knows studies by ids that nobody can
+// guess, and has no list to give away. Every change reads the list anew, so that two tabs of one
+// browser never lose each other's studies.
+
+const bar = element.querySelector(".bar");
+const words = bar.dataset;
+const select = element.querySelector(".picker select");
+const glossary = element.querySelector("dialog.glossary");
+const leaving = element.querySelector("dialog.leaving");
+
+const STUDIES = "imil-studies";
+const OPENED = "imil-study"; // Gradio's own entry: the study to come back to
+const THEME = "imil-theme";
+const COACH = "imil-coach";
+const DRAFT = "imil-draft:"; // the painter's
+const MOST = 50; // studies in the list; the oldest go first
+const NEW = "new";
+
+let current = { study: "", name: words.noneWord };
+let kept = []; // where the browser forbids storage, the list lives as long as the page
+
+// ---- what the browser keeps ----
+
+function read(key) {
+  try { return localStorage.getItem(key); } catch { return null; }
+}
+
+function write(key, text) {
+  try {
+    if (text === null) localStorage.removeItem(key);
+    else localStorage.setItem(key, text);
+  } catch { /* forbidden or full: the page works without */ }
+}
+
+function studies() {
+  try {
+    const found = JSON.parse(read(STUDIES) ?? JSON.stringify(kept));
+    return found.filter((one) => typeof one?.id === "string" && typeof one.name === "string");
+  } catch {
+    return [];
+  }
+}
+
+function keep(list) {
+  kept = list.slice(0, MOST);
+  write(STUDIES, JSON.stringify(kept));
+}
+
+// How many images have strokes that were not blacked out; each tab has a draft of its own.
+function drafts(study) {
+  try {
+    const own = Object.keys(localStorage).filter((key) => key.startsWith(`${DRAFT}${study}/`)
+      && JSON.parse(localStorage.getItem(key)).runs.length > 1);
+    return new Set(own.map((key) => key.replace(/#[0-9a-f]{8}$/, ""))).size;
+  } catch {
+    return 0;
+  }
+}
+
+// ---- the list ----
+
+function when(created) {
+  const time = new Date(created);
+  if (Number.isNaN(time.getTime())) return "";
+  const today = time.toDateString() === new Date().toDateString();
+  const day = today ? {} : { day: "numeric", month: "short" };
+  return ` · ${time.toLocaleString([], { ...day, hour: "2-digit", minute: "2-digit" })}`;
+}
+
+function option(value, label) {
+  const made = document.createElement("option");
+  made.value = value;
+  made.textContent = label;
+  return made;
+}
+
+function list() {
+  const options = studies().map((one) => option(one.id, one.name + when(one.created)));
+  if (!current.study) options.unshift(option("", current.name));
+  select.replaceChildren(...options, option(NEW, words.newWord));
+  select.value = current.study;
+}
+
+select.addEventListener("pointerdown", list); // another tab may have begun one meanwhile
+select.addEventListener("focus", list);
+select.addEventListener("change", () => {
+  const chosen = select.value;
+  select.value = current.study; // until it is open
+  if (chosen === NEW) trigger("begin");
+  else if (chosen && chosen !== current.study) trigger("choose", { study: chosen });
+});
+
+function update() {
+  const value = props.value;
+  if (!value) return;
+  if (value.gone?.length) keep(studies().filter((one) => !value.gone.includes(one.id)));
+  if ("study" in value) {
+    current = value;
+    const { study, name, created } = value;
+    if (study) keep([{ id: study, name, created }, ...studies().filter((one) => one.id !== study)]);
+    element.querySelector(".study").textContent = name;
+    element.querySelector(".picker").title = name;
+    sayWhereSaved();
+  }
+  list();
+}
+
+// ---- where it is saved ----
+
+function sayWhereSaved() {
+  const saved = element.querySelector(".saved");
+  const offline = !navigator.onLine;
+  saved.dataset.state = offline ? "offline" : "here";
+  // A page that can't be had again must not be left.
+  element.querySelector(".bar [data-act=next]").disabled = offline;
+  saved.hidden = !offline && !current.saved;
+  saved.querySelector("span").textContent = offline ? words.offlineWord : current.saved ?? "";
+}
+
+function onLine() {
+  if (element.isConnected) return sayWhereSaved();
+  removeEventListener("online", onLine);
+  removeEventListener("offline", onLine);
+}
+addEventListener("online", onLine);
+addEventListener("offline", onLine);
+
+// ---- the next visitor ----
+
+function reset() {
+  write(OPENED, null);
+  write(COACH, null);
+  // Everything that the last visitor typed goes with the page.
+  location.reload();
+}
+
+function nextVisitor() {
+  const unfinished = current.study ? drafts(current.study) : 0;
+  if (!unfinished) return reset();
+  const count = unfinished === 1 ? words.unfinishedOneWord : words.unfinishedWord;
+  leaving.querySelector("[data-count]").textContent = count.replace("{n}", String(unfinished));
+  leaving.showModal();
+}
+
+// ---- light or dark ----
+
+const dark = () => document.body.classList.contains("dark");
+const paint = (on) => document.body.classList.toggle("dark", on);
+const chosen = read(THEME);
+if (chosen) paint(chosen === "dark");
+
+const ACTS = {
+  theme: () => {
+    paint(!dark());
+    write(THEME, dark() ? "dark" : "light");
+  },
+  glossary: () => glossary.showModal(),
+  next: nextVisitor,
+  reset,
+};
+
+element.addEventListener("click", (event) => {
+  const act = event.target.closest("[data-act]")?.dataset.act;
+  if (act === "close" || event.target.matches("dialog")) event.target.closest("dialog").close();
+  else ACTS[act]?.();
+});
+
+for (const dialog of [glossary, leaving]) {
+  // The painter's keys are not meant while one reads.
+  dialog.addEventListener("keydown", (event) => event.stopPropagation());
+}
+
+watch("value", update);
+update();
+const listed = studies().map((one) => one.id);
+if (listed.length) trigger("check", { studies: listed });
