@@ -22,7 +22,7 @@ async function load() {
     return; // our own value coming back
   }
   finish();
-  moving = 0;
+  moving = -Infinity;
   const pixels = await unpack(value);
   if (mine === latest && element.isConnected) open(value, pixels);
 }

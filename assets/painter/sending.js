@@ -13,7 +13,7 @@ const ATTEMPTS = 3;
 
 let strokes = Date.now(); // counts on over mounts, so that no late answer fits a newer stroke
 let asking = 0;
-let moving = 0; // when another film was asked for
+let moving = -Infinity; // when another film was asked for
 let sending = null; // {key, at, tries, lost} of the mask that is on its way
 let tending = 0;
 
