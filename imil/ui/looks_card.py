@@ -25,6 +25,8 @@ BLUR = 1 / 24
 # From no saliency to the most: nothing, then the colour of saliency, then nearly white.
 SCALE = np.array([[90, 20, 60], [255, 120, 20], [255, 176, 32], [255, 236, 170]], np.float32)
 STRONGEST = 0.85
+# Below this share of the greatest nothing is drawn: a haze over the image would say nothing.
+FLOOR = 0.3
 
 
 def looks_card(study: Study) -> str:
@@ -55,7 +57,7 @@ def overlay(pixels: NDArray[np.uint8], saliency: NDArray[np.uint8]) -> bytes:
     image = Image.fromarray(pixels).convert("RGB").resize(size, Image.Resampling.BILINEAR)
     heat = Image.fromarray(saliency).resize(size, Image.Resampling.BILINEAR)
     smooth = np.asarray(heat.filter(ImageFilter.GaussianBlur(SIDE * BLUR)), np.float32) / LEVELS
-    share = smooth / max(float(smooth.max()), 1e-6)
+    share = np.clip((smooth / max(float(smooth.max()), 1e-6) - FLOOR) / (1 - FLOOR), 0, 1)
     place = share * (len(SCALE) - 1)
     below = np.minimum(place.astype(int), len(SCALE) - 2)
     part = (place - below)[..., None]

@@ -826,7 +826,7 @@ COLUMN_GROUP = "Group"
 WORST = "worst"
 WORST_NONE = "No group is large enough to be called the worst."
 GROUP_NOT_BALANCED = "lacks a class"
-EXPLANATIONS_TITLE = "Where the model looks"
+EXPLANATIONS_TITLE = "Where the models look, in figures"
 EXPLANATIONS_SECONDARY = "Secondary: a better map is not evidence of a better model"
 EXPLANATIONS_WORDS = (
     "Share of the map inside the irrelevant region (less is better), and how often the map's peak "
