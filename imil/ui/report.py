@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from html import escape
@@ -15,6 +16,8 @@ from imil.ui.markup import ASSETS, heading
 from imil.ui.round_page import round_page
 from imil.ui.tables import card
 from imil.ui.verdict_card import verdict_card
+
+_ADDRESS = re.compile(r"""url\((?:"[^"]*"|'[^']*'|[^)]*)\)""")
 
 
 def report_html(
@@ -40,7 +43,8 @@ def report_html(
         cases: what the arms say to each image, of which counts are given; no image is shown.
         rounds: every round of the study, this one included.
     """
-    style = (ASSETS / "theme.css").read_text(encoding="utf-8")
+    # Pictures in the style are those of tools that a report has not.
+    style = _ADDRESS.sub("none", (ASSETS / "theme.css").read_text(encoding="utf-8"))
     settings = {key.replace("_", " "): f"{value}" for key, value in asdict(plan).items()}
     about = {
         text.COLUMN_SPLIT: text.SPLITS[found.split],
