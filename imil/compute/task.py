@@ -150,8 +150,11 @@ def write_masked(path: Path, masked: MaskedImages) -> None:
     """Save the masks of one arm; complete once `rows.npy` is there."""
     path.mkdir(parents=True, exist_ok=True)
     rows = sorted(masked.edited)
-    write_array(path / "images.npy", np.stack([masked.edited[row] for row in rows]))
-    write_array(path / "masks.npy", np.stack([masked.masks[row] for row in rows]))
+    # An arm may be given none of the masks that were painted: those of another queue.
+    edited = [masked.edited[row] for row in rows] or np.zeros((0, 1, 1, 1), np.uint8)
+    masks = [masked.masks[row] for row in rows] or np.zeros((0, 1, 1), np.bool_)
+    write_array(path / "images.npy", np.asarray(edited))
+    write_array(path / "masks.npy", np.asarray(masks))
     if masked.predicted is not None:
         write_array(path / "predicted.npy", masked.predicted)
     write_array(path / "rows.npy", np.array(rows, np.int64))

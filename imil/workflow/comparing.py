@@ -20,7 +20,7 @@ from imil.core.arms import (
 from imil.core.cases import cases_of
 from imil.core.irrelevance import IrrelevancePredictor
 from imil.core.queues import budget
-from imil.core.records import Arm, Budget, Origin, Region, Split
+from imil.core.records import Arm, Budget, Origin, Outlier, Region, Split
 from imil.core.rounds import Round, Setting, Trained, compare
 from imil.core.splits import DisjointProof
 from imil.core.verdict import MIN_SEEDS
@@ -41,6 +41,10 @@ from imil.workflow.workspace import Workspace
 
 # Seeds vary only what follows the one checkpoint that the clinician reviewed.
 SEED_SCOPE = "train_on"
+NO_PAPER_MASKS = (
+    "No masked image was opened as mispredicted, and only such masks are the paper's: so imil "
+    "trains on exactly what control trains on."
+)
 NO_ADVICE_FEW = (
     "No arm is recommended: that takes two masks, from which the other images' are predicted."
 )
@@ -350,7 +354,7 @@ class Comparing(Reviewing):
             test_openings=self._record.test_openings,
             notices=(
                 *self.notices,
-                *_without_masks(asked),
+                *_without_masks(asked, self._paper_outliers(self._masks.by_name(asked.masks))),
                 *_copies(self._masks.by_name(asked.masks)),
                 *triage_notices(asked.arms, asked.triage),
                 *settled.notices,
@@ -412,7 +416,9 @@ def _copies(records: Sequence[MaskRecord]) -> tuple[str, ...]:
     return (f"{of} were copied from a similar image, and accepted as they were.",)
 
 
-def _without_masks(asked: Comparison) -> tuple[str, ...]:
-    if asked.masks or Arm.IMIL not in asked.arms:
+def _without_masks(asked: Comparison, paper: Sequence[Outlier]) -> tuple[str, ...]:
+    if Arm.IMIL not in asked.arms or paper:
         return ()
-    return ("No image is masked, so arms with masks train on exactly what control trains on.",)
+    if not asked.masks:
+        return ("No image is masked, so arms with masks train on exactly what control trains on.",)
+    return (NO_PAPER_MASKS,)

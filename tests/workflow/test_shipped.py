@@ -171,6 +171,25 @@ def test_a_comparison_can_follow_at_once_and_draws_its_working_images_itself(
     assert study.results() is not None
 
 
+@pytest.mark.slow
+def test_masks_of_other_queues_alone_can_be_compared_and_it_is_said_that_imil_has_none(
+    studies: Studies,
+) -> None:
+    study = studies.demo()
+    wrong = {offer.sample_id for offer in study.queue()}
+    sample = next(o.sample_id for o in study.queue(Queue.RANDOM) if o.sample_id not in wrong)
+    irrelevant = np.zeros(study.picture(sample).shape, np.bool_)
+    irrelevant[:8, :8] = True
+    study.submit_mask(sample, irrelevant, reader="r", seconds=1.0, queue=Queue.RANDOM)
+
+    study.start_comparison()
+    finish(study.comparison_status)
+
+    found = study.results()
+    assert found is not None
+    assert any("No masked image was opened as mispredicted" in each for each in found.notices)
+
+
 def test_what_was_drawn_beforehand_is_what_the_study_shows(studies: Studies, study: Study) -> None:
     studies.draw_demo()
 
