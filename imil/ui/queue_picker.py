@@ -27,6 +27,8 @@ ORDER = (
     Queue.HIGH_LOSS,
     Queue.RANDOM,
 )
+# Queues of which the number says something about the model.
+COUNTED = frozenset({Queue.MISPREDICTED, Queue.LABEL_SUSPECT, Queue.WRONG_REASON})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,8 +115,8 @@ def show_picker(
         counts = study.queue_counts()
     except PlanError:
         counts = {}
-    # Random offers every image: how many there are says nothing.
-    told = {kind: counts[kind] for kind in counts if kind is not Queue.RANDOM}
+    # Of high loss there are as many as are asked for, and random are all: a count says nothing.
+    told = {kind: counts[kind] for kind in counts if kind in COUNTED}
     choices = [
         (f"{text.QUEUES[q.value]} {numbers.count(told[q])}" if q in told else text.QUEUES[q.value])
         for q in ORDER
