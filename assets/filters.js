@@ -28,16 +28,19 @@ function drawTable(matrix) {
   if (key === drawn) return;
   drawn = key;
   const head = document.createElement("tr");
-  head.append(make("td", ""));
-  for (const words of matrix.said) head.append(make("th", words, { scope: "col", title: words }));
+  head.append(make("td", matrix.corner));
+  for (const [words, title] of matrix.heads) {
+    head.append(make("th", words, { scope: "col", title, "aria-label": title }));
+  }
   const rows = matrix.cells.map((cells, row) => {
     const line = document.createElement("tr");
-    line.append(make("th", matrix.classes[row], { scope: "row", title: matrix.classes[row] }));
+    line.append(make("th", matrix.rows[row], { scope: "row", title: matrix.rows[row] }));
     cells.forEach((cell, column) => {
       const button = make("button", cell.count, {
         type: "button", "data-cell": `${row},${column}`, "aria-label": cell.says, title: cell.says,
       });
       button.classList.toggle("err", row !== column && cell.count !== "0");
+      button.classList.toggle("zero", cell.count === "0");
       const place = document.createElement("td");
       place.append(button);
       line.append(place);
@@ -48,6 +51,7 @@ function drawTable(matrix) {
   const body = document.createElement("tbody");
   top.append(head);
   body.append(...rows);
+  table.classList.toggle("many", matrix.corner !== "");
   table.replaceChildren(top, body);
 }
 

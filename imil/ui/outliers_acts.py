@@ -102,7 +102,7 @@ class OutliersActs:
             if being_made(study, view):
                 return {}
             if painted is not None:
-                return {tab.again: gr.Timer(active=False)}
+                return outliers_tab.show_list(tab, study, view, painted.sample_id)
             return outliers_tab.show_outliers(tab, study, view)
 
     def paint_random(self, study_id: str) -> Shown:

@@ -240,6 +240,18 @@ def show_page(tab: OutliersTab, study: Study, view: View, page: int) -> Shown:
     return {tab.strip: gr.update(value=page_value(study, queue_of(study, view), page))}
 
 
+def show_list(tab: OutliersTab, study: Study, view: View, current: str) -> Shown:
+    """Return the films of a view beside one that is open, and is left alone."""
+    queue = queue_of(study, view)
+    shown = {
+        tab.again: gr.Timer(active=False),
+        **show_picker(tab.picker, study, view),
+        **show_reviewed(tab, study, view, current, queue),
+    }
+    strip = gr.update(value=page_value(study, queue, 0), **shown[tab.strip])
+    return {**shown, tab.strip: strip}
+
+
 def show_counts(tab: OutliersTab, study: Study, view: View) -> Shown:
     """Return what a decision on a label changes besides the film: how many each queue offers."""
     label = gr.update(label=_tab_label(study))

@@ -27,6 +27,8 @@ ORDER = (
     Queue.HIGH_LOSS,
     Queue.RANDOM,
 )
+# Columns of the matrix that have room for their class's name.
+NAMED = 3
 # Queues of which the number says something about the model.
 COUNTED = frozenset({Queue.MISPREDICTED, Queue.LABEL_SUSPECT, Queue.WRONG_REASON})
 
@@ -223,10 +225,21 @@ def _about(study: Study, view: View) -> dict[str, Any]:
         for row, held in enumerate(counts)
     ]
     said = [text.SAID.format(label=name) for name in classes]
+    # Where many stand side by side, a column is told by its number, which its row has too.
+    heads, rows, corner = said, list(classes), ""
+    if len(classes) > NAMED:
+        heads = [numbers.count(number) for number in range(1, len(classes) + 1)]
+        rows = [f"{number} {name}" for number, name in zip(heads, classes, strict=True)]
+        corner = text.SAID_CORNER
     return {
         "sorts": sorts,
         "labels": labels,
-        "matrix": {"classes": list(classes), "said": said, "cells": cells},
+        "matrix": {
+            "corner": corner,
+            "heads": [list(pair) for pair in zip(heads, said, strict=True)],
+            "rows": rows,
+            "cells": cells,
+        },
         "told": _sum(study),
     }
 

@@ -477,6 +477,7 @@ SORTS = {
 CLASS = "Class"
 ALL_CLASSES = "All classes"
 MATRIX = "Training images by label, a row, and by what the model says. A cell shows its images."
+SAID_CORNER = "label, said →"
 MATRIX_CELL = "{count} labelled {label}, the model says {predicted}"
 WRONG_OF = "{wrong} of {total} wrong"
 WRONG_SUSPECTS = "{n} label suspects"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -130,6 +131,33 @@ def test_the_film_that_is_open_stays_open_where_the_order_changes(
     assert sorted_anew[acts.screen.outliers.painter]["sample"] == ids[2]
     place = sorted(ids).index(ids[2]) + 1
     assert sorted_anew[acts.screen.outliers.painter]["place"] == f"{place} of {len(ids)}"
+
+
+def test_a_queue_that_was_being_made_appears_and_leaves_an_open_film_alone(
+    acts: OutliersActs, study: Study
+) -> None:
+    tab, wrong = acts.screen.outliers, Queue.WRONG_REASON
+    first, second, third = (offer.sample_id for offer in study.queue()[:3])
+    for sample_id in (first, second):
+        acts.black_out(painted(study, sample_id), "mispredicted", None)
+    with study._queues._making_slowly:
+        waiting = acts.open_queue(study.study_id, wrong, None)
+        assert waiting[tab.again].active is True
+        assert acts.look_again(study.study_id, None, wrong, None) == {}
+    for _ in range(600):
+        if study.begin_queue(wrong):
+            break
+        time.sleep(0.1)
+
+    beside = acts.look_again(study.study_id, painted(study, third), wrong, None)
+    alone = acts.look_again(study.study_id, None, wrong, None)
+
+    ids = [offer.sample_id for offer in study.queue(wrong)]
+    assert ids
+    assert [film["id"] for film in beside[tab.strip]["value"]["films"]] == ids
+    assert tab.painter not in beside
+    assert alone[tab.painter]["sample"] == ids[0]
+    assert alone[tab.again].active is False
 
 
 def test_a_class_without_an_image_says_so_and_shows_the_way_back(
