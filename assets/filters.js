@@ -6,6 +6,7 @@ const root = element.querySelector(".filters");
 const sort = root.querySelector("[data-choose=sort]");
 const label = root.querySelector("[data-choose=label]");
 const table = root.querySelector("table");
+let stop = null; // the cell at which the Tab key stops: one of them, from which arrows go on
 let drawn = ""; // what the table shows: it is left alone, and with it the focus, while that stays
 
 const chosen = () => ({ sort: "worst", label: null, cell: null, ...(props.value ?? {}) });
@@ -27,6 +28,7 @@ function drawTable(matrix) {
   const key = JSON.stringify(matrix);
   if (key === drawn) return;
   drawn = key;
+  stop = null;
   const head = document.createElement("tr");
   head.append(make("td", matrix.corner));
   for (const [words, title] of matrix.heads) {
@@ -73,6 +75,7 @@ function mark() {
   const cell = now.cell ? now.cell.join(",") : "";
   for (const button of table.querySelectorAll("button")) {
     button.setAttribute("aria-pressed", String(button.dataset.cell === cell));
+    button.tabIndex = button.dataset.cell === (stop ?? (cell || "0,0")) ? 0 : -1;
   }
 }
 
@@ -89,6 +92,7 @@ label.addEventListener("change", () => {
 table.addEventListener("click", (event) => {
   const button = event.target.closest("button[data-cell]");
   if (!button || button.getAttribute("aria-pressed") === "true") return;
+  stop = null;
   choose({ cell: button.dataset.cell.split(",").map(Number), label: null });
 });
 // Arrows go from cell to cell, as in any grid.
@@ -99,7 +103,11 @@ table.addEventListener("keydown", (event) => {
   }[event.key];
   if (!at || !step) return;
   event.preventDefault();
-  table.querySelector(`[data-cell="${at[0] + step[0]},${at[1] + step[1]}"]`)?.focus();
+  const next = table.querySelector(`[data-cell="${at[0] + step[0]},${at[1] + step[1]}"]`);
+  if (!next) return;
+  stop = next.dataset.cell;
+  mark();
+  next.focus();
 });
 
 watch("value", mark);

@@ -185,7 +185,8 @@ def _build_filters() -> gr.HTML:
  <div class="choosing">
   <label><span>{escape(text.SORT)}</span><select data-choose="sort"></select></label>
   <label><span>{escape(text.CLASS)}</span><select data-choose="label"></select></label></div>
- <div class="cmscroll"><table class="cmq" aria-label="{escape(text.MATRIX)}"></table></div>
+ <div class="cmscroll">
+  <table class="cmq" role="grid" aria-label="{escape(text.MATRIX)}"></table></div>
  <p class="told sub s12"></p>
 </div>""",
         js_on_load=(ASSETS / "filters.js").read_text("utf-8"),

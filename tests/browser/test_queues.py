@@ -170,6 +170,10 @@ def test_a_queue_is_seen_in_any_order_by_class_and_by_cell_and_the_way_back_is_t
     expect(cell(tab, label, said)).to_have_attribute("aria-pressed", "true")
     assert tab.evaluate("document.activeElement.dataset.cell") == f"{label},{said}"
     assert tab.locator("#queue").bounding_box() == top
+    # One stop for the Tab key; arrows go from cell to cell.
+    tab.keyboard.press("ArrowUp" if label else "ArrowDown")
+    assert tab.evaluate("document.activeElement.dataset.cell") == f"{1 - label},{said}"
+    assert tab.locator("#filters button[tabindex='0']").count() == 1
     shots(tab, screens, "cell")
     tab.locator("#show-whole").dblclick()
     shows(tab, whole)
