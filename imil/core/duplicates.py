@@ -17,7 +17,8 @@ from imil.core.records import Pixels, Split
 # detail, not anatomy. Usual hashes of 8 × 8 brightness cells take two patients' films for one.
 SIDE, AROUND = 32, 5
 # Correlation from which two fingerprints are of one image. In trials films of different patients
-# reached .95, recompressed, halved or brightened copies stayed above .97; see docs/experiments.md.
+# reached .95, of recompressed, halved or brightened copies 95 % stayed above .97; see
+# docs/experiments.md.
 SAME = 0.965
 # Images compared each with each, 5 × 10⁷ pairs in seconds; of larger sets only equal fingerprints
 # are found.

@@ -58,7 +58,7 @@ class PlanForm:
 def build_plan_form() -> PlanForm:
     """Place the fields where Gradio stands now."""
     preset = gr.Radio(
-        _preset_words(), label=text.PRESET, elem_classes=["choices", "two"], elem_id="preset"
+        _preset_words(), label=text.PRESET, elem_classes=["pickcards", "two"], elem_id="preset"
     )
     summary = html(elem_id="plan-summary")
     with gr.Accordion(text.ADVANCED, open=False, elem_classes=["advanced"]):

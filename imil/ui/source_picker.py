@@ -94,7 +94,7 @@ def build_source_picker() -> SourcePicker:
         [("\n".join(words), name) for name, words in text.SOURCES.items()],
         value="demo",
         label=text.SOURCE,
-        elem_classes=["choices"],
+        elem_classes=["pickcards"],
         elem_id="source",
     )
     with gr.Column() as demo:

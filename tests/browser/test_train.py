@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from gradio_client import Client
+from gradio_client.exceptions import AppError
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
@@ -177,6 +179,25 @@ def test_a_preset_is_one_click_and_a_wrong_setting_is_said_where_it_stands(ready
     preset.get_by_role("radio", name="Recommended").check()
     expect(trouble).to_be_empty(timeout=READ)
     expect(ready.locator("#plan-summary")).to_contain_text("film_net", timeout=READ)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_program_takes_the_same_steps(server: Server) -> None:
+    client = Client(server.url, verbose=False)
+
+    offered = client.predict(api_name="/public_sets")
+    choice = client.predict("lab/films", api_name="/look_at_hub")
+    about = client.predict("lab/films", None, None, None, "b", 20, api_name="/open_hub")
+    plan = client.predict(about["study"], "paper", api_name="/set_preset")
+
+    assert {known["licence"] for known in offered} == {"CC BY 4.0", "CC0 1.0"}
+    assert (choice["label"], choice["licence"]) == ("label", "cc-by-4.0")
+    assert about["classes"] == ["not b", "b"]
+    assert about["near_duplicates"]["across"] == 0
+    assert (plan["backbone"], plan["size"]) == ("resnet50", 224)
+    with pytest.raises(AppError, match="owner/name"):
+        client.predict("no id", api_name="/look_at_hub")
 
 
 @pytest.mark.parametrize("width", [1440, 390])
