@@ -40,6 +40,8 @@ class Features:
 
     def of(self, first: TrainingTask, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return (len(rows), F) of images of a finished training."""
+        # A study that begins trained has no working images yet.
+        self._workspace.make_ready(first.plan)
         with self._writing:
             kept = self._open(first)
             # The last column says that a row is complete: a process may be killed while it writes.

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -194,6 +194,28 @@ def test_what_was_drawn_beforehand_is_what_the_study_shows(studies: Studies, stu
     studies.draw_demo()
 
     assert study._first.images.exists()
+
+
+def test_what_needs_working_images_draws_them_where_nobody_did_before(
+    made: TrainedDemo, tmp_path: Path
+) -> None:
+    pool = WorkerPool(tmp_path / "jobs")
+    tools = Tools(LocalStore(tmp_path / "state"), pool, no_weights)
+    corner = np.zeros((FILMS.size, FILMS.size), np.bool_)
+    corner[:12, -12:] = True
+    steps: list[Callable[[Study], object]] = [
+        lambda study: study.similar(study.queue(Queue.RANDOM)[0].sample_id, 3, queue=Queue.RANDOM),
+        lambda study: study.saliency(study.queue(Queue.RANDOM)[0].sample_id, None),
+        lambda study: study.predictions.learn(),
+        lambda study: study.queue(Queue.WRONG_REASON),
+    ]
+    for number, step in enumerate(steps):
+        study = Studies(tmp_path / f"work-{number}", tools, demo=FILMS, trained=made).demo()
+        for offer in study.queue(Queue.RANDOM)[:2]:
+            study.submit_mask(offer.sample_id, corner, reader="r", seconds=1.0, queue=Queue.RANDOM)
+
+        step(study)
+    pool.close()
 
 
 def test_a_study_whose_folder_is_lost_is_laid_out_again_not_trained(
