@@ -16,7 +16,7 @@ from imil.ui import screen as screens
 from imil.ui.errors import errors_shown
 from imil.ui.filmstrip import page_of
 from imil.ui.handing_in import refuse_mask, store_mask
-from imil.ui.painter import Accepted, Painted, decode_painted, kept_value
+from imil.ui.painter import Accepted, decode_painted, kept_value
 from imil.ui.predicted_panel import show_predicted
 from imil.ui.queue_picker import read_view, show_folds
 from imil.ui.queue_view import being_made, next_after, queue_of, step_from
@@ -82,27 +82,27 @@ class OutliersActs:
     def look(self, study_id: str, payload: Any, kind: str, chosen: Any) -> Shown:
         """Show the queue in another order, or a part of it; the film that is open may stay."""
         with errors_shown():
-            study, painted = self.screen.studies.open(study_id), decode_painted(payload)
-            view, keep = read_view(study, kind, chosen), _film(painted)
+            study = self.screen.studies.open(study_id)
+            view, keep = read_view(study, kind, chosen), _film(payload)
             return outliers_tab.show_outliers(self.screen.outliers, study, view, keep=keep)
 
     def show_whole(self, study_id: str, payload: Any, kind: str, chosen: Any) -> Shown:
         """Show the whole queue again."""
         with errors_shown():
-            study, painted = self.screen.studies.open(study_id), decode_painted(payload)
-            view, keep = read_view(study, kind, chosen).whole, _film(painted)
+            study = self.screen.studies.open(study_id)
+            view, keep = read_view(study, kind, chosen).whole, _film(payload)
             return outliers_tab.show_outliers(self.screen.outliers, study, view, keep=keep)
 
     def look_again(self, study_id: str, payload: Any, kind: str, chosen: Any) -> Shown:
         """Show a queue that was being made, once it is there; a film that is open stays."""
         tab = self.screen.outliers
         with errors_shown():
-            study, painted = self.screen.studies.open(study_id), decode_painted(payload)
+            study, current = self.screen.studies.open(study_id), _film(payload)
             view = read_view(study, kind, chosen)
             if being_made(study, view):
                 return {}
-            if painted is not None:
-                return outliers_tab.show_list(tab, study, view, painted.sample_id)
+            if current is not None:
+                return outliers_tab.show_list(tab, study, view, current)
             return outliers_tab.show_outliers(tab, study, view)
 
     def paint_random(self, study_id: str) -> Shown:
@@ -225,8 +225,8 @@ class OutliersActs:
 
     def _move(self, study_id: str, payload: Any, looked: tuple[str, Any], step: int) -> Shown:
         with errors_shown():
-            study, painted = self.screen.studies.open(study_id), decode_painted(payload)
-            view, current = read_view(study, *looked), _film(painted)
+            study = self.screen.studies.open(study_id)
+            view, current = read_view(study, *looked), _film(payload)
             queue = queue_of(study, view)
             following = step_from(queue, current, step)
             if following is None:
@@ -253,8 +253,10 @@ class OutliersActs:
         return {**film, **missing}
 
 
-def _film(painted: Painted | None) -> str | None:
-    return None if painted is None else painted.sample_id
+def _film(payload: Any) -> str | None:
+    """Return the film that is open; one that still loads has painted nothing, and counts."""
+    sample_id = payload.get("sample") if isinstance(payload, dict) else None
+    return sample_id if isinstance(sample_id, str) else None
 
 
 def _page(queue: Sequence[Offer], sample_id: str | None) -> int | None:

@@ -23,6 +23,12 @@ pytestmark = [
 
 SIZES = {"1440": (1440, 900), "1024": (1024, 768), "390": (390, 844)}
 PATIENCE = 60_000
+# No act here is a mistake, so no message may appear over the page.
+TOAST = "a message appeared: "
+WATCH_TOASTS = f"""new MutationObserver(() => document.querySelectorAll(
+  "[data-testid=toast-body]:not([data-told])").forEach(toast => {{
+    toast.dataset.told = ""; console.log("{TOAST}" + toast.textContent);
+  }})).observe(document, {{childList: true, subtree: true}})"""
 # As many as a page of the strip holds.
 PAGE = 50
 
@@ -67,6 +73,8 @@ def tab(browser: Browser, server: Server, visit: StorageState, faults: list[str]
     context.set_default_timeout(PATIENCE)
     page = context.new_page()
     page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda said: faults.append(said.text) if TOAST in said.text else None)
+    page.add_init_script(WATCH_TOASTS)
     page.goto(server.url)
     page.get_by_role("tab", name="Outliers").click()
     expect(page.locator("#reviewed")).to_contain_text("reviewed", timeout=PATIENCE)

@@ -133,6 +133,17 @@ def test_the_film_that_is_open_stays_open_where_the_order_changes(
     assert sorted_anew[acts.screen.outliers.painter]["place"] == f"{place} of {len(ids)}"
 
 
+@pytest.mark.parametrize("payload", [None, 3, {}, {"sample": 3}, {"sample": "film", "runs": "x"}])
+def test_the_queue_is_seen_in_another_order_while_a_film_still_loads(
+    acts: OutliersActs, study: Study, payload: Any
+) -> None:
+    names = sorted(offer.sample_id for offer in study.queue())
+
+    shown = acts.look(study.study_id, payload, "mispredicted", {"sort": "name"})
+
+    assert shown[acts.screen.outliers.painter]["sample"] == names[0]
+
+
 def test_a_queue_that_was_being_made_appears_and_leaves_an_open_film_alone(
     acts: OutliersActs, study: Study
 ) -> None:
