@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # The pair of releases that the project is developed with; any that requirements.txt allows will do.
 TORCH ?= torch==2.14.1 torchvision==0.29.1
 
-.PHONY: help venv run demo test check soak chromium screenshots clean
+.PHONY: help venv run demo test check soak flows chromium screenshots clean
 
 help: ## list these commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -39,6 +39,10 @@ check: venv ## formatting, lint, types, import directions
 
 soak: venv chromium ## the long claims, with measurements in tests/benchmarks/results
 	$(BIN)/python -m pytest -m soak
+	$(MAKE) flows
+
+flows: venv chromium ## the browser tests ten times in a row: none may fail once
+	for run in 1 2 3 4 5 6 7 8 9 10; do $(BIN)/python -m pytest -m "browser and not soak" || exit 1; done
 
 screenshots: venv chromium ## the README's pictures, from a real browser
 	IMIL_SCREENS=assets/readme $(BIN)/python -m pytest -m soak tests/browser/test_screens.py

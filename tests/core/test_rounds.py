@@ -9,6 +9,8 @@ from imil.core.rounds import Round, Setting, Trained, Validation, clusters_of, c
 from imil.core.saliency import Explainer
 from imil.core.verdict import Verdict
 
+# Of the intervals of single figures, which nothing here is about: a tenth of the usual.
+FEW_DRAWS = 50
 CURVES = ((EpochFigures(1, 0.5, 0.8, 0.4, 0.9),),) * 5
 SAMPLES = [Sample(str(i), i % 2, Split.TEST, patient=f"p{i // 2}") for i in range(200)]
 LABELS = np.array([sample.label for sample in SAMPLES])
@@ -24,7 +26,8 @@ def trained(accuracy: float, *, seed: int) -> Trained:
 def found(**arms: float) -> Round:
     outcomes = {name: trained(accuracy, seed=i) for i, (name, accuracy) in enumerate(arms.items())}
     setting = Setting(1, Split.TEST, (0, 1, 2, 3, 4), "replication", (4,) * 5, 8, 100, 1)
-    return compare(outcomes, SAMPLES, setting, Validation(outcomes, LABELS, clusters_of(SAMPLES)))
+    validation = Validation(outcomes, LABELS, clusters_of(SAMPLES))
+    return compare(outcomes, SAMPLES, setting, validation, draws=FEW_DRAWS)
 
 
 def test_the_papers_arm_is_named_beforehand_and_the_others_are_exploratory() -> None:
@@ -109,7 +112,8 @@ def probed(**arms: tuple[float, float]) -> Round:
     setting = Setting(
         1, Split.TEST, (0, 1, 2, 3, 4), "replication", (4,) * 5, 8, 100, 1, swapped_by="reference"
     )
-    return compare(outcomes, SAMPLES, setting, Validation(outcomes, LABELS, clusters_of(SAMPLES)))
+    validation = Validation(outcomes, LABELS, clusters_of(SAMPLES))
+    return compare(outcomes, SAMPLES, setting, validation, draws=FEW_DRAWS)
 
 
 def test_the_arm_that_swaps_cannot_fool_is_recommended_and_named_beforehand() -> None:
