@@ -10,7 +10,9 @@ import gradio as gr
 
 from imil.core.counterfactual import Answer
 from imil.core.records import Queue, Region
+from imil.errors import ImilError
 from imil.ui import numbers, text
+from imil.ui.errors import error_in_place
 from imil.ui.markup import ASSETS, badge, note
 from imil.ui.painter import Painted
 from imil.workflow.study import Study
@@ -37,6 +39,12 @@ def answer_value(
     irrelevant: Region | None = painted.irrelevant if painted.irrelevant.any() else None
     answer = study.answer(painted.sample_id, irrelevant)
     html = answer_html(answer, study.images.classes, suspect=kind is Queue.LABEL_SUSPECT)
+    return {"sample": painted.sample_id, "stroke": painted.stroke, "html": html}
+
+
+def trouble_value(painted: Painted, error: ImilError) -> dict[str, str]:
+    """Return why the model says nothing to what is painted, in the place of its answer."""
+    html = f"<h3>{escape(text.IF_HIDDEN)}</h3>{error_in_place(error)}"
     return {"sample": painted.sample_id, "stroke": painted.stroke, "html": html}
 
 

@@ -92,7 +92,7 @@ def saliency_json(looked: SaliencyMap, target: str) -> dict[str, Any]:
     file = io.BytesIO()
     Image.fromarray((255 * looked.saliency).round().astype(np.uint8)).save(file, "PNG")
     return {
-        "explainer": looked.explainer.value,
+        "explainers": [explainer.value for explainer in looked.explainers],
         "target": target,
         "zero": looked.zero,
         "words": text.SALIENCY_ZERO if looked.zero else "",

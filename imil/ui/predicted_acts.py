@@ -9,7 +9,7 @@ import gradio as gr
 
 from imil.errors import ImilError
 from imil.ui import outliers_tab, text
-from imil.ui.answer_card import answer_value
+from imil.ui.answer_card import answer_value, trouble_value
 from imil.ui.api_predictions import export
 from imil.ui.errors import errors_shown
 from imil.ui.outliers_acts import READER
@@ -62,8 +62,11 @@ class PredictedActs:
             painted = decode_painted(payload)
             if painted is None:
                 return None
-            study = self.screen.studies.open(painted.study_id)
-            return answer_value(study, painted, read_view(study, kind, chosen).opened_from)
+            try:
+                study = self.screen.studies.open(painted.study_id)
+                return answer_value(study, painted, read_view(study, kind, chosen).opened_from)
+            except ImilError as error:
+                return trouble_value(painted, error)
 
     def saliency(self, payload: Any) -> Shown:
         """Say where the model looks in the film that is open, or why that can't be said."""

@@ -293,6 +293,28 @@ def test_a_readers_map_shows_where_the_score_comes_from() -> None:
     assert (looked.target, looked.zero) == (1, False)
 
 
+def test_a_readers_map_shows_what_speaks_for_the_class_alone() -> None:
+    image = np.full((1, 32, 32), GREY, np.uint8)
+    image[0, 4:8, 4:8] = 255
+    image[0, 20:24, 20:24] = 40
+
+    looked = explain_image(brightness(), image, target=1)
+    both = soften(integrated_gradients(brightness(), image[None], np.array([1]))[0])
+
+    assert looked.saliency[4:8, 4:8].min() > 0.3
+    assert looked.saliency[20:24, 20:24].max() == 0
+    assert both[20:24, 20:24].max() > 0.3
+
+
+def test_where_the_maps_are_a_single_cell_the_gradients_stand_alone() -> None:
+    net = Classifier(nn.AdaptiveAvgPool2d(1), 1, classes=2, mean=(GREY / 255,), std=(1.0,))
+    image = np.full((1, 32, 32), 255, np.uint8)
+
+    looked = explain_image(net, image, target=int(predict(net, image[None]).argmax()))
+
+    assert looked.explainers == (Explainer.INTEGRATED_GRADIENTS,)
+
+
 def test_a_readers_map_of_an_image_that_moves_nothing_is_zero_and_says_so() -> None:
     grey = np.full((1, 32, 32), GREY, np.uint8)
 

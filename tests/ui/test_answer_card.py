@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from imil.core.counterfactual import Answer
+from imil.sources.pixels import PixelsError
 from imil.ui import text
-from imil.ui.answer_card import answer_html, answer_value
+from imil.ui.answer_card import answer_html, answer_value, trouble_value
 from imil.ui.painter import Painted
 from imil.workflow.studies import Studies
 from tests.standins.trained import as_if_trained
@@ -76,3 +77,15 @@ def test_an_answer_names_the_film_and_the_stroke_it_answers(studies: Studies) ->
 
     assert (value["sample"], value["stroke"]) == (sample_id, "7")
     assert text.NOTHING_HIDDEN in value["html"]
+
+
+def test_an_image_that_is_gone_is_said_in_the_place_of_the_answer() -> None:
+    gone = PixelsError("a <b>.png", why="The file is not there any more.")
+    painted = Painted("study", "a <b>.png", np.ones((4, 4), bool), 1, 2.0, stroke="7")
+
+    value = trouble_value(painted, gone)
+
+    assert (value["sample"], value["stroke"]) == ("a <b>.png", "7")
+    assert 'role="alert"' in value["html"]
+    assert "The file is not there any more." in value["html"]
+    assert "<b>.png" not in value["html"]

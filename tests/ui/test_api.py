@@ -223,6 +223,7 @@ def test_a_program_asks_where_the_model_looks(client: Client, study: str, tmp_pa
     assert np.asarray(looked).max() == 255
     assert as_it_is["target"] == classes[offer["predicted"]]
     assert (as_it_is["zero"], as_it_is["words"]) == (False, "")
+    assert as_it_is["explainers"][-1] == "integrated_gradients"
     assert hidden["map"] != as_it_is["map"]
 
 
