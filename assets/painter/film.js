@@ -108,7 +108,10 @@ let lastLooks = LOOKS;
 let looking = 0;
 
 // From cold to hot: #FFB020, the amber of the tokens, in the middle; nothing where nothing is looked at.
-const STOPS = [[0, 120, 20, 90, 0], [0.3, 214, 70, 60, 102], [0.65, 255, 176, 32, 204], [1, 255, 240, 150, 242]];
+const STOPS = [
+  [0, 120, 20, 90, 0], [0.2, 150, 40, 80, 12], [0.45, 214, 70, 60, 90], [0.75, 255, 176, 32, 200],
+  [1, 255, 240, 150, 242],
+];
 const HEAT = Uint32Array.from({ length: 256 }, (_, value) => {
   const at = value / 255;
   const next = Math.max(1, STOPS.findIndex((stop) => stop[0] >= at));

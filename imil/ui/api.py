@@ -140,10 +140,12 @@ def _endpoints(studies: Studies) -> tuple[Callable[..., Any], ...]:  # noqa: C90
             opened.keep_label(str(sample))
             return [asdict(triage) for triage in opened.triaged()]
 
-    def image(study: str, sample: str) -> str:
-        """Return an image at its own size and 8 bits, as a PNG data URL."""
+    def image(study: str, sample: str, stored: bool = False) -> str:
+        """Return an image at its own size and 8 bits, or as `stored`, as a PNG data URL."""
         with errors_shown():
-            picture = studies.open(str(study)).picture(str(sample))
+            opened = studies.open(str(study))
+            kept = opened.images.original(str(sample))
+            picture = kept if stored else opened.picture(str(sample))
         file = io.BytesIO()
         Image.fromarray(picture).save(file, "PNG")
         return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()

@@ -169,8 +169,9 @@ def desk(visit: Desk) -> Desk:
     return visit
 
 
+@pytest.mark.parametrize("seconds", [3, pytest.param(20, marks=pytest.mark.soak)])
 def test_a_mask_handed_in_offline_is_kept_said_and_sent_once_when_the_connection_is_back(
-    desk: Desk,
+    desk: Desk, seconds: int
 ) -> None:
     page, sample = desk.page, desk.sample
     page.evaluate("window.same = true")
@@ -182,7 +183,7 @@ def test_a_mask_handed_in_offline_is_kept_said_and_sent_once_when_the_connection
     desk.hand_in()
     desk.hand_in()
     told(page, "notice", NOT_SAVED)
-    page.wait_for_timeout(3000)
+    page.wait_for_timeout(1000 * seconds)
     assert (desk.sample, count(desk)) == (sample, 0)
     page.context.set_offline(False)
 
