@@ -63,15 +63,21 @@ def build_plan_form() -> PlanForm:
     summary = html(elem_id="plan-summary")
     with gr.Accordion(text.ADVANCED, open=False, elem_classes=["advanced"]):
         with gr.Row(elem_classes=["fields4"]):
-            backbone = gr.Dropdown(list(BACKBONES), label=text.BACKBONE, elem_id="backbone")
+            backbone = gr.Dropdown(
+                list(BACKBONES), label=text.BACKBONE, info=text.BACKBONE_INFO, elem_id="backbone"
+            )
             epochs = _number(text.EPOCHS, "epochs", info=text.EPOCHS_INFO)
             after = _number(text.EPOCHS_AFTER, "epochs-after", info=text.EPOCHS_AFTER_INFO)
             budget = _number(text.BUDGET, "budget", info=text.BUDGET_INFO, precision=None)
-            size = _number(text.IMAGE_SIZE, "size")
-            batch = _number(text.BATCH_SIZE, "batch-size")
-            rate = _number(text.LEARNING_RATE, "learning-rate", precision=None)
-            seed = _number(text.SEED, "seed")
-        pretrained = gr.Checkbox(label=text.PRETRAINED, elem_id="pretrained")
+            size = _number(text.IMAGE_SIZE, "size", info=text.IMAGE_SIZE_INFO)
+            batch = _number(text.BATCH_SIZE, "batch-size", info=text.BATCH_SIZE_INFO)
+            rate = _number(
+                text.LEARNING_RATE, "learning-rate", info=text.LEARNING_RATE_INFO, precision=None
+            )
+            seed = _number(text.SEED, "seed", info=text.SEED_INFO)
+        pretrained = gr.Checkbox(
+            label=text.PRETRAINED, info=text.PRETRAINED_INFO, elem_id="pretrained"
+        )
         trouble = html(elem_id="plan-trouble")
         html(f'<p class="sub s13">{escape(text.OUR_CHOICE)}</p>')
     return PlanForm(

@@ -112,7 +112,8 @@ def show_training(tab: TrainTab, study: Study) -> Shown:
     done = status.state is JobState.DONE
     outliers = len(study.queue()) if done else 0
     return {
-        tab.frame: gr.update(elem_classes=["train", "running"] if status.active else ["train"]),
+        # On a phone, what comes next stands first: the running training, or its outliers.
+        tab.frame: gr.update(elem_classes=_frame(status)),
         tab.live: training_card(
             status,
             aside=text.VALIDATION_N.format(
@@ -126,6 +127,12 @@ def show_training(tab: TrainTab, study: Study) -> Shown:
         tab.review: gr.update(visible=done, value=_review_words(outliers)),
         tab.notices: "".join(note(words, tone="info") for words in study.notices),
     }
+
+
+def _frame(status: TrainingStatus) -> list[str]:
+    if status.active:
+        return ["train", "running"]
+    return ["train", "done"] if status.state is JobState.DONE else ["train"]
 
 
 def show_locked(tab: TrainTab, study: Study) -> Shown:
