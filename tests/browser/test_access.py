@@ -1,0 +1,76 @@
+"""The whole way from an empty page to a verdict, as axe-core meets it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.access import violations_everywhere
+from tests.browser.acts import FILMS, set_plan, upload
+from tests.browser.serving import Server, serve
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+TABS = ("Train", "Outliers", "Results")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serve(tmp_path_factory.mktemp("home"), demo=False) as started:
+        yield started
+
+
+def looked_at(page: Page, state: str, *tabs: str) -> list[str]:
+    found = []
+    for tab in tabs:
+        page.get_by_role("tab", name=tab).click()
+        page.wait_for_timeout(200)
+        found += violations_everywhere(page, f"{state}, {tab}")
+    return found
+
+
+def opened_film(page: Page, *, after: str = "") -> str:
+    page.locator(f"#painter .painter:not([data-ready='{after}'])").wait_for()
+    # A film that has just opened ignores the rest of a double click.
+    page.wait_for_timeout(450)
+    return page.locator("#painter .painter").get_attribute("data-ready") or ""
+
+
+def test_axe_finds_nothing_serious_of_ours_on_any_tab_in_any_state(
+    page: Page, server: Server, archive: Path
+) -> None:
+    page.goto(server.url)
+    expect(page.get_by_text("Research use only, not for diagnosis")).to_be_visible()
+    found = looked_at(page, "empty", *TABS)
+
+    page.get_by_role("tab", name="Train").click()
+    upload(page, archive, "films")
+    expect(page.locator("#study")).to_contain_text("No patient in two splits.", timeout=30_000)
+    set_plan(page, epochs="1", epochs_after="1", size="48", budget="3")
+    found += looked_at(page, "planned", "Train")
+    page.locator("#train").click()
+    expect(page.locator("#review")).to_be_visible(timeout=60_000)
+    found += looked_at(page, "trained", *TABS)
+
+    page.get_by_role("tab", name="Outliers").click()
+    film = opened_film(page)
+    box = page.locator("#painter .paint").bounding_box()
+    assert box is not None
+    scale = box["width"] / FILMS.size
+    page.mouse.move(box["x"] + 70 * scale, box["y"] + 12 * scale)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 88 * scale, box["y"] + 16 * scale, steps=4)
+    page.mouse.up()
+    expect(page.locator("#painter .area")).to_contain_text("% of the image hidden")
+    found += looked_at(page, "painting", "Outliers")
+    page.locator("#black-out").click()
+    opened_film(page, after=film)
+
+    page.locator("#compare").click()
+    expect(page.locator("#verdict .verdict")).to_be_visible(timeout=90_000)
+    found += looked_at(page, "results", "Results", "Outliers")
+
+    assert "\n".join(found) == ""
