@@ -156,7 +156,7 @@ PAINTER_WORDS = {
     "storage": "This browser has no room for unfinished masks. Save this one before you go on.",
     "looking": "Asking where the model looks …",
     "offline": "The connection is lost. You can go on painting: your mask is kept in this browser.",
-    "offline-move": "The connection is lost. The next image opens when it is back.",
+    "offline-move": "The connection is lost. The next image can be opened when it is back.",
     "unsent": "Not saved yet: the connection is lost. Your mask is kept in this browser, and is "
     "sent when the connection is back.",
     "unanswered": "Not saved yet: the server does not answer. Your mask is kept in this browser. "
