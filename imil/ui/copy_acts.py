@@ -17,7 +17,7 @@ from imil.ui.predicted_panel import show_predicted
 from imil.ui.queue_picker import read_view
 from imil.ui.queue_view import queue_of
 from imil.ui.screen import Screen
-from imil.ui.shown import QUIET, Shown
+from imil.ui.shown import QUIET, Shown, unchanged
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,7 +41,7 @@ class CopyActs:
         with errors_shown():
             painted = decode_painted(payload)
             if painted is None:
-                return {}
+                return unchanged()
             study = self.screen.studies.open(painted.study_id)
             queue = read_view(study, kind, chosen).opened_from
             return {self.screen.outliers.read.copies: similar_value(study, painted, queue)}
@@ -51,7 +51,7 @@ class CopyActs:
         with errors_shown():
             painted = decode_painted(payload)
             if painted is None:
-                return {}
+                return unchanged()
             tab, study = self.screen.outliers, self.screen.studies.open(painted.study_id)
             view = read_view(study, kind, chosen)
             targets = [str(name) for name in event.targets]

@@ -14,7 +14,7 @@ from imil.ui.queue_picker import read_view
 from imil.ui.queue_view import next_after, queue_of
 from imil.ui.read_column import show_choices
 from imil.ui.screen import Screen
-from imil.ui.shown import QUIET, Shown
+from imil.ui.shown import QUIET, Shown, unchanged
 from imil.workflow.study import Study
 from imil.workflow.viewing import View
 
@@ -50,7 +50,7 @@ class LabelDecisions:
         with errors_shown():
             painted = decode_painted(payload)
             if painted is None:
-                return {}
+                return unchanged()
             study = self.screen.studies.open(painted.study_id)
             view = read_view(study, kind, chosen)
             wanted = not opened or view.opened_from is Queue.LABEL_SUSPECT
@@ -74,7 +74,7 @@ class LabelDecisions:
         with errors_shown():
             painted = decode_painted(payload)
             if painted is None:
-                return {}
+                return unchanged()
             study = self.screen.studies.open(painted.study_id)
             view = read_view(study, *looked)
             sample_id, tab = painted.sample_id, self.screen.outliers

@@ -21,7 +21,7 @@ from imil.ui.predicted_panel import show_predicted
 from imil.ui.queue_picker import read_view, show_folds
 from imil.ui.queue_view import being_made, next_after, queue_of, step_from
 from imil.ui.screen import Screen
-from imil.ui.shown import QUIET, Shown
+from imil.ui.shown import QUIET, Shown, unchanged
 from imil.workflow.queueing import Offer
 from imil.workflow.study import Study
 from imil.workflow.viewing import View
@@ -100,7 +100,7 @@ class OutliersActs:
             study, current = self.screen.studies.open(study_id), _film(payload)
             view = read_view(study, kind, chosen)
             if being_made(study, view):
-                return {}
+                return unchanged()
             if current is not None:
                 return outliers_tab.show_list(tab, study, view, current)
             return outliers_tab.show_outliers(tab, study, view)
@@ -164,7 +164,7 @@ class OutliersActs:
         with errors_shown():
             painted = decode_painted(payload)
             if painted is None:
-                return {}
+                return unchanged()
             studies, tab = self.screen.studies, self.screen.outliers
             try:
                 # The study of the mask, not of the page: another tab may have opened another one.
@@ -186,7 +186,7 @@ class OutliersActs:
         with errors_shown():
             painted = decode_painted(event.painted)
             if painted is None:
-                return {}
+                return unchanged()
             studies, tab = self.screen.studies, self.screen.outliers
             try:
                 study = studies.open(painted.study_id)
@@ -206,7 +206,7 @@ class OutliersActs:
         with errors_shown():
             painted = decode_painted(payload)
             if painted is None:
-                return {}
+                return unchanged()
             study = self.screen.studies.open(painted.study_id)
             view = _view_of(study, kind, chosen)
             before = queue_of(study, view)
@@ -230,7 +230,7 @@ class OutliersActs:
             queue = queue_of(study, view)
             following = step_from(queue, current, step)
             if following is None:
-                return {}
+                return unchanged()
             page = _page(queue, current) != _page(queue, following)
             return outliers_tab.show_film(self.screen.outliers, study, view, following, page=page)
 

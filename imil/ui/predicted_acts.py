@@ -17,7 +17,7 @@ from imil.ui.painter import decode_painted, offer, saliency_value
 from imil.ui.predicted_panel import look_at_predicted, show_start
 from imil.ui.queue_picker import read_view
 from imil.ui.screen import Screen
-from imil.ui.shown import QUIET, Shown
+from imil.ui.shown import QUIET, Shown, unchanged
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,7 +73,7 @@ class PredictedActs:
         with errors_shown():
             painted = decode_painted(payload)
             if painted is None:
-                return {}
+                return unchanged()
             study_id, sample_id = painted.study_id, painted.sample_id
             try:
                 looked = self.screen.studies.open(study_id).saliency(sample_id)
@@ -91,7 +91,7 @@ class PredictedActs:
         with errors_shown():
             painted = decode_painted(payload)
             if painted is None:
-                return {}
+                return unchanged()
             study, sample_id = self.screen.studies.open(painted.study_id), painted.sample_id
             predicted = study.predicted(sample_id)
             offered = offer(study.study_id, sample_id, predicted, stroke=painted.stroke)

@@ -21,3 +21,9 @@ QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 def html(value: str = "", **kwargs: Any) -> gr.HTML:
     """Return an HTML component without Gradio's text styles: ours are in `assets/theme.css`."""
     return gr.HTML(value, apply_default_css=False, **kwargs)
+
+
+def unchanged() -> Shown:
+    """Return what leaves every component as it is; Gradio takes an empty dict for a value."""
+    skipped: Shown = gr.skip()
+    return skipped

@@ -12,7 +12,7 @@ from imil.ui import train_tab
 from imil.ui.errors import error_in_place, errors_shown
 from imil.ui.plan_form import plan_for_backbone, plan_from, show_checked, show_plan
 from imil.ui.screen import Screen
-from imil.ui.shown import QUIET, Shown
+from imil.ui.shown import QUIET, Shown, unchanged
 from imil.workflow.presets import Preset, preset_plan
 
 # Of several changes of fields in a row, as a preset makes them, the last is what is checked.
@@ -61,7 +61,7 @@ class TrainActs:
     def check(self, study_id: str, *values: Any) -> Shown:
         """Say beside the fields what can't be trained as it stands there."""
         if not study_id:
-            return {}
+            return unchanged()
         with errors_shown():
             study = self.screen.studies.open(study_id)
         return show_checked(self.screen.train.form, study.images, study.plan, values)

@@ -15,7 +15,7 @@ from imil.ui.outliers_acts import OutliersActs
 from imil.ui.painter import encode_runs
 from imil.ui.queue_picker import read_view
 from imil.ui.screen import Screen
-from imil.ui.shown import html
+from imil.ui.shown import html, unchanged
 from imil.workflow.studies import Studies
 from imil.workflow.study import Study
 from imil.workflow.viewing import Cell, Sort, View
@@ -154,7 +154,7 @@ def test_a_queue_that_was_being_made_appears_and_leaves_an_open_film_alone(
     with study._queues._making_slowly:
         waiting = acts.open_queue(study.study_id, wrong, None)
         assert waiting[tab.again].active is True
-        assert acts.look_again(study.study_id, None, wrong, None) == {}
+        assert acts.look_again(study.study_id, None, wrong, None) == unchanged()
     for _ in range(600):
         if study.begin_queue(wrong):
             break
