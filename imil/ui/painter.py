@@ -152,12 +152,13 @@ def decode_runs(runs: Sequence[int], *, width: int, height: int) -> Region:
 
 
 def decode_painted(payload: Any) -> Painted | None:
-    """Return what the browser sent; None when no film is open.
+    """Return what the browser sent; None when no film is open, or one still loads.
 
     Raises:
         MaskError: if the value is not one that the painter makes.
     """
-    if not isinstance(payload, dict) or "runs" not in payload:
+    # A film that loads is our own value, with its pixels: nothing is painted on it yet.
+    if not isinstance(payload, dict) or "runs" not in payload or "pixels" in payload:
         return None
     try:
         width, height = payload["size"]

@@ -24,8 +24,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def open_outliers(page: Page) -> str:
     page.locator("#painter .painter:not([data-ready=''])").wait_for()
-    # A film that has just opened ignores the rest of a double click.
-    page.wait_for_timeout(450)
+    # A film that has just opened ignores the rest of a double click; it may open once more.
+    page.wait_for_timeout(1500)
     return page.locator("#painter .painter").get_attribute("data-ready") or ""
 
 

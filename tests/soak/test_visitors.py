@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,9 @@ async def connected(
 
 
 def together(server: Server, act: Callable[[httpx.AsyncClient, Page], Awaitable[None]]) -> None:
-    asyncio.run(connected(server, act))
+    # In a thread of its own: a browser may run its loop in this one.
+    with ThreadPoolExecutor() as thread:
+        thread.submit(asyncio.run, connected(server, act)).result()
 
 
 def train_one(server: Server, study: str) -> None:

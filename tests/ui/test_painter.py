@@ -284,3 +284,9 @@ def test_a_mask_file_beyond_the_limit_is_refused(
 
     with pytest.raises(MaskError, match=r"too large.*3 × 2 pixels.*own size"):
         read_mask_png(saved(Image.fromarray(MASK)))
+
+
+def test_a_film_that_still_loads_has_nothing_painted_on_it() -> None:
+    film = encode_film(Film("study", "film", np.zeros((8, 8), np.uint8)))
+
+    assert decode_painted(film) is None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import gradio as gr
 import pytest
@@ -17,6 +18,9 @@ def test_a_callback_may_leave_the_screen_as_it_is(count: int) -> None:
         app.load(unchanged, None, outputs)
     event = next(fn for fn in app.fns.values() if fn.fn is unchanged)
 
-    shown = asyncio.run(app.postprocess_data(event, unchanged(), None))
+    # In a thread of its own: a browser may run its loop in this one.
+    with ThreadPoolExecutor() as thread:
+        coroutine = app.postprocess_data(event, unchanged(), None)
+        shown = thread.submit(asyncio.run, coroutine).result()
 
     assert [set(update) for update in shown] == [{"__type__"}] * count

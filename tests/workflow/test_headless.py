@@ -73,7 +73,7 @@ def test_a_run_writes_the_results_with_all_that_was_set(run: Run, tmp_path: Path
     assert found["test_openings"] == 1
     assert found["plan"]["epochs"] == 1  # type: ignore[index]  # JSON
     assert found["data"]["groups_disjoint"] is True  # type: ignore[index]  # JSON
-    assert found["budget"] == {"share": 0.1, "allowed": 6, "painted": [6, 6]}
+    assert found["budget"] == {"share": 0.1, "allowed": 6, "painted": [6, 6], "origins": {}}
     assert set(found["arms"]) == {"control", "imil"}  # type: ignore[call-overload]  # JSON
     accuracy = found["paired"]["imil"]["accuracy"]  # type: ignore[index]  # JSON
     assert set(accuracy) == {"points", "low", "high", "verdict"}

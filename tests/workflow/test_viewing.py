@@ -54,8 +54,9 @@ def corner(study: Study, sample_id: str) -> Region:
     return irrelevant
 
 
-def paint(study: Study, sample_id: str, queue: Queue) -> MaskRecord:
-    study.submit_mask(sample_id, corner(study, sample_id), reader="r", seconds=1, queue=queue)
+def paint(study: Study, sample_id: str, queue: Queue, *, seconds: float = 1) -> MaskRecord:
+    region = corner(study, sample_id)
+    study.submit_mask(sample_id, region, reader="r", seconds=seconds, queue=queue)
     record = study._masks.last(sample_id)
     assert record is not None
     return record
@@ -247,7 +248,7 @@ def test_a_mask_is_kept_though_its_queue_can_no_longer_be_read(study: Study) -> 
     study.queue(Queue.WRONG_REASON)
 
     # Painted anew on the queue that it helped to make: only one other mask is left.
-    paint(study, first, Queue.WRONG_REASON)
-    record = paint(study, second, Queue.WRONG_REASON)
+    paint(study, first, Queue.WRONG_REASON, seconds=2)
+    record = paint(study, second, Queue.WRONG_REASON, seconds=2)
 
     assert record.queue is Queue.WRONG_REASON
