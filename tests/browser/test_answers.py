@@ -149,6 +149,10 @@ def sent(page: Page, desk: Desk) -> Painted:
     page.keyboard.press("Enter")
     for _ in range(100):
         if len(desk.kept) > before:
+            # Until the browser has heard so too, another Enter is the same one pressed twice.
+            page.wait_for_function(
+                "!Object.keys(localStorage).some(key => key.startsWith('imil-unsent:'))"
+            )
             return desk.kept[-1]
         page.wait_for_timeout(50)
     raise AssertionError("nothing was sent")

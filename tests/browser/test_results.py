@@ -139,6 +139,7 @@ def test_a_cell_opens_exactly_its_images_and_one_of_them_large(visit: Visit, scr
     expect(viewer.locator(".vgrid img")).to_have_count(number)
     expect(viewer.locator("h2")).to_contain_text("Control: label")
     page.screenshot(path=screens / "cell.png")
+    page.wait_for_timeout(1000)  # what the cell asked for is there, and its event has ended
     viewer.locator(".vgrid button").first.click()
     expect(viewer.locator(".vlarge img")).to_have_js_property("naturalWidth", FILMS.size)
     page.screenshot(path=screens / "large.png")
