@@ -7,6 +7,7 @@ const large = dialog.querySelector(".vlarge");
 const pages = dialog.querySelector(".vpages");
 let seen = ""; // the time of the page that is shown
 let enlarged = "";
+let page = null; // what is shown, whatever the component's value is meanwhile
 
 function line(words, kind) {
   const part = document.createElement("span");
@@ -32,13 +33,14 @@ function picture(item) {
 function back() {
   large.hidden = true;
   grid.hidden = false;
-  pages.hidden = (props.value?.pages ?? 1) < 2;
+  pages.hidden = (page?.pages ?? 1) < 2;
 }
 
 function fill() {
   const value = props.value;
   if (!value?.time || value.time === seen) return;
   seen = value.time;
+  page = value;
   dialog.querySelector("h2").textContent = value.title;
   dialog.querySelector(".span").textContent = value.span;
   dialog.querySelector("[data-page='-1']").disabled = !value.page;
@@ -51,7 +53,7 @@ function fill() {
 }
 
 function enlarge(sample) {
-  const item = (props.value?.items ?? []).find((each) => each.id === sample);
+  const item = (page?.items ?? []).find((each) => each.id === sample);
   if (!item) return;
   enlarged = sample;
   grid.hidden = pages.hidden = true;
@@ -73,8 +75,7 @@ dialog.addEventListener("click", (event) => {
     grid.querySelector(`[data-sample="${CSS.escape(enlarged)}"]`)?.focus();
   } else if (button?.dataset.sample) enlarge(button.dataset.sample);
   else if (button?.dataset.page) {
-    const page = (props.value?.page ?? 0) + Number(button.dataset.page);
-    trigger("turn", { ask: props.value.ask, page });
+    trigger("turn", { ask: page.ask, page: page.page + Number(button.dataset.page) });
   }
 });
 
