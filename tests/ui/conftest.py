@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
+import gradio as gr
 import numpy as np
 import pytest
 
@@ -17,6 +18,11 @@ from imil.core.records import EpochFigures, Sample, Split
 from imil.core.rounds import Round, Setting, Trained, Validation, clusters_of, compare
 from imil.errors import WeightsError
 from imil.store.memory import MemoryStore
+from imil.ui.outliers_tab import build_outliers_tab
+from imil.ui.results_tab import build_results_tab
+from imil.ui.screen import Screen
+from imil.ui.shown import html
+from imil.ui.train_tab import build_train_tab
 from imil.workflow.studies import Studies
 from imil.workflow.tools import Tools
 
@@ -67,6 +73,19 @@ def studies(tmp_path: Path) -> Iterator[Studies]:
     demo = FilmSpec(images=40, size=64, seed=1)
     yield Studies(tmp_path / "work", Tools(MemoryStore(), pool, no_weights), demo=demo)
     pool.close()
+
+
+@pytest.fixture
+def screen(studies: Studies) -> Iterator[Screen]:
+    """The three tabs, as callbacks know them."""
+    with gr.Blocks():
+        header, study_id = html(), gr.BrowserState("")
+        with gr.Tabs() as tabs, gr.Tab("x") as place:
+            train = build_train_tab()
+            outliers = build_outliers_tab(place)
+            results = build_results_tab()
+        timer = gr.Timer(1, active=False)
+        yield Screen(studies, study_id, header, tabs, timer, train, outliers, results)
 
 
 @pytest.fixture(scope="module", autouse=True)

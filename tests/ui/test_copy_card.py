@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -9,12 +8,11 @@ import gradio as gr
 import pytest
 
 from imil.core.records import Origin, Queue
-from imil.ui import outliers_tab, results_tab, text, train_tab
+from imil.ui import text
 from imil.ui.copy_acts import CopyActs
 from imil.ui.copy_card import show_copy, similar_value
 from imil.ui.painter import Painted, encode_runs
 from imil.ui.screen import Screen
-from imil.ui.shown import html
 from imil.workflow.studies import Studies
 from imil.workflow.study import Study
 from tests.standins.trained import as_if_trained, corner
@@ -27,15 +25,8 @@ pytestmark = [
 
 
 @pytest.fixture
-def acts(studies: Studies) -> Iterator[CopyActs]:
-    with gr.Blocks():
-        header, study_id = html(), gr.BrowserState("")
-        with gr.Tabs() as tabs, gr.Tab("x") as place:
-            train = train_tab.build_train_tab()
-            outliers = outliers_tab.build_outliers_tab(place)
-            results = results_tab.build_results_tab()
-        timer = gr.Timer(1, active=False)
-        yield CopyActs(Screen(studies, study_id, header, tabs, timer, train, outliers, results))
+def acts(screen: Screen) -> CopyActs:
+    return CopyActs(screen)
 
 
 @pytest.fixture

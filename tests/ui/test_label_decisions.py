@@ -1,22 +1,18 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
 import numpy as np
 import pytest
 from PIL import Image
 
 from imil.core.records import Decision, Queue
-from imil.ui import outliers_tab, results_tab, train_tab
 from imil.ui.label_decisions import LabelDecisions
 from imil.ui.read_column import show_read_column
 from imil.ui.screen import Screen
-from imil.ui.shown import html
 from imil.workflow.studies import Studies
 from imil.workflow.study import Study
 from tests.standins.trained import as_if_trained
@@ -29,17 +25,8 @@ pytestmark = [
 
 
 @pytest.fixture
-def acts(studies: Studies) -> Iterator[LabelDecisions]:
-    with gr.Blocks():
-        header, study_id = html(), gr.BrowserState("")
-        with gr.Tabs() as tabs, gr.Tab("x") as place:
-            train = train_tab.build_train_tab()
-            outliers = outliers_tab.build_outliers_tab(place)
-            results = results_tab.build_results_tab()
-        timer = gr.Timer(1, active=False)
-        yield LabelDecisions(
-            Screen(studies, study_id, header, tabs, timer, train, outliers, results)
-        )
+def acts(screen: Screen) -> LabelDecisions:
+    return LabelDecisions(screen)
 
 
 @pytest.fixture

@@ -1,21 +1,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-import gradio as gr
 import pytest
 
 from imil.core.records import Queue
 from imil.errors import PlanError
-from imil.ui import outliers_tab, results_tab, train_tab
 from imil.ui.outliers_acts import OutliersActs
 from imil.ui.painter import encode_runs
 from imil.ui.queue_picker import read_view
 from imil.ui.screen import Screen
-from imil.ui.shown import html, unchanged
+from imil.ui.shown import unchanged
 from imil.workflow.studies import Studies
 from imil.workflow.study import Study
 from imil.workflow.viewing import Cell, Sort, View
@@ -29,15 +26,8 @@ pytestmark = [
 
 
 @pytest.fixture
-def acts(studies: Studies) -> Iterator[OutliersActs]:
-    with gr.Blocks():
-        header, study_id = html(), gr.BrowserState("")
-        with gr.Tabs() as tabs, gr.Tab("x") as place:
-            train = train_tab.build_train_tab()
-            outliers = outliers_tab.build_outliers_tab(place)
-            results = results_tab.build_results_tab()
-        timer = gr.Timer(1, active=False)
-        yield OutliersActs(Screen(studies, study_id, header, tabs, timer, train, outliers, results))
+def acts(screen: Screen) -> OutliersActs:
+    return OutliersActs(screen)
 
 
 @pytest.fixture

@@ -1,14 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import gradio as gr
 import pytest
 
-from imil.ui import outliers_tab, results_tab, train_tab
 from imil.ui.results_acts import ResultsActs
 from imil.ui.screen import Screen
-from imil.ui.shown import html
 from imil.ui.text import with_arm_names
 from imil.workflow.studies import Studies
 from tests.standins.trained import as_if_trained
@@ -23,16 +18,8 @@ PAPER = ("Own choice", ["imil"], False, "black", "replace", "input_gradients")
 
 
 @pytest.fixture
-def acts(studies: Studies) -> Iterator[ResultsActs]:
-    with gr.Blocks():
-        header, study_id = html(), gr.BrowserState("")
-        with gr.Tabs() as tabs, gr.Tab("x") as place:
-            train = train_tab.build_train_tab()
-            outliers = outliers_tab.build_outliers_tab(place)
-            results = results_tab.build_results_tab()
-        timer = gr.Timer(1, active=False)
-        screen = Screen(studies, study_id, header, tabs, timer, train, outliers, results)
-        yield ResultsActs(screen)
+def acts(screen: Screen) -> ResultsActs:
+    return ResultsActs(screen)
 
 
 def test_what_cannot_be_compared_is_said_where_it_was_asked(
