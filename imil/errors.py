@@ -44,5 +44,9 @@ class StoreError(ImilError):
     """Saved state can't be read or written."""
 
 
+class DamagedError(StoreError):
+    """A saved file can't be decoded: it was cut short, or changed by something else."""
+
+
 class ComputeError(ImilError):
     """A training can't be started or went wrong."""

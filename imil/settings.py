@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from imil.errors import PlanError
+
+# What a Space has whose front matter says `hf_oauth`.
+_OAUTH = (
+    "SPACE_ID",
+    "OAUTH_CLIENT_ID",
+    "OAUTH_CLIENT_SECRET",
+    "OAUTH_SCOPES",
+    "OPENID_PROVIDER_URL",
+)
+
+# Days on a Space, whose visitors are strangers to its owner: a quarter, longer than a review takes.
+# On one's own machine nothing is deleted unasked.
+SPACE_DAYS = "90"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +33,11 @@ class Settings:
         demo: open on the demo study (`IMIL_DEMO`).
         endpoint: the Hub's address (`HF_ENDPOINT`); None for the usual one.
         token: secret for the Hub (`HF_TOKEN`); never shown.
+        state_repo: the data set where state is kept (`IMIL_STATE_REPO`); None = on this machine.
+        sign_in: visitors can sign in: this is a Space, and has what OAuth needs.
+        idle_days: days without a visit after which a study's images and models are deleted here
+            (`IMIL_IDLE_DAYS`); 0 for never.
+        zero: GPUs are lent by ZeroGPU (`SPACES_ZERO_GPU`, which such a Space sets itself).
     """
 
     home: Path
@@ -26,6 +45,10 @@ class Settings:
     demo: bool = True
     endpoint: str | None = None
     token: str | None = None
+    sign_in: bool = False
+    zero: bool = False
+    state_repo: str | None = None
+    idle_days: int = 0
 
     def __repr__(self) -> str:
         """Leave the token out, so that no log or traceback can hold it."""
@@ -45,7 +68,35 @@ class Settings:
             demo=_one_of(env, "IMIL_DEMO", ("1", "0")) == "1",
             endpoint=env.get("HF_ENDPOINT") or None,
             token=env.get("HF_TOKEN") or None,
+            state_repo=_repo(env),
+            # Anywhere else Gradio would ask the Hub for the owner of this machine's own token.
+            sign_in=env.get("SYSTEM") == "spaces" and all(env.get(name) for name in _OAUTH),
+            idle_days=_days(env),
+            # As the package of that name reads it.
+            zero=env.get("SPACES_ZERO_GPU", "").lower() in {"1", "t", "true"},
         )
+
+
+def _days(env: Mapping[str, str]) -> int:
+    value = env.get("IMIL_IDLE_DAYS") or ("0" if env.get("SYSTEM") != "spaces" else SPACE_DAYS)
+    if not re.fullmatch(r"\d{1,4}", value, re.ASCII):
+        raise PlanError(
+            f"IMIL_IDLE_DAYS is “{value}”.",
+            why="It is no number of days from 0 to 9999.",
+            fix="Set it to a number such as 90, or to 0 to delete nothing unasked.",
+        )
+    return int(value)
+
+
+def _repo(env: Mapping[str, str]) -> str | None:
+    value = env.get("IMIL_STATE_REPO") or None
+    if value is not None and not re.fullmatch(r"[\w.-]+/[\w.-]+", value, re.ASCII):
+        raise PlanError(
+            f"IMIL_STATE_REPO is “{value}”.",
+            why="It names no data set on the Hub.",
+            fix="Set it to owner/name, or leave it unset to keep everything on this machine.",
+        )
+    return value
 
 
 def _one_of(env: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:

@@ -8,6 +8,12 @@ from imil.errors import PlanError
 from imil.settings import Settings
 
 
+@pytest.mark.parametrize("repo", ["state", "lab/state/more", "https://hub.test/lab/state", "a b/c"])
+def test_a_state_repo_that_is_no_id_is_refused(repo: str) -> None:
+    with pytest.raises(PlanError, match=r"IMIL_STATE_REPO.*owner/name"):
+        Settings.from_env({"IMIL_STATE_REPO": repo})
+
+
 def test_an_empty_environment_means_local_state_and_the_demo() -> None:
     found = Settings.from_env({})
 
@@ -21,6 +27,11 @@ def test_variables_are_taken() -> None:
     assert (found.home, found.device, found.demo) == (Path("/x"), "cpu", False)
 
 
+def test_a_space_with_zerogpu_is_known_by_its_own_variable() -> None:
+    assert Settings.from_env({"SPACES_ZERO_GPU": "true"}).zero
+    assert not Settings.from_env({"SPACES_ZERO_GPU": "false"}).zero
+
+
 def test_a_value_that_means_nothing_is_refused() -> None:
     with pytest.raises(PlanError, match=r"IMIL_DEVICE is “tpu”.*auto, cpu, cuda"):
         Settings.from_env({"IMIL_DEVICE": "tpu"})
@@ -28,3 +39,27 @@ def test_a_value_that_means_nothing_is_refused() -> None:
 
 def test_the_token_is_never_printed() -> None:
     assert "hf_secret" not in repr(Settings.from_env({"HF_TOKEN": "hf_secret"}))
+
+
+def test_visitors_sign_in_only_on_a_space_that_has_all_that_it_takes() -> None:
+    space = {
+        "SYSTEM": "spaces",
+        "SPACE_ID": "alice/imil",
+        "OAUTH_CLIENT_ID": "x",
+        "OAUTH_CLIENT_SECRET": "x",
+        "OAUTH_SCOPES": "openid",
+        "OPENID_PROVIDER_URL": "https://huggingface.co",
+    }
+
+    assert Settings.from_env(space).sign_in
+    for name in space:
+        assert not Settings.from_env({**space, name: ""}).sign_in
+
+
+def test_studies_are_let_go_after_days_on_a_space_and_never_at_home_unless_said() -> None:
+    assert Settings.from_env({}).idle_days == 0
+    assert Settings.from_env({"SYSTEM": "spaces"}).idle_days == 90
+    assert Settings.from_env({"SYSTEM": "spaces", "IMIL_IDLE_DAYS": "0"}).idle_days == 0
+    assert Settings.from_env({"IMIL_IDLE_DAYS": "30"}).idle_days == 30
+    with pytest.raises(PlanError, match=r"IMIL_IDLE_DAYS is “soon”.*number such as 90"):
+        Settings.from_env({"IMIL_IDLE_DAYS": "soon"})

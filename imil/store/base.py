@@ -3,12 +3,41 @@
 from __future__ import annotations
 
 import re
+import secrets
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
-from imil.errors import StoreError
+from imil.errors import ImilError, StoreError
 
 # Letters, digits and a few signs in each part: safe as a file, a URL and a Hub path.
 _PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+
+# Records of all studies lie here, each under a name of its own that ends with its study.
+RECORDS = "data/"
+_RECORD = re.compile(r"data/.+-(?P<study>[A-Za-z0-9]+)\.[A-Za-z0-9]+\Z")
+_OWN = re.compile(r"studies/(?P<study>[A-Za-z0-9]+)/")
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """How far a study's state has got beyond this machine. All durations are in seconds.
+
+    Attributes:
+        repo: the data set that it goes to; None where it stays on this machine.
+        waiting: files of the study that the Hub has not acknowledged.
+        ago: since the Hub last had everything of the study; None where it never had.
+        silent: how long the Hub has not taken what was sent; None where it does.
+        trouble: what a person has to mend before the Hub takes anything; None where nothing. With
+            a trouble and no repo nothing is even tried.
+    """
+
+    repo: str | None = None
+    waiting: int = 0
+    ago: float | None = None
+    silent: float | None = None
+    trouble: ImilError | None = None
 
 
 class Store(Protocol):
@@ -27,8 +56,40 @@ class Store(Protocol):
     def add(self, name: str, content: bytes) -> None:
         """Set the content of a new, immutable name. StoreError if the name is taken."""
 
+    def show(self, name: str, content: bytes) -> None:
+        """Say what a data set shows under a record's name, before the record is added.
+
+        It is never read back: the record's own content is what counts, here and after a restart.
+        Where there is no data set it is dropped. StoreError if it can't be kept.
+        """
+
+    def hide(self, study_id: str) -> None:
+        """Show nothing more of a study but the records themselves; StoreError if not."""
+
     def names(self, prefix: str) -> tuple[str, ...]:
         """Return all names that begin with `prefix`, sorted."""
+
+    def there(self, names: Collection[str]) -> frozenset[str]:
+        """Return which of the names there are, and fetch none. StoreError if it can't be told."""
+
+    def published(self, study_id: str) -> Mapping[str, bytes]:
+        """Return a study's acts and small records as the data set has them now, asked anew.
+
+        Nothing where there is no data set. StoreError where it can't be asked.
+        """
+
+    def of_study(self, study_id: str) -> tuple[str, ...]:
+        """Return the names of a study's immutable records, in the order of their file names.
+
+        A record is `data/…/<time>-<random>-<study>.<ending>`: its file name begins with the time.
+        StoreError where they can't be had: that is not the same as none.
+        """
+
+    def forget(self, study_id: str) -> None:
+        """Remove everything of a study: its records and `studies/<study>/`. StoreError if not."""
+
+    def saved(self, study_id: str) -> Saved:
+        """Return how far the study's state has got beyond this machine."""
 
 
 def check_name(name: str) -> str:
@@ -36,6 +97,35 @@ def check_name(name: str) -> str:
     if not name or not all(_PART.match(part) for part in name.split("/")):
         raise ValueError(f"not a name in the store: {name!r}")
     return name
+
+
+def study_of(name: str) -> str | None:
+    """Return the study that a name belongs to; None for a name of no study."""
+    found = _RECORD.match(name) or _OWN.match(name)
+    return None if found is None else found["study"]
+
+
+def is_record(name: str) -> bool:
+    """Return whether a name is that of a study's immutable record."""
+    return _RECORD.match(name) is not None
+
+
+def by_file_name(name: str) -> str:
+    """Return what records are ordered by: the time that their file name begins with."""
+    return name.rpartition("/")[2]
+
+
+def new_record(kind: str, study_id: str, moment: datetime, ending: str = "parquet") -> str:
+    """Return a new name for a record of a study.
+
+    Args:
+        kind: its folder below `data/`, such as "masks".
+        study_id: letters and digits.
+        moment: when it was made (UTC); records are read in this order.
+        ending: of the file.
+    """
+    rest = f"{moment:%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}-{study_id}.{ending}"
+    return check_name(f"{RECORDS}{kind}/{moment:%Y%m}/{rest}")
 
 
 def taken(name: str) -> StoreError:

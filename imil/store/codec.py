@@ -19,9 +19,18 @@ from pyarrow import parquet
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from imil.core.records import EpochFigures, Origin, Plan, Queue, Region, Selection
+from imil.core.records import (
+    EpochFigures,
+    Origin,
+    Pixels,
+    Plan,
+    Precision,
+    Queue,
+    Region,
+    Selection,
+)
 from imil.core.training import TrainState
-from imil.errors import StoreError
+from imil.errors import DamagedError, StoreError
 
 MASK_SCHEMA = 1
 CHECKPOINT_SCHEMA = 1
@@ -29,10 +38,13 @@ CHECKPOINT_SCHEMA = 1
 ROWS_AT_ONCE = 256
 
 # Column types in the words of the datasets library, so that `load_dataset` gives typed columns.
-_MASK_FEATURES = {
+MASK_COLUMNS = {
     "schema_version": "int32",
     "study": "string",
     "image_name": "string",
+    # Null without the owner's consent to keep the images.
+    "image": "image",
+    "edited_image": "image",
     "mask": "image",
     "label": "string",
     "prediction": "string",
@@ -71,6 +83,8 @@ class MaskRecord:
         origin: by hand, from a prediction, or from another image. Files from before this column
             hold painted masks.
         source: the image from which a mask was copied; "" for one that was not.
+        image: the image's pixels as a file, and `edited_image` with the mask applied; None without
+            the owner's consent that they are shown in a data set, and in the study's own records.
     """
 
     study: str
@@ -87,6 +101,8 @@ class MaskRecord:
     selection: Selection = Selection.IN_SAMPLE
     origin: Origin = Origin.PAINTED
     source: str = ""
+    image: bytes | None = None
+    edited_image: bytes | None = None
 
 
 def encode_mask(record: MaskRecord) -> bytes:
@@ -119,12 +135,20 @@ def write_masks(path: Path, records: Iterable[MaskRecord]) -> None:
 
 
 def _mask_table(records: Sequence[MaskRecord]) -> pa.Table:
+    return typed_table([_mask_row(record) for record in records], MASK_COLUMNS)
+
+
+def typed_table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> pa.Table:
+    """Return rows as a table whose columns the datasets library knows, images among them.
+
+    Args:
+        rows: a mapping from column to value each.
+        columns: the type of each, in that library's words.
+    """
     image = pa.struct({"bytes": pa.binary(), "path": pa.string()})
-    types = {k: image if v == "image" else getattr(pa, v)() for k, v in _MASK_FEATURES.items()}
-    table = pa.Table.from_pylist([_mask_row(record) for record in records], pa.schema(types))
-    return table.replace_schema_metadata(
-        {"huggingface": json.dumps({"info": {"features": _hub_features(_MASK_FEATURES)}})}
-    )
+    types = {k: image if v == "image" else getattr(pa, v)() for k, v in columns.items()}
+    table = pa.Table.from_pylist(list(rows), pa.schema(types))
+    return table.replace_schema_metadata(_hub_metadata(columns))
 
 
 def _mask_row(record: MaskRecord) -> dict[str, Any]:
@@ -132,7 +156,9 @@ def _mask_row(record: MaskRecord) -> dict[str, Any]:
         "schema_version": MASK_SCHEMA,
         "study": record.study,
         "image_name": record.sample_id,
-        "mask": {"bytes": encode_region(record.irrelevant), "path": None},
+        "image": _picture(record.image),
+        "edited_image": _picture(record.edited_image),
+        "mask": _picture(encode_region(record.irrelevant)),
         "label": record.label,
         "prediction": record.prediction,
         "confidence": record.confidence,
@@ -147,38 +173,65 @@ def _mask_row(record: MaskRecord) -> dict[str, Any]:
     }
 
 
+def read_rows(what: str, content: bytes, known: int) -> list[dict[str, Any]]:
+    """Return the rows of a Parquet file whose format is at most the `known` one.
+
+    Raises:
+        StoreError: the file, which people call `what`, is damaged or of a newer version.
+    """
+    try:
+        rows: list[dict[str, Any]] = parquet.read_table(io.BytesIO(content)).to_pylist()
+        versions = [row["schema_version"] for row in rows]
+    except (pa.ArrowException, OSError, KeyError) as cause:
+        raise damaged(what) from cause
+    for version in versions:
+        check_version(what, version, known)
+    return rows
+
+
 def decode_masks(content: bytes) -> tuple[MaskRecord, ...]:
     """Return the masks of one Parquet file, in row order.
 
     Raises:
         StoreError: the file is damaged or of a newer version.
     """
+    what = "A file of masks"
+    rows = read_rows(what, content, MASK_SCHEMA)
     try:
-        rows = parquet.read_table(io.BytesIO(content)).to_pylist()
-    except (pa.ArrowException, OSError) as cause:
-        raise damaged("A file of masks") from cause
-    for row in rows:
-        check_version("A file of masks", row["schema_version"], MASK_SCHEMA)
-    return tuple(
-        MaskRecord(
-            study=row["study"],
-            sample_id=row["image_name"],
-            irrelevant=decode_region(row["mask"]["bytes"]),
-            label=row["label"],
-            prediction=row["prediction"],
-            confidence=row["confidence"],
-            reader=row["reader"],
-            seconds=row["seconds"],
-            round=row["round"],
-            time=datetime.fromisoformat(row["time"]),
-            # Files of older versions lack both: they knew one queue, found in one way.
-            queue=_queue(row.get("queue") or Queue.MISPREDICTED),
-            selection=Selection(row.get("selection") or Selection.IN_SAMPLE),
-            origin=Origin(row.get("origin", Origin.PAINTED)),
-            source=row.get("source") or "",
-        )
-        for row in rows
+        return tuple(_mask_of(row) for row in rows)
+    except (KeyError, TypeError, ValueError, OSError) as cause:
+        raise damaged(what) from cause
+
+
+def _mask_of(row: Mapping[str, Any]) -> MaskRecord:
+    return MaskRecord(
+        study=row["study"],
+        sample_id=row["image_name"],
+        irrelevant=decode_region(row["mask"]["bytes"]),
+        label=row["label"],
+        prediction=row["prediction"],
+        confidence=row["confidence"],
+        reader=row["reader"],
+        seconds=row["seconds"],
+        round=row["round"],
+        time=datetime.fromisoformat(row["time"]),
+        # Files of older versions lack both: they knew one queue, found in one way.
+        queue=_queue(row.get("queue") or Queue.MISPREDICTED),
+        selection=Selection(row.get("selection") or Selection.IN_SAMPLE),
+        origin=Origin(row.get("origin", Origin.PAINTED)),
+        source=row.get("source") or "",
+        image=_bytes_of(row.get("image")),
+        edited_image=_bytes_of(row.get("edited_image")),
     )
+
+
+def _picture(content: bytes | None) -> dict[str, bytes | None] | None:
+    """Return a picture as the datasets library keeps it."""
+    return None if content is None else {"bytes": content, "path": None}
+
+
+def _bytes_of(stored: Mapping[str, bytes] | None) -> bytes | None:
+    return None if stored is None else stored["bytes"]
 
 
 def _queue(stored: str) -> Queue | None:
@@ -189,6 +242,14 @@ def encode_region(region: Region) -> bytes:
     """Return the (H, W) region as a 1-bit PNG, white = True."""
     sink = io.BytesIO()
     Image.fromarray(region).save(sink, "PNG", optimize=True)
+    return sink.getvalue()
+
+
+def encode_pixels(pixels: Pixels) -> bytes:
+    """Return (H, W) or (H, W, 3) pixels as a PNG that holds nothing else, at their own depth."""
+    sink = io.BytesIO()
+    # Level 1: films hardly get smaller by more, and a large one takes seconds.
+    Image.fromarray(pixels).save(sink, "PNG", compress_level=1)
     return sink.getvalue()
 
 
@@ -207,6 +268,7 @@ def encode_checkpoint(plan: Plan, state: TrainState, figures: tuple[EpochFigures
         "channels": state.channels,
         "round": state.round,
         "epoch": state.epoch,
+        "parts": state.parts,
         "figures": [asdict(f) for f in figures],
     }
     return save(dict(state.tensors), {"imil": json.dumps(about)})
@@ -219,13 +281,12 @@ def decode_checkpoint(content: bytes) -> tuple[Plan, TrainState, tuple[EpochFigu
         StoreError: the file is damaged, of a newer version or not a checkpoint of IMIL's.
     """
     try:
-        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-        about = json.loads(header["__metadata__"]["imil"])
         tensors = load(content)
-    except (SafetensorError, ValueError, KeyError) as cause:
+    except SafetensorError as cause:
         raise damaged("A checkpoint") from cause
-    check_version("A checkpoint", about["schema_version"], CHECKPOINT_SCHEMA)
-    state = TrainState(tensors, about["classes"], about["channels"], about["round"], about["epoch"])
+    about = _about_checkpoint(content)
+    place = {"round": about["round"], "epoch": about["epoch"], "parts": about.get("parts", 1)}
+    state = TrainState(tensors, about["classes"], about["channels"], **place)
     return plan_from_json(about["plan"]), state, _figures(about)
 
 
@@ -235,19 +296,35 @@ def read_checkpoint_figures(path: Path) -> tuple[EpochFigures, ...]:
     Raises:
         StoreError: the header is damaged or of a newer version.
     """
+    return _figures(_about_checkpoint(_header(path)))
+
+
+def read_checkpoint_parts(path: Path) -> int:
+    """Return in how many parts a checkpoint's batches were computed; see `TrainState.parts`."""
+    return int(_about_checkpoint(_header(path)).get("parts", 1))
+
+
+def _header(path: Path) -> bytes:
     with path.open("rb") as file:
         length = file.read(8)
-        header = file.read(int.from_bytes(length, "little"))
-    return _figures(_about_checkpoint(length + header))
+        # What is no checkpoint may claim any length.
+        return length + file.read(min(int.from_bytes(length, "little"), path.stat().st_size))
 
 
 def _about_checkpoint(content: bytes) -> dict[str, Any]:
     """Return what a checkpoint says of itself; a safetensors header is a length and JSON."""
     try:
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    except ValueError as cause:
+        raise damaged("A checkpoint") from cause
+    try:
         about: dict[str, Any] = json.loads(header["__metadata__"]["imil"])
     except (ValueError, KeyError) as cause:
-        raise damaged("A checkpoint") from cause
+        raise StoreError(
+            "A file of weights is no checkpoint of IMIL's.",
+            why="It says neither how it was trained nor how far, as a checkpoint does.",
+            fix="Put the study's own checkpoint in its place.",
+        ) from cause
     check_version("A checkpoint", about["schema_version"], CHECKPOINT_SCHEMA)
     return about
 
@@ -259,7 +336,10 @@ def _figures(about: Mapping[str, Any]) -> tuple[EpochFigures, ...]:
 def plan_from_json(saved: Mapping[str, Any]) -> Plan:
     """Return the plan saved as JSON; fields that an older version lacked take their default."""
     known = {field.name for field in fields(Plan)}
-    return Plan(**{k: v for k, v in saved.items() if k in known})
+    found = {k: v for k, v in saved.items() if k in known}
+    if "precision" in found:
+        found["precision"] = Precision(found["precision"])
+    return Plan(**found)
 
 
 def check_version(what: str, found: int, known: int) -> None:
@@ -272,13 +352,18 @@ def check_version(what: str, found: int, known: int) -> None:
         )
 
 
-def damaged(what: str) -> StoreError:
+def damaged(what: str) -> DamagedError:
     """Return the error of a file that can't be decoded."""
-    return StoreError(
+    return DamagedError(
         f"{what} is damaged.",
         why="Its content can't be decoded, so it was cut short or changed by something else.",
         fix="Restore it from a copy; the other files of the study are not affected.",
     )
+
+
+def _hub_metadata(columns: Mapping[str, str]) -> dict[str, str]:
+    """Return what makes `load_dataset` give typed columns; "image" stands for pictures."""
+    return {"huggingface": json.dumps({"info": {"features": _hub_features(columns)}})}
 
 
 def _hub_features(columns: Mapping[str, str]) -> dict[str, dict[str, str]]:

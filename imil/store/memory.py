@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection
 
-from imil.store.base import check_name, taken
+from imil.store.base import Saved, by_file_name, check_name, is_record, study_of, taken
 
 
 class MemoryStore:
@@ -30,7 +31,36 @@ class MemoryStore:
                 raise taken(name)
             self._content[name] = content
 
+    def show(self, name: str, content: bytes) -> None:
+        """Drop it: there is no data set."""
+
+    def hide(self, study_id: str) -> None:
+        """Nothing is shown."""
+
     def names(self, prefix: str) -> tuple[str, ...]:
         """Return all names that begin with `prefix`, sorted."""
         with self._lock:
             return tuple(sorted(name for name in self._content if name.startswith(prefix)))
+
+    def there(self, names: Collection[str]) -> frozenset[str]:
+        """Return which of the names there are."""
+        return frozenset(names) & self._content.keys()
+
+    def published(self, study_id: str) -> dict[str, bytes]:  # noqa: ARG002  # of none
+        """Return nothing: there is no data set."""
+        return {}
+
+    def of_study(self, study_id: str) -> tuple[str, ...]:
+        """Return the names of a study's records, in the order of their file names."""
+        mine = (n for n in self.names("data/") if is_record(n) and study_of(n) == study_id)
+        return tuple(sorted(mine, key=by_file_name))
+
+    def forget(self, study_id: str) -> None:
+        """Remove everything of a study."""
+        with self._lock:
+            for name in [name for name in self._content if study_of(name) == study_id]:
+                del self._content[name]
+
+    def saved(self, study_id: str) -> Saved:  # noqa: ARG002  # the same for every study
+        """Return that nothing leaves this machine."""
+        return Saved()

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from imil.core.readers import UNNAMED
 from imil.core.records import Decision, Plan, Selection, Triage
 from imil.core.rounds import Round
 from imil.errors import StoreError
+from imil.store.acts import Head
 from imil.store.base import Store
 from imil.store.codec import check_version, damaged, plan_from_json
 from imil.store.values import from_json, to_json
 
-STUDY_SCHEMA = 1
+# 2: passed-over images a reader.
+STUDY_SCHEMA = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,9 @@ class Comparison:
 
     `masks` are names in the store: a mask drawn anew later doesn't change what was compared, nor
     does a later decision on a label: `triage` are those of then. `number` is the round's, from 1;
-    `test_seen` whether the test set had been opened when it was asked for.
+    `test_seen` whether the test set had been opened when it was asked for. `readers` are those who
+    painted the masks; `pooling` is how several readers' masks became one an image, "" for one
+    reader's.
     """
 
     arms: tuple[str, ...]
@@ -32,6 +37,8 @@ class Comparison:
     triage: tuple[Triage, ...] = ()
     number: int = 1
     test_seen: bool = False
+    readers: tuple[str, ...] = ()
+    pooling: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,18 @@ class Confirmation:
 
 
 @dataclass(frozen=True, slots=True)
+class Consent:
+    """Somebody has agreed that a copy of a study's images leaves this machine.
+
+    `repo` is where to, as it was told; `time` is UTC, ISO 8601.
+    """
+
+    repo: str
+    who: str
+    time: str
+
+
+@dataclass(frozen=True, slots=True)
 class StudyRecord:
     """A study as it is kept.
 
@@ -57,7 +76,7 @@ class StudyRecord:
         source: where the images come from, such as `{"kind": "demo"}`.
         plan: how it trains.
         started: whether training was asked for; the plan is fixed from then on.
-        skipped: images the reader passed over.
+        skips: the images that each reader passed over, by the reader's name.
         comparison: the last one asked for.
         test_openings: how often the test set was opened.
         notices: sentences to show beside every figure.
@@ -66,6 +85,11 @@ class StudyRecord:
         triage: what the reader decided on labels, in order of time.
         confirmation: the last one of predicted masks.
         earlier: the comparisons of earlier rounds, one a round.
+        head: the last act of its log when it was saved; None before any, or without a log.
+        salt: of the hashes that images and patients are known by; "" where ids are names.
+        consent: that images may leave this machine; None without.
+        pooling: how several readers' masks become one an image, a `Pooling`; "" as is usual.
+        unblinded: when readers were first shown each other's masks, UTC, ISO 8601; "" for never.
     """
 
     study_id: str
@@ -74,7 +98,7 @@ class StudyRecord:
     source: Mapping[str, Any]
     plan: Plan
     started: bool = False
-    skipped: tuple[str, ...] = ()
+    skips: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     comparison: Comparison | None = None
     test_openings: int = 0
     notices: tuple[str, ...] = ()
@@ -83,6 +107,16 @@ class StudyRecord:
     triage: tuple[Triage, ...] = ()
     confirmation: Confirmation | None = None
     earlier: tuple[Comparison, ...] = ()
+    head: Head | None = None
+    salt: str = ""
+    consent: Consent | None = None
+    pooling: str = ""
+    unblinded: str = ""
+
+
+def listing_file(study_id: str) -> str:
+    """Return the name in the store of the list of a study's images."""
+    return f"studies/{study_id}/listing.json"
 
 
 def study_file(study_id: str) -> str:
@@ -103,6 +137,7 @@ def load_study(store: Store, study_id: str) -> StudyRecord | None:
         return None
     saved = _parse("A study", content)
     comparison, confirmation = saved["comparison"], saved.get("confirmation")
+    consent = saved.get("consent")
     return StudyRecord(
         study_id=saved["study_id"],
         name=saved["name"],
@@ -110,7 +145,7 @@ def load_study(store: Store, study_id: str) -> StudyRecord | None:
         source=saved["source"],
         plan=plan_from_json(saved["plan"]),
         started=saved["started"],
-        skipped=tuple(saved["skipped"]),
+        skips=_skips(saved),
         comparison=None if comparison is None else _comparison(comparison),
         test_openings=saved["test_openings"],
         notices=tuple(saved["notices"]),
@@ -120,6 +155,11 @@ def load_study(store: Store, study_id: str) -> StudyRecord | None:
         triage=_triage(saved),
         confirmation=None if confirmation is None else Confirmation(**confirmation),
         earlier=tuple(_comparison(each) for each in saved.get("earlier", ())),
+        head=None if saved.get("head") is None else Head(**saved["head"]),
+        salt=saved.get("salt", ""),
+        consent=None if consent is None else Consent(**consent),
+        pooling=saved.get("pooling", ""),
+        unblinded=saved.get("unblinded", ""),
     )
 
 
@@ -131,7 +171,15 @@ def _comparison(saved: Mapping[str, Any]) -> Comparison:
         triage=_triage(saved),
         number=saved.get("number", 1),
         test_seen=saved.get("test_seen", False),
+        readers=tuple(saved.get("readers", ())),
+        pooling=saved.get("pooling", ""),
     )
+
+
+def _skips(saved: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    # Studies of version 1 knew one reader.
+    skips = saved["skips"] if "skips" in saved else {UNNAMED: saved["skipped"]}
+    return {reader: tuple(images) for reader, images in skips.items() if images}
 
 
 def _triage(saved: Mapping[str, Any]) -> tuple[Triage, ...]:
@@ -145,15 +193,20 @@ def round_to_json(finished: Round) -> dict[str, Any]:
     return {"schema_version": STUDY_SCHEMA, **to_json(finished)}
 
 
+def round_file(study_id: str, key: str) -> str:
+    """Return the name in the store of a finished comparison."""
+    return f"studies/{study_id}/rounds/{key}.json"
+
+
 def save_round(store: Store, study_id: str, finished: Round, *, key: str) -> None:
     """Save a finished comparison under its own key."""
     content = json.dumps(round_to_json(finished), indent=1).encode()
-    store.write(f"studies/{study_id}/rounds/{key}.json", content)
+    store.write(round_file(study_id, key), content)
 
 
 def load_round(store: Store, study_id: str, *, key: str) -> Round | None:
     """Return a finished comparison; None only where there is none."""
-    content = store.read(f"studies/{study_id}/rounds/{key}.json")
+    content = store.read(round_file(study_id, key))
     return None if content is None else round_from_json(_parse("A comparison", content))
 
 
@@ -170,6 +223,15 @@ def _parse(what: str, content: bytes) -> dict[str, Any]:
         raise damaged(what) from cause
     check_version(what, version, STUDY_SCHEMA)
     return saved
+
+
+def lost_listing(name: str) -> StoreError:
+    """Return the error of a study whose list of images is gone."""
+    return StoreError(
+        f"The list of images of “{name}” is gone.",
+        why="An older version kept it beside the images, in a folder that is not there any more.",
+        fix="Begin a new study with the same images; the masks are kept.",
+    )
 
 
 def unknown_study(study_id: str) -> StoreError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from imil.compute.task import write_array
+from imil.compute.inputs import write_array
 from imil.core.images import open_cache
 from imil.core.records import Region
 from imil.core.training import initial_state, predict, restore

@@ -30,9 +30,14 @@ RECORD = StudyRecord(
     {"kind": "demo"},
     Plan(seed=3),
     started=True,
-    skipped=("a", "b"),
+    skips={"visitor": ("a", "b"), "Ada": ("b",)},
     comparison=Comparison(
-        (Arm.CONTROL, Arm.IMIL), (0, 1), ("data/masks/x.parquet",), (Triage("c", Decision.EXCLUDE),)
+        (Arm.CONTROL, Arm.IMIL),
+        (0, 1),
+        ("data/masks/x.parquet",),
+        (Triage("c", Decision.EXCLUDE),),
+        readers=("visitor", "Ada"),
+        pooling="union",
     ),
     test_openings=2,
     notices=("No pretrained weights.",),
@@ -40,6 +45,8 @@ RECORD = StudyRecord(
     folds=True,
     triage=(Triage("a", Decision.RELABEL, "finding"), Triage("b", Decision.KEEP)),
     confirmation=Confirmation("0123456789ab", "reader 1", "2026-11-01T10:00:00+00:00"),
+    pooling="majority",
+    unblinded="2026-11-01T11:00:00+00:00",
 )
 
 
@@ -75,6 +82,25 @@ def test_a_study_from_before_predictions_were_confirmed_has_no_confirmation() ->
 
     assert found is not None
     assert found.confirmation is None
+
+
+def test_a_study_from_before_there_were_several_readers_has_an_unnamed_one() -> None:
+    store = MemoryStore()
+    save_study(store, RECORD)
+    saved = json.loads(store.read(study_file("abc")) or b"") | {"schema_version": 1}
+    for name in ("skips", "pooling", "unblinded"):
+        del saved[name]
+    for name in ("readers", "pooling"):
+        del saved["comparison"][name]
+    store.write(study_file("abc"), json.dumps(saved | {"skipped": ["a", "b"]}).encode())
+
+    found = load_study(store, "abc")
+
+    assert found is not None
+    assert found.skips == {"visitor": ("a", "b")}
+    assert (found.pooling, found.unblinded) == ("", "")
+    assert found.comparison is not None
+    assert (found.comparison.readers, found.comparison.pooling) == ((), "")
 
 
 def test_a_study_that_never_was_is_none() -> None:

@@ -1,0 +1,95 @@
+"""What is kept of an account: which studies are its own or shared with it; and whose a study is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from imil.store.base import Store
+from imil.store.codec import check_version, damaged
+
+ACCOUNTS_SCHEMA = 1
+WHAT = "A list of studies"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A study in a list.
+
+    Attributes:
+        study_id: whoever has it can open the study.
+        name: the study's, for people.
+        created: when, UTC, ISO 8601.
+    """
+
+    study_id: str
+    name: str
+    created: str
+
+
+def account_key(kind: str, subject: str) -> str:
+    """Return the name that a list is kept under; who it is can't be read from it.
+
+    Args:
+        kind: "user" or "organisation".
+        subject: the id that the provider never gives to another.
+    """
+    return hashlib.sha256(f"{kind}:{subject}".encode()).hexdigest()[:32]
+
+
+def load_listed(store: Store, key: str) -> tuple[Listed, ...]:
+    """Return the studies of a list, in its own order; none where nothing was ever listed.
+
+    Raises:
+        StoreError: it can't be read, is damaged, or of a newer version.
+    """
+    saved = _read(store, _list_file(key))
+    try:
+        return tuple(Listed(**each) for each in saved.get("studies", ()))
+    except TypeError as cause:
+        raise damaged(WHAT) from cause
+
+
+def save_listed(store: Store, key: str, studies: tuple[Listed, ...]) -> None:
+    """Keep the studies of a list, in place of those before."""
+    content = {"schema_version": ACCOUNTS_SCHEMA, "studies": [asdict(each) for each in studies]}
+    store.write(_list_file(key), json.dumps(content, indent=1).encode())
+
+
+def owner_of(store: Store, study_id: str) -> str:
+    """Return the key of the account that owns a study; "" where it belongs to its browser.
+
+    Raises:
+        StoreError: it can't be read, is damaged, or of a newer version.
+    """
+    # Ids are letters and digits: anything else was not made by us and names no file.
+    return str(_read(store, _owner_file(study_id)).get("account", "")) if study_id.isalnum() else ""
+
+
+def set_owner(store: Store, study_id: str, key: str) -> None:
+    """Keep whose a study is."""
+    content = {"schema_version": ACCOUNTS_SCHEMA, "account": key}
+    store.write(_owner_file(study_id), json.dumps(content).encode())
+
+
+def _read(store: Store, name: str) -> dict[str, Any]:
+    content = store.read(name)
+    if content is None:
+        return {}
+    try:
+        saved = json.loads(content)
+        check_version(WHAT, saved["schema_version"], ACCOUNTS_SCHEMA)
+    except (ValueError, KeyError, TypeError) as cause:
+        raise damaged(WHAT) from cause
+    return dict(saved)
+
+
+def _list_file(key: str) -> str:
+    # In a folder as studies have: a fresh disk then fetches it from the Hub as it fetches a study.
+    return f"studies/{key}/account.json"
+
+
+def _owner_file(study_id: str) -> str:
+    return f"studies/{study_id}/owner.json"

@@ -1,0 +1,73 @@
+"""A process of a team: trains a net without BatchNorm, and saves what it and its state became."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from imil.compute.together import join
+from imil.core import backbones
+from imil.core.arms import ArmInputs, batches_of
+from imil.core.records import Plan
+from imil.core.team import Team
+from imil.core.training import EpochReport, fit, initial_state
+
+# An odd batch, so that two processes have parts of two sizes.
+PLAN = Plan(backbone="plain", size=32, epochs=2, batch_size=9, threads=1)
+ARMS = ("control", "imil", "counterexample", "right_reason", "mixup")
+
+
+def plain(channels: int) -> tuple[nn.Module, int]:
+    first, second = nn.Conv2d(channels, 8, 3, 2, 1), nn.Conv2d(8, 16, 3, 2, 1)
+    return nn.Sequential(first, nn.GroupNorm(2, 8), nn.SiLU(), second, nn.SiLU()), 16
+
+
+def inputs(team: Team) -> ArmInputs:
+    rng = np.random.default_rng(0)
+    # Classes of unequal size, so that the parts' weights differ.
+    labels = (np.arange(44) % 4 == 0).astype(np.int64)
+    images = rng.integers(0, 100, (44, 1, 32, 32), np.uint8)
+    images[labels == 1, :, 8:24, 8:24] += 80
+    upper = np.zeros((32, 32), np.bool_)
+    upper[:8] = True
+    black = {row: np.where(upper, 0, images[row]).astype(np.uint8) for row in range(6)}
+    masks = dict.fromkeys(black, upper)
+    rows = np.arange(44)
+    return ArmInputs(PLAN, images, labels, 2, rows[:37], rows[37:], False, black, masks, team=team)
+
+
+def with_plain() -> Mapping[str, backbones.Backbone]:
+    """Return the backbones, and one without BatchNorm."""
+    kind = replace(backbones.BACKBONES["film_net"], name="plain", body=plain)
+    return {**backbones.BACKBONES, "plain": kind}
+
+
+def became(team: Team) -> dict[str, object]:
+    """Return what each arm became: figures, scores and state."""
+    return dict(pair for arm in ARMS for pair in _trained(team, arm))
+
+
+def _trained(team: Team, arm: str) -> Iterator[tuple[str, object]]:
+    # One arm goes on from a state whose memory ran out: alone it computes batches in two parts.
+    parts = 2 if arm == "imil" else 1
+    start = replace(initial_state(PLAN, classes=2, channels=1), parts=parts)
+    for event in fit(PLAN, start, batches_of(inputs(team), arm), should_stop=lambda: False):
+        if isinstance(event, EpochReport):
+            last = event
+            yield f"{arm}.figures.{event.state.epoch}", asdict(event.figures)
+    yield f"{arm}.scores", torch.from_numpy(last.scores)
+    yield f"{arm}.state", dict(last.state.tensors)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    backbones.BACKBONES = with_plain()
+    together = join(os.environ, "cpu")
+    torch.save(became(together), Path(sys.argv[1]) / f"{together.rank}.pt")
