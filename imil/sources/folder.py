@@ -3,25 +3,41 @@
 from __future__ import annotations
 
 import posixpath
+import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from imil.core.burnt_in import blacked_out, corner_text
 from imil.core.duplicates import fingerprint
 from imil.core.records import Split
 from imil.errors import DataError
+from imil.sources.choices import Choices
+from imil.sources.claims import Claim, claims_of, labels_agree, read_tables
+from imil.sources.dicom_process import DicomReader
 from imil.sources.listing import (
+    BurntIn,
     Entry,
     ImportReport,
     Listing,
     Skipped,
+    require_disjoint,
     require_learnable,
 )
+from imil.sources.names import FileNames
+from imil.sources.patients import guess_pattern, parse_pattern
+from imil.sources.pictures import Pictures, look_through, whose
 from imil.sources.pixels import SUFFIXES, PixelsError, read_pixels, shown_size
-from imil.sources.table import Row, Table, read_table
-from imil.sources.tree import Findings, Tree, is_data, is_table, scan, stray
+from imil.sources.table import Table
+from imil.sources.tree import Findings, Tree, is_image, scan, stray
 
-_LABEL_FIX = "Put each class in its own folder, or add a metadata.csv with file_name and label."
+# Where pictures made of DICOM files lie, below the folder's own root: hidden, so never listed.
+MADE = Path(".made")
+
+_LABEL_FIX = (
+    "Put each class in its own folder, or add a table (CSV or .xlsx) with a column of file names "
+    "and one of labels."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +51,7 @@ class _Found:
     group: str | None = None
     mask: str | None = None
     reference_label: str | None = None
+    frame: str | None = None
 
 
 def read_folder(
@@ -42,21 +59,28 @@ def read_folder(
     *,
     name: str | None = None,
     positive: str | None = None,
+    choices: Choices | None = None,
+    made: Path = MADE,
     also_skipped: Sequence[Skipped] = (),
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Listing:
-    """Return the images of a folder in the Hugging Face ImageFolder convention.
+    """Return the images of a folder in the Hugging Face ImageFolder convention, or like it.
 
     Split folders (train, validation, test, or `ALIASES`) or none; in them class folders, at any
     depth below which images lie, or a metadata.csv with file_name, label, and optional patient_id,
-    group, relevant_file_name, reference_label. A single folder around it all is looked through.
-    Each image is decoded once, whole, so that a truncated one is met here and not in the middle of
-    a training; one at a time is held in memory.
+    group, split, frame, relevant_file_name, reference_label. Without a metadata.csv, the CSV or
+    .xlsx whose cells name most images is read, its columns guessed. A single folder around it all
+    is looked through. Each image is decoded once, whole, so that a truncated one is met here and
+    not in the middle of a training; one at a time is held in memory. DICOM files are decoded by a
+    process of its own into pictures; patients that they name are hashed, with a salt that is
+    forgotten.
 
     Args:
         root: the folder.
         name: for people; the folder's name if None.
         positive: the task is this label against the rest.
+        choices: which table, columns, patients and frames; all guessed if None.
+        made: folder for pictures made of DICOM files; a relative one lies below the root.
         also_skipped: what was skipped before, while unpacking; put first in the report.
         on_progress: told (done, total) after each image.
 
@@ -65,7 +89,8 @@ def read_folder(
 
     Raises:
         DataError: the folder is missing; no image, no label, a single class, a class with one
-            image, an unknown positive label, a ready split without an image; an unreadable table.
+            image, an unknown positive label, a ready split without an image, or with a patient of
+            another; an unreadable table; a table, column or pattern of `choices` that can't be.
     """
     if not root.is_dir():
         raise DataError(
@@ -73,10 +98,14 @@ def read_folder(
             why="Nothing is there by that name, or it is a file.",
             fix="Check the folder's path.",
         )
+    choices = choices or Choices()
     findings = Findings(list(also_skipped))
     tree = scan(root, findings)
-    found = _find(tree, findings)
-    entries = tuple(_verified(tree, found, findings, on_progress))
+    with DicomReader(salt=secrets.token_hex()) as reader:
+        pictures = look_through(tree, reader, tree.root / made)
+        found = _owned(_find(tree, pictures, choices, findings), pictures, choices, findings)
+        burnt: list[str] = []
+        entries = tuple(_verified(tree, found, pictures, choices, findings, burnt, on_progress))
     _require_images(len(found), entries, findings)
     _require_ready_splits(tree, entries)
     listing = Listing(
@@ -85,31 +114,40 @@ def read_folder(
         classes=tuple(sorted({entry.label for entry in entries})),
         positive=positive,
         entries=entries,
-        report=ImportReport(len(entries), tuple(findings.skipped), tuple(findings.notes)),
+        report=ImportReport(
+            len(entries),
+            tuple(findings.skipped),
+            tuple(findings.notes),
+            burnt_in=BurntIn.of(burnt, black=choices.black_corners),
+        ),
     )
     require_learnable(listing)
+    require_disjoint(listing)
     return listing
 
 
-def _find(tree: Tree, findings: Findings) -> list[_Found]:
+def _find(tree: Tree, pictures: Pictures, choices: Choices, findings: Findings) -> list[_Found]:
     """Return the images with a label, by name; tables come before class folders."""
-    tables = {name: read_table(file, name) for name, file in tree.files.items() if is_table(name)}
-    claims, masks = _claims(tree, tables, findings)
+    files = FileNames.of(tree.files, pictures.uids)
+    tables = read_tables(tree, files, choices, findings)
+    claims, spoken = claims_of(tree, tables, files, findings)
     found = [item for name in claims if (item := _claimed(tree, name, claims[name], findings))]
-    covered = tuple(_beside(table, "") for table in tables)
+    covered = {posixpath.join(posixpath.dirname(table), ""): table for table in tables}
+    told = {skip.name for skip in findings.skipped}
     unlabelled = len(claims) - len(found)
     for name in tree.files:
-        if name in claims or name in masks or name in tables:
+        if name in claims or name in spoken or name in tables:
             continue
-        if Path(name).suffix.lower() not in SUFFIXES:
-            findings.skip(name, stray(name))
-        elif name.startswith(covered):
-            findings.skip(name, "The metadata.csv above it does not name it.")
+        if Path(name).suffix.lower() not in SUFFIXES and not pictures.is_dicom(name):
+            if name not in told:
+                findings.skip(name, stray(name))
+        elif (table := _above(name, covered)) is not None:
+            findings.skip(name, f"The {table} above it does not name it.")
             unlabelled += 1
         elif tree.splits and tree.split(name) is None:
             findings.skip(name, "It lies outside of the split folders.")
         elif (label := tree.folder_label(name)) is None:
-            findings.skip(name, "It lies in no class folder, and no metadata.csv names it.")
+            findings.skip(name, "It lies in no class folder, and no table names it.")
             unlabelled += 1
         else:
             found.append(_Found(name, label, tree.split(name)))
@@ -118,63 +156,18 @@ def _find(tree: Tree, findings: Findings) -> list[_Found]:
     return sorted(found, key=lambda item: item.name)
 
 
-@dataclass(frozen=True, slots=True)
-class _Claim:
-    """A table's row that names an image which is there."""
-
-    where: str
-    row: Row
-    split: Split | None
-    mask: str | None
-    has_label: bool
+def _above(name: str, covered: Mapping[str, str]) -> str | None:
+    """Return the file name of a table whose folder a file lies in."""
+    tables = (table for folder, table in covered.items() if name.startswith(folder))
+    return next((posixpath.basename(table) for table in tables), None)
 
 
-def _claims(
-    tree: Tree, tables: Mapping[str, Table], findings: Findings
-) -> tuple[dict[str, list[_Claim]], set[str]]:
-    """Return the rows of each image that is there, and the names of all reference masks."""
-    claims: dict[str, list[_Claim]] = {}
-    masks: set[str] = set()
-    for name, table in tables.items():
-        for row in table.rows:
-            where = f"{name}, line {row.line}"
-            target = _named(tree, name, row.file_name)
-            mask = _named(tree, name, row.relevant_file_name)
-            if mask is not None:
-                masks.add(mask)
-            elif row.relevant_file_name is not None:
-                findings.skip(where, f"The mask “{row.relevant_file_name}” is not there.")
-            if target is None:
-                missing = row.file_name
-                findings.skip(where, f"“{missing}” is not there." if missing else "No file_name.")
-                continue
-            split = tree.split(name) or tree.split(target)
-            claim = _Claim(where, row, split, mask, table.has_label)
-            claims.setdefault(target, []).append(claim)
-    return claims, masks
-
-
-def _named(tree: Tree, table: str, written: str | None) -> str | None:
-    """Return the listed file that a table means; None where it lists none, or leads elsewhere."""
-    if written is None:
-        return None
-    for spelling in (written, written.replace("\\", "/")):
-        name = _beside(table, posixpath.normpath(spelling))
-        if (name := posixpath.normpath(name)) in tree.files:
-            return name
-    return None
-
-
-def _beside(table: str, name: str) -> str:
-    return posixpath.join(posixpath.dirname(table), name)
-
-
-def _claimed(tree: Tree, name: str, claims: Sequence[_Claim], findings: Findings) -> _Found | None:
+def _claimed(tree: Tree, name: str, claims: Sequence[Claim], findings: Findings) -> _Found | None:
     """Return the image that one or more rows name; None, and the reason told, without a label."""
     first = claims[0]
     for other in claims[1:]:
         findings.skip(other.where, f"“{name}” was named before; the first row counts.")
-    if len({claim.row.label for claim in claims}) > 1:
+    if not labels_agree(claims):
         findings.skip(name, "It is named more than once, with different labels.")
         return None
     label = first.row.label if first.has_label else tree.folder_label(name)
@@ -185,20 +178,74 @@ def _claimed(tree: Tree, name: str, claims: Sequence[_Claim], findings: Findings
         findings.skip(name, "It lies outside of the split folders.")
         return None
     row = first.row
-    return _Found(name, label, first.split, row.patient, row.group, first.mask, row.reference_label)
+    return _Found(
+        name,
+        label,
+        first.split,
+        row.patient,
+        row.group,
+        first.mask,
+        row.reference_label,
+        row.frame,
+    )
+
+
+def _owned(
+    found: Sequence[_Found], pictures: Pictures, choices: Choices, findings: Findings
+) -> list[_Found]:
+    """Return the images with their patients: of a table, else of their name, else of DICOM."""
+    by_tag = whose(pictures, findings)
+    written = choices.patient_pattern
+    pattern = None if written is None else parse_pattern(written)
+    owned = []
+    for item in found:
+        patient = item.patient
+        if patient is None and pattern is not None:
+            patient = pattern.patient(item.name)
+        if by_tag:
+            # Hashed as those of DICOM files are, so that one patient is one, whoever names it.
+            patient = by_tag.get(item.name) if patient is None else pictures.hashed(patient)
+        owned.append(replace(item, patient=patient))
+    guess = guess_pattern([item.name for item in owned])
+    if pattern is None and guess is not None and all(item.patient is None for item in owned):
+        findings.notes.append(
+            f"File names look as if they named patients: “{guess.pattern}” sorts the {len(owned)} "
+            f"images into {guess.groups} groups. Give that pattern to keep each group in one split."
+        )
+    if pattern is not None:
+        unnamed = sum(item.patient is None for item in owned)
+        groups = len({item.patient for item in owned if item.patient is not None})
+        findings.notes.append(
+            f"Patients were read from file names by “{pattern.written}”: {groups} of them"
+            + ("." if not unnamed else f"; {_unfit(unnamed)} not fit it.")
+        )
+    return owned
+
+
+def _unfit(images: int) -> str:
+    return "1 image does" if images == 1 else f"{images} images do"
 
 
 def _verified(
     tree: Tree,
     found: Sequence[_Found],
+    pictures: Pictures,
+    choices: Choices,
     findings: Findings,
+    burnt: list[str],
     on_progress: Callable[[int, int], None] | None,
 ) -> Iterator[Entry]:
-    """Decode each image, and yield those that are whole."""
+    """Decode each image, and yield those that are whole; `burnt` is told those with text."""
     for done, item in enumerate(found, start=1):
-        file = tree.files[item.name]
         try:
+            file = pictures.file(item.name, tree.files[item.name], choices, item.frame)
             pixels = read_pixels(file)
+            text = corner_text(pixels)
+            if text or pictures.annotated(item.name):
+                burnt.append(item.name)
+            if text and choices.black_corners:
+                pixels = blacked_out(pixels, text)
+                file = pictures.write(file, pixels)
         except PixelsError as error:
             findings.skip(item.name, error.why)
         else:
@@ -243,13 +290,14 @@ def _fitting_mask(
 
 
 def _no_labels(images: int, tree: Tree, tables: Mapping[str, Table]) -> DataError:
-    one_folder = len({posixpath.dirname(n) for n in tree.files if is_data(n)}) == 1
+    one_folder = len({posixpath.dirname(n) for n in tree.files if is_image(n)}) == 1
     if tables:
-        why = f"There are {images} images, and metadata.csv gives none of them a label."
+        named = posixpath.basename(next(iter(tables)))
+        why = f"There are {images} images, and {named} gives none of them a label."
     elif one_folder:
-        why = f"There are {images} images in one folder, and no metadata.csv."
+        why = f"There are {images} images in one folder, and no table that names them."
     else:
-        why = f"There are {images} images, none in a class folder, and no metadata.csv."
+        why = f"There are {images} images, none in a class folder, and no table that names them."
     return DataError("No labels found.", why=why, fix=_LABEL_FIX)
 
 
@@ -265,7 +313,7 @@ def _require_images(found: int, entries: Sequence[Entry], findings: Findings) ->
         )
     raise DataError(
         "No images found.",
-        why="There is no PNG, JPEG, TIFF, BMP, WebP or GIF file.",
+        why="There is no PNG, JPEG, TIFF, BMP, WebP, GIF or DICOM file.",
         fix="Pick the folder or the zip that has the images.",
     )
 
@@ -286,6 +334,13 @@ def _require_ready_splits(tree: Tree, entries: Sequence[Entry]) -> None:
             "There are no training images.",
             why=f"The folders are {', '.join(sorted(tree.splits))}, and none of them is train.",
             fix="Add a folder train, or remove the split folders so that the app makes the splits.",
+        )
+    if not taken <= {None} and Split.TRAIN not in taken:
+        named = ", ".join(sorted(split for split in taken if split is not None))
+        raise DataError(
+            "There are no training images.",
+            why=f"The table's splits are {named}, and none of them is train.",
+            fix="Name train in it, or leave the column out so that the app makes the splits.",
         )
 
 

@@ -26,7 +26,7 @@ from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # not in 
 from imil.core.records import Split
 from imil.errors import DataError
 from imil.sources.hub_process import HubRequest, ended_early, messages, out_of_reach
-from imil.sources.listing import Entry, ImportReport, Listing, Skipped, require_learnable
+from imil.sources.listing import BurntIn, Entry, ImportReport, Listing, Skipped, require_learnable
 from imil.sources.tree import ALIASES
 
 # What an id begins with where a folder could be meant as well.
@@ -146,6 +146,7 @@ def _read(
 ) -> tuple[Listing, HubChoice]:
     entries: list[Entry] = []
     skipped: list[Skipped] = []
+    burnt: list[str] = []
     choice, total, rows = None, 0, 0
     for message in messages(asked, commit, into, endpoint):
         if "choice" in message:
@@ -154,6 +155,7 @@ def _read(
             total, rows = message["total"], message["rows"]
         elif "file" in message:
             entries.append(_entry(message, into))
+            burnt += [message["file"]] if message["burnt"] else []
         elif "skipped" in message:
             skipped.append(Skipped(message["skipped"], message["why"]))
         if total and on_progress is not None:
@@ -173,7 +175,12 @@ def _read(
         classes=tuple(sorted({entry.label for entry in entries})),
         positive=positive,
         entries=tuple(sorted(ready, key=lambda entry: entry.sample_id)),
-        report=ImportReport(len(entries), tuple(skipped), _notes(asked, choice, total, rows)),
+        report=ImportReport(
+            len(entries),
+            tuple(skipped),
+            _notes(asked, choice, total, rows),
+            burnt_in=BurntIn.of(burnt, black=asked.black_corners),
+        ),
     )
     require_learnable(listing)
     return listing, choice

@@ -38,6 +38,7 @@ class HubRequest:
         limit: the most images, shared out over splits and classes as they are, save that a rare
             class keeps a few.
         token: of a person who may read the set; never stored.
+        black_corners: whether text that seems to be burnt into corners is blacked out.
     """
 
     repo: str
@@ -48,6 +49,7 @@ class HubRequest:
     label: str | None = None
     limit: int = LIMIT
     token: str | None = field(default=None, repr=False)
+    black_corners: bool = False
 
 
 def messages(
@@ -63,6 +65,7 @@ def messages(
         "image": asked.image,
         "label": asked.label,
         "limit": asked.limit,
+        "black_corners": asked.black_corners,
         "into": None if into is None else str(into),
     }
     with tempfile.TemporaryDirectory(prefix="imil-hub-") as home:

@@ -18,6 +18,7 @@ import datasets
 import numpy as np
 from PIL import Image
 
+from imil.core.burnt_in import blacked_out, corner_text
 from imil.core.duplicates import fingerprint
 from imil.core.records import Pixels
 from imil.sources.hub_source import MAX_BYTES, Refused, Source
@@ -98,8 +99,10 @@ def shrunk(pixels: Pixels) -> Pixels:
     return levels.clip(0, 65535).astype(np.uint16) if pixels.dtype == np.uint16 else levels
 
 
-def kept(content: bytes, file: Path) -> dict[str, Any]:
+def kept(content: bytes, file: Path, *, black: bool = False) -> dict[str, Any]:
     """Write an image again as a PNG without metadata; return what a listing says of it.
+
+    Text that seems to be burnt into its corners is told, and blacked out where that is asked for.
 
     Raises:
         PixelsError: it can't be read.
@@ -112,12 +115,16 @@ def kept(content: bytes, file: Path) -> dict[str, Any]:
         pixels = shrunk(read_pixels(raw))
     finally:
         raw.unlink()
+    text = corner_text(pixels)
+    if text and black:
+        pixels = blacked_out(pixels, text)
     Image.fromarray(pixels).save(file, "PNG", compress_level=1)
     height, width = pixels.shape[:2]
     return {
         "width": width,
         "height": height,
         "grey": pixels.ndim == 2,
+        "burnt": bool(text),
         "fingerprint": fingerprint(pixels).hex(),
     }
 
@@ -139,7 +146,9 @@ def look(source: Source) -> dict[str, Any]:
     }
 
 
-def read(source: Source, into: Path, limit: int) -> Iterator[dict[str, Any]]:
+def read(
+    source: Source, into: Path, limit: int, *, black: bool = False
+) -> Iterator[dict[str, Any]]:
     """Yield a message for each image taken or left out; the images are in `into` then."""
     counts = {split: labels_of(source, split) for split in source.chosen_splits}
     _require_classes(source, counts.values())
@@ -157,7 +166,7 @@ def read(source: Source, into: Path, limit: int) -> Iterator[dict[str, Any]]:
         for number, (row, label) in enumerate(chosen):
             name = f"{split}/{number:06d}.png"
             try:
-                found = kept(_content(source, row), into / name)
+                found = kept(_content(source, row), into / name, black=black)
             except PixelsError as error:
                 yield {"skipped": f"row {number} of {split}", "why": error.why}
                 continue
@@ -194,7 +203,8 @@ def main(asked: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     )
     yield {"choice": look(source)}
     if asked["into"] is not None:
-        yield from read(source, Path(asked["into"]), asked["limit"])
+        into, black = Path(asked["into"]), asked["black_corners"]
+        yield from read(source, into, asked["limit"], black=black)
     yield {"done": True}
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from imil.core.duplicates import Twins, near_pairs, together, twins
+from imil.core.duplicates import Twins, apart, near_pairs, together, twins
 from imil.core.images import ImageSet
 from imil.core.records import Pixels, Region, Sample, Split
 from imil.core.splits import (
@@ -24,6 +24,10 @@ from imil.errors import DataError, StoreError
 from imil.sources.pixels import read_pixels, read_region
 
 SCHEMA_VERSION = 1
+# Images with text in their corners that a report names; all are counted.
+MAX_BURNT = 12
+# Patients in two splits that an error names; the rest are counted.
+SHARED_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,8 @@ class Entry:
     """One image that was taken.
 
     Attributes:
-        sample_id: its path below the listing's root, with "/" and in Unicode NFC; unique, stable.
+        sample_id: its path below the listing's root, with "/" and in Unicode NFC, or a hash of its
+            pixels; unique, stable.
         file: where it lies.
         label: as named in the data; see `Listing.task_label`.
         split: None where the data has no ready splits.
@@ -70,16 +75,37 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True)
+class BurntIn:
+    """Text that seems to be burnt into the corners of images, or that DICOM files say is.
+
+    Attributes:
+        images: how many have any.
+        blacked_out: whether the corners that were found were blacked out.
+        named: up to `MAX_BURNT` of their sample ids.
+    """
+
+    images: int
+    blacked_out: bool = False
+    named: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, found: Sequence[str], *, black: bool) -> BurntIn:
+        """Return what is told of the images that have any; `black` where that was asked for."""
+        return cls(len(found), black and bool(found), tuple(found[:MAX_BURNT]))
+
+
+@dataclass(frozen=True, slots=True)
 class ImportReport:
     """How many images were taken, all that was skipped, and what else a person should know.
 
-    `twins` are near duplicates; None where nobody looked for them.
+    `twins` are near duplicates, `burnt_in` is text in the pixels; None where nobody looked.
     """
 
     taken: int
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
     twins: Twins | None = None
+    burnt_in: BurntIn | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +117,9 @@ class Listing:
         root: the folder that the sample ids are relative to.
         classes: the labels that the data names, sorted.
         positive: if given, the task is this label against all others.
-        entries: in the order of their ids.
+        entries: in the order of their paths.
         report: what was taken and skipped.
+        named: whether ids are paths; see `imil.sources.nameless`.
     """
 
     name: str
@@ -101,6 +128,7 @@ class Listing:
     positive: str | None
     entries: tuple[Entry, ...]
     report: ImportReport
+    named: bool = True
 
     @property
     def task_classes(self) -> tuple[str, ...]:
@@ -153,12 +181,37 @@ def require_learnable(listing: Listing) -> None:
             )
 
 
+def require_disjoint(listing: Listing) -> None:
+    """Check that no patient is in two ready splits; DataError names patients and images if not."""
+    seen: dict[str, dict[Split, str]] = {}
+    for entry in listing.entries:
+        if entry.patient is not None and entry.split is not None:
+            seen.setdefault(entry.patient, {}).setdefault(entry.split, entry.sample_id)
+    shared = {patient: where for patient, where in seen.items() if len(where) > 1}
+    if not shared:
+        return
+    named = "; ".join(
+        f"“{patient}” ({', '.join(f'{split}: {name}' for split, name in where.items())})"
+        for patient, where in sorted(shared.items())[:SHARED_NAMED]
+    )
+    more = f"; and {len(shared) - SHARED_NAMED} more" if len(shared) > SHARED_NAMED else ""
+    count = "1 patient is" if len(shared) == 1 else f"{len(shared)} patients are"
+    raise DataError(
+        f"{count} in more than one split.",
+        why=f"These are {named}{more}. A model that is tested on people it was trained on looks "
+        "better than it is.",
+        fix="Put all images of a patient into one split, or remove the splits so that the app "
+        "splits the images by patient.",
+    )
+
+
 def with_splits(listing: Listing, *, seed: int = 0) -> Listing:
     """Return the listing with a split for each entry: ready ones kept, missing ones made.
 
     Without any ready split, train, validation and test are made; with training images alone, too.
     A missing validation or test set is taken out of train. Where the app makes a split, near
-    duplicates stay together in it as images of one patient do; in ready splits they are told.
+    duplicates stay together in it as images of one patient do; in ready splits of unknown patients
+    they are moved, see `imil.core.duplicates.apart`, and told where patients are known.
     Equal listings and seeds give equal splits; another positive label may give others, since
     classes are shared out evenly.
 
@@ -166,14 +219,21 @@ def with_splits(listing: Listing, *, seed: int = 0) -> Listing:
         DataError: a class is too small, or has no image in one of the splits.
     """
     labels = [listing.task_label(entry) for entry in listing.entries]
-    ready = [entry.split for entry in listing.entries if entry.split is not None]
-    if len(ready) == len(labels) and set(ready) == set(Split):
-        require_every_class(labels, ready)
-        if listing.report.twins is not None:
-            return listing
-        return _told(listing, ready, _twin_rows(listing))
-    pairs = _twin_rows(listing)
     patients = tuple(entry.patient for entry in listing.entries)
+    ready = [entry.split for entry in listing.entries if entry.split is not None]
+    complete = len(ready) == len(labels) and set(ready) == set(Split)
+    if complete and listing.report.twins is not None:
+        require_every_class(labels, ready)
+        return listing
+    pairs = _twin_rows(listing)
+    moved = 0
+    if len(ready) == len(labels) and set(patients) == {None}:
+        parted = apart(labels, ready, pairs)
+        moved = sum(old is not new for old, new in zip(ready, parted, strict=True))
+        ready = list(parted)
+    if complete:
+        require_every_class(labels, ready)
+        return _told(listing, ready, pairs, moved=moved)
     owners = together(patients, pairs)
     try:
         splits, note = _made(labels, owners, ready, seed)
@@ -184,7 +244,7 @@ def with_splits(listing: Listing, *, seed: int = 0) -> Listing:
         owners = patients
         splits, note = _made(labels, owners, ready, seed)
     kept = len({row for pair in pairs for row in pair}) if owners != patients else 0
-    return _told(listing, splits, pairs, note=note, kept=kept)
+    return _told(listing, splits, pairs, note=note, kept=kept, moved=moved)
 
 
 def _made(
@@ -212,6 +272,7 @@ def _told(
     *,
     note: str | None = None,
     kept: int = 0,
+    moved: int = 0,
 ) -> Listing:
     """Return the listing with its splits, and with what was found written into the report."""
     looked = all(entry.fingerprint is not None for entry in listing.entries)
@@ -226,7 +287,7 @@ def _told(
         report=replace(
             listing.report,
             notes=notes,
-            twins=twins(names, splits, pairs, kept=kept) if looked else None,
+            twins=twins(names, splits, pairs, kept=kept, moved=moved) if looked else None,
         ),
     )
 
@@ -262,6 +323,7 @@ def image_set(listing: Listing, *, seed: int = 0) -> tuple[ImageSet, DisjointPro
         read_relevant=partial(_read_relevant, masks) if masks else None,
         read_reference_label=truth.get if truth else None,
         channels=1 if all(e.grey for e in listing.entries) else 3,
+        numbered=not listing.named,
     )
     return images, proof
 
@@ -283,11 +345,13 @@ def listing_to_json(listing: Listing) -> str:
             "name": listing.name,
             "classes": listing.classes,
             "positive": listing.positive,
+            "named": listing.named,
             "entries": [_entry_to_json(entry, listing.root) for entry in listing.entries],
             "taken": listing.report.taken,
             "skipped": [[skipped.name, skipped.reason] for skipped in listing.report.skipped],
             "notes": listing.report.notes,
             "twins": None if listing.report.twins is None else asdict(listing.report.twins),
+            "burnt_in": _burnt_to_json(listing.report.burnt_in),
         },
         ensure_ascii=False,
     )
@@ -314,7 +378,9 @@ def listing_from_json(text: str, root: Path) -> Listing:
                 tuple(Skipped(name, reason) for name, reason in saved["skipped"]),
                 tuple(saved["notes"]),
                 _twins_from_json(saved.get("twins")),  # missing in lists of older versions
+                _burnt_from_json(saved.get("burnt_in")),  # the same
             ),
+            named=saved.get("named", True),
         )
     except (KeyError, TypeError, ValueError) as cause:
         raise StoreError(
@@ -363,6 +429,14 @@ def _twins_from_json(saved: dict[str, Any] | None) -> Twins | None:
     if saved is None:
         return None
     return Twins(**{**saved, "named": tuple((one, other) for one, other in saved["named"])})
+
+
+def _burnt_to_json(found: BurntIn | None) -> dict[str, Any] | None:
+    return None if found is None else asdict(found)
+
+
+def _burnt_from_json(saved: dict[str, Any] | None) -> BurntIn | None:
+    return None if saved is None else BurntIn(**{**saved, "named": tuple(saved["named"])})
 
 
 def _below(root: Path, name: str) -> Path:

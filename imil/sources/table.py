@@ -1,23 +1,83 @@
-"""A metadata.csv into rows: whatever spreadsheet program wrote it."""
+"""A table of images into rows: whatever spreadsheet program wrote it."""
 
 from __future__ import annotations
 
 import csv
 import io
+import posixpath
+import struct
 import unicodedata
+import zipfile
+import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import ParseError
 
 from imil.errors import DataError
 
 # The table of a folder in the ImageFolder convention.
 TABLE_NAME = "metadata.csv"
+# How tables are named.
+SUFFIXES = frozenset({".csv", ".tsv", ".xlsx"})
 
 # What spreadsheet programs put between columns, depending on the country.
 _DELIMITERS = (",", ";", "\t")
 
 # Tried in this order: UTF-8 with or without a mark, then what older Windows programs write.
 _ENCODINGS = ("utf-8-sig", "cp1252")
+
+# Bytes of a table, inflated: a million rows of 200.
+MAX_BYTES = 200 * 2**20
+# Columns read of it; spreadsheets of a clinic have dozens.
+MAX_COLUMNS = 500
+# Rows of a workbook's sheet: no spreadsheet program writes more. A damaged number of a row would
+# else have us count to it.
+MAX_ROWS = 2**20
+
+# What openpyxl and the zip around a workbook raise where that is damaged.
+_BROKEN_BOOK = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    ParseError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+    RuntimeError,
+    OSError,
+    EOFError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Which column means what; None where none does.
+
+    Attributes:
+        file: which image a row is for: its path, name, name without suffix, or DICOM UID.
+        label: its class.
+        patient: whose image it is.
+        group: a site, or whether a known shortcut is present.
+        split: train, validation or test.
+        frame: which frame of a DICOM file, counted from 1.
+    """
+
+    file: str | None
+    label: str | None = None
+    patient: str | None = None
+    group: str | None = None
+    split: str | None = None
+    frame: str | None = None
+
+
+# The names in the ImageFolder convention, and ours beside it.
+CONVENTION = Columns("file_name", "label", "patient_id", "group", "split", "frame")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +91,43 @@ class Row:
     group: str | None
     relevant_file_name: str | None
     reference_label: str | None = None
+    split: str | None = None
+    frame: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table as it is: column names in lower case, and each row's line and cells, none empty."""
+
+    names: tuple[str, ...]
+    rows: tuple[tuple[int, tuple[str, ...]], ...]
+
+    def column(self, name: str) -> list[str]:
+        """Return the cells of a column that are not empty."""
+        at = self.names.index(name)
+        return [cells[at] for _, cells in self.rows if at < len(cells) and cells[at]]
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A metadata.csv: whether it has a column `label`, and its rows in order."""
+    """A table: whether it has a column of labels, and its rows in order.
+
+    `lenient` says that a row may name a file without its folder or suffix.
+    """
 
     has_label: bool
     rows: tuple[Row, ...]
+    lenient: bool = False
+
+
+def is_table(name: str) -> bool:
+    """Return whether a file is the table of its folder, by the convention."""
+    return posixpath.basename(name).lower() == TABLE_NAME
+
+
+def is_other_table(name: str) -> bool:
+    """Return whether a file is a table that is not named as the convention has it."""
+    return posixpath.splitext(name)[1].lower() in SUFFIXES and not is_table(name)
 
 
 def read_table(file: Path, name: str) -> Table:
@@ -51,44 +140,122 @@ def read_table(file: Path, name: str) -> Table:
     Raises:
         DataError: it is no such table, or has no column `file_name`.
     """
-    text = _decoded(file.read_bytes(), name)
-    first = text.partition("\n")[0]
-    delimiter = next((d for d in _DELIMITERS if "file_name" in _header(first, d)), None)
-    if delimiter is None:
+    grid = read_grid(file, name)
+    if CONVENTION.file not in grid.names:
         raise DataError(
             f"“{name}” has no column “file_name”.",
             why="Its first row must name the columns, and file_name says which image a row is for.",
             fix="Add a first row with file_name and label, parted by commas.",
         )
+    return rows_of(grid, CONVENTION)
+
+
+def rows_of(grid: Grid, columns: Columns, *, lenient: bool = False) -> Table:
+    """Return the rows of a table whose columns mean what `columns` says."""
+    meant = {
+        "file_name": columns.file,
+        "label": columns.label,
+        "patient": columns.patient,
+        "group": columns.group,
+        "split": columns.split,
+        "frame": columns.frame,
+        "relevant_file_name": "relevant_file_name",
+        "reference_label": "reference_label",
+    }
+    at = {field: grid.names.index(name) for field, name in meant.items() if name in grid.names}
+
+    def row(line: int, cells: tuple[str, ...]) -> Row:
+        # Short rows lack their last columns; cells beyond the header belong to none.
+        found = {field: cells[i] or None if i < len(cells) else None for field, i in at.items()}
+        return Row(line, **{**dict.fromkeys(meant), **found})
+
+    return Table("label" in at, tuple(row(*each) for each in grid.rows), lenient)
+
+
+def read_grid(file: Path, name: str) -> Grid:
+    """Return a table as it is; rows without any content are left out.
+
+    Args:
+        file: CSV as `read_table` has it, or the first sheet of an .xlsx.
+        name: what to call it in errors.
+
+    Raises:
+        DataError: it can't be read, is larger than `MAX_BYTES`, or is an .xlsx and the program that
+            reads those is not installed.
+    """
+    if file.stat().st_size > MAX_BYTES:
+        raise _too_large(name)
+    if file.suffix.lower() == ".xlsx":
+        lines = list(_sheet(file, name))
+    else:
+        lines = list(_lines(_decoded(file.read_bytes(), name), name))
+    header = lines[0][1] if lines else ()
+    names = tuple(_clean(cell).lower() for cell in header[:MAX_COLUMNS])
+    rows = (
+        (line, tuple(_clean(cell) for cell in cells[:MAX_COLUMNS]))
+        for line, cells in lines[1:]
+        if any(cells)
+    )
+    return Grid(names, tuple(rows))
+
+
+def _clean(cell: str) -> str:
+    return unicodedata.normalize("NFC", cell.strip())
+
+
+def _lines(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
+    first = text.partition("\n")[0]
+    # The one that parts the header into most names.
+    delimiter = max(_DELIMITERS, key=first.count)
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
-        columns = [cell.strip().lower() for cell in next(lines)]
-        rows = [_row(columns, cells, lines.line_num) for cells in lines if any(cells)]
+        for cells in lines:
+            yield lines.line_num, cells
     except csv.Error as cause:
-        raise _unreadable(name) from cause
-    return Table("label" in columns, tuple(rows))
+        raise unreadable(name) from cause
 
 
-def _header(line: str, delimiter: str) -> list[str]:
-    return [cell.strip().strip('"').lower() for cell in line.split(delimiter)]
+def _sheet(file: Path, name: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows of a workbook's first sheet, its cells as they would be typed."""
+    try:
+        from openpyxl import load_workbook  # noqa: PLC0415  # an extra, see pyproject.toml
+        from openpyxl.utils.exceptions import InvalidFileException  # noqa: PLC0415  # the same
+    except ImportError as cause:
+        raise DataError(
+            f"“{name}” can't be read here.",
+            why="Reading .xlsx needs openpyxl, which is not installed.",
+            fix="Save it as “CSV UTF-8” from your spreadsheet program, or install imil[xlsx].",
+        ) from cause
+    try:
+        # Opened here: of a damaged one, openpyxl leaves its own file open.
+        with file.open("rb") as opened, zipfile.ZipFile(opened) as zipped:
+            # A zip's reader stops at the size that is stated, so stated sizes bound the work.
+            if sum(entry.file_size for entry in zipped.infolist()) > MAX_BYTES:
+                raise _too_large(name)
+            book = load_workbook(opened, read_only=True, data_only=True, keep_links=False)
+            try:
+                sheet = book.worksheets[0]
+                # What a sheet says of its own size may be wrong, and rows would be lost.
+                sheet.reset_dimensions()
+                rows = sheet.iter_rows(max_row=MAX_ROWS, values_only=True)
+                for line, cells in enumerate(rows, start=1):
+                    if any(cell is not None for cell in cells):
+                        yield line, [_typed(cell) for cell in cells[:MAX_COLUMNS]]
+            finally:
+                book.close()
+    except (InvalidFileException, *_BROKEN_BOOK) as cause:
+        raise unreadable(name) from cause
 
 
-def _row(columns: list[str], cells: list[str], line: int) -> Row:
-    # Short rows lack their last columns; cells beyond the header belong to none.
-    named = dict(zip(columns, cells, strict=False))
-
-    def cell(column: str) -> str | None:
-        return unicodedata.normalize("NFC", named.get(column, "").strip()) or None
-
-    return Row(
-        line,
-        file_name=cell("file_name"),
-        label=cell("label"),
-        patient=cell("patient_id"),
-        group=cell("group"),
-        relevant_file_name=cell("relevant_file_name"),
-        reference_label=cell("reference_label"),
-    )
+def _typed(cell: Any) -> str:
+    """Return a cell as somebody would type it: 12 for 12.0, and a day without its midnight."""
+    if cell is None:
+        return ""
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    if isinstance(cell, datetime) and (cell.hour, cell.minute, cell.second) == (0, 0, 0):
+        return cell.date().isoformat()
+    return str(cell)
 
 
 def _decoded(raw: bytes, name: str) -> str:
@@ -98,12 +265,21 @@ def _decoded(raw: bytes, name: str) -> str:
             return raw.decode(encoding)
         except UnicodeDecodeError:
             continue
-    raise _unreadable(name)
+    raise unreadable(name)
 
 
-def _unreadable(name: str) -> DataError:
+def _too_large(name: str) -> DataError:
+    return DataError(
+        f"“{name}” is too large.",
+        why=f"It has more than {MAX_BYTES // 2**20} MB, and a table of a million rows has less.",
+        fix="Leave out the columns that say nothing about the images.",
+    )
+
+
+def unreadable(name: str) -> DataError:
+    """Return the error of a file that is no table."""
     return DataError(
         f"“{name}” can't be read as a table.",
-        why="It is not text with comma-separated columns.",
+        why="It is not text with comma-separated columns, nor a workbook.",
         fix="Save it again from your spreadsheet program as “CSV UTF-8”.",
     )

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-import posixpath
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from imil.core.records import Split
+from imil.sources import dicom
 from imil.sources.listing import Skipped
 from imil.sources.pixels import SUFFIXES
-from imil.sources.table import TABLE_NAME
+from imil.sources.table import is_other_table, is_table
 
 # Folder names that mean a split, beside the three of the convention.
 ALIASES = {
@@ -66,26 +66,33 @@ def is_system_file(name: str) -> bool:
     return any(p.startswith(".") or p.lower() in SYSTEM_NAMES for p in name.split("/"))
 
 
-def is_table(name: str) -> bool:
-    """Return whether a file is the table of its folder."""
-    return posixpath.basename(name).lower() == TABLE_NAME
+def is_image(name: str) -> bool:
+    """Return whether a file is an image by its name."""
+    return Path(name).suffix.lower() in SUFFIXES | dicom.SUFFIXES
+
+
+def is_dicom(name: str, file: Path) -> bool:
+    """Return whether a file is DICOM: by its name, or by its content where no suffix tells."""
+    suffix = Path(name).suffix.lower()
+    if suffix in dicom.SUFFIXES:
+        return True
+    # Discs of scanners have names such as IM000001 or 1.2.840.113.
+    known = suffix in SUFFIXES or is_table(name) or is_other_table(name)
+    return not known and dicom.is_dicom(file)
 
 
 def is_data(name: str) -> bool:
-    """Return whether a file is an image by its name, or a table."""
-    return Path(name).suffix.lower() in SUFFIXES or is_table(name)
+    """Return whether a file is an image by its name, or a table of images."""
+    return is_image(name) or is_table(name)
 
 
 def stray(name: str) -> str:
-    """Say why a file is not taken that is neither a metadata.csv nor where images belong."""
-    suffix = Path(name).suffix.lower()
-    if suffix in SUFFIXES:
+    """Say why a file is not taken that is neither a table nor where images belong."""
+    if is_image(name):
         return "It lies outside of the folder with the data."
-    if suffix == ".csv":
-        return "Of tables, only a metadata.csv beside or above the images is read."
-    if suffix in (".dcm", ".dicom"):
-        return "DICOM files are not read from an image folder."
-    return "By its name it is not a PNG, JPEG, TIFF, BMP, WebP or GIF image."
+    if is_other_table(name):
+        return "No column of it names the images, or another table was read."
+    return "By its name it is not a PNG, JPEG, TIFF, BMP, WebP, GIF or DICOM image."
 
 
 def scan(root: Path, findings: Findings) -> Tree:
@@ -95,7 +102,7 @@ def scan(root: Path, findings: Findings) -> Tree:
     are not Unicode are skipped with a reason.
     """
     files = _named_files(root, findings)
-    top = _wrapping(files)
+    top = wrapping(files, {name for name, file in files.items() if _counts(name, file)})
     for name in sorted(files):
         if not name.startswith(top):
             findings.skip(name, stray(name))
@@ -151,12 +158,21 @@ def _walk(root: Path, findings: Findings) -> Iterator[Path]:
         yield from (Path(folder, name) for name in sorted(names))
 
 
-def _wrapping(names: Iterable[str]) -> str:
-    """Return "" or the path, with its last "/", of the single folder that all data lies in."""
+def _counts(name: str, file: Path) -> bool:
+    return is_data(name) or is_other_table(name) or is_dicom(name, file)
+
+
+def wrapping(names: Iterable[str], data: Collection[str]) -> str:
+    """Return "" or the path, with its last "/", of the single folder that all data lies in.
+
+    Args:
+        names: of all files.
+        data: those of them that are images or tables.
+    """
     top, inside = "", list(names)
     while True:
         folders = {name.partition("/")[0] for name in inside if "/" in name}
-        if len(folders) != 1 or any("/" not in name and is_data(name) for name in inside):
+        if len(folders) != 1 or any("/" not in name and top + name in data for name in inside):
             return top
         (folder,) = folders
         if folder.lower() in ALIASES:

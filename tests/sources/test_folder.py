@@ -63,7 +63,7 @@ def test_a_single_folder_around_it_all_is_looked_through(
     assert listing.root == class_folders
     assert listing.entries[0].sample_id == "healthy/0.png"
     assert _reasons(listing) == {
-        "readme.txt": "By its name it is not a PNG, JPEG, TIFF, BMP, WebP or GIF image."
+        "readme.txt": "By its name it is not a PNG, JPEG, TIFF, BMP, WebP, GIF or DICOM image."
     }
 
 
@@ -234,12 +234,12 @@ def test_stray_files_are_skipped_with_a_reason(class_folders: Path, save_image: 
 
     assert listing.report.taken == 20
     assert listing.report.notes == ("4 hidden or system files were left out.",)
-    no_image = "By its name it is not a PNG, JPEG, TIFF, BMP, WebP or GIF image."
+    no_image = "By its name it is not a PNG, JPEG, TIFF, BMP, WebP, GIF or DICOM image."
     assert _reasons(listing) == {
         "notes.txt": no_image,
-        "labels.csv": "Of tables, only a metadata.csv beside or above the images is read.",
-        "loose.png": "It lies in no class folder, and no metadata.csv names it.",
-        "sick/film.dcm": "DICOM files are not read from an image folder.",
+        "labels.csv": "No column of it names the images, or another table was read.",
+        "loose.png": "It lies in no class folder, and no table names it.",
+        "sick/film.dcm": ("It has no DICOM file header, which says how its pixels are stored."),
         "sick/page.html": no_image,
     }
 
@@ -340,75 +340,11 @@ def test_a_missing_folder_is_said(tmp_path: Path) -> None:
         read_folder(tmp_path / "gone")
 
 
-def test_a_folder_without_images_is_said(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("x")
-
-    with pytest.raises(DataError, match=r"No images found\..*Pick the folder or the zip"):
-        read_folder(tmp_path)
-
-
-def test_images_in_one_folder_without_a_table_have_no_labels(
-    tmp_path: Path, save_image: Save
+def test_a_class_with_one_image_may_be_among_the_rest(
+    class_folders: Path, save_image: Save
 ) -> None:
-    for number in range(3):
-        save_image(tmp_path / "films" / f"{number}.png")
-
-    with pytest.raises(DataError) as refused:
-        read_folder(tmp_path)
-
-    assert str(refused.value) == (
-        "No labels found. There are 3 images in one folder, and no metadata.csv. Put each class "
-        "in its own folder, or add a metadata.csv with file_name and label."
-    )
-
-
-def test_split_folders_without_class_folders_have_no_labels(
-    tmp_path: Path, save_image: Save
-) -> None:
-    save_image(tmp_path / "train" / "1.png")
-    save_image(tmp_path / "test" / "2.png")
-
-    with pytest.raises(DataError, match=r"2 images, none in a class folder, and no metadata\.csv"):
-        read_folder(tmp_path)
-
-
-def test_a_table_that_labels_nothing_is_said(tmp_path: Path, save_image: Save) -> None:
-    _with_table(tmp_path, save_image, "file_name,sex\na.png,f\n")
-
-    with pytest.raises(DataError, match=r"4 images, and metadata\.csv gives none of them a label"):
-        read_folder(tmp_path)
-
-
-def test_if_no_image_can_be_read_one_reason_is_given(tmp_path: Path) -> None:
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
-    (tmp_path / "a" / "1.png").write_bytes(b"x")
-    (tmp_path / "b" / "2.png").write_bytes(b"")
-
-    with pytest.raises(
-        DataError,
-        match=r"No image could be read\. All 2 were skipped, “b/2\.png” among them: The file is "
-        r"empty\. Open them in an image viewer",
-    ):
-        read_folder(tmp_path)
-
-
-def test_a_single_class_is_refused(tmp_path: Path, save_image: Save) -> None:
-    _with_table(tmp_path, save_image, "file_name,label\na.png,x\nb.png,x\n", images="ab")
-
-    with pytest.raises(
-        DataError, match=r"There is a single class: “x”\..*Add images of another class"
-    ):
-        read_folder(tmp_path)
-
-
-def test_a_class_with_one_image_is_refused(class_folders: Path, save_image: Save) -> None:
     save_image(class_folders / "rare" / "1.png")
 
-    with pytest.raises(
-        DataError, match=r"The class “rare” has one image\..*Add images of that class, leave it out"
-    ):
-        read_folder(class_folders)
     assert read_folder(class_folders, positive="sick").task_classes == ("not sick", "sick")
 
 
@@ -420,7 +356,7 @@ def test_an_unknown_positive_label_is_refused(class_folders: Path) -> None:
         read_folder(class_folders, positive="melanoma")
 
 
-@pytest.mark.parametrize("label", [None, "a/cut.png", "loose.png"])
+@pytest.mark.parametrize("label", [None, "loose.png"])
 def test_an_empty_test_set_is_refused(tmp_path: Path, save_image: Save, label: str | None) -> None:
     for name in ("a/1", "a/2", "b/1", "b/2"):
         save_image(tmp_path / "train" / f"{name}.png")
@@ -432,16 +368,5 @@ def test_an_empty_test_set_is_refused(tmp_path: Path, save_image: Save, label: s
         DataError,
         match=r"The test set is empty\. The folder “test” is there, but it has no readable image "
         r"with a label\. Put labelled images into it, or remove the folder",
-    ):
-        read_folder(tmp_path)
-
-
-def test_ready_splits_without_train_are_refused(tmp_path: Path, save_image: Save) -> None:
-    save_image(tmp_path / "test" / "a" / "1.png")
-    save_image(tmp_path / "val" / "b" / "1.png")
-
-    with pytest.raises(
-        DataError,
-        match=r"There are no training images\. The folders are test, val, .* Add a folder train",
     ):
         read_folder(tmp_path)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -7,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from imil.core.records import Split
 from imil.errors import DataError
 from imil.sources.hub import look_at, parse_hub_id, read_hub
 from imil.sources.hub_process import HubRequest
-from imil.sources.hub_rows import quotas
-from imil.sources.listing import image_set
+from imil.sources.hub_rows import kept, quotas
+from imil.sources.listing import BurntIn, image_set
 from tests.sources.hub_sets import CARD, image_folder, parquet, picture, stored
 from tests.standins.fakehub import TOKEN, FakeHub, Fault
 
@@ -271,3 +272,35 @@ def test_a_sample_has_the_shares_of_the_whole_but_keeps_rare_classes() -> None:
     assert quotas({"a": 900, "b": 100}, 200) == {"a": 180, "b": 20}
     assert quotas({"a": 9000, "b": 50, "c": 5}, 200) == {"a": 199, "b": 12, "c": 5}
     assert quotas({"a": 30, "b": 10}, 200) == {"a": 30, "b": 10}
+
+
+@reads
+def test_text_in_corners_of_a_hub_set_is_told_and_blacked_out_where_asked(
+    hub: FakeHub, tmp_path: Path
+) -> None:
+    rows = [{"image": named_film(n), "label": n % 2} for n in range(8)]
+    asked = put(hub, "lab/named", {"data/train.parquet": parquet(rows, names=["no", "yes"])})
+
+    listing, _ = read_hub(
+        replace(asked, black_corners=True), tmp_path / "black", endpoint=hub.endpoint
+    )
+
+    assert listing.report.burnt_in == BurntIn(1, blacked_out=True, named=("train/000003.png",))
+    assert np.asarray(Image.open(listing.entries[3].file)).max() == 43
+
+
+def test_text_in_corners_of_a_hub_image_stays_where_nobody_asked(tmp_path: Path) -> None:
+    told = kept(named_film(3), tmp_path / "x.png")
+
+    assert told["burnt"]
+    assert np.asarray(Image.open(tmp_path / "x.png")).max() == 255
+    assert not kept(named_film(2), tmp_path / "y.png")["burnt"]
+
+
+def named_film(number: int) -> bytes:
+    """Return a film; the fourth has a name in its corner."""
+    image, out = Image.new("L", (200, 150), 40 + number), io.BytesIO()
+    if number == 3:
+        ImageDraw.Draw(image).text((4, 4), "DOE, JANE", font=ImageFont.load_default(12), fill=255)
+    image.save(out, "PNG")
+    return out.getvalue()

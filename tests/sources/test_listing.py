@@ -261,7 +261,49 @@ def test_near_duplicates_stay_together_where_the_app_makes_the_splits(tmp_path: 
     assert found.inside == 42
 
 
-def test_near_duplicates_across_ready_splits_are_named_and_left(tmp_path: Path) -> None:
+def test_a_near_duplicate_of_a_test_image_leaves_the_training_set(tmp_path: Path) -> None:
+    for split, first, films in (("train", 0, 12), ("validation", 50, 2), ("test", 70, 2)):
+        for c, label in enumerate("ab"):
+            (tmp_path / split / label).mkdir(parents=True)
+            for n in range(films):
+                shown = _film(1000 * c + first + n)
+                Image.fromarray(shown).save(tmp_path / split / label / f"{n}.png")
+    Image.fromarray(_film(1)).save(tmp_path / "test" / "a" / "copy.png")
+    Image.fromarray(_film(1050)).save(tmp_path / "test" / "b" / "copy.png")
+
+    listing = with_splits(read_folder(tmp_path))
+
+    splits = {entry.sample_id: entry.split for entry in listing.entries}
+    assert splits["train/a/1.png"] is Split.TEST
+    assert splits["validation/b/0.png"] is Split.TEST
+    assert splits["train/a/2.png"] is Split.TRAIN
+    found = listing.report.twins
+    assert found is not None
+    assert (found.moved, found.across, found.inside) == (2, 0, 2)
+    assert listing_from_json(listing_to_json(listing), tmp_path).report.twins == found
+
+
+def test_where_patients_are_known_near_duplicates_are_told_and_not_moved(tmp_path: Path) -> None:
+    rows = []
+    for number in range(60):
+        split = ("train", "train", "train", "train", "validation", "test")[number % 6]
+        (tmp_path / split).mkdir(exist_ok=True)
+        # The last one, which is tested on, is the first once more.
+        shown = _film(0 if number == 59 else number)
+        Image.fromarray(shown).save(tmp_path / split / f"{number}.png")
+        rows.append(f"{split}/{number}.png,{'ab'[number // 6 % 2]},p{number}")
+    (tmp_path / "metadata.csv").write_text("\n".join(["file_name,label,patient_id", *rows]))
+
+    listing = with_splits(read_folder(tmp_path))
+
+    found = listing.report.twins
+    assert found is not None
+    assert (found.moved, found.across) == (0, 1)
+
+
+def test_where_a_tenth_of_the_training_images_would_move_they_are_named_and_left(
+    tmp_path: Path,
+) -> None:
     for split, first in (("train", 0), ("validation", 50), ("test", 9)):
         for c, label in enumerate("ab"):
             (tmp_path / split / label).mkdir(parents=True)

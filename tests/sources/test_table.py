@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import gc
+import io
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from imil.errors import DataError
-from imil.sources.table import Row, read_table
+from imil.sources.table import Row, read_grid, read_table
+from tests.standins.fuzzing import sheet
 
 
 def _table(folder: Path, content: bytes) -> Path:
@@ -54,24 +58,51 @@ def test_whatever_program_wrote_it_is_understood(tmp_path: Path, content: bytes)
     assert (row.file_name, row.label) == ("bö.png", "krank")
 
 
-def test_a_table_without_file_names_is_refused(tmp_path: Path) -> None:
-    file = _table(tmp_path, b"image,label\na.png,sick\n")
-
-    with pytest.raises(
-        DataError,
-        match=r"“train/metadata\.csv” has no column “file_name”.*Add a first row with file_name",
-    ):
-        read_table(file, "train/metadata.csv")
-
-
 @pytest.mark.parametrize(
     "content",
     [
         b"file_name,label\n\x81\x8d.png,sick\n",
         b"\xff\xfef",
-        b"file_name,label\n" + b"x" * 200_000,
     ],
 )
 def test_what_is_no_table_is_refused(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(DataError, match=r"can't be read as a table.*as “CSV UTF-8”"):
         read_table(_table(tmp_path, content), "metadata.csv")
+
+
+ROWS = [["image", "dx"], ["1.png", "a"], ["2.png", "b"]]
+
+
+def _book(folder: Path, old: bytes, new: bytes) -> Path:
+    """Write a workbook of `ROWS`, some bytes of its sheet exchanged."""
+    file = folder / "t.xlsx"
+    with zipfile.ZipFile(io.BytesIO(sheet(ROWS))) as book, zipfile.ZipFile(file, "w") as changed:
+        for name in book.namelist():
+            content = book.read(name)
+            changed.writestr(name, content.replace(old, new) if "sheet1" in name else content)
+    return file
+
+
+def test_a_sheet_that_says_it_is_smaller_than_it_is_loses_no_row(tmp_path: Path) -> None:
+    grid = read_grid(_book(tmp_path, b"A1:B3", b"A1:A1"), "t.xlsx")
+
+    assert grid.names == ("image", "dx")
+    assert grid.rows == ((2, ("1.png", "a")), (3, ("2.png", "b")))
+
+
+def test_no_damaged_number_of_a_row_is_counted_to(tmp_path: Path) -> None:
+    file = _book(tmp_path, b'<row r="3"', b'<row r="99999999999"')
+
+    assert read_grid(file, "t.xlsx").rows == ((2, ("1.png", "a")),)
+
+
+def test_a_workbook_whose_zip_is_damaged_is_refused_and_closed(tmp_path: Path) -> None:
+    file = tmp_path / "t.xlsx"
+    raw = bytearray(sheet(ROWS))
+    # In the deflated text of its first file, which zlib then can't inflate.
+    raw[242] = 0
+    file.write_bytes(raw)
+
+    with pytest.raises(DataError, match=r"can't be read as a table"):
+        read_grid(file, "t.xlsx")
+    gc.collect()

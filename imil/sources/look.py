@@ -1,0 +1,146 @@
+"""What a zip holds, told before its images are read: tables, names of patients, what is lost."""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from imil.sources import dicom
+from imil.sources.archive import opened
+from imil.sources.choices import Choices
+from imil.sources.claims import likeliest
+from imil.sources.entries import (
+    EntryError,
+    Limits,
+    checked,
+    pieces,
+    require_read,
+    require_readable,
+    require_tables,
+)
+from imil.sources.listing import Skipped
+from imil.sources.names import FileNames
+from imil.sources.patients import Guess, guess_pattern
+from imil.sources.table import MAX_BYTES, Columns, is_other_table, is_table
+from imil.sources.tree import is_data, is_image, wrapping
+
+# Tables looked into; a zip with more holds something else.
+MAX_TABLES = 20
+
+# Bytes of a zip that are read to find what is damaged: it takes a second or two, as a look may.
+MAX_TRIED = 256 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What an archive seems to hold.
+
+    Attributes:
+        images: files that are images by their names.
+        dicom: how many of them are DICOM.
+        tables: tables in it, by path; those of the ImageFolder convention first.
+        table: the one that would be read; None where none names an image.
+        names: that table's columns.
+        columns: what they seem to mean; None without a table.
+        pattern: how file names seem to name patients; None where they don't.
+        skipped: files that will be left out, as far as they were tried.
+        tried: whether all were; damaged ones of a large zip are met when it is read.
+    """
+
+    images: int
+    dicom: int
+    tables: tuple[str, ...]
+    table: str | None = None
+    names: tuple[str, ...] = ()
+    columns: Columns | None = None
+    pattern: Guess | None = None
+    skipped: tuple[Skipped, ...] = ()
+    tried: bool = True
+
+
+def look_into(archive: Path, *, table: Path | None = None, most_tried: int = MAX_TRIED) -> Look:
+    """Return what a zip holds, from its list of files and its tables; no image is opened.
+
+    Args:
+        archive: the zip file.
+        table: a table that lies beside it, and is looked into instead of those inside.
+        most_tried: bytes to read in search of damaged files.
+
+    Raises:
+        DataError: as `read_archive`, as far as it can be told so.
+    """
+    with opened(archive) as zipped:
+        skipped: list[Skipped] = []
+        entries = checked(zipped, archive.name, Limits(), skipped)
+        lost, tried = _tried(zipped, entries, most_tried)
+        entries = {name: entry for name, entry in entries.items() if name not in lost}
+        skipped += lost.values()
+        require_read(archive.name, len(entries), [*lost.values()], whole=False)
+        require_tables(archive.name, entries, [*lost.values()], Choices(table_file=table))
+        names = [name for name in entries if is_data(name) or is_other_table(name)]
+        top = wrapping(entries, set(names))
+        names = [name.removeprefix(top) for name in names if name.startswith(top)]
+        images = [name for name in names if is_image(name)]
+        inside = sorted(
+            (name for name in names if not is_image(name)), key=lambda name: not is_table(name)
+        )
+        with tempfile.TemporaryDirectory(prefix="imil-look-") as folder:
+            if table is None:
+                copied = {
+                    name: _copied(zipped, entries[top + name], Path(folder) / str(number), name)
+                    for number, name in enumerate(inside[:MAX_TABLES])
+                    if entries[top + name].file_size <= MAX_BYTES
+                }
+                files = {name: file for name, file in copied.items() if file is not None}
+            else:
+                files = {table.name: table}
+            own = {name: file for name, file in files.items() if is_table(name)}
+            best = likeliest(own or files, FileNames.of(images))
+    return Look(
+        images=len(images),
+        dicom=sum(Path(name).suffix.lower() in dicom.SUFFIXES for name in images),
+        tables=tuple(inside),
+        table=None if best is None else best.table,
+        names=() if best is None else tuple(name for name in best.names if name),
+        columns=None if best is None else best.columns,
+        pattern=guess_pattern(images),
+        skipped=tuple(skipped),
+        tried=tried,
+    )
+
+
+def _tried(
+    zipped: zipfile.ZipFile, entries: Mapping[str, zipfile.ZipInfo], most: int
+) -> tuple[dict[str, Skipped], bool]:
+    """Return what can't be read, by name, and whether all was tried; tables come first."""
+    lost: dict[str, Skipped] = {}
+    left = most
+    for name in sorted(entries, key=lambda name: not (is_table(name) or is_other_table(name))):
+        entry = entries[name]
+        # A zip's reader stops at the size that is stated, so stated sizes bound the work.
+        left -= entry.file_size + entry.compress_size
+        try:
+            require_readable(zipped, entry)
+            if left >= 0:
+                deque(pieces(zipped, entry), maxlen=0)
+        except EntryError as error:
+            lost[name] = Skipped(name, str(error))
+    return lost, left >= 0
+
+
+def _copied(
+    zipped: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path, name: str
+) -> Path | None:
+    """Write a table to a folder of its own; None where it turns out to be damaged."""
+    folder.mkdir()
+    file = folder / Path(name).name
+    try:
+        with file.open("xb") as target:
+            target.writelines(pieces(zipped, entry))
+    except EntryError:
+        return None
+    return file

@@ -1,0 +1,122 @@
+"""Whose image a file's name says it is: a pattern that a person can read, and a guess of one."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from imil.errors import DataError
+
+# What stands for the patient in a pattern, and for anything else.
+PATIENT, ANY = "{patient}", "*"
+# Patterns that are tried on a set's names, in this order.
+USUAL = ("{patient}/*", "{patient}_*", "{patient}-*", "{patient}.*")
+# Groups from which a pattern is believed: fewer may be classes, sites or a common first word.
+LEAST_GROUPS = 8
+# Images a group has at most on average; a hundred views of one patient are rarely meant.
+MOST_A_GROUP = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """How file names name patients, such as “{patient}_*” or “{patient}/*”.
+
+    It is held against the end of a file's path without its suffix, folder by folder; the patient is
+    the shortest text that fits, and never empty.
+    """
+
+    written: str
+    parts: tuple[tuple[str, ...], ...]
+
+    def patient(self, name: str) -> str | None:
+        """Return whose image a file is; None where its name does not fit."""
+        path = PurePosixPath(name)
+        own = (*path.parent.parts, path.stem)
+        if len(own) < len(self.parts):
+            return None
+        found: str | None = None
+        for part, text in zip(self.parts, own[-len(self.parts) :], strict=True):
+            fits, patient = _fit(part, text)
+            if not fits:
+                return None
+            found = patient or found
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """What a pattern makes of a set's names: how many groups, and one name with its patient."""
+
+    pattern: str
+    groups: int
+    example: str
+    patient: str
+
+
+def parse_pattern(written: str) -> Pattern:
+    """Return the pattern that a person wrote.
+
+    Raises:
+        DataError: it names the patient not once, or leaves open where one part ends.
+    """
+    text = written.strip().strip("/")
+    if text.count(PATIENT) != 1 or re.search(r"\*\*|\*\{patient\}|\{patient\}\*", text):
+        raise DataError(
+            f"“{written}” is no pattern for patients.",
+            why="It must hold {patient} once, with a character between it and any “*”.",
+            fix="Write it as in {patient}_* for p01_left.png, or {patient}/* for folders.",
+        )
+    pieces = (re.split(r"(\*|\{patient\})", part) for part in text.split("/"))
+    return Pattern(text, tuple(tuple(piece for piece in part if piece) for part in pieces))
+
+
+def guess_pattern(names: Sequence[str]) -> Guess | None:
+    """Return the first usual pattern that sorts all names into plausible patients, if any does."""
+    for written in USUAL:
+        pattern = parse_pattern(written)
+        patients = [pattern.patient(name) for name in names]
+        groups = Counter(patients)
+        plausible = max(LEAST_GROUPS, len(names) / MOST_A_GROUP) <= len(groups) < len(names)
+        if plausible and None not in groups:
+            # A name that shares its patient with another shows what is meant.
+            example = next(i for i, patient in enumerate(patients) if groups[patient] > 1)
+            return Guess(written, len(groups), names[example], str(patients[example]))
+    return None
+
+
+def _fit(part: tuple[str, ...], text: str) -> tuple[bool, str | None]:
+    """Return whether a folder's or file's name fits, and the patient in it.
+
+    Each literal is sought where it first fits, which takes time in proportion to the name, whatever
+    the pattern.
+    """
+    at, open_from, least, patient = 0, -1, 0, None
+    is_patient = False
+
+    def close(end: int) -> None:
+        nonlocal patient
+        if open_from >= 0 and is_patient:
+            patient = text[open_from:end]
+
+    for number, piece in enumerate(part):
+        if piece in (PATIENT, ANY):
+            open_from, is_patient = at, piece == PATIENT
+            least = int(is_patient)
+            continue
+        if open_from < 0:
+            start = 0 if text.startswith(piece) else -1
+        elif number == len(part) - 1:
+            start = len(text) - len(piece) if text.endswith(piece) else -1
+        else:
+            start = text.find(piece, at + least)
+        if start < at + least:
+            return False, None
+        close(start)
+        at, open_from, least = start + len(piece), -1, 0
+    if open_from >= 0:
+        close(len(text))
+        return len(text) >= at + least, patient
+    return at == len(text), patient
