@@ -18,6 +18,7 @@ from imil.bench.grid import Cell, grid_content
 from imil.bench.pooled import CONTROL, Outcome
 from imil.bench.table import films_table
 from imil.bench.targets import film_targets
+from imil.compute.machine import versions
 from imil.compute.pool import WorkerPool
 from imil.core.arms import parse_arms
 from imil.core.films import FILMS_VERSION, FilmSpec, film_set
@@ -27,8 +28,7 @@ from imil.core.splits import prove_disjoint
 from imil.core.verdict import Difference
 from imil.errors import PlanError, WeightsError
 from imil.store.local import write_atomic
-from imil.workflow.headless import Request, run_study
-from imil.workflow.results import versions
+from imil.workflow.headless import Request, as_now, run_study
 
 # The grid: share of the training films whose token agrees with the label, and of wrong labels.
 SHORTCUTS = (1.0, 0.95, 0.85, 0.5)
@@ -109,6 +109,7 @@ def run_grid(
         "targets": [asdict(target) for target in targets],
         "seconds_of_this_call": round(time.monotonic() - began, 1),
         "versions": versions(),
+        "trained_with": _trained_with(grid),
     }
     write_atomic(grid.out / "bench.json", json.dumps(content, indent=1).encode())
     write_atomic(grid.out / "bench.md", films_table(content).encode())
@@ -120,7 +121,7 @@ def run_grid(
 def _check_folder(grid: Grid) -> None:
     about = {"films_version": FILMS_VERSION, "images": grid.images, "plan": asdict(grid.plan)}
     path = grid.out / SETTINGS
-    if path.exists() and json.loads(path.read_bytes()) != about:
+    if path.exists() and as_now(json.loads(path.read_bytes())) != as_now(about):
         raise PlanError(
             f"“{grid.out.name}” holds a benchmark of other films or another plan.",
             why="Its studies would be mixed with these.",
@@ -226,6 +227,16 @@ def _answers(grid: Grid, cell: Cell, seed: int) -> Outcome | None:
         **validation,
         independent=independent,
     )
+
+
+def _trained_with(grid: Grid) -> list[dict[str, str]]:
+    """Return the versions that the studies were trained with, which another call may have done."""
+    found: list[dict[str, str]] = []
+    for cell, seed in product(grid.cells, grid.seeds):
+        told = json.loads((_folder(grid, cell, seed) / "results.json").read_bytes())
+        if told["versions"] not in found:
+            found.append(told["versions"])
+    return found
 
 
 def _no_weights(backbone: str) -> bytes:

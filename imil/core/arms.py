@@ -12,12 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from imil.core.augment import USUAL, base_grid, moved, moved_regions, usual_augmentation
+from imil.core.augment import USUAL, base_draws, base_grid, moved, moved_regions, usual_augmentation
+from imil.core.batches import Batch, Batches
 from imil.core.counterfactual import swap_region
 from imil.core.edits import Fill, Mode, fill_region
 from imil.core.penalties import Penalty
+from imil.core.pictures import sent, to_float
 from imil.core.records import Arm, Plan, Region
-from imil.core.training import Batch, Batches, to_float
+from imil.core.team import ALONE, Team
 from imil.core.variants import Setting, Variant, parse_variant
 from imil.errors import PlanError
 
@@ -55,6 +57,9 @@ class ArmInputs:
         variant: settings of the arm that differ from its usual ones.
         triage: from the row of a training image to the class it should carry; None for one that
             should be left out.
+        resident: `images` on the plan's GPU; None on a CPU, or where they don't fit.
+        team: the processes that train this arm together.
+        still: whether images are shown unmoved, without the base augmentation: in fast rounds.
     """
 
     plan: Plan
@@ -69,6 +74,28 @@ class ArmInputs:
     predicted: NDArray[np.bool_] | None = None
     variant: Variant = AS_USUAL
     triage: Mapping[int, int | None] = field(default_factory=dict)
+    resident: Tensor | None = None
+    team: Team = ALONE
+    still: bool = False
+
+    @property
+    def device(self) -> torch.device:
+        """The plan's device, on which batches are made."""
+        return torch.device(self.plan.device)
+
+    def taken(self, rows: NDArray[np.int64], there: Tensor) -> Tensor:
+        """Return a copy of some rows of the images on the device, given as they are here and there.
+
+        (B, C, S, S) uint8.
+        """
+        if self.resident is not None:
+            return self.resident.index_select(0, there)
+        return sent(torch.from_numpy(np.asarray(self.images[rows])), self.device)
+
+    @property
+    def nearest(self) -> Images | Tensor:
+        """The images, as near to the device as they are."""
+        return self.images if self.resident is None else self.resident
 
 
 class Masks(StrEnum):
@@ -102,6 +129,7 @@ class ArmBatches:
         originals: rows shown through `edit_original`; a row given twice is shown twice as often.
         copies: rows of edited copies, which take places in the same number of batches.
         edit_original: what is shown for an original.
+        changed: rows of originals that `edit_original` may change; None for all of them.
         edit_copy: what is shown for a copy.
         usual: an augmentation on top of the base one.
         penalised: from a row to the region that must not matter (`right_reason`).
@@ -115,6 +143,7 @@ class ArmBatches:
     copies: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     edit_original: Edit = _unedited
     edit_copy: Edit = _unedited
+    changed: NDArray[np.int64] | None = field(default_factory=lambda: np.empty(0, np.int64))
     usual: Arm | None = None
     penalised: Mapping[int, Region] = field(default_factory=dict)
     penalty: Penalty = Penalty.INPUT_GRADIENTS
@@ -125,6 +154,11 @@ class ArmBatches:
     def steps(self) -> int:
         """Optimiser steps an epoch; a last, smaller batch is left out of it."""
         return max(1, len(self.inputs.train) // self.inputs.plan.batch_size)
+
+    @property
+    def team(self) -> Team:
+        """The processes among which each batch is divided."""
+        return self.inputs.team
 
     @property
     def class_weights(self) -> Tensor:
@@ -154,40 +188,89 @@ class ArmBatches:
             if self.usual is None
             else usual_augmentation(self.usual, classes=self.inputs.classes)
         )
-        for start in range(0, self.steps * size, size):
-            places = order[start : start + size]
-            images, rows, plain = self._shown(places, rng)
-            grid = self._grid(len(rows), generator)
-            batch = Batch(
-                moved(to_float(images), grid),
+        places = order[: self.steps * size]
+        rows = np.concatenate([self.originals, self.copies])[places]
+        # Sent once an epoch, and not with each batch.
+        there, labels, signed = (
+            sent(values, self.inputs.device)
+            for values in (
+                torch.from_numpy(rows),
                 torch.from_numpy(self._labels(rows)),
-                np.where(plain, rows, -1),
-                self._penalised(rows, grid),
-                self.penalty_weight,
-                self.penalty,
+                base_draws(len(rows), generator),
             )
-            yield batch if usual is None else Batch(*usual(batch.images, batch.labels))
+        )
+        asked, plain = self._asked(places, rows), rows.copy()
+        for start in range(0, len(rows), size):
+            whole = slice(start, min(start + size, len(rows)))
+            own = self.team.part(whole)
+            # The usual augmentations draw for a whole batch, and some mix its images.
+            made = own if usual is None else whole
+            edited = self._edited(places, rows, asked, whole, rng)
+            plain[list(edited)] = -1
+            grid = None if self.inputs.still else self._grid(signed[made])
+            penalised = self._penalised(rows[made], grid)
+            images = to_float(self._shown(rows, there, made, edited))
+            batch = Batch(
+                images if grid is None else moved(images, grid),
+                labels[made],
+                plain[made],
+                penalised,
+                0.0 if penalised is None else self.penalty_weight,
+                self.penalty,
+                whole.stop - whole.start,
+            )
+            if usual is not None:
+                within = slice(own.start - start, own.stop - start)
+                mixed, mixed_labels = usual(batch.images, batch.labels)
+                batch = Batch(mixed[within], mixed_labels[within], whole=batch.whole)
+            yield batch
 
-    def validation(self) -> tuple[Images, NDArray[np.int64]]:
-        """Return the un-edited validation images and their labels."""
+    def validation(self) -> tuple[Images | Tensor, NDArray[np.int64], NDArray[np.int64]]:
+        """Return all un-edited images, and the rows and the labels of those of validation."""
         rows = self.inputs.validation
-        return self.inputs.images[rows], self.inputs.labels[rows]
+        return self.inputs.nearest, rows, self.inputs.labels[rows]
+
+    def _asked(self, places: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return which of an epoch's places may be shown edited, ascending."""
+        copies = places >= len(self.originals)
+        if self.changed is None:
+            return np.arange(len(rows))
+        return np.flatnonzero(copies | np.isin(rows, self.changed))
+
+    def _edited(
+        self,
+        places: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        asked: NDArray[np.int64],
+        whole: slice,
+        rng: np.random.Generator,
+    ) -> dict[int, Images]:
+        """Return what is shown instead of its image at some of a batch's places in the epoch."""
+        edited = {}
+        stored = np.asarray(self.inputs.images)
+        for at in asked[slice(*np.searchsorted(asked, (whole.start, whole.stop)))].tolist():
+            edit = self.edit_original if places[at] < len(self.originals) else self.edit_copy
+            image = stored[rows[at]]
+            shown = edit(int(rows[at]), image, rng)
+            if shown is not image:
+                edited[at] = shown
+        return edited
 
     def _shown(
-        self, places: NDArray[np.int64], rng: np.random.Generator
-    ) -> tuple[Images, NDArray[np.int64], NDArray[np.bool_]]:
-        """Return images, their rows, and whether each is shown as it is."""
-        every = np.concatenate([self.originals, self.copies])
-        rows = every[places]
-        images = self.inputs.images[rows]
-        plain = np.ones(len(rows), np.bool_)
-        for i, (place, row) in enumerate(zip(places, rows, strict=True)):
-            edit = self.edit_original if place < len(self.originals) else self.edit_copy
-            image = images[i]
-            edited = edit(int(row), image, rng)
-            plain[i] = edited is image
-            images[i] = edited
-        return images, rows, plain
+        self,
+        rows: NDArray[np.int64],
+        there: Tensor,
+        made: slice,
+        edited: Mapping[int, Images],
+    ) -> Tensor:
+        """Return images as they are shown, (B, C, S, S) uint8, on the device."""
+        images = self.inputs.taken(rows[made], there[made])
+        at = [place for place in edited if made.start <= place < made.stop]
+        if at:
+            device = self.inputs.device
+            within = sent(torch.tensor(at) - made.start, device)
+            images[within] = sent(torch.from_numpy(np.stack([edited[i] for i in at])), device)
+        return images
 
     def _labels(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         given = self.inputs.labels[rows]
@@ -196,23 +279,24 @@ class ArmBatches:
         learned = [self.relabelled.get(int(r), int(y)) for r, y in zip(rows, given, strict=True)]
         return np.array(learned, np.int64)
 
-    def _grid(self, batch: int, generator: torch.Generator) -> Tensor:
+    def _grid(self, signed: Tensor) -> Tensor:
         plan = self.inputs.plan
         return base_grid(
-            batch,
+            signed,
             self.inputs.images.shape[-1],
-            generator,
             shift_share=plan.shift_share,
             scale_share=plan.scale_share,
             mirrored=self.inputs.mirrored,
         )
 
-    def _penalised(self, rows: NDArray[np.int64], grid: Tensor) -> Tensor | None:
-        if not self.penalised:
+    def _penalised(self, rows: NDArray[np.int64], grid: Tensor | None) -> Tensor | None:
+        """Return where the batch is penalised; None where none of its images is."""
+        if not any(int(row) in self.penalised for row in rows):
             return None
         none = np.zeros(self.inputs.images.shape[-2:], np.bool_)
         regions = np.stack([self.penalised.get(int(row), none) for row in rows])
-        return moved_regions(torch.from_numpy(regions), grid)
+        there = sent(torch.from_numpy(regions), self.inputs.device)
+        return there if grid is None else moved_regions(there, grid)
 
 
 def filled(inputs: ArmInputs, regions: Callable[[int], Region | None], fill: Fill) -> Edit:
@@ -272,7 +356,8 @@ def _edited(inputs: ArmInputs, fill: Fill, mode: Mode, *, copies: int = 1) -> Ba
     fill, mode = inputs.variant.fill or fill, inputs.variant.mode or mode
     edit = filled(inputs, inputs.masks.get, fill)
     if mode is Mode.REPLACE:
-        return ArmBatches(inputs, inputs.train, edit_original=edit)
+        masked = _masked_rows(inputs)
+        return ArmBatches(inputs, inputs.train, edit_original=edit, changed=masked)
     rows = np.repeat(_masked_rows(inputs), copies)
     return ArmBatches(inputs, inputs.train, copies=rows, edit_copy=edit)
 
@@ -292,7 +377,7 @@ def propagated(inputs: ArmInputs) -> Batches:
     def edit(row: int, image: Images, rng: np.random.Generator) -> Images:
         return image if rng.random() < 1 / inputs.classes else hide(row, image, rng)
 
-    return ArmBatches(inputs, inputs.train, edit_original=edit)
+    return ArmBatches(inputs, inputs.train, edit_original=edit, changed=None)
 
 
 def right_reason(inputs: ArmInputs) -> ArmBatches:
@@ -356,10 +441,13 @@ class ArmDefinition:
     triage: bool = False
 
 
-_EDITED = frozenset({Setting.QUEUE, Setting.FILL, Setting.MODE, Setting.SHARE})
+_EDITED = frozenset({Setting.QUEUE, Setting.FILL, Setting.MODE, Setting.SHARE, Setting.READER})
+# Not of one reader: what is predicted is confirmed for the masks of all.
 _FILLED = frozenset({Setting.FILL, Setting.SHARE})
-_PENALISED = frozenset({Setting.QUEUE, Setting.PENALTY, Setting.WEIGHT, Setting.SHARE})
-_CHOSEN = frozenset({Setting.QUEUE, Setting.SHARE})
+_PENALISED = frozenset(
+    {Setting.QUEUE, Setting.PENALTY, Setting.WEIGHT, Setting.SHARE, Setting.READER}
+)
+_CHOSEN = frozenset({Setting.QUEUE, Setting.SHARE, Setting.READER})
 
 ARMS: Mapping[Arm, ArmDefinition] = MappingProxyType(
     {
@@ -419,15 +507,37 @@ def with_shares(names: Sequence[str], shares: Sequence[float]) -> tuple[str, ...
 
     Args:
         names: of arms and variants.
-        shares: of the training images, 0-1; those that a name has of its own stay as they are.
+        shares: of the training images, 0-1; those that a name has of its own stay as they are, and
+            so do arms of one reader.
     """
     more = [
         replace(variant, share=share).name
         for variant in map(parse_variant, names)
-        if Setting.SHARE in ARMS[variant.arm].settings and variant.share is None
+        if Setting.SHARE in ARMS[variant.arm].settings
+        and variant.share is None
+        and variant.reader is None
         for share in shares
     ]
     return tuple(dict.fromkeys((*names, *more)))
+
+
+def with_readers(names: Sequence[str], readers: Sequence[str]) -> tuple[str, ...]:
+    """Return the names, and where the paper's arm is among them, that arm of each reader alone.
+
+    Only that one: every further comparison widens the intervals of all. Our choice.
+    """
+    imil_alone = [Variant(Arm.IMIL, reader=reader).name for reader in readers]
+    return tuple(dict.fromkeys((*names, *(imil_alone if Arm.IMIL in names else ()))))
+
+
+def reader_of(name: str) -> str | None:
+    """Return whose masks alone an arm or variant uses; None for those of all readers."""
+    return parse_variant(name).reader
+
+
+def of_all_readers(name: str) -> str:
+    """Return the name without its reader: how such an arm is trained, whoever painted."""
+    return replace(parse_variant(name), reader=None).name
 
 
 def with_weights(names: Sequence[str]) -> tuple[str, ...]:

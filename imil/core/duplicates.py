@@ -27,6 +27,10 @@ MAX_COMPARED = 10_000
 _BLOCK = 512
 # Pairs found at most: a set of copies of one image has half a million pairs a thousand images.
 MAX_PAIRS = 100_000
+# Share of the training images that may be moved out of it; of more, the splits are the question.
+MAX_MOVED = 0.1
+# Which split a duplicate goes to: an image that is tested on must not be trained on.
+_STRICTEST = (Split.TEST, Split.VALIDATION, Split.TRAIN)
 # Pairs kept to be named; all are counted.
 MAX_NAMED = 50
 
@@ -40,6 +44,7 @@ class Twins:
         inside: pairs within one split.
         across: pairs in two splits, which make the figures too good.
         kept: images that the app, making the splits itself, kept together with their duplicate.
+        moved: images that were moved out of a ready split because of their duplicate in another.
         named: up to `MAX_NAMED` pairs of sample ids, those across splits first.
         exact_only: whether the set was so large that only equal fingerprints were looked for.
     """
@@ -50,6 +55,7 @@ class Twins:
     kept: int = 0
     named: tuple[tuple[str, str], ...] = ()
     exact_only: bool = False
+    moved: int = 0
 
 
 def fingerprint(pixels: Pixels) -> bytes:
@@ -132,12 +138,51 @@ def together(
     )
 
 
+def apart(
+    labels: Sequence[str], splits: Sequence[Split], pairs: Sequence[tuple[int, int]]
+) -> tuple[Split, ...]:
+    """Return ready splits of images of unknown patients, with near duplicates in one of them.
+
+    Of images that look the same, all go to the strictest split that any is in: test, then
+    validation. Our choice, as for an image that train and test both name.
+
+    Args:
+        labels: N class names.
+        splits: N ready splits.
+        pairs: rows of near duplicates.
+
+    Returns:
+        N splits; unchanged where more than `MAX_MOVED` of the training images would move, or where
+        a class would be missing from a split that had it.
+    """
+    owners = together((None,) * len(splits), pairs)
+    together_in: dict[str, set[Split]] = {}
+    for owner, split in zip(owners, splits, strict=True):
+        if owner is not None:
+            together_in.setdefault(owner, set()).add(split)
+    strictest = {
+        owner: next(split for split in _STRICTEST if split in found)
+        for owner, found in together_in.items()
+    }
+    made = tuple(
+        split if owner is None else strictest[owner]
+        for owner, split in zip(owners, splits, strict=True)
+    )
+    before = set(zip(labels, splits, strict=True))
+    left = sum(old is Split.TRAIN and new is not old for old, new in zip(splits, made, strict=True))
+    too_many = left > MAX_MOVED * sum(split is Split.TRAIN for split in splits)
+    if too_many or set(zip(labels, made, strict=True)) != before:
+        return tuple(splits)
+    return made
+
+
 def twins(
     sample_ids: Sequence[str],
     splits: Sequence[Split | None],
     pairs: Sequence[tuple[int, int]],
     *,
     kept: int = 0,
+    moved: int = 0,
 ) -> Twins:
     """Return what there is to say about near duplicates; see `Twins`."""
     across = [pair for pair in pairs if splits[pair[0]] is not splits[pair[1]]]
@@ -150,4 +195,5 @@ def twins(
         kept=kept,
         named=named,
         exact_only=len(sample_ids) > MAX_COMPARED,
+        moved=moved,
     )

@@ -6,7 +6,6 @@ import warnings
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedGroupKFold
 
 from imil.errors import PlanError
 
@@ -36,6 +35,8 @@ def make_folds(
         patients = len(np.unique(clusters[labels == label]))
         if patients < folds:
             raise _too_few(patients, folds)
+    from sklearn.model_selection import StratifiedGroupKFold  # noqa: PLC0415  # slow to import
+
     splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         # Where patients are few, shares differ between folds: checked below by what matters.

@@ -73,6 +73,7 @@ class ImageSet:
             nobody knows. Only a simulated clinician may call it.
         channels: 1 if every image is grey, else 3.
         mirrored: whether a left-right mirror image is as plausible as the original.
+        numbered: whether ids say nothing to people, so that images are called by number.
 
     Raises:
         ValueError: on doubled ids or labels outside `classes`.
@@ -89,12 +90,14 @@ class ImageSet:
         read_reference_label: Callable[[str], int | None] | None = None,
         channels: int = 3,
         mirrored: bool = False,
+        numbered: bool = False,
     ) -> None:
         self.name = name
         self.classes = tuple(classes)
         self.samples = tuple(samples)
         self.channels = channels
         self.mirrored = mirrored
+        self.numbered = numbered
         self._read = read
         self._read_relevant = read_relevant
         self._read_reference_label = read_reference_label
@@ -112,6 +115,22 @@ class ImageSet:
         """(N,) class indices in sample order."""
         return np.array([sample.label for sample in self.samples], np.int64)
 
+    @cached_property
+    def _patients(self) -> dict[str, int]:
+        """Each patient's number, in the order of their first images."""
+        known = dict.fromkeys(s.patient for s in self.samples if s.patient is not None)
+        return {patient: number for number, patient in enumerate(known, start=1)}
+
+    @cached_property
+    def _rows(self) -> dict[Split, NDArray[np.int64]]:
+        rows = {}
+        for split in Split:
+            rows[split] = np.array(
+                [i for i, s in enumerate(self.samples) if s.split is split], np.int64
+            )
+            rows[split].flags.writeable = False  # one array for all who ask
+        return rows
+
     def position(self, sample_id: str) -> int:
         """Return the row of a sample; DataError if the set has no such image."""
         try:
@@ -123,13 +142,28 @@ class ImageSet:
                 fix="Pick an image from the gallery, or check the name's spelling.",
             ) from None
 
+    def title(self, sample_id: str) -> str:
+        """Return what people call an image: its number in the set, or its id where that is a name.
+
+        DataError if the set has no such image.
+        """
+        position = self.position(sample_id)
+        return f"Image {position + 1}" if self.numbered else sample_id
+
+    def patient_title(self, sample_id: str) -> str | None:
+        """Return what people call an image's patient, as `title`; None where unknown."""
+        patient = self.sample(sample_id).patient
+        if patient is None or not self.numbered:
+            return patient
+        return str(self._patients[patient])
+
     def sample(self, sample_id: str) -> Sample:
         """Return the sample of that id; DataError if the set has none."""
         return self.samples[self.position(sample_id)]
 
     def rows(self, split: Split) -> NDArray[np.int64]:
         """Return the rows of a split, in sample order."""
-        return np.array([i for i, s in enumerate(self.samples) if s.split is split], np.int64)
+        return self._rows[split]
 
     def original(self, sample_id: str) -> Pixels:
         """Return the stored pixels: (H, W) or (H, W, 3), uint8 or uint16."""
@@ -178,6 +212,7 @@ class ImageSet:
             read_reference_label=None if known is None else partial(_one, known, positive),
             channels=self.channels,
             mirrored=self.mirrored,
+            numbered=self.numbered,
         )
 
 

@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from scipy.special import expit, logit
-from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from imil.core.pixel_model import fit_pixel_model, some_pixels
@@ -263,6 +262,8 @@ def _calibration(
     truth = masks.reshape(-1)[pixels]
     if truth.all() or not truth.any():
         return 1.0, 0.0
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415  # slow to import
+
     model = LogisticRegression(C=np.inf).fit(_logits(raw).reshape(-1, 1)[pixels], truth)
     slope = float(model.coef_[0, 0])
     if slope <= 0:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import ndimage
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch.nn import functional
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 # Side of the grid that the model works on; finer ones cost more and gained nothing in trials.
 GRID = 32
@@ -81,6 +81,10 @@ def some_pixels(count: int, seed: int) -> NDArray[np.int64]:
 
 
 def _regression() -> Pipeline:
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415  # slow to import
+    from sklearn.pipeline import make_pipeline  # noqa: PLC0415  # slow to import
+    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415  # slow to import
+
     return make_pipeline(StandardScaler(), LogisticRegression(C=INVERSE_PENALTY, max_iter=1000))
 
 

@@ -291,14 +291,6 @@ def _offered(
     losses: NDArray[np.float64],
     scores: NDArray[np.float64],
 ) -> tuple[Offered, ...]:
-    return tuple(
-        Offered(
-            sample_ids[i],
-            int(labels[i]),
-            int(predicted[i]),
-            float(confidence[i]),
-            float(losses[i]),
-            float(scores[i]),
-        )
-        for i in rows
-    )
+    columns = (labels, predicted, confidence, losses, scores)
+    ids = [sample_ids[i] for i in rows]
+    return tuple(map(Offered, ids, *(column[rows].tolist() for column in columns)))

@@ -81,6 +81,14 @@ class Decision(StrEnum):
     KEEP = "keep"
 
 
+class Precision(StrEnum):
+    """In which arithmetic a net trains on the processor; the values are also what is stored."""
+
+    AUTO = "auto"  # the fastest here, by a short trial before the study trains
+    FP32 = "fp32"
+    BF16 = "bf16"  # convolutions and products in bfloat16, all else in float32
+
+
 @dataclass(frozen=True, slots=True)
 class Triage:
     """A reader's decision on one label; `label` is the class it should carry, "" unless relabelled.
@@ -146,6 +154,11 @@ class Plan:
         seed: of initialisation, batch order and augmentation.
         threads: torch threads; kept, because sums differ with their number.
         device: "cpu" or "cuda".
+        precision: arithmetic of training on the processor; answers are always in float32. A GPU
+            has its own, see `imil.core.training`. What a trial found takes the place of `auto`
+            before anything is trained, so that a study trains in one arithmetic throughout.
+        channels_last: whether a net's maps are laid out channels last on the processor.
+        fast: train the last stage and the head alone in later rounds, see `imil.core.frozen`.
     """
 
     backbone: str = "film_net"
@@ -165,6 +178,9 @@ class Plan:
     seed: int = 0
     threads: int = 1
     device: str = "cpu"
+    precision: Precision = Precision.FP32
+    channels_last: bool = True
+    fast: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedGroupKFold
 
 from imil.core.metrics import Interval, Metric, Robustness, clustered_mean
 from imil.core.records import Region
 from imil.core.verdict import Difference, paired_differences
 from imil.errors import DataError
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
 
 # Cells a side that a mask is reduced to: enough for where and how much, few enough for forty masks.
 MASK_CELLS = 8
@@ -221,6 +223,8 @@ def mask_only(masks: MaskSet, *, seed: int = 0) -> MaskOnly:
             fix="Paint masks on images of two or more patients of every class.",
         )
     features = _cells(masks.irrelevant)
+    from sklearn.model_selection import StratifiedGroupKFold  # noqa: PLC0415  # slow to import
+
     folds = StratifiedGroupKFold(min(MASK_FOLDS, *counts), shuffle=True, random_state=seed)
     answers = np.zeros_like(masks.labels)
     for train, test in folds.split(features, masks.labels, masks.clusters):
@@ -260,6 +264,8 @@ def _flipped(logits: NDArray[np.floating], swapped: NDArray[np.floating]) -> NDA
 
 def _fitted(features: NDArray[np.float64], labels: NDArray[np.int64]) -> LogisticRegression:
     # Balanced, as its figure is: else it would answer the commonest class.
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415  # slow to import
+
     model = LogisticRegression(class_weight="balanced", max_iter=FIT_ROUNDS)
     return model.fit(features, labels)
 

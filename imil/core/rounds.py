@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,7 @@ from imil.core.thresholds import (
     log_odds,
     threshold_for_sensitivity,
 )
+from imil.core.variants import parse_variant
 from imil.core.verdict import (
     Difference,
     McNemar,
@@ -164,6 +165,9 @@ class Round:
         advice: the recommended arm; None where nothing could be predicted to choose it by.
         test_seen: whether the test set had been opened before this round was asked for.
         variants: what was trained for an arm, where a setting of it was chosen on validation.
+        readers: who painted the masks that were compared.
+        pooling: how the masks of several readers became one an image, a `Pooling`; "" for one
+            reader's.
     """
 
     number: int
@@ -185,6 +189,8 @@ class Round:
     advice: Advice | None = None
     test_seen: bool = False
     variants: Mapping[str, str] = field(default_factory=dict)
+    readers: tuple[str, ...] = ()
+    pooling: str = ""
 
     @property
     def recommended(self) -> str | None:
@@ -239,6 +245,8 @@ class Setting:
     mask_only: MaskOnly | None = None
     test_seen: bool = False
     variants: Mapping[str, str] = field(default_factory=dict)
+    readers: tuple[str, ...] = ()
+    pooling: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -287,7 +295,7 @@ def compare(
         name: drawn_differences(right[name], right[Arm.CONTROL.value], labels, clusters)
         for name in others
     }
-    advice = advise(validation)
+    advice = advise(_of_all_readers(validation))
     recommended = None if advice is None else advice.chosen.name
     decisions = decide_all(drawn, recommended=recommended, seeds=len(setting.seeds))
     paired = tuple(
@@ -335,6 +343,8 @@ def compare(
         advice=advice,
         test_seen=setting.test_seen,
         variants=setting.variants,
+        readers=setting.readers,
+        pooling=setting.pooling,
     )
 
 
@@ -383,6 +393,12 @@ class _Images:
     clusters: NDArray[np.int64]
     groups: Sequence[str | None]
     draws: int
+
+
+def _of_all_readers(validation: Validation) -> Validation:
+    """Return the arms that can be recommended: whose masks are the best is no choice to make."""
+    arms = validation.trained.items()
+    return replace(validation, trained={n: o for n, o in arms if parse_variant(n).reader is None})
 
 
 def _right(outcome: Trained, labels: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from imil.core.backbones import Classifier
 from imil.core.metrics import Interval, clustered_mean
-from imil.core.training import to_float
+from imil.core.pictures import to_float
 from imil.errors import ComputeError, PlanError
 
 # Points on the path from grey to image. Eight gave the maps of thirty-two on films (wrong-reason

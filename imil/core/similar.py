@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from imil.core.backbones import Classifier
-from imil.core.training import to_float
+from imil.core.pictures import to_float
 from imil.errors import PlanError
 
 

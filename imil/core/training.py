@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -14,15 +13,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from imil.core.backbones import Classifier, build, load_pretrained
-from imil.core.penalties import Penalty, grad_cam_penalty, gradient_penalty
-from imil.core.records import EpochFigures, Plan, Progress
+from imil.core.batches import Batches, Images
+from imil.core.frozen import Features, LastStage
+from imil.core.pictures import taken, to_float
+from imil.core.records import EpochFigures, Plan, Precision, Progress
+from imil.core.steps import Taking, kept, optimiser_of, optimiser_tensors, placed, step_of
+from imil.core.team import interleaved
 from imil.errors import ComputeError
 
 # Batches between two reports of progress: a few a second on a slow CPU.
 REPORT_EVERY = 4
-# Images a forward pass without gradients; larger gains nothing on a CPU.
-PREDICT_BATCH = 128
-MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+# Images a forward pass without gradients; larger gains nothing on a CPU. A GPU needs more to do.
+PREDICT_BATCH, PREDICT_BATCH_CUDA = 128, 512
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,6 +39,9 @@ class TrainState:
         channels: 1 or 3.
         round: 0 for the first training.
         epoch: epochs finished in this round.
+        parts: in how many a batch is computed, where memory ran out with whole ones. The step is
+            the whole batch's, but normalisation looks at a part, so that arms which start from
+            this state train in parts too.
     """
 
     tensors: Mapping[str, Tensor]
@@ -44,6 +49,7 @@ class TrainState:
     channels: int
     round: int = 0
     epoch: int = 0
+    parts: int = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,50 +65,6 @@ class EpochReport:
     figures: EpochFigures
     state: TrainState
     scores: NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Batch:
-    """What one optimiser step sees.
-
-    Attributes:
-        images: (B, C, S, S) float32 in 0-1.
-        labels: (B,) int64, or (B, classes) float32 where images are mixed.
-        rows: (B,) the study's row of each image; -1 where it is shown edited. None where images
-            are mixed or changed beyond the base augmentation.
-        penalised: (B, S, S) bool, where the classifier must not look; None for nowhere.
-        penalty_weight: weight of that penalty in the loss.
-        penalty: what is penalised there.
-    """
-
-    images: Tensor
-    labels: Tensor
-    rows: NDArray[np.int64] | None = None
-    penalised: Tensor | None = None
-    penalty_weight: float = 0.0
-    penalty: Penalty = Penalty.INPUT_GRADIENTS
-
-
-class Batches(Protocol):
-    """What an arm trains on. The same number of steps an epoch in every arm."""
-
-    @property
-    def steps(self) -> int:
-        """Optimiser steps an epoch."""
-
-    @property
-    def class_weights(self) -> Tensor:
-        """(C,) float32 weights of the cross-entropy."""
-
-    @property
-    def train(self) -> NDArray[np.int64]:
-        """(N_train,) rows of the training images, ascending."""
-
-    def epoch(self, seed: int) -> Iterator[Batch]:
-        """Yield `steps` augmented batches; the seed alone decides order and draws."""
-
-    def validation(self) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """Return the un-edited validation images, (N, C, S, S), and their labels."""
 
 
 def initial_state(
@@ -139,17 +101,31 @@ def learning_rate(plan: Plan, step: int, steps: int) -> float:
     return plan.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 
 
+def trains_last_stage(plan: Plan, state: TrainState) -> bool:
+    """Return whether the state's round trains the last stage and the head alone."""
+    return plan.fast and state.round > 0
+
+
 def fit(
-    plan: Plan, state: TrainState, batches: Batches, *, should_stop: Callable[[], bool]
+    plan: Plan,
+    state: TrainState,
+    batches: Batches,
+    *,
+    should_stop: Callable[[], bool],
+    features: Features | None = None,
 ) -> Iterator[Progress | EpochReport]:
     """Train to the end of the state's round.
 
     Args:
         plan: fixed for the study; arms are compared only under equal plans.
         state: where to go on; a state whose round is finished yields nothing.
-        batches: what the arm trains on.
+        batches: what the arm trains on; of a batch that several processes share, one's own part.
+            Together they take the steps that one process would take, within rounding, except
+            where normalisation looks at a batch: on GPUs it looks at the whole one, on
+            processors at each part.
         should_stop: asked before each batch; True ends the generator without a report, so the last
             finished epoch is where training goes on.
+        features: of every image of the study, from the frozen stages; for fast rounds.
 
     Yields:
         A `Progress` every few batches, an `EpochReport` an epoch. Going on from a report's state is
@@ -157,38 +133,63 @@ def fit(
 
     Raises:
         ComputeError: the loss is no longer a finite number.
+        ValueError: the plan's arithmetic was not chosen yet, or a fast round has no features.
     """
-    device = torch.device(plan.device)
-    module = restore(plan, state).to(device)
-    optimiser = _optimiser(module, plan, state)
+    if plan.precision is Precision.AUTO:
+        raise ValueError("a trial chooses the arithmetic before anything is trained")
+    if trains_last_stage(plan, state) != (features is not None):
+        raise ValueError("fast rounds train on features, and no others do")
+    device, team = torch.device(plan.device), batches.team
+    module = placed(restore(plan, state), device, team)
+    optimiser = optimiser_of(module, plan, state.tensors)
     epochs, steps = epochs_of(plan, state.round), batches.steps
     weights = batches.class_weights.to(device) if plan.class_weighted else None
+    late = None if features is None else LastStage(module, plan.backbone, features)
+    # Processes that share a batch each compute a part of it anyway.
+    take = Taking(weights, plan, team, late, state.parts if team.size == 1 else 1)
+    step = step_of(module, optimiser, take)
     for epoch in range(state.epoch, epochs):
         seed = epoch_seed(plan.seed, state.round, epoch)
         torch.manual_seed(seed)  # dropout draws from the global generator
-        module.train()
-        loss_sum, right, seen = torch.zeros((), device=device), 0, 0
+        module.train() if late is None else late.train()
+        # Summed on the device, and asked for at the epoch's end: a GPU is never waited for.
+        loss_sum, right = torch.zeros((2,), device=device)
+        seen = 0
         answers: list[tuple[NDArray[np.int64], Tensor]] = []
         for index, batch in enumerate(batches.epoch(seed)):
             if should_stop():
                 return
             rate = learning_rate(plan, epoch * steps + index, epochs * steps)
-            loss, logits = _step(module, optimiser, batch, device, weights, rate, plan.clip_norm)
-            loss_sum += loss * len(batch.labels)
+            loss, logits = step(batch, rate)
+            loss_sum += loss * batch.count
             hard = batch.labels if batch.labels.ndim == 1 else batch.labels.argmax(1)
-            right += int((logits.argmax(1).cpu() == hard).sum())
-            seen += len(batch.labels)
+            right += (logits.argmax(1) == hard).sum()
+            seen += batch.count
             if batch.rows is not None:
-                answers.append((batch.rows, logits))
+                answers.append((batch.rows, logits if team.size == 1 else logits.cpu()))
             if index % REPORT_EVERY == 0:
                 yield Progress(epoch + 1, epochs, index + 1, steps)
-        train_loss = _finite(float(loss_sum) / seen, epoch + 1)
-        images, labels = batches.validation()
-        scores = _score(predict(module, images, device=plan.device), labels)
-        figures = EpochFigures(epoch + 1, train_loss, right / seen, *scores)
-        tensors = _model_tensors(module) | _optimiser_tensors(module, optimiser)
-        told = _answers(answers, batches.train, state.classes)
+        train_loss = _finite(float(team.total(loss_sum)) / seen, epoch + 1)
+        accuracy = float(team.total(right)) / seen
+        validated = _validated(module, plan, batches, late)
+        figures = EpochFigures(epoch + 1, train_loss, accuracy, *validated)
+        tensors = _model_tensors(module) | optimiser_tensors(module, optimiser)
+        told = _answers(interleaved(team.all_told(answers)), batches.train, state.classes)
         yield EpochReport(figures, replace(state, tensors=tensors, epoch=epoch + 1), told)
+
+
+def _validated(
+    module: nn.Module, plan: Plan, batches: Batches, late: LastStage | None
+) -> tuple[float, float]:
+    """Return loss and accuracy on the validation images, each process having asked about a part."""
+    images, rows, labels = batches.validation()
+    batches.team.agree(module)
+    asked = rows[batches.team.part(slice(0, len(rows)))]
+    if late is None:
+        own = predict(module, images, rows=asked, device=plan.device)
+    else:
+        own = late.predict(asked, plan.device)
+    return _score(torch.cat(batches.team.all_told(own)), labels)
 
 
 def _answers(
@@ -207,15 +208,40 @@ def _answers(
     return scores
 
 
-def predict(module: nn.Module, images: NDArray[np.uint8], *, device: str = "cpu") -> Tensor:
-    """Return (N, C) float32 logits on the CPU for (N, C, S, S) uint8 images, in eval mode."""
+def steps_without_end(plan: Plan, state: TrainState, batches: Batches) -> Iterator[None]:
+    """Take one optimiser step after the other, as `fit` does, and yield after each; for trials."""
+    module = placed(restore(plan, state), torch.device(plan.device), batches.team)
+    step = step_of(
+        module, optimiser_of(module, plan, state.tensors), Taking(None, plan, batches.team)
+    )
+    module.train()
+    while True:
+        for batch in batches.epoch(plan.seed):
+            step(batch, plan.learning_rate)
+            yield
+
+
+def predict(
+    module: nn.Module,
+    images: Images,
+    *,
+    rows: NDArray[np.int64] | None = None,
+    device: str = "cpu",
+) -> Tensor:
+    """Return (N, C) float32 logits on the CPU for uint8 images, or for some rows of them.
+
+    In eval mode, and in float32 on every device.
+    """
     module.eval()
+    rows = np.arange(len(images)) if rows is None else rows
+    batch = PREDICT_BATCH if device == "cpu" else PREDICT_BATCH_CUDA
     logits = []
     with torch.inference_mode():
-        for start in range(0, len(images), PREDICT_BATCH):
-            part = to_float(images[start : start + PREDICT_BATCH])
-            logits.append(module(part.to(device)).float().cpu())
-    return torch.cat(logits).clone()
+        for start in range(0, len(rows), batch):
+            part = taken(images, rows[start : start + batch], torch.device(device))
+            logits.append(module(to_float(part)).float())
+        # One way from the device: it is waited for once.
+        return torch.cat(logits).cpu().clone()
 
 
 def restore(plan: Plan, state: TrainState) -> Classifier:
@@ -227,57 +253,14 @@ def restore(plan: Plan, state: TrainState) -> Classifier:
     module.load_state_dict(
         {k.removeprefix(prefix): v for k, v in state.tensors.items() if k.startswith(prefix)}
     )
+    module.lay_out(channels_last=plan.channels_last)
     return module
-
-
-def to_float(images: NDArray[np.uint8]) -> Tensor:
-    """Return uint8 images as float32 in 0-1."""
-    # A copy: images read from disk as they are used can't be written to, which torch asks for.
-    return torch.from_numpy(np.array(images)).float().div_(255)
 
 
 def epoch_seed(seed: int, round_number: int, epoch: int) -> int:
     """Return the seed of one epoch's batch order and draws."""
     sequence = np.random.SeedSequence([seed, round_number, epoch])
     return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
-
-
-def _step(
-    module: Classifier,
-    optimiser: torch.optim.Optimizer,
-    batch: Batch,
-    device: torch.device,
-    weights: Tensor | None,
-    rate: float,
-    clip_norm: float,
-) -> tuple[Tensor, Tensor]:
-    for group in optimiser.param_groups:
-        group["lr"] = rate
-    images, labels = batch.images.to(device), batch.labels.to(device)
-    if batch.penalised is None or not batch.penalised.any():
-        logits = module(images)
-        total = loss = functional.cross_entropy(logits, labels, weights)
-    else:
-        logits, penalty = _penalised(module, images, labels, batch.penalised.to(device), batch)
-        loss = functional.cross_entropy(logits, labels, weights)
-        total = loss + batch.penalty_weight * penalty
-    optimiser.zero_grad(set_to_none=True)
-    total.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-    nn.utils.clip_grad_norm_(module.parameters(), clip_norm)
-    optimiser.step()
-    return loss.detach(), logits.detach()
-
-
-def _penalised(
-    module: Classifier, images: Tensor, labels: Tensor, penalised: Tensor, batch: Batch
-) -> tuple[Tensor, Tensor]:
-    """Return the logits, and the batch's penalty."""
-    if batch.penalty is Penalty.GRAD_CAM:
-        maps = module.feature_maps(images)
-        logits = module.answer(maps)
-        return logits, grad_cam_penalty(logits, maps, labels, penalised)
-    logits = module(images.requires_grad_())
-    return logits, gradient_penalty(logits, images, penalised)
 
 
 def _finite(loss: float, epoch: int) -> float:
@@ -297,32 +280,4 @@ def _score(logits: Tensor, labels: NDArray[np.int64]) -> tuple[float, float]:
 
 
 def _model_tensors(module: nn.Module) -> dict[str, Tensor]:
-    return {f"model.{k}": v.detach().cpu().clone() for k, v in module.state_dict().items()}
-
-
-def _optimiser(module: nn.Module, plan: Plan, state: TrainState) -> torch.optim.AdamW:
-    # Norms and biases are not decayed: they set scales, not what is looked at.
-    decayed = [p for p in module.parameters() if p.ndim > 1]
-    plain = [p for p in module.parameters() if p.ndim <= 1]
-    groups: list[dict[str, Any]] = [{"params": decayed}, {"params": plain, "weight_decay": 0.0}]
-    optimiser = torch.optim.AdamW(
-        groups,
-        lr=plan.learning_rate,
-        weight_decay=plan.weight_decay,
-        fused=True,
-    )
-    for name, parameter in module.named_parameters():
-        key = f"optimiser.{name}"
-        if f"{key}.step" in state.tensors:
-            optimiser.state[parameter] = {
-                m: state.tensors[f"{key}.{m}"].to(parameter.device, copy=True) for m in MOMENTS
-            }
-    return optimiser
-
-
-def _optimiser_tensors(module: nn.Module, optimiser: torch.optim.AdamW) -> dict[str, Tensor]:
-    return {
-        f"optimiser.{name}.{m}": optimiser.state[parameter][m].detach().cpu().clone()
-        for name, parameter in module.named_parameters()
-        for m in MOMENTS
-    }
+    return {f"model.{k}": kept(v) for k, v in module.state_dict().items()}

@@ -1,4 +1,4 @@
-"""An arm with settings of its own, as one name: `imil+noise+append`, `right_reason+100`."""
+"""An arm with settings of its own, as one name: `imil+noise`, `right_reason+100`, `imil@Ada`."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ class Setting(StrEnum):
     PENALTY = "penalty"
     WEIGHT = "weight"
     SHARE = "share"
+    READER = "reader"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Variant:
         penalty: what is penalised inside a mask.
         weight: of that penalty in the loss.
         share: largest share of the training images to paint, 0-1, instead of the plan's budget.
+        reader: whose masks alone are used; None for those of all readers, pooled.
     """
 
     arm: Arm
@@ -43,6 +45,7 @@ class Variant:
     penalty: Penalty | None = None
     weight: float | None = None
     share: float | None = None
+    reader: str | None = None
 
     @property
     def name(self) -> str:
@@ -50,7 +53,8 @@ class Variant:
         words: list[str | None] = [self.arm, self.queue, self.fill, self.mode, self.penalty]
         words.append(None if self.weight is None else f"{self.weight:g}")
         words.append(None if self.share is None else f"{100 * self.share:g}%")
-        return "+".join(word for word in words if word is not None)
+        name = "+".join(word for word in words if word is not None)
+        return name if self.reader is None else f"{name}@{self.reader}"
 
     @property
     def changed(self) -> frozenset[Setting]:
@@ -63,17 +67,25 @@ def parse_variant(name: str) -> Variant:
 
     Args:
         name: an arm, then its settings in any order, joined by “+”: a queue, a fill, a mode, a
-            penalty, a weight (a number), a share of the training images (a number and “%”).
+            penalty, a weight (a number), a share of the training images (a number and “%”); last,
+            after “@”, a reader's name, which may hold any sign.
 
     Raises:
-        PlanError: an unknown arm or setting, or one setting twice.
+        PlanError: an unknown arm or setting, one setting twice, or a reader without a name.
     """
-    arm, *words = name.split("+")
+    settings, at, reader = name.partition("@")
+    arm, *words = settings.split("+")
     if arm not in set(Arm):
         raise PlanError(
             f"There is no arm “{arm}”.",
             why="A comparison is made of known training conditions only.",
             fix=f"Use one of: {', '.join(Arm)}.",
+        )
+    if at and not reader:
+        raise PlanError(
+            f"“{name}” names no reader.",
+            why="After “@” comes the name of the reader whose masks alone are used.",
+            fix=f"Add the name, or use “{settings}” for the masks of all readers.",
         )
     found: dict[str, Queue | Fill | Mode | Penalty | float] = {}
     for word in words:
@@ -85,7 +97,7 @@ def parse_variant(name: str) -> Variant:
                 fix="Name two variants, separated by a comma.",
             )
         found[setting] = value
-    return Variant(Arm(arm), **found)  # type: ignore[arg-type]  # names of its fields
+    return Variant(Arm(arm), reader=reader or None, **found)  # type: ignore[arg-type]  # its fields
 
 
 def _read(word: str, name: str) -> tuple[Setting, Queue | Fill | Mode | Penalty | float]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeVar
+from functools import lru_cache
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
 from imil.core.metrics import Metric
 from imil.core.records import Arm
@@ -17,6 +17,9 @@ from imil.core.records import Arm
 # Draws of the crossed bootstrap, and how many go through one matrix product (memory).
 DRAWS = 10_000
 DRAWS_AT_ONCE = 500
+# Up to so many patients the draws of a data set are kept: each arm of a comparison is resampled
+# alike, and drawing is nearly all that it costs (10,000 draws of them: 40 MB).
+KEPT_PATIENTS = 2000
 # Fewer seeds than this are no evidence, whatever their interval.
 MIN_SEEDS = 5
 # Error rate that the 95 % interval stands for, and over which Holm's correction shares out.
@@ -24,6 +27,8 @@ ALPHA = 0.05
 
 # An arm, or the name of one.
 Name = TypeVar("Name", bound=str)
+# How often a draw has each patient, and its seeds.
+_Draw = tuple[NDArray[np.integer[Any]], NDArray[np.integer[Any]] | NDArray[np.float64]]
 
 
 class Verdict(StrEnum):
@@ -159,7 +164,7 @@ def drawn_differences(
         of_class = labels == label
         np.add.at(gains[k], member[of_class], gain[:, of_class].T)
         np.add.at(counts[k], member[of_class], 1)
-    accuracy, balanced = _bootstrap(gains, counts, np.random.default_rng(seed))
+    accuracy, balanced = _bootstrap(gains, counts, seed)
     per_class = gains.sum(1).mean(1) / counts.sum(1)
     return {
         Metric.ACCURACY: DrawnDifference(float(gain.mean()), accuracy),
@@ -196,16 +201,14 @@ def drawn_over_replications(
         outcomes: one a seed, of the same classes.
         seed: of the draws.
     """
-    rng = np.random.default_rng(seed)
     classes = np.unique(np.concatenate([outcome.labels for outcome in outcomes]))
     sums = [_sums(outcome, classes) for outcome in outcomes]
-    shares = rng.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), DRAWS).T
     gained, seen = np.zeros((len(classes), DRAWS)), np.zeros((len(classes), DRAWS))
-    for (gains, counts), share in zip(sums, shares, strict=True):
-        patients = gains.shape[1]
-        weight = rng.multinomial(patients, np.full(patients, 1 / patients), DRAWS)
-        gained += share * (gains @ weight.T)
-        seen += share * (counts @ weight.T)
+    drawn = _nested_draws(tuple(gains.shape[1] for gains, _ in sums), seed)
+    for (gains, counts), (share, weight) in zip(sums, drawn, strict=True):
+        weights = weight.T.astype(np.float64)
+        gained += share * (gains @ weights)
+        seen += share * (counts @ weights)
     point = sum(gains.sum(1) for gains, _ in sums)
     total = sum(counts.sum(1) for _, counts in sums)
     balanced = np.nanmean(np.where(seen > 0, gained / np.maximum(seen, 1), np.nan), axis=0)
@@ -319,6 +322,8 @@ def mcnemar(right: NDArray[np.bool_], control_right: NDArray[np.bool_]) -> tuple
 
 def _mcnemar(right: NDArray[np.bool_], control_right: NDArray[np.bool_]) -> McNemar:
     gained, lost = int((right & ~control_right).sum()), int((~right & control_right).sum())
+    from scipy.stats import binomtest  # noqa: PLC0415  # slow to import
+
     p = float(binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
     return McNemar(gained, lost, p)
 
@@ -343,16 +348,44 @@ def _decision(
 
 
 def _bootstrap(
-    gains: NDArray[np.float64], counts: NDArray[np.float64], rng: np.random.Generator
+    gains: NDArray[np.float64], counts: NDArray[np.float64], seed: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     _, patients, seeds = gains.shape
     accuracies, balanced = [], []
-    for _ in range(0, DRAWS, DRAWS_AT_ONCE):
-        weight = rng.multinomial(patients, np.full(patients, 1 / patients), DRAWS_AT_ONCE)
-        share = rng.multinomial(seeds, np.full(seeds, 1 / seeds), DRAWS_AT_ONCE) / seeds
-        gained = np.einsum("kds,ds->kd", weight @ gains, share)
-        seen = (weight @ counts[..., None])[..., 0]
+    draws = _kept_draws if patients <= KEPT_PATIENTS else _crossed_draws
+    for weight, share in draws(patients, seeds, seed):
+        weights = weight.astype(np.float64)
+        gained = np.einsum("kds,ds->kd", weights @ gains, share)
+        seen = (weights @ counts[..., None])[..., 0]
         accuracies.append(gained.sum(0) / seen.sum(0))
         each = np.where(seen > 0, gained / np.maximum(seen, 1), np.nan)
         balanced.append(np.nanmean(each, axis=0))
     return np.concatenate(accuracies), np.concatenate(balanced)
+
+
+def _crossed_draws(patients: int, seeds: int, seed: int) -> Iterator[_Draw]:
+    """Yield `DRAWS_AT_ONCE` resamplings at a time: (D, patients) counts, (D, seeds) shares."""
+    rng = np.random.default_rng(seed)
+    for _ in range(0, DRAWS, DRAWS_AT_ONCE):
+        weight = rng.multinomial(patients, np.full(patients, 1 / patients), DRAWS_AT_ONCE)
+        share = rng.multinomial(seeds, np.full(seeds, 1 / seeds), DRAWS_AT_ONCE) / seeds
+        yield weight, share
+
+
+@lru_cache(maxsize=2)
+def _kept_draws(patients: int, seeds: int, seed: int) -> tuple[_Draw, ...]:
+    return tuple(
+        (weight.astype(np.uint16), share) for weight, share in _crossed_draws(patients, seeds, seed)
+    )
+
+
+@lru_cache(maxsize=2)
+def _nested_draws(patients: tuple[int, ...], seed: int) -> tuple[_Draw, ...]:
+    """Return, a replication, how often each draw has it, (D,), and its patients, (D, patients)."""
+    rng = np.random.default_rng(seed)
+    seeds = len(patients)
+    shares = rng.multinomial(seeds, np.full(seeds, 1 / seeds), DRAWS).T
+    return tuple(
+        (share, rng.multinomial(of_one, np.full(of_one, 1 / of_one), DRAWS).astype(np.uint32))
+        for share, of_one in zip(shares, patients, strict=True)
+    )

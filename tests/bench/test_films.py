@@ -132,7 +132,7 @@ def test_ctrl_c_ends_a_benchmark_at_once(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )  # fmt: skip
-    end = time.monotonic() + 60
+    end = time.monotonic() + 240
     while not list(tmp_path.rglob("checkpoint.safetensors")):
         assert time.monotonic() < end
         time.sleep(0.05)

@@ -17,12 +17,15 @@ from imil.core.arms import (
     ArmInputs,
     batches_of,
     check_triage,
+    of_all_readers,
     parse_arms,
+    reader_of,
+    with_readers,
     with_shares,
     with_weights,
 )
+from imil.core.batches import Batches
 from imil.core.records import Arm, Plan
-from imil.core.training import Batches
 from imil.errors import PlanError
 
 # No augmentation, so that what comes out can be told apart by its grey value.
@@ -175,9 +178,10 @@ def test_upweight_shows_the_masked_images_more_often_and_unedited() -> None:
 
 def test_right_reason_penalises_the_masked_regions_of_masked_images_alone() -> None:
     for batch in arm(Arm.RIGHT_REASON, inputs({0: BLACK})).epoch(0):
-        assert batch.penalised is not None
-        for image, region in zip(batch.images, batch.penalised, strict=True):
-            masked = round(float(image.mean()) * 255) == 10
+        masked_ones = [round(float(image.mean()) * 255) == 10 for image in batch.images]
+        assert (batch.penalised is not None) == any(masked_ones) == (batch.penalty_weight > 0)
+        penalised = torch.zeros(4, 4, 4) if batch.penalised is None else batch.penalised
+        for masked, region in zip(masked_ones, penalised, strict=True):
             assert region.tolist() == (UPPER.tolist() if masked else [[False] * 4] * 4)
 
 
@@ -201,9 +205,9 @@ def test_the_same_seed_shows_the_same_images() -> None:
 
 
 def test_validation_images_are_never_edited() -> None:
-    images, labels = arm(Arm.IMIL, inputs({0: BLACK})).validation()
+    images, rows, labels = arm(Arm.IMIL, inputs({0: BLACK})).validation()
 
-    assert (images[:, 0, 0, 0].tolist(), labels.tolist()) == ([110, 120], [1, 1])
+    assert (images[rows, 0, 0, 0].tolist(), labels.tolist()) == ([110, 120], [1, 1])
 
 
 def test_rare_classes_weigh_more() -> None:
@@ -253,9 +257,33 @@ def test_a_setting_that_an_arm_does_not_have_is_refused() -> None:
 
 
 def test_shares_add_variants_of_the_arms_that_are_given_masks() -> None:
-    names = with_shares(("control", "imil", "mixup", "upweight+2%"), [0.01, 0.08])
+    names = with_shares(("control", "imil", "mixup", "upweight+2%", "imil@Ada"), [0.01, 0.08])
 
-    assert names == ("control", "imil", "mixup", "upweight+2%", "imil+1%", "imil+8%")
+    added = ("imil+1%", "imil+8%")
+    assert names == ("control", "imil", "mixup", "upweight+2%", "imil@Ada", *added)
+
+
+def test_the_papers_arm_alone_is_followed_by_those_of_each_reader() -> None:
+    assert with_readers(("control", "imil", "upweight"), ["Ada", "Bo"]) == (
+        "control",
+        "imil",
+        "upweight",
+        "imil@Ada",
+        "imil@Bo",
+    )
+    assert with_readers(("control", "upweight"), ["Ada"]) == ("control", "upweight")
+
+
+def test_an_arm_of_one_reader_is_trained_like_that_of_all() -> None:
+    names = ("imil@Ada", "imil+noise@Ada", "upweight")
+
+    assert [reader_of(name) for name in names] == ["Ada", "Ada", None]
+    assert [of_all_readers(name) for name in names] == ["imil", "imil+noise", "upweight"]
+
+
+def test_what_is_predicted_is_not_of_one_reader() -> None:
+    with pytest.raises(PlanError, match=r"“propagated” has no setting reader.*Leave it out of"):
+        parse_arms(("propagated@Ada",))
 
 
 def test_a_penalty_without_a_weight_stands_for_every_weight() -> None:

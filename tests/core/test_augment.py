@@ -4,15 +4,14 @@ import pytest
 import torch
 from torch.nn import functional
 
-from imil.core.augment import USUAL, base_grid, moved, moved_regions, usual_augmentation
+from imil.core.augment import USUAL, base_draws, base_grid, moved, moved_regions, usual_augmentation
 from imil.core.records import Arm
 
 
 def grid(batch: int, side: int, *, shift: float, scale: float, mirrored: bool) -> torch.Tensor:
     return base_grid(
-        batch,
+        base_draws(batch, torch.Generator().manual_seed(0)),
         side,
-        torch.Generator().manual_seed(0),
         shift_share=shift,
         scale_share=scale,
         mirrored=mirrored,

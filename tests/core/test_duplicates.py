@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imil.core.duplicates import fingerprint, near_pairs, together, twins
+from imil.core.duplicates import apart, fingerprint, near_pairs, together, twins
 from imil.core.films import FilmSpec, film_set
 from imil.core.records import Pixels, Split
 
@@ -79,3 +79,25 @@ def test_pairs_across_splits_are_counted_apart_and_named_first() -> None:
 
     assert (found.compared, found.inside, found.across) == (3, 1, 1)
     assert found.named == (("b", "c"), ("a", "b"))
+
+
+TRAIN, VALIDATION, TEST = Split
+MANY = [TRAIN] * 20
+
+
+def test_duplicates_go_to_the_strictest_split_that_one_is_in() -> None:
+    splits = [*MANY, VALIDATION, VALIDATION, TEST]
+
+    made = apart(["a"] * 23, splits, [(0, 20), (1, 21), (21, 22)])
+
+    assert made == (VALIDATION, TEST, *MANY[2:], VALIDATION, TEST, TEST)
+
+
+def test_nothing_moves_where_much_would_or_a_class_would_be_missing() -> None:
+    many = [*MANY, TEST, TEST, TEST, VALIDATION]
+    rare = [*MANY, TEST, TEST]
+    labels = ["b", *"a" * 20, "b"]
+
+    assert apart(["a"] * 24, many, [(0, 20), (1, 21), (2, 22)]) == tuple(many)
+    assert apart(labels, rare, [(0, 21)]) == tuple(rare)
+    assert apart(labels, rare, []) == tuple(rare)

@@ -3,7 +3,6 @@ from __future__ import annotations
 import csv
 import json
 import pickle
-import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -175,19 +174,6 @@ def test_the_relevant_region_does_not_tell_the_class() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("size", "milliseconds"), [(64, 4), (192, 15)])
-def test_a_film_is_drawn_in_milliseconds(size: int, milliseconds: float) -> None:
-    films = film_set(FilmSpec(images=40, size=size))
-
-    seconds = []
-    for sample in films.samples[:20]:
-        started = time.perf_counter()
-        films.original(sample.sample_id)
-        seconds.append(time.perf_counter() - started)
-
-    assert np.median(seconds) * 1000 < milliseconds
-
-
 def test_written_films_are_an_image_folder_with_masks_and_groups(tmp_path: Path) -> None:
     out = tmp_path / "films"
 

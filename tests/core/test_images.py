@@ -122,3 +122,12 @@ def test_a_label_without_class_is_a_callers_bug() -> None:
 
 def test_counts_images_a_split_and_class(images: ImageSet) -> None:
     assert describe(images)["train"] == {"x": 1, "y": 1, "z": 0}
+
+
+def test_the_rows_of_a_split_are_counted_once_and_nobody_can_change_them(images: ImageSet) -> None:
+    rows = images.rows(Split.TRAIN)
+
+    assert rows.tolist() == [0, 1]
+    assert rows is images.rows(Split.TRAIN)
+    with pytest.raises(ValueError, match="read-only"):
+        rows[0] = 2

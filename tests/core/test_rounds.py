@@ -125,6 +125,15 @@ def test_the_arm_that_swaps_cannot_fool_is_recommended_and_named_beforehand() ->
     assert not paired["imil"].exploratory
 
 
+def test_the_masks_of_one_reader_are_compared_and_never_recommended() -> None:
+    arms = {"control": (0.8, 0.5), "imil": (0.8, 0.5), "imil@Ada": (0.8, 0.8)}
+
+    found = probed(**arms)
+
+    assert [paired.arm for paired in found.paired] == ["imil", "imil@Ada"]
+    assert found.recommended == "control"
+
+
 def test_an_arm_that_loses_on_ordinary_images_is_not_recommended() -> None:
     assert probed(control=(0.9, 0.6), propagated=(0.8, 0.95)).recommended == "control"
 

@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from imil.core.backbones import Classifier, build
+from imil.core.pictures import to_float
 from imil.core.saliency import (
     EXPLAINERS,
     Explainer,
@@ -22,7 +23,7 @@ from imil.core.saliency import (
     soften,
     wrong_reason_share,
 )
-from imil.core.training import predict, to_float
+from imil.core.training import predict
 from imil.errors import ComputeError, PlanError
 
 GREY = 128

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -8,10 +9,13 @@ import pytest
 import torch
 
 from imil.core.arms import ARMS, ArmBatches, ArmInputs, batches_of, control
+from imil.core.backbones import Classifier
+from imil.core.batches import Batch, Batches
 from imil.core.penalties import grad_cam_penalty, gradient_penalty
-from imil.core.records import Arm, Plan, Progress
+from imil.core.records import Arm, Plan, Precision, Progress
+from imil.core.steps import Taking, step_of
+from imil.core.team import ALONE
 from imil.core.training import (
-    Batches,
     EpochReport,
     TrainState,
     fit,
@@ -215,3 +219,65 @@ def test_mixed_images_can_be_trained_on() -> None:
     found = reports(list(fit(PLAN, start(), mixed, should_stop=lambda: False)))
 
     assert len(found) == 3
+
+
+def test_in_bfloat16_going_on_is_bit_identical_and_not_what_float32_learns() -> None:
+    plan = replace(PLAN, precision=Precision.BF16)
+    whole = reports(train(start(), plan=plan))[-1].state
+
+    first = reports(train(start(), plan=plan, stop_after=6))[-1].state
+    resumed = reports(train(first, plan=plan))[-1].state
+
+    for name, tensor in whole.tensors.items():
+        assert torch.equal(tensor, resumed.tensors[name]), name
+    full = reports(train(start()))[-1].state
+    assert not torch.equal(full.tensors["model.head.weight"], whole.tensors["model.head.weight"])
+
+
+def test_the_layout_of_maps_changes_how_fast_but_hardly_what_is_learned() -> None:
+    first = reports(train(start(), plan=replace(PLAN, channels_last=False)))[0]
+
+    last = reports(train(start()))[0]
+
+    assert first.figures.train_loss == pytest.approx(last.figures.train_loss, abs=1e-3)
+
+
+def test_nothing_is_trained_before_its_arithmetic_is_chosen() -> None:
+    with pytest.raises(ValueError, match="trial chooses the arithmetic"):
+        train(start(), plan=replace(PLAN, precision=Precision.AUTO))
+
+
+class Plain(torch.nn.Module):
+    """A body without normalisation: what a batch gives can be added up from its parts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = torch.nn.Conv2d(1, 4, 3)
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        return torch.relu(self.convolution(maps))
+
+
+@pytest.mark.parametrize("penalised", [False, True])
+def test_a_batch_in_parts_gives_the_whole_batchs_step(penalised: bool) -> None:
+    torch.manual_seed(0)
+    module = Classifier(Plain(), 4, classes=2, mean=(0.5,), std=(0.2,))
+    images, labels = torch.rand(7, 1, 8, 8), torch.tensor([0, 0, 0, 0, 0, 1, 1])
+    region = torch.zeros(7, 8, 8, dtype=torch.bool)
+    region[0, :4] = True
+    weight = 10.0 if penalised else 0.0
+    batch = Batch(images, labels, penalised=region, penalty_weight=weight)
+
+    def step(parts: int) -> tuple[list[torch.Tensor], float]:
+        net = deepcopy(module)
+        optimiser = torch.optim.SGD(net.parameters(), lr=1.0)
+        take = Taking(torch.tensor([0.7, 1.75]), PLAN, ALONE, parts=parts)
+        loss, logits = step_of(net, optimiser, take)(batch, 1.0)
+        assert logits.shape == (7, 2)
+        return list(net.parameters()), float(loss)
+
+    (whole, loss), (parts, loss_of_parts) = step(1), step(2)
+
+    assert loss_of_parts == pytest.approx(loss, abs=1e-6)
+    for one, other in zip(whole, parts, strict=True):
+        assert torch.allclose(one, other, atol=1e-6)

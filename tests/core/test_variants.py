@@ -20,6 +20,8 @@ def test_an_arm_alone_is_a_variant_without_settings() -> None:
         Variant(Arm.IMIL, queue=Queue.HIGH_LOSS, fill=Fill.NOISE, mode=Mode.APPEND, share=0.02),
         Variant(Arm.RIGHT_REASON, penalty=Penalty.GRAD_CAM, weight=1000.0),
         Variant(Arm.COUNTEREXAMPLE, share=0.005),
+        Variant(Arm.IMIL, reader="Dr Ada + ada@example.org"),
+        Variant(Arm.RIGHT_REASON, weight=10.0, reader="Zoë"),
     ],
 )
 def test_a_name_says_every_setting_and_reads_back(variant: Variant) -> None:
@@ -50,3 +52,11 @@ def test_one_setting_twice_is_refused() -> None:
 def test_an_unknown_arm_is_refused_with_those_that_there_are() -> None:
     with pytest.raises(PlanError, match=r"no arm “magic”.*Use one of: control, imil"):
         parse_variant("magic+noise")
+
+
+def test_a_reader_comes_last_and_has_a_name() -> None:
+    assert Variant(Arm.IMIL, fill=Fill.NOISE, reader="Ada").name == "imil+noise@Ada"
+    with pytest.raises(
+        PlanError, match=r"“imil@” names no reader.*use “imil” for the masks of all"
+    ):
+        parse_variant("imil@")
