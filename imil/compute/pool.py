@@ -9,17 +9,24 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import imil
+from imil.compute.jobs import (
+    JobState,
+    JobStatus,
+    advanced,
+    crashed,
+    epochs_of_task,
+    finished_epochs,
+    time_left,
+)
 from imil.compute.task import TrainingTask, task_from_json, task_to_json
-from imil.core.records import EpochFigures
-from imil.errors import ComputeError, ImilError, StoreError
-from imil.store.codec import read_checkpoint_figures
+from imil.core.records import Plan
+from imil.errors import ComputeError, ImilError
 from imil.store.local import write_atomic
 
 # What ends this often without finishing an epoch, the process or the whole app, will not do better
@@ -27,61 +34,31 @@ from imil.store.local import write_atomic
 MAX_ATTEMPTS = 3
 
 
-class JobState(StrEnum):
-    """Where a job stands; the values are also what is saved."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    DONE = "done"
-    STOPPED = "stopped"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class JobStatus:
-    """How far a job is.
-
-    Attributes:
-        state: where it stands; None where no job was asked for.
-        position: jobs before it in the queue; 0 once it runs.
-        step: name of the segment that is trained now.
-        epoch: epoch of that segment, from 1; 0 before the first.
-        epochs: epochs of that segment.
-        share: of the whole job, 0-1.
-        seconds_left: for the whole job, as measured so far; None before anything was measured.
-        curves: finished epochs of that segment.
-        error: why it failed.
-    """
-
-    state: JobState | None
-    position: int = 0
-    step: str = ""
-    epoch: int = 0
-    epochs: int = 0
-    share: float = 0.0
-    seconds_left: float | None = None
-    curves: tuple[EpochFigures, ...] = ()
-    error: ImilError | None = None
-
-    @property
-    def active(self) -> bool:
-        """Whether it waits or runs."""
-        return self.state in {JobState.QUEUED, JobState.RUNNING}
-
-
 @dataclass(slots=True)
 class _Job:
     job_id: str
     tasks: tuple[TrainingTask, ...]
     status: JobStatus = field(default_factory=lambda: JobStatus(JobState.QUEUED))
+    # It was stopped, or a task failed with this error: nothing more of it is begun.
     stopping: bool = False
-    child: subprocess.Popen[str] | None = None
+    error: ImilError | None = None
+    # The numbers of tasks that no process has taken yet, and of those that were done.
+    todo: list[int] = field(default_factory=list)
+    done: set[int] = field(default_factory=set)
+    # By the number of a task at work: how far it is, and the process that does it.
+    at_work: dict[int, JobStatus] = field(default_factory=dict)
+    children: dict[int, subprocess.Popen[str]] = field(default_factory=dict)
+    # A process was ended from outside, as where memory ran out: one task at a time from now on.
+    alone: bool = False
     # How often in a row it was ended from outside without finishing an epoch.
     attempts: int = 0
     # When it was asked for, ns; what a restarted app orders its queue by.
     submitted: int = field(default_factory=time.time_ns)
     # When measuring began, and the share done then.
     measured_from: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        self.todo = list(range(len(self.tasks)))
 
 
 class WorkerPool:
@@ -91,20 +68,25 @@ class WorkerPool:
 
     Args:
         folder: where the list of jobs is kept.
-        workers: processes, each doing one job at a time.
+        workers: processes, each doing one task at a time.
+        cores: of the machine. One job is done at a time then, and as many of its tasks side by side
+            as their threads have cores. None: the processes take tasks of whatever jobs there are.
 
     Raises:
         ComputeError: another process uses the folder.
     """
 
-    def __init__(self, folder: Path, *, workers: int = 1) -> None:
+    def __init__(self, folder: Path, *, workers: int = 1, cores: int | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self.workers = workers
+        self._cores = cores
         self._lock_file = _lock(folder)
         self._changed = threading.Condition()
         self._jobs: dict[str, _Job] = {}
+        # Jobs of which a task is waiting, in order.
         self._waiting: list[_Job] = []
+        self._working: list[_Job] = []
         self._closing = False
         self._children: set[subprocess.Popen[str]] = set()
         with self._changed:
@@ -145,8 +127,9 @@ class WorkerPool:
             job = self._jobs.get(job_id)
             if job is None:
                 return None
-            if job in self._waiting:
-                return replace(job.status, position=self._waiting.index(job) + 1)
+            if job.status.state is JobState.QUEUED:
+                queued = [j for j in self._waiting if j.status.state is JobState.QUEUED]
+                return replace(job.status, position=queued.index(job) + 1)
             return job.status
 
     def stop(self, job_id: str) -> None:
@@ -156,14 +139,9 @@ class WorkerPool:
             if job is None or not job.status.active:
                 return
             job.stopping = True
-            if job in self._waiting:
-                self._waiting.remove(job)
-                self._finish(job, JobState.STOPPED)
-                return
             # On disk first: should the app die now, the job stays stopped.
             self._note(job)
-            if job.child is not None:
-                _tell(job.child, {"stop": job_id})
+            self._break_off(job)
 
     def wait(self, job_ids: Iterable[str], *, timeout: float | None = None) -> bool:
         """Return whether all of the jobs ended within `timeout` seconds."""
@@ -172,6 +150,19 @@ class WorkerPool:
             return self._changed.wait_for(
                 lambda: not any(job.status.active for job in wanted), timeout
             )
+
+    def device_for(self, plan: Plan) -> str:
+        """Return the plan's own device: it is there at all times."""
+        return plan.device
+
+    @property
+    def asks_on(self) -> str | None:
+        """None: whatever a plan names is there for the app as well."""
+        return None
+
+    def takes_up(self, plan: Plan) -> bool:  # noqa: ARG002  # of other trainers it depends on it
+        """Return True: it costs nobody anything."""
+        return True
 
     @property
     def closed(self) -> bool:
@@ -196,106 +187,173 @@ class WorkerPool:
         self._lock_file.close()
 
     def _serve(self) -> None:
-        child: subprocess.Popen[str] | None = self._start()
-        while True:
+        """Do one task after the other, in a process that is started anew when it dies."""
+        child: subprocess.Popen[str] | None = None
+        while not self._closing:
+            child = child or self._start()
             with self._changed:
-                self._changed.wait_for(lambda: self._closing or self._waiting)
-                if self._closing:
+                self._changed.wait_for(lambda: self._closing or self._next() is not None)
+                found = self._next()
+                if self._closing or found is None:
                     break
-                job = self._waiting.pop(0)
-                job.status = replace(job.status, state=JobState.RUNNING)
-                self._note(job)
-            for number in range(len(job.tasks)):
-                child = self._run(job, number, child)
-                if not job.status.active or self._closing:
-                    break
-            else:
-                with self._changed:
-                    self._finish(job, JobState.DONE)
+                if child.poll() is not None:  # ended while nobody needed it: no attempt of the job
+                    self._drop(child)
+                    child = self._start()
+                job, task = found
+                self._take(job, task, child)
+            if not self._follow(job, task, child):
+                self._drop(child)
+                child = None
         if child is not None:
             self._drop(child)
 
-    def _run(
-        self, job: _Job, number: int, child: subprocess.Popen[str] | None
-    ) -> subprocess.Popen[str] | None:
-        """Do one task, starting the process anew when it dies; return the living process."""
-        task = job.tasks[number]
-        while not self._closing:
-            if child is not None and child.poll() is not None:
-                self._drop(child)
-                child = None
-            child = child or self._start()
-            before = _finished_epochs(task)
-            with self._changed:
-                job.child = child
-                epochs = epochs_of_task(task)
-                job.status = replace(job.status, step=task.name, epoch=0, epochs=epochs, curves=())
-                if job.stopping:
-                    self._finish(job, JobState.STOPPED)
-                    return child
-                # Told before anybody else may speak: a stop must not come ahead of its job.
-                _tell(child, {"job": job.job_id, "task": task_to_json(task)})
-            if self._follow(job, number, child):
-                job.attempts = 0
-                return child
-            self._drop(child)
-            child = None
-            job.attempts = 0 if _finished_epochs(task) > before else job.attempts + 1
-            if job.attempts >= MAX_ATTEMPTS and not self._closing:
-                with self._changed:
-                    self._finish(job, JobState.FAILED, _crash_loop(task))
+    def _next(self) -> tuple[_Job, int] | None:
+        """Return the task to do next, if there is one that may be begun now."""
+        if not self._waiting:
+            return None
+        job = self._waiting[0]
+        number = job.todo[0]
+        if job.alone and job.at_work:
+            return None
+        if self._cores is not None and self._working:
+            if self._working != [job]:
                 return None
-        return child
+            plans = [job.tasks[each].plan for each in (*job.at_work, number)]
+            # A GPU is not shared: one net fills it, or its memory.
+            if any(plan.device != "cpu" for plan in plans):
+                return None
+            if sum(plan.threads for plan in plans) > self._cores:
+                return None
+        return job, number
+
+    def _take(self, job: _Job, number: int, child: subprocess.Popen[str]) -> None:
+        """Give a task to a process."""
+        task = job.tasks[number]
+        job.todo.remove(number)
+        if not job.todo:
+            self._waiting.remove(job)
+        if job not in self._working:
+            self._working.append(job)
+        job.children[number] = child
+        job.at_work[number] = JobStatus(
+            JobState.RUNNING, step=task.name, epochs=epochs_of_task(task)
+        )
+        if job.status.state is not JobState.RUNNING:
+            job.status = replace(job.status, state=JobState.RUNNING)
+            self._note(job)
+        self._tell_how_far(job)
+        # Told before anybody else may speak: a stop must not come ahead of its job.
+        _tell(child, {"job": job.job_id, "task": task_to_json(task)})
 
     def _follow(self, job: _Job, number: int, child: subprocess.Popen[str]) -> bool:
         """Read the task's events; True when it ended in a known way, False if the process died."""
-        if child.stdout is None:
-            raise ValueError("the process was started without a pipe")
-        for line in child.stdout:
-            event = json.loads(line)
+        before = finished_epochs(job.tasks[number])
+        for event in _events(child):
             if event["job"] != job.job_id:
                 continue
             with self._changed:
                 match event["event"]:
                     case "done":
-                        return True
+                        job.attempts = 0
+                        job.done.add(number)
+                        self._end_task(job, number)
                     case "stopped":
-                        self._finish(job, JobState.STOPPED)
-                        return True
+                        self._end_task(job, number)
                     case "failed":
-                        self._finish(job, JobState.FAILED, ComputeError(**_error(event["error"])))
-                        return True
+                        self._end_task(job, number, ComputeError(**_error(event["error"])))
                     case "crashed":
                         sys.stderr.write(event["traceback"])
-                        self._finish(job, JobState.FAILED, _crashed(event["traceback"]))
-                        return True
+                        self._end_task(job, number, crashed(event["traceback"]))
                     case _:
                         self._advance(job, number, event["report"])
+                        continue
+            return True
+        if not self._closing:
+            with self._changed:
+                self._end_without_a_word(job, number, before)
         return False
 
-    def _advance(self, job: _Job, number: int, report: Mapping[str, Any]) -> None:
-        status, epochs = job.status, max(1, job.status.epochs)
-        if "batch" in report:
-            done = (report["epoch"] - 1 + report["batch"] / report["batches"]) / epochs
-            status = replace(status, epoch=report["epoch"])
+    def _end_without_a_word(self, job: _Job, number: int, before: int) -> None:
+        """Do a task again whose process was ended from outside, unless that is in vain."""
+        task = job.tasks[number]
+        if finished_epochs(task) > before:
+            job.attempts = 0
+        elif len(job.at_work) == 1:  # beside another it may have had too little room: no attempt
+            job.attempts += 1
+        if job.attempts >= MAX_ATTEMPTS:
+            self._end_task(job, number, _crash_loop(task))
+        elif job.stopping or job.error is not None:
+            self._end_task(job, number)
         else:
-            figures = EpochFigures(**report)
-            done = figures.epoch / epochs
-            status = replace(status, epoch=figures.epoch, curves=(*status.curves, figures))
-        share = (number + done) / len(job.tasks)
-        now = time.monotonic()
-        if job.measured_from is None:
-            job.measured_from = (now, share)
-        since, before = job.measured_from
-        gained = share - before
-        left = (now - since) / gained * (1 - share) if gained > 0 else None
-        job.status = replace(status, share=share, seconds_left=left)
+            job.alone = True
+            self._leave(job, number)
+            if not job.todo:
+                self._put_first(job)
+            job.todo.insert(0, number)
+            self._changed.notify_all()
+
+    def _put_first(self, job: _Job) -> None:
+        """Put a job back, before those that nobody has begun."""
+        begun = [each for each in self._waiting if each.status.state is JobState.RUNNING]
+        self._waiting.insert(len(begun), job)
+
+    def _end_task(self, job: _Job, number: int, error: ImilError | None = None) -> None:
+        """Note that a task is not at work any more, be it done or not."""
+        self._leave(job, number)
+        if error is not None:
+            job.error = job.error or error
+            self._break_off(job)
+        elif not job.at_work and not job.todo:
+            self._finish(job)
         self._changed.notify_all()
 
-    def _finish(self, job: _Job, state: JobState, error: ImilError | None = None) -> None:
+    def _leave(self, job: _Job, number: int) -> None:
+        job.at_work.pop(number)
+        job.children.pop(number)
+        if job.at_work:
+            self._tell_how_far(job)
+        else:
+            self._working.remove(job)
+
+    def _break_off(self, job: _Job) -> None:
+        """Begin no task of a job any more, and end those at work."""
+        if job.todo:
+            job.todo.clear()
+            self._waiting.remove(job)
+        for child in job.children.values():
+            _tell(child, {"stop": job.job_id})
+        if not job.at_work:
+            self._finish(job)
+
+    def _advance(self, job: _Job, number: int, report: Mapping[str, Any]) -> None:
+        job.at_work[number] = advanced(job.at_work[number], report, number=0, tasks=1)
+        self._tell_how_far(job)
+        now, share = time.monotonic(), job.status.share
+        if job.measured_from is None:
+            job.measured_from = (now, share)
+        job.status = replace(job.status, seconds_left=time_left(job.measured_from, now, share))
+        self._changed.notify_all()
+
+    def _tell_how_far(self, job: _Job) -> None:
+        """Say how far the job is: its share as a whole, the rest of its first task at work."""
+        leading = job.at_work[min(job.at_work)]
+        done = len(job.done) + sum(each.share for each in job.at_work.values())
+        job.status = replace(
+            job.status,
+            step=leading.step,
+            epoch=leading.epoch,
+            epochs=leading.epochs,
+            curves=leading.curves,
+            share=done / len(job.tasks),
+        )
+
+    def _finish(self, job: _Job) -> None:
+        state = JobState.DONE if len(job.done) == len(job.tasks) else JobState.STOPPED
+        state = JobState.FAILED if job.error is not None else state
         share = 1.0 if state is JobState.DONE else job.status.share
-        job.status = replace(job.status, state=state, share=share, seconds_left=None, error=error)
-        job.child = None
+        job.status = replace(
+            job.status, state=state, share=share, seconds_left=None, error=job.error
+        )
         self._note(job)
         self._changed.notify_all()
 
@@ -341,20 +399,18 @@ class WorkerPool:
             job.attempts = saved["attempts"] + 1
         unfinished = next((task for task in job.tasks if not task.finished), None)
         if job.attempts >= MAX_ATTEMPTS and unfinished is not None:
-            self._finish(job, JobState.FAILED, _crash_loop(unfinished))
+            job.error = _crash_loop(unfinished)
+            self._finish(job)
         else:
             self._waiting.append(job)
 
     def _start(self) -> subprocess.Popen[str]:
-        # The package is found where this process found it, installed or not.
-        root = str(Path(imil.__file__).parent.parent)
-        path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH")) if p)
         child = subprocess.Popen(  # our own module, no shell
             [sys.executable, "-m", "imil.compute.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=os.environ | {"PYTHONPATH": path},
+            env=program_environment(),
             start_new_session=True,  # Ctrl-C reaches the app alone, which then stops the jobs
         )
         with self._changed:
@@ -369,21 +425,22 @@ class WorkerPool:
             self._children.discard(child)
 
 
-def epochs_of_task(task: TrainingTask) -> int:
-    """Return how many epochs the segment has."""
-    return task.plan.epochs if task.start is None else task.plan.epochs_after
-
-
-def _finished_epochs(task: TrainingTask) -> int:
-    """Return how many epochs of the segment are on disk; a damaged checkpoint is the worker's."""
-    try:
-        return len(read_checkpoint_figures(task.checkpoint)) if task.checkpoint.exists() else 0
-    except StoreError:
-        return 0
+def program_environment() -> dict[str, str]:
+    """Return the environment of a process of ours: it finds the package where this one found it."""
+    root = str(Path(imil.__file__).parent.parent)
+    path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH")) if p)
+    return os.environ | {"PYTHONPATH": path}
 
 
 def _epochs_of_job(job: _Job) -> int:
-    return sum(_finished_epochs(task) for task in job.tasks)
+    return sum(finished_epochs(task) for task in job.tasks)
+
+
+def _events(child: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
+    if child.stdout is None:
+        raise ValueError("the process was started without a pipe")
+    for line in child.stdout:
+        yield json.loads(line)
 
 
 def _tell(child: subprocess.Popen[str], message: Mapping[str, Any]) -> None:
@@ -422,15 +479,6 @@ def _lock(folder: Path) -> Any:
 
 def _error(saved: Mapping[str, str]) -> dict[str, str]:
     return {key: saved[key] for key in ("what", "why", "fix")}
-
-
-def _crashed(traceback: str) -> ComputeError:
-    kind = traceback.strip().splitlines()[-1].split(":")[0]
-    return ComputeError(
-        "Training ended with an unexpected error.",
-        why=f"It is a fault of the program ({kind}); the details are in its log.",
-        fix="Train on from the last finished epoch, or report the log to the maintainers.",
-    )
 
 
 def _crash_loop(task: TrainingTask) -> ComputeError:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +13,30 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from imil.compute.device import pick_device
+from imil.compute.disk import full_disk
+from imil.compute.features import kept_features
+from imil.compute.inputs import (
+    SPLITS,
+    SWAPPED,
+    MaskedImages,
+    read_masked,
+    read_probe,
+    read_triage,
+    write_array,
+    write_arrays,
+)
+from imil.compute.machine import trained_on
+from imil.compute.memory import PARTS, out_of_memory, ran_out
 from imil.core.arms import ArmInputs, batches_of
+from imil.core.frozen import Features
 from imil.core.images import open_cache
 from imil.core.metrics import Explanation
-from imil.core.readings import Probe, Readings, take_readings
-from imil.core.records import EpochFigures, Plan, Progress, Region, Split
+from imil.core.pictures import resident
+from imil.core.readings import Readings, take_readings
+from imil.core.records import EpochFigures, Plan, Progress, Split
 from imil.core.saliency import Explainer
+from imil.core.team import ALONE, Team
 from imil.core.training import (
     EpochReport,
     TrainState,
@@ -30,21 +46,22 @@ from imil.core.training import (
     predict,
     restore,
 )
-from imil.errors import ComputeError
-from imil.store.codec import decode_checkpoint, encode_checkpoint, plan_from_json
+from imil.errors import ComputeError, StoreError
+from imil.store.codec import (
+    decode_checkpoint,
+    encode_checkpoint,
+    plan_from_json,
+    read_checkpoint_parts,
+)
 from imil.store.local import write_atomic
 
 # Seconds between two reports of progress that leave the process.
 PROGRESS_EVERY = 0.4
 # Beside a first training's checkpoint: {epoch: seconds}, from which other trainings are estimated.
 _SECONDS = "seconds.json"
-SPLITS = (Split.TRAIN, Split.VALIDATION, Split.TEST)
-_OPTIONAL_FILES = ("pretrained", "edits", "probe", "subset", "triage")
-# Written for a label where an image is left out.
-_EXCLUDED = -1
-# Arrays of a saved probe.
-PROBE = ("rows", "donors", "regions", "explained", "contrasted", "same", "other")
-SWAPPED = ("swapped", "same", "other")
+# Beside a checkpoint: every machine that trained a part of the segment, in order.
+_MACHINES = "machines.json"
+_OPTIONAL_FILES = ("pretrained", "edits", "probe", "subset", "triage", "features")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +83,8 @@ class TrainingTask:
         probe: what the trained arm is asked, as `write_probe` leaves it; None for nothing.
         subset: the rows to train on, a .npy; None for every training image.
         triage: what was decided on labels, as `write_triage` leaves it; None without.
+        features: where features of the frozen stages are kept, made where there are none; None
+            unless the plan's rounds are fast.
     """
 
     name: str
@@ -82,6 +101,7 @@ class TrainingTask:
     probe: Path | None = None
     subset: Path | None = None
     triage: Path | None = None
+    features: Path | None = None
 
     @property
     def checkpoint(self) -> Path:
@@ -125,79 +145,6 @@ def task_from_json(saved: dict[str, Any]) -> TrainingTask:
     return TrainingTask(**(saved | paths | {"plan": plan_from_json(saved["plan"])}))
 
 
-def write_samples(path: Path, labels: NDArray[np.int64], splits: tuple[Split, ...]) -> None:
-    """Save every image's label and split, in the order of the cache."""
-    codes = [SPLITS.index(split) for split in splits]
-    write_array(path, np.stack([labels, np.array(codes, np.int64)]))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class MaskedImages:
-    """The masks of one arm at working size.
-
-    Attributes:
-        edited: from the row of a masked image to its blacked-out copy, (C, S, S) uint8.
-        masks: from the same rows to the irrelevant region, (S, S).
-        predicted: (N, S, S), the predicted irrelevant region of every image; None without.
-    """
-
-    edited: Mapping[int, NDArray[np.uint8]]
-    masks: Mapping[int, Region]
-    predicted: NDArray[np.bool_] | None = None
-
-
-def write_masked(path: Path, masked: MaskedImages) -> None:
-    """Save the masks of one arm; complete once `rows.npy` is there."""
-    path.mkdir(parents=True, exist_ok=True)
-    rows = sorted(masked.edited)
-    # An arm may be given none of the masks that were painted: those of another queue.
-    edited = [masked.edited[row] for row in rows] or np.zeros((0, 1, 1, 1), np.uint8)
-    masks = [masked.masks[row] for row in rows] or np.zeros((0, 1, 1), np.bool_)
-    write_array(path / "images.npy", np.asarray(edited))
-    write_array(path / "masks.npy", np.asarray(masks))
-    if masked.predicted is not None:
-        write_array(path / "predicted.npy", masked.predicted)
-    write_array(path / "rows.npy", np.array(rows, np.int64))
-
-
-def read_masked(path: Path) -> MaskedImages:
-    """Return what `write_masked` saved; the predicted regions are read from disk as used."""
-    rows, images, masks = (
-        np.load(path / f"{name}.npy", allow_pickle=False) for name in ("rows", "images", "masks")
-    )
-    predicted = path / "predicted.npy"
-    return MaskedImages(
-        dict(zip(rows.tolist(), images, strict=True)),
-        dict(zip(rows.tolist(), masks, strict=True)),
-        np.load(predicted, mmap_mode="r", allow_pickle=False) if predicted.exists() else None,
-    )
-
-
-def write_triage(path: Path, triage: Mapping[int, int | None]) -> None:
-    """Save which rows carry another label, or are left out (None)."""
-    labels = [_EXCLUDED if label is None else label for label in triage.values()]
-    write_array(path, np.array([list(triage), labels], np.int64))
-
-
-def read_triage(path: Path) -> dict[int, int | None]:
-    """Return what `write_triage` saved."""
-    rows, labels = np.load(path, allow_pickle=False).tolist()
-    return {
-        row: None if label == _EXCLUDED else label for row, label in zip(rows, labels, strict=True)
-    }
-
-
-def write_probe(path: Path, probe: Probe) -> None:
-    """Save what every arm of a comparison is asked, as an `.npz` file."""
-    _write_arrays(path, {name: getattr(probe, name) for name in PROBE})
-
-
-def read_probe(path: Path) -> Probe:
-    """Return what `write_probe` saved."""
-    with np.load(path, allow_pickle=False) as saved:
-        return Probe(**{name: saved[name] for name in PROBE})
-
-
 def read_readings(task: TrainingTask) -> Readings | None:
     """Return a finished segment's answers; None where it was asked nothing."""
     if task.readings is None:
@@ -214,73 +161,133 @@ def read_readings(task: TrainingTask) -> Readings | None:
 
 def _write_readings(path: Path, readings: Readings) -> None:
     explained = {f"{by}.{figure}": array for (by, figure), array in readings.explained.items()}
-    _write_arrays(path, {name: getattr(readings, name) for name in SWAPPED} | explained)
-
-
-def _write_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
-    sink = io.BytesIO()
-    np.savez_compressed(sink, **arrays)  # type: ignore[arg-type]  # arrays by name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, sink.getvalue())
-
-
-def write_array(path: Path, array: NDArray[np.generic]) -> None:
-    """Save an array so that a kill leaves the old or the new file, whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".part.npy")
-    np.save(unfinished, array, allow_pickle=False)
-    unfinished.replace(path)
+    write_arrays(path, {name: getattr(readings, name) for name in SWAPPED} | explained)
 
 
 def run_task(
-    task: TrainingTask, *, should_stop: Callable[[], bool]
+    task: TrainingTask, *, should_stop: Callable[[], bool], team: Team = ALONE
 ) -> Iterator[Progress | EpochFigures]:
     """Train the segment from its last finished epoch to its end, saving each epoch.
+
+    Of several processes that train it together the first alone writes.
 
     Yields:
         Progress at most every `PROGRESS_EVERY` seconds, and the figures of each finished epoch,
         those of epochs finished earlier first. Ends early, resumable, once `should_stop` is True.
 
+    A batch that doesn't fit into memory is computed in parts from then on; see `TrainState.parts`.
+
     Raises:
-        ComputeError: the disk is full, the checkpoint is of other settings, or the loss diverged.
-        StoreError: the checkpoint is damaged.
+        ComputeError: the disk or the memory is full, the GPU of the plan is not there, the
+            checkpoint is of other settings, or the loss diverged.
+        StoreError: the checkpoint is damaged, or is none of IMIL's.
     """
     torch.set_num_threads(task.plan.threads)
+    pick_device(task.plan.device)
     state, figures = _latest(task)
     yield from figures
     if task.finished:
         return
-    inputs = _inputs(task)
-    reported, began = 0.0, time.monotonic()
-    for report in fit(task.plan, state, batches_of(inputs, task.arm), should_stop=should_stop):
+    inputs = _inputs(task, team)
+    if team.leads:
+        _keep_machine(task, team)
+    features = None
+    if inputs.still:
+        features = _features(task, state, inputs, should_stop)
+        if features is None:
+            return
+    yield from _within_memory(task, inputs, state, figures, features, should_stop)
+
+
+def _within_memory(
+    task: TrainingTask,
+    inputs: ArmInputs,
+    state: TrainState,
+    figures: tuple[EpochFigures, ...],
+    features: Features | None,
+    should_stop: Callable[[], bool],
+) -> Iterator[Progress | EpochFigures]:
+    """Train; where memory runs out, go on once from the last saved epoch, batches in parts."""
+    try:
+        yield from _train(task, inputs, state, figures, features, should_stop)
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+        if inputs.team.size > 1:  # the others wait for this one's part of the step
+            raise ran_out(task.name, task.plan, in_parts=False) from error
+    else:
+        return
+    # Only now, when what the failed step held is gone with its error.
+    state, figures = _latest(task)
+    if state.parts > 1:
+        raise ran_out(task.name, task.plan)
+    try:
+        yield from _train(task, inputs, replace(state, parts=PARTS), figures, features, should_stop)
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+        raise ran_out(task.name, task.plan) from error
+
+
+def _train(
+    task: TrainingTask,
+    inputs: ArmInputs,
+    state: TrainState,
+    figures: tuple[EpochFigures, ...],
+    features: Features | None,
+    should_stop: Callable[[], bool],
+) -> Iterator[Progress | EpochFigures]:
+    team, reported, began = inputs.team, 0.0, time.monotonic()
+    batches = batches_of(inputs, task.arm)
+    for report in fit(task.plan, state, batches, should_stop=should_stop, features=features):
         if isinstance(report, EpochReport):
             state, figures = report.state, (*figures, report.figures)
-            # Before the checkpoint: whatever it says is finished has its dynamics too.
-            _keep_dynamics(task, report, time.monotonic() - began)
+            if team.leads:
+                _keep(task, report, figures, time.monotonic() - began)
             began = time.monotonic()
-            _save(task, state, figures)
             yield report.figures
         elif time.monotonic() - reported > PROGRESS_EVERY:
             reported = time.monotonic()
             yield report
-    if not should_stop():
-        _ask(task, state, inputs.images)
+    if team.leads and not should_stop():
+        _ask(task, state, inputs)
 
 
-def _ask(task: TrainingTask, state: TrainState, images: NDArray[np.uint8]) -> None:
+def _features(
+    task: TrainingTask, state: TrainState, inputs: ArmInputs, should_stop: Callable[[], bool]
+) -> Features | None:
+    """Return the features of every image; made by the first process, while others wait for it."""
+    path, team, found = task.features or task.folder / "features.npy", inputs.team, None
+    if team.leads:
+        found = kept_features(path, task.plan, state, inputs.images, should_stop=should_stop)
+    team.heard(None)
+    if not team.leads:
+        found = kept_features(path, task.plan, state, inputs.images, should_stop=should_stop)
+    return found
+
+
+def _keep(
+    task: TrainingTask, report: EpochReport, figures: tuple[EpochFigures, ...], seconds: float
+) -> None:
+    # Before the checkpoint: whatever it says is finished has its dynamics too.
+    _keep_dynamics(task, report, seconds)
+    _save(task, report.state, figures)
+
+
+def _ask(task: TrainingTask, state: TrainState, inputs: ArmInputs) -> None:
     """Save the trained segment's answers: first to the probe, which may be a later comparison's."""
     device = task.plan.device
     module = restore(task.plan, state).to(device)
     if task.probe is not None and task.readings is not None and not task.readings.exists():
-        answers = take_readings(module, images, read_probe(task.probe), device=device)
+        answers = take_readings(module, inputs.images, read_probe(task.probe), device=device)
         _write_readings(task.readings, answers)
     if not task.logits.exists():
-        write_array(task.logits, predict(module, images, device=device).numpy())
+        write_array(task.logits, predict(module, inputs.nearest, device=device).numpy())
 
 
 def _latest(task: TrainingTask) -> tuple[TrainState, tuple[EpochFigures, ...]]:
     if task.checkpoint.exists():
-        plan, state, figures = decode_checkpoint(task.checkpoint.read_bytes())
+        plan, state, figures = _read(task.checkpoint, task)
         if plan != task.plan:
             raise ComputeError(
                 f"The checkpoint of “{task.name}” belongs to other settings.",
@@ -289,7 +296,7 @@ def _latest(task: TrainingTask) -> tuple[TrainState, tuple[EpochFigures, ...]]:
             )
         return state, figures
     if task.start is not None:
-        _, state, _ = decode_checkpoint(task.start.read_bytes())
+        _, state, _ = _read(task.start, task)
         return next_round(state), ()
     channels = int(open_cache(task.images).shape[1])
     pretrained = task.pretrained.read_bytes() if task.pretrained else None
@@ -297,13 +304,26 @@ def _latest(task: TrainingTask) -> tuple[TrainState, tuple[EpochFigures, ...]]:
     return state, ()
 
 
-def _inputs(task: TrainingTask) -> ArmInputs:
+def _read(path: Path, task: TrainingTask) -> tuple[Plan, TrainState, tuple[EpochFigures, ...]]:
+    try:
+        return decode_checkpoint(path.read_bytes())
+    except StoreError as error:
+        raise StoreError(
+            f"“{task.name}” can't go on from {path.parent.name}/{path.name}.",
+            why=f"{error.what} {error.why}",
+            fix="Restore that file from a copy, or delete it: what it held is then trained anew, "
+            "from the plan. Nothing was changed.",
+        ) from error
+
+
+def _inputs(task: TrainingTask, team: Team) -> ArmInputs:
     labels, codes = np.load(task.samples, allow_pickle=False)
+    images = open_cache(task.images)
     none = MaskedImages({}, {})
     masked = none if task.edits is None else read_masked(task.edits)
     return ArmInputs(
         plan=task.plan,
-        images=open_cache(task.images),
+        images=images,
         labels=labels,
         classes=task.classes,
         train=_rows_to_train(task, codes),
@@ -313,6 +333,9 @@ def _inputs(task: TrainingTask) -> ArmInputs:
         masks=masked.masks,
         predicted=masked.predicted,
         triage={} if task.triage is None else read_triage(task.triage),
+        resident=resident(images, task.plan.device),
+        still=task.plan.fast and task.start is not None,
+        team=team,
     )
 
 
@@ -327,7 +350,7 @@ def _keep_dynamics(task: TrainingTask, report: EpochReport, seconds: float) -> N
     """Keep an epoch's answers, and how long it took, of a study's first training alone."""
     if task.start is not None or task.subset is not None:
         return
-    with _full_disk("The scores of an epoch"):
+    with full_disk("The scores of an epoch"):
         write_array(task.dynamics(report.figures.epoch), report.scores)
         known = epoch_seconds(task) | {report.figures.epoch: seconds}
         write_atomic(task.folder / _SECONDS, json.dumps(known).encode())
@@ -341,19 +364,42 @@ def epoch_seconds(task: TrainingTask) -> dict[int, float]:
     return {int(epoch): float(seconds) for epoch, seconds in json.loads(path.read_bytes()).items()}
 
 
+def parts_of(task: TrainingTask) -> int:
+    """Return in how many parts a segment's batches were computed: 1 unless memory ran out."""
+    return read_checkpoint_parts(task.checkpoint) if task.checkpoint.exists() else 1
+
+
+def in_parts(tasks: Iterable[TrainingTask]) -> tuple[str, ...]:
+    """Return a sentence for results of segments whose batches did not fit into memory, if any."""
+    named = [task.name for task in tasks if parts_of(task) > 1]
+    if not named:
+        return ()
+    told = (
+        f"Memory ran out, so batches were computed in {PARTS} parts in {', '.join(named)}: the "
+        "steps are those of whole batches, but normalisation (BatchNorm) learned from each part, "
+        "so these are not quite comparable with segments trained on whole batches."
+    )
+    return (told,)
+
+
+def _keep_machine(task: TrainingTask, team: Team) -> None:
+    """Keep where the segment is trained, for whoever makes it again."""
+    plan, known = task.plan, machines(task)
+    this = trained_on(device=plan.device, threads=plan.threads, processes=team.size)
+    if this not in known:
+        with full_disk("The training"):
+            task.folder.mkdir(parents=True, exist_ok=True)
+            content = json.dumps([*known, this], indent=1).encode()
+            write_atomic(task.folder / _MACHINES, content)
+
+
+def machines(task: TrainingTask) -> tuple[dict[str, str], ...]:
+    """Return every machine that trained a part of a segment; () where nobody noted it."""
+    path = task.folder / _MACHINES
+    return tuple(json.loads(path.read_bytes())) if path.exists() else ()
+
+
 def _save(task: TrainingTask, state: TrainState, figures: tuple[EpochFigures, ...]) -> None:
-    with _full_disk("The checkpoint"):
+    with full_disk("The checkpoint"):
         task.folder.mkdir(parents=True, exist_ok=True)
         write_atomic(task.checkpoint, encode_checkpoint(task.plan, state, figures))
-
-
-@contextmanager
-def _full_disk(what: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as cause:
-        raise ComputeError(
-            f"{what} could not be saved.",
-            why=f"The system says: {cause.strerror}.",
-            fix="Free some space and train on; the last saved epoch is kept.",
-        ) from cause

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imil.compute.task import TrainingTask, write_samples
+from imil.compute.inputs import write_samples
+from imil.compute.task import TrainingTask
 from imil.core.records import Arm, Plan, Split
 
 

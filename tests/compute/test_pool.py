@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imil.compute.pool import JobState, JobStatus, WorkerPool
+from imil.compute.jobs import JobState, JobStatus
+from imil.compute.pool import WorkerPool
 from imil.compute.task import TrainingTask, run_task
 from imil.errors import ComputeError
 
@@ -33,7 +34,7 @@ def status(pool: WorkerPool, job: str) -> JobStatus:
     return found
 
 
-def until(condition: Callable[[], bool], *, seconds: float = 60) -> None:
+def until(condition: Callable[[], bool], *, seconds: float = 180) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"
@@ -47,11 +48,115 @@ def test_jobs_run_in_order_and_say_their_place(pool: WorkerPool, make_task: Make
 
     until(lambda: status(pool, "a").state is JobState.RUNNING)
     assert [status(pool, job).position for job in "bc"] == [1, 2]
-    assert pool.wait(["a", "b", "c"], timeout=60)
+    assert pool.wait(["a", "b", "c"], timeout=180)
 
     assert [status(pool, job).state for job in "abc"] == [JobState.DONE] * 3
     assert make_task("a2").finished
     assert status(pool, "a").share == 1.0
+
+
+@pytest.fixture
+def two_cores(tmp_path: Path) -> Iterator[WorkerPool]:
+    opened = WorkerPool(tmp_path / "jobs", workers=2, cores=2)
+    yield opened
+    opened.close()
+
+
+def test_segments_of_a_job_train_side_by_side_as_they_would_alone(
+    two_cores: WorkerPool, make_task: MakeTask
+) -> None:
+    pair = make_task("one", epochs=80), make_task("other", epochs=80)
+    alone = make_task("alone", epochs=80)
+    two_cores.submit("job", pair)
+    two_cores.submit("next", (make_task("next"),))
+
+    until(lambda: len(two_cores._jobs["job"].at_work) == 2)
+    assert status(two_cores, "next").position == 1
+    assert status(two_cores, "job").step == pair[0].name
+    until(lambda: status(two_cores, "job").share > 0)
+    assert two_cores.wait(["job", "next"], timeout=180)
+    for _ in run_task(alone, should_stop=lambda: False):
+        pass
+
+    for task in pair:
+        assert np.array_equal(np.load(task.logits), np.load(alone.logits))
+
+
+def test_no_more_segments_train_side_by_side_than_their_threads_have_cores(
+    tmp_path: Path, make_task: MakeTask
+) -> None:
+    pair = make_task("one", epochs=5), make_task("other", epochs=5)
+    pool = WorkerPool(tmp_path / "jobs", workers=2, cores=1)
+    pool.submit("job", pair)
+    job, at_work = pool._jobs["job"], [0]
+
+    until(lambda: at_work.append(len(job.at_work)) or not job.status.active)  # type: ignore[func-returns-value]  # noted
+
+    assert status(pool, "job").state is JobState.DONE
+    assert max(at_work) == 1
+    pool.close()
+
+
+def test_stop_ends_all_segments_that_train_side_by_side(
+    two_cores: WorkerPool, make_task: MakeTask
+) -> None:
+    tasks = tuple(make_task(name, epochs=300) for name in ("one", "other", "third"))
+    two_cores.submit("job", tasks)
+    until(lambda: all(task.checkpoint.exists() for task in tasks[:2]))
+
+    two_cores.stop("job")
+    until(lambda: status(two_cores, "job").state is JobState.STOPPED, seconds=5)
+
+    assert not any(task.finished for task in tasks)
+    assert not tasks[2].checkpoint.exists()
+
+
+def test_a_segment_that_fails_ends_the_one_beside_it_and_says_why(
+    two_cores: WorkerPool, make_task: MakeTask
+) -> None:
+    broken, other = make_task("broken"), make_task("other", epochs=300)
+    broken.folder.write_bytes(b"in the way of its folder")
+    two_cores.submit("job", (broken, other))
+
+    assert two_cores.wait(["job"], timeout=180)
+
+    assert status(two_cores, "job").state is JobState.FAILED
+    assert "could not be saved" in str(status(two_cores, "job").error)
+    assert not other.finished
+
+
+def test_a_process_that_ended_while_idle_is_no_failed_attempt(
+    two_cores: WorkerPool, make_task: MakeTask
+) -> None:
+    until(lambda: len(two_cores._children) == 2)
+    for child in list(two_cores._children):
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+
+    two_cores.submit("job", (make_task("one"), make_task("other")))
+
+    assert two_cores.wait(["job"], timeout=180)
+    assert status(two_cores, "job").state is JobState.DONE
+    assert not two_cores._jobs["job"].alone
+
+
+def test_after_a_kill_segments_go_on_one_at_a_time(
+    two_cores: WorkerPool, make_task: MakeTask
+) -> None:
+    # As where memory does not hold two of them.
+    pair = make_task("one", epochs=60), make_task("other", epochs=60)
+    two_cores.submit("job", pair)
+    until(lambda: all(task.checkpoint.exists() for task in pair))
+
+    job = two_cores._jobs["job"]
+    for child in list(two_cores._children):
+        os.kill(child.pid, signal.SIGKILL)
+    until(lambda: job.alone)
+    at_work = [len(job.at_work)]
+    until(lambda: at_work.append(len(job.at_work)) or not job.status.active)  # type: ignore[func-returns-value]  # noted
+
+    assert max(at_work) == 1
+    assert status(two_cores, "job").state is JobState.DONE
 
 
 def test_a_worker_killed_in_the_middle_goes_on_bit_identical(
@@ -63,7 +168,7 @@ def test_a_worker_killed_in_the_middle_goes_on_bit_identical(
 
     for child in list(pool._children):
         os.kill(child.pid, signal.SIGKILL)
-    assert pool.wait(["job"], timeout=60)
+    assert pool.wait(["job"], timeout=180)
     for _ in run_task(whole, should_stop=lambda: False):
         pass
 
@@ -104,7 +209,7 @@ def test_unfinished_jobs_go_on_when_the_app_comes_back(tmp_path: Path, make_task
     first.close()
 
     second = WorkerPool(tmp_path / "jobs")
-    assert second.wait(["job"], timeout=60)
+    assert second.wait(["job"], timeout=180)
     second.close()
 
     assert task.finished
@@ -124,7 +229,7 @@ def test_a_process_that_dies_every_time_ends_with_a_message(
     pool = WorkerPool(tmp_path / "jobs")
     pool.submit("job", (make_task(),))
 
-    assert pool.wait(["job"], timeout=60)
+    assert pool.wait(["job"], timeout=180)
 
     found = status(pool, "job")
     pool.close()
@@ -238,7 +343,7 @@ def test_what_made_a_training_fail_is_still_said_after_a_restart(
     broken = make_task("broken")
     broken.folder.write_bytes(b"in the way of its folder")
     pool.submit("job", (broken,))
-    assert pool.wait(["job"], timeout=60)
+    assert pool.wait(["job"], timeout=180)
     said = status(pool, "job").error
 
     again = WorkerPool(killed(pool, tmp_path / "jobs", "left"))
@@ -258,7 +363,7 @@ def test_a_list_that_cannot_be_saved_refuses_the_job_and_goes_on_with_the_others
     with pytest.raises(ComputeError, match=r"could not be put on the list.*Free some space"):
         pool.submit("refused", (make_task("refused"),))
 
-    assert pool.wait(["kept"], timeout=60)
+    assert pool.wait(["kept"], timeout=180)
     assert pool.status("refused") is None
     assert status(pool, "kept").state is JobState.DONE
     assert "could not be saved" in capfd.readouterr().err
@@ -272,7 +377,7 @@ def test_a_failed_training_says_why_and_the_next_job_runs(
     pool.submit("a", (broken,))
     pool.submit("b", (make_task("b"),))
 
-    assert pool.wait(["a", "b"], timeout=60)
+    assert pool.wait(["a", "b"], timeout=180)
 
     assert "could not be saved" in str(status(pool, "a").error)
     assert status(pool, "b").state is JobState.DONE
@@ -285,7 +390,7 @@ def test_a_fault_of_the_program_is_told_without_its_details(
     task.samples.unlink()
     pool.submit("job", (task,))
 
-    assert pool.wait(["job"], timeout=60)
+    assert pool.wait(["job"], timeout=180)
 
     assert "fault of the program (FileNotFoundError)" in str(status(pool, "job").error)
     assert "samples.npy" in capfd.readouterr().err

@@ -1,27 +1,29 @@
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save
 
+from imil.compute.inputs import MaskedImages, read_triage, write_masked, write_triage
 from imil.compute.task import (
-    MaskedImages,
     TrainingTask,
     epoch_seconds,
-    read_triage,
+    parts_of,
     run_task,
     task_from_json,
     task_to_json,
-    write_masked,
-    write_triage,
 )
 from imil.core.records import Arm, EpochFigures
-from imil.errors import ComputeError
-from imil.store.codec import decode_checkpoint
+from imil.errors import ComputeError, StoreError
+from imil.store.codec import decode_checkpoint, encode_checkpoint
 
 MakeTask = Callable[..., TrainingTask]
 
@@ -171,6 +173,43 @@ def test_edited_copies_change_what_is_learned(make_task: MakeTask) -> None:
     assert not np.array_equal(np.load(control.logits), np.load(masked.logits))
 
 
+def fast_arm(first: TrainingTask, name: str) -> TrainingTask:
+    home = first.folder.parent
+    kept = home / "features" / "seed-0.npy"
+    return replace(first, folder=home / name, start=first.checkpoint, features=kept)
+
+
+def test_fast_arms_share_features_that_are_made_once_and_end_bit_identical_after_a_stop(
+    make_task: MakeTask,
+) -> None:
+    first = make_task(epochs=1)
+    first = replace(first, plan=replace(first.plan, fast=True))
+    epochs(first)
+    whole, parted = fast_arm(first, "whole"), fast_arm(first, "parted")
+
+    assert epochs(whole) == [1, 2]
+    assert whole.features is not None
+    made = whole.features.stat().st_mtime_ns
+    assert epochs(parted, stop_after=1) == [1]
+    assert epochs(parted) == [1, 2]
+
+    assert whole.checkpoint.read_bytes() == parted.checkpoint.read_bytes()
+    assert whole.features.stat().st_mtime_ns == made
+    assert [path.name for path in whole.features.parent.iterdir()] == ["seed-0.npy"]
+
+
+def test_a_disk_without_room_for_features_says_so(make_task: MakeTask) -> None:
+    first = make_task(epochs=1)
+    first = replace(first, plan=replace(first.plan, fast=True))
+    epochs(first)
+    arm = fast_arm(first, "arm")
+    assert arm.features is not None
+    arm.features.parent.write_bytes(b"in the way")
+
+    with pytest.raises(ComputeError, match=r"Features .* could not be saved.*Free some space"):
+        epochs(arm)
+
+
 def test_a_checkpoint_of_other_settings_is_refused(make_task: MakeTask) -> None:
     task = make_task()
     epochs(task, stop_after=1)
@@ -190,6 +229,108 @@ def test_a_disk_that_refuses_the_checkpoint_keeps_the_last_one(make_task: MakeTa
 
     with pytest.raises(ComputeError, match=r"could not be saved.*Free some space"):
         epochs(task)
+
+
+def test_a_full_disk_ends_the_epoch_in_words_and_keeps_the_last_checkpoint(
+    make_task: MakeTask,
+) -> None:
+    task = make_task()
+    epochs(task, stop_after=1)
+    kept = task.checkpoint.read_bytes()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # Files end after so many bytes, as on a disk that fills up: a checkpoint has far more.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(ComputeError, match=r"checkpoint could not be saved.*Free some space"):
+            epochs(task)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    assert task.checkpoint.read_bytes() == kept
+    assert {path.name for path in task.folder.iterdir()} == {
+        "checkpoint.safetensors",
+        "dynamics",
+        "machines.json",
+        "seconds.json",
+    }
+    assert epochs(task) == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"half a", r"A checkpoint is damaged.*cut short.*delete it"),
+        (save({"head": torch.zeros(1)}), r"no checkpoint of IMIL's.*Restore that file"),
+    ],
+)
+def test_a_checkpoint_that_is_none_is_named_and_left_as_it_is(
+    make_task: MakeTask, content: bytes, words: str
+) -> None:
+    task = make_task()
+    task.folder.mkdir()
+    task.checkpoint.write_bytes(content)
+
+    with pytest.raises(StoreError, match=rf"“first” can't go on.*{words}.*Nothing was changed"):
+        epochs(task)
+
+    assert task.checkpoint.read_bytes() == content
+
+
+def test_a_loss_that_is_no_number_leaves_the_last_good_checkpoint(make_task: MakeTask) -> None:
+    task = make_task()
+    epochs(task, stop_after=1)
+    plan, state, figures = decode_checkpoint(task.checkpoint.read_bytes())
+    head = {"model.head.bias": torch.full((2,), torch.inf)}
+    task.checkpoint.write_bytes(
+        encode_checkpoint(plan, replace(state, tensors={**state.tensors, **head}), figures)
+    )
+    kept = task.checkpoint.read_bytes()
+
+    with pytest.raises(ComputeError, match=r"not a number any more in epoch 2.*last finished"):
+        epochs(task)
+
+    assert task.checkpoint.read_bytes() == kept
+
+
+def test_a_plan_for_a_gpu_says_what_is_missing_where_there_is_none(make_task: MakeTask) -> None:
+    task = make_task()
+
+    with pytest.raises(ComputeError, match=r"There is no GPU here.*no CUDA device.*--device cpu"):
+        epochs(replace(task, plan=replace(task.plan, device="cuda")))
+
+
+def little_memory(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    """Let torch have room for batches of `most` images."""
+    whole = torch.nn.functional.cross_entropy
+
+    def stingy(logits: torch.Tensor, *rest: Any, **more: Any) -> torch.Tensor:
+        if logits.requires_grad and len(logits) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return whole(logits, *rest, **more)
+
+    monkeypatch.setattr(torch.nn.functional, "cross_entropy", stingy)
+
+
+def test_a_batch_that_does_not_fit_is_computed_in_parts_and_by_later_arms_too(
+    make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = make_task()
+    with monkeypatch.context() as patched:
+        little_memory(patched, 4)
+        assert epochs(first) == [1, 2, 3]
+    arm = replace(first, folder=first.folder.parent / "arm", start=first.checkpoint)
+    epochs(arm)
+
+    assert parts_of(first) == parts_of(arm) == 2
+
+
+def test_a_segment_that_does_not_fit_in_parts_either_is_told_with_numbers(
+    make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    little_memory(monkeypatch, 3)
+
+    with pytest.raises(ComputeError, match=r"Memory ran out.*8 images of 32 px.*parts of 4.*GB"):
+        epochs(make_task())
 
 
 def test_a_task_survives_the_way_to_another_process(make_task: MakeTask) -> None:

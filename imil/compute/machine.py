@@ -1,0 +1,50 @@
+"""The machine that trains: what the bits of a training depend on besides its plan."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+import imil
+
+# What a figure may depend on.
+PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn", "pillow")
+_CPU_INFO = Path("/proc/cpuinfo")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a figure may depend on."""
+    packages = {name: version(name) for name in PACKAGES}
+    return {"imil": imil.__version__, "python": platform.python_version(), **packages}
+
+
+def this_machine() -> dict[str, str]:
+    """Return what the bits of a training depend on besides its plan."""
+    return {
+        "machine": platform.machine(),
+        "vector_unit": torch.backends.cpu.get_cpu_capability(),
+        **versions(),
+    }
+
+
+def trained_on(*, device: str, threads: int, processes: int = 1) -> dict[str, str]:
+    """Return where a training ran: where all of it is the same, it is made again bit by bit."""
+    where = {"cpu": cpu_model(), "device": device, "threads": str(threads)}
+    if device == "cuda":
+        where["gpu"] = torch.cuda.get_device_name()
+    if processes > 1:
+        where["processes"] = str(processes)
+    return {**where, **this_machine()}
+
+
+def cpu_model() -> str:
+    """Return the processor's name; its kind where the system gives no name."""
+    if _CPU_INFO.exists():
+        for line in _CPU_INFO.read_text().splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()
