@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
@@ -28,7 +29,10 @@ from imil.workflow.workspace import Workspace, read_logits
 MODEL_BYTES = 512 * 2**20
 ORIGINAL_BYTES = 256 * 2**20
 MAP_BYTES = 32 * 2**20  # of saliency, a few hundred images at 128 px
-OPEN_FILES = 16  # of scores, one a study
+SCORE_BYTES = 64 * 2**20  # of some thousand demo studies
+VERSIONS_KEPT = 4096
+# Answers that readers have just been shown: whoever accepts a mask then needs no other pass.
+ANSWERS_KEPT = 512
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -45,21 +49,45 @@ class Recent(Generic[K, V]):
     def __init__(self, limit: int, size_of: Callable[[V], int]) -> None:
         self._limit = limit
         self._size_of = size_of
-        self._kept: OrderedDict[K, V] = OrderedDict()
+        # Each with its size, which costs time to tell.
+        self._kept: OrderedDict[K, tuple[V, int]] = OrderedDict()
+        self._size = 0
         self._lock = threading.Lock()
+        self._making = threading.Lock()
 
     def get(self, key: K, make: Callable[[], V]) -> V:
-        """Return the value of that key, making it if it is not kept; one is made at a time."""
-        with self._lock:
-            if key not in self._kept:
-                self._kept[key] = make()
-            self._kept.move_to_end(key)
-            while len(self._kept) > 1 and self._size() > self._limit:
-                self._kept.popitem(last=False)
-            return self._kept[key]
+        """Return the value of that key, making it if it is not kept.
 
-    def _size(self) -> int:
-        return sum(self._size_of(value) for value in self._kept.values())
+        One is made at a time; whoever asks for what is kept does not wait for that.
+        """
+        if (found := self._found(key)) is not None:
+            return found[0]
+        with self._making:
+            if (found := self._found(key)) is not None:
+                return found[0]
+            made = make()
+            self._keep(key, made)
+            return made
+
+    def known(self, key: K) -> V | None:
+        """Return the value of that key if it is kept."""
+        found = self._found(key)
+        return None if found is None else found[0]
+
+    def _found(self, key: K) -> tuple[V, int] | None:
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            return self._kept.get(key)
+
+    def _keep(self, key: K, value: V) -> None:
+        size = self._size_of(value)
+        with self._lock:
+            self._kept[key] = value, size
+            self._size += size
+            while len(self._kept) > 1 and self._size > self._limit:
+                _, (_, freed) = self._kept.popitem(last=False)
+                self._size -= freed
 
 
 class WarmModels:
@@ -72,10 +100,14 @@ class WarmModels:
         self._originals: Recent[tuple[str, str], Pixels] = Recent(
             original_bytes, lambda pixels: pixels.nbytes
         )
-        self._scores_before: Recent[str, NDArray[np.float32]] = Recent(OPEN_FILES, lambda _: 1)
+        self._scores_before: Recent[str, NDArray[np.float32]] = Recent(
+            SCORE_BYTES, lambda scores: scores.nbytes
+        )
         self._maps: Recent[tuple[str, str], SaliencyMap] = Recent(
             MAP_BYTES, lambda one: one.saliency.nbytes
         )
+        self._answers: Recent[tuple[str, str, str], Answer] = Recent(ANSWERS_KEPT, lambda _: 1)
+        self._versions: Recent[tuple[str, int], str] = Recent(VERSIONS_KEPT, lambda _: 1)
         # One pass at a time: torch threads beside each other are far slower than in turn.
         self._passing = threading.Lock()
 
@@ -102,8 +134,24 @@ class WarmModels:
         edited = self._edited(workspace, first, sample_id, irrelevant)
         if irrelevant is None or edited is None:
             return answer_of(before, None, label=label, coverage=0.0)
+        region = hashlib.sha256(np.packbits(irrelevant).tobytes()).hexdigest()
+        key = (str(first.checkpoint), sample_id, region)
+        known = self._answers.known(key)
+        if known is not None:
+            return known
         after = self._scores(first, edited)
-        return answer_of(before, after, label=label, coverage=coverage(irrelevant))
+        made = answer_of(before, after, label=label, coverage=coverage(irrelevant))
+        return self._answers.get(key, lambda: made)
+
+    def version(self, first: TrainingTask) -> str:
+        """Return the first 12 hex digits of the SHA-256 of a finished training's checkpoint."""
+
+        def digest() -> str:
+            with first.checkpoint.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+
+        made = first.checkpoint.stat().st_mtime_ns
+        return self._versions.get((str(first.checkpoint), made), digest)
 
     def saliency(
         self, workspace: Workspace, first: TrainingTask, sample_id: str, irrelevant: Region | None
@@ -177,7 +225,8 @@ class WarmModels:
     @contextmanager
     def passing(self, first: TrainingTask) -> Iterator[nn.Module]:
         """Give the model of a finished training, on the CPU, for one pass of a few images."""
-        module = self._models.get(str(first.checkpoint), lambda: _read_model(first))
+        # By what it is, not where: all visitors' demo studies begin with the same one.
+        module = self._models.get(self.version(first), lambda: _read_model(first))
         with self._passing:
             # For this thread; as many as training has, which leaves the server its core.
             torch.set_num_threads(first.plan.threads)

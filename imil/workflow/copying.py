@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imil.core.masks import check_mask, fitted_region
+from imil.core.masks import apply_blackout, check_mask, fitted_region
+from imil.core.readers import reader_name
 from imil.core.records import Budget, Origin, Queue, Region
 from imil.core.splits import DisjointProof
 from imil.errors import MaskError, PlanError
-from imil.store.codec import MaskRecord
+from imil.store.acts import What
+from imil.store.codec import MaskRecord, encode_pixels
 from imil.store.studies import StudyRecord
 from imil.workflow.predictions import check_training
 from imil.workflow.queueing import Offer
@@ -25,6 +28,7 @@ from imil.workflow.similar import (
     no_target,
     too_small,
 )
+from imil.workflow.stock import Stock
 from imil.workflow.tools import Tools
 from imil.workflow.workspace import Workspace
 
@@ -33,44 +37,61 @@ class Copying(Reporting):
     """What a study copies from one image to others; `Study` adds training and painting to it."""
 
     def __init__(
-        self, record: StudyRecord, workspace: Workspace, tools: Tools, *, proof: DisjointProof
+        self,
+        record: StudyRecord,
+        workspace: Workspace,
+        tools: Tools,
+        *,
+        proof: DisjointProof,
+        stock: Stock | None,
     ) -> None:
-        super().__init__(record, workspace, tools, proof=proof)
+        super().__init__(record, workspace, tools, proof=proof, stock=stock)
         self._features = Features(workspace, tools.models)
 
     def similar(
-        self, sample_id: str, k: int = SIMILAR, *, queue: Queue = Queue.MISPREDICTED
+        self,
+        sample_id: str,
+        k: int = SIMILAR,
+        *,
+        queue: Queue = Queue.MISPREDICTED,
+        reader: str | None = None,
     ) -> tuple[Offer, ...]:
         """Return the images of a queue that look most like an image to the model, nearest first.
 
-        Only those that nobody masked or skipped, because a mask is to be copied to them; and only
-        of one queue, because arms are told apart by the queue from which an image was opened.
+        Only those that the reader, or nobody, masked or skipped, because a mask is to be copied to
+        them; and only of one queue, because arms are told apart by the queue from which an image
+        was opened.
 
         Raises:
             PlanError: nothing is trained yet, or the queue can't be made.
             DataError: no such image.
         """
         self.images.position(sample_id)
-        left = {offer.sample_id: offer for offer in self._left(sample_id, queue)}
+        left = {offer.sample_id: offer for offer in self._left(sample_id, queue, reader)}
         first = self._reviewed()
         found = most_similar(self._features, self._workspace, first, sample_id, tuple(left), k)
         return tuple(left[name] for name in found)
 
-    def copy_count(self, sample_id: str, queue: Queue = Queue.MISPREDICTED) -> int:
+    def copy_count(
+        self, sample_id: str, queue: Queue = Queue.MISPREDICTED, *, reader: str | None = None
+    ) -> int:
         """Return to how many similar images a mask could be copied now; costs no pass.
 
         A queue that can't be made offers none.
         """
         try:
-            left = len(self._left(sample_id, queue))
+            left = len(self._left(sample_id, queue, reader))
         except (PlanError, MaskError):
             return 0
-        return min(SIMILAR, self.copy_room(sample_id), left)
+        return min(SIMILAR, self.copy_room(sample_id, reader), left)
 
-    def copy_room(self, sample_id: str) -> int:
-        """Return for how many copies the budget has room; a place stays for the image itself."""
-        used = self.budget()
-        return max(0, used.allowed - used.painted - (sample_id not in self._masks))
+    def copy_room(self, sample_id: str, reader: str | None = None) -> int:
+        """Return for how many copies the budget has room; a place stays for the image itself.
+
+        Of a reader's own masks: how many images others have masked is not told.
+        """
+        used = self.budget(reader)
+        return max(0, used.allowed - used.painted - (not self._masks.has(sample_id, reader)))
 
     def copy_mask(
         self,
@@ -105,11 +126,14 @@ class Copying(Reporting):
         if not names:
             raise no_target()
         fitted = {name: self._fitted(region, name) for name in names}
+        reader = reader_name(reader)
         with self._lock:
             for name in names:
-                if name in self._masks or name == sample_id:
-                    raise already_masked(name)
-            check_room(len(names), self.copy_room(sample_id), self.budget())
+                if self._masks.has(name, reader) or name == sample_id:
+                    raise already_masked(self.images.title(name))
+            check_room(len(names), self.copy_room(sample_id, reader), self.budget(reader))
+            new = [name for name in names if name not in self._masks]
+            check_room(len(new), self.copy_room(sample_id), self.budget())
             for name in names:
                 offer, opened_from = self._offer_of(queue, name)
                 record = self._mask_record(
@@ -122,8 +146,9 @@ class Copying(Reporting):
                     origin=Origin.COPIED,
                     source=sample_id,
                 )
-                self._masks.add(record)
-            self._save(skipped=tuple(s for s in self._record.skipped if s not in names))
+                kept = self._masks.add(record, shown=self._shown_with(record))
+                self._note_mask(kept, record, What.MASK_COPIED)
+            self._save_skips(reader, (s for s in self._own_skips(reader) if s not in names))
             return self.budget()
 
     # ---- inside ---------------------------------------------------------------------------------
@@ -159,25 +184,33 @@ class Copying(Reporting):
             source=source,
         )
 
+    def _shown_with(self, record: MaskRecord) -> MaskRecord | None:
+        """Return the mask with its image, and that blacked out; None without consent to show it."""
+        if self.consent is None:
+            return None
+        pixels = self.images.original(record.sample_id)
+        edited = encode_pixels(apply_blackout(pixels, record.irrelevant))
+        return replace(record, image=encode_pixels(pixels), edited_image=edited)
+
     def _fitted(self, region: Region, target: str) -> Region:
         """Return the region at another training image's size."""
         check_training(self._workspace, target)
         shape = self.images.original(target).shape[:2]
         fitted = fitted_region(region, shape)
         if not fitted.any():
-            raise too_small(target)
+            raise too_small(self.images.title(target))
         return check_mask(fitted, shape)
 
-    def _left(self, sample_id: str, queue: Queue) -> tuple[Offer, ...]:
-        """Return the other images of a queue that nobody masked or skipped."""
+    def _left(self, sample_id: str, queue: Queue, reader: str | None) -> tuple[Offer, ...]:
+        """Return the other images of a queue that the reader, or nobody, masked or skipped."""
         if not self.begin_queue(queue):
             return ()
         with self._lock:
-            skipped, masks = frozenset(self._record.skipped), self._masks
+            skipped, masks = self._skipped(reader), self._masks
         return tuple(
             offer
             for offer in self.queue(queue)
             if offer.sample_id != sample_id
-            and offer.sample_id not in masks
+            and not masks.has(offer.sample_id, reader)
             and offer.sample_id not in skipped
         )

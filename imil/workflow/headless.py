@@ -11,25 +11,37 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imil.compute.pool import WorkerPool
-from imil.compute.task import TrainingTask
-from imil.core.arms import Masks, check_triage, definition, with_weights
+from imil.compute.task import TrainingTask, in_parts
+from imil.compute.together import TeamPool
+from imil.compute.trial import Subject, settled
+from imil.core.arms import (
+    Masks,
+    check_triage,
+    definition,
+    of_all_readers,
+    reader_of,
+    with_weights,
+)
+from imil.core.frozen import FAST_TOLD
 from imil.core.images import ImageSet
 from imil.core.metrics import FIGURE_DRAWS, Metric, figures
 from imil.core.plans import check_plan
-from imil.core.records import Arm, Plan, Queue, Selection, Split, Triage
+from imil.core.records import Arm, Plan, Precision, Queue, Selection, Split, Triage
 from imil.core.robustness import MaskOnly
 from imil.core.rounds import Round, Setting, Trained, clusters_of, compare
 from imil.core.splits import DisjointProof
 from imil.errors import MaskError, PlanError
+from imil.store.codec import plan_from_json
 from imil.store.local import write_atomic
-from imil.workflow.clinicians import clinician_of
+from imil.workflow.clinicians import Clinicians, clinician_of
 from imil.workflow.jobs import train
-from imil.workflow.masksets import Clinician, MaskSet, Review
+from imil.workflow.masksets import MaskSet, Review
 from imil.workflow.outoffold import fold_tasks, write_folds
 from imil.workflow.predictions import EXPORT_FILE, export_used
 from imil.workflow.probes import Ask, make_probe, masks_alone, painted_alone
@@ -61,7 +73,7 @@ class Request:
         arms: names of arms and variants, control first.
         seeds: each a full replication with reference masks, else a training-on of one checkpoint.
         masks: "reference" for the simulated clinician, a folder of PNGs by image name (white =
-            hide), or None.
+            hide) or of such folders, one a reader, or None.
         out: where results go.
         fetch_weights: from a backbone's name to pretrained safetensors; WeightsError.
         job_prefix: told apart from other runs on the same pool by this.
@@ -70,6 +82,7 @@ class Request:
         selection: how the mispredicted are found.
         triage: decisions on labels, a CSV; None for those of a simulated reader, where the truth
             is known.
+        pooling: how several readers' masks become one an image; None as is usual.
     """
 
     images: ImageSet
@@ -85,6 +98,7 @@ class Request:
     intervals: bool = True
     selection: Selection = Selection.IN_SAMPLE
     triage: Path | None = None
+    pooling: str | None = None
 
     @property
     def replicated(self) -> bool:
@@ -110,7 +124,7 @@ class _Log:
 
 def run_study(
     request: Request,
-    pool: WorkerPool,
+    pool: WorkerPool | TeamPool,
     *,
     on_progress: Callable[[str, float, float | None], None] = lambda *_: None,
 ) -> Round:
@@ -132,16 +146,23 @@ def run_study(
     check_plan(request.plan)
     _check_arms(request)
     _check_triage(request)
-    clinician = clinician_of(request.masks, request.images)
+    clinicians = clinician_of(request.masks, request.images, request.pooling)
+    for name in request.arms:
+        clinicians.of(reader_of(name))
     _check_folder(request)
     workspace = Workspace(request.out / WORK, request.images, request.out / WORK)
     log = _Log()
-    log.notices.append(FOUND[request.selection])
+    log.notices += [FOUND[request.selection], *clinicians.notices]
     with log.timed("prepare"):
         for done in workspace.prepare(request.plan):
             on_progress("preparing images", done / len(request.images), None)
         notice = workspace.keep_pretrained(request.plan, request.fetch_weights)
         log.notices += [notice] if notice else []
+        on_progress("trying which arithmetic is fastest", 1.0, None)
+        plan, told = settled_plan(request)
+        request = replace(request, plan=plan)
+        log.notices += [told] if told else []
+        log.notices += [FAST_TOLD] if plan.fast else []
     firsts = _first_tasks(request, workspace)
     with log.timed("first training"):
         first_jobs = {f"{request.job_prefix}first-{task.plan.seed}": (task,) for task in firsts}
@@ -150,7 +171,7 @@ def run_study(
         with log.timed("folds"):
             _train_folds(request, workspace, firsts, pool, on_progress)
     with log.timed("masks"):
-        masked = [_review(request, workspace, first, clinician, log) for first in firsts]
+        masked = [_review(request, workspace, first, clinicians, log) for first in firsts]
         arm_tasks = _arm_tasks(request, workspace, firsts, masked)
         _export_predicted(request, workspace, firsts, masked)
     with log.timed("arms"):
@@ -162,6 +183,7 @@ def run_study(
     with log.timed("figures"):
         on_progress("figures and intervals", 1.0, None)
         finished, settled = _compare(request, workspace, arm_tasks, masked, log)
+        finished = replace(finished, readers=tuple(clinicians.readings), pooling=clinicians.pooling)
     _write_predictions(request, workspace, arm_tasks, settled)
     return _written(request, workspace, firsts, finished, log)
 
@@ -202,7 +224,7 @@ def _train_folds(
     request: Request,
     workspace: Workspace,
     firsts: Sequence[TrainingTask],
-    pool: WorkerPool,
+    pool: WorkerPool | TeamPool,
     on_progress: Callable[[str, float, float | None], None],
 ) -> None:
     jobs = {}
@@ -221,7 +243,7 @@ def _check_folder(request: Request) -> None:
         "samples": hashlib.sha256(samples.encode()).hexdigest(),
     }
     path = request.out / WORK / "settings.json"
-    if path.exists() and json.loads(path.read_bytes()) != about:
+    if path.exists() and as_now(json.loads(path.read_bytes())) != as_now(about):
         raise PlanError(
             f"“{request.out.name}” holds a run with other settings or images.",
             why="Going on in it would mix two studies.",
@@ -229,6 +251,29 @@ def _check_folder(request: Request) -> None:
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, json.dumps(about, indent=1).encode())
+
+
+def as_now(about: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a folder says of its run; a plan of an older version has today's fields."""
+    if "plan" not in about:  # a folder of something else
+        return dict(about)
+    return {**about, "plan": plan_from_json(about["plan"])}
+
+
+def settled_plan(request: Request) -> tuple[Plan, str]:
+    """Return a run's plan with its arithmetic, and a sentence on it; tried once a folder."""
+    path = request.out / WORK / "arithmetic.json"
+    if path.exists():
+        saved = json.loads(path.read_bytes())
+        return plan_from_json(saved["plan"]), saved["told"]
+    images = request.images
+    subject = Subject(
+        request.plan, len(images.classes), images.channels, len(images.rows(Split.TRAIN))
+    )
+    found = settled(subject)
+    if request.plan.precision is Precision.AUTO:
+        write_atomic(path, json.dumps(asdict(found), indent=1).encode())
+    return found.plan, found.told
 
 
 def _first_tasks(request: Request, workspace: Workspace) -> tuple[TrainingTask, ...]:
@@ -253,7 +298,7 @@ def _arm_tasks(
             triage = masked[own].triage
             task = workspace.arm_task(
                 firsts[own],
-                name,
+                of_all_readers(name),
                 seed=seed,
                 masks_key=key,
                 probe=masked[own].probe,
@@ -262,7 +307,7 @@ def _arm_tasks(
             workspace.write_triage(task, triage_rows(request.images, triage))
             predicted = given.predicted if definition(name).predicted else None
             workspace.write_masked(task, given.masks, predicted=predicted)
-            of_seed[name] = task
+            of_seed[name] = replace(task, name=f"{name}, seed {seed}")
         tasks[seed] = of_seed
     return tasks
 
@@ -281,29 +326,36 @@ def _review(
     request: Request,
     workspace: Workspace,
     first: TrainingTask,
-    clinician: Clinician,
+    clinicians: Clinicians,
     log: _Log,
 ) -> _Masked:
     """Return the masks of one first training's review, as each arm needs them."""
     queue = mispredicted(workspace, first, request.selection)
     allowed = workspace.allowed(request.plan)
     simulated = request.masks == "reference"
-    review = Review(workspace, first, queue, clinician, allowed, simulated=simulated)
-    sets = review.masks(with_weights(request.arms))
+    review = Review(workspace, first, queue, clinicians.together, allowed, simulated=simulated)
+    names = with_weights(request.arms)
+    sets: dict[str, MaskSet] = {}
+    for reader in dict.fromkeys(map(reader_of, names)):
+        own = replace(review, clinician=clinicians.of(reader))
+        of_reader = {of_all_readers(n): n for n in names if reader_of(n) == reader}
+        sets |= {of_reader[plain]: given for plain, given in own.masks(of_reader).items()}
     seed = f"Seed {first.plan.seed}"
     told = dict.fromkeys(given.told for given in sets.values() if given.told)
     log.notices += [f"{seed}: {sentence}." for sentence in told]
     if Arm.IMIL in request.arms and not sets[Arm.IMIL.value].masks:
         log.notices.append(f"{seed}: without masks imil trains on exactly what control trains on.")
     try:
-        predictor = review.predictor(sets.values())
+        # One reader's masks alone predict nothing where those of all are compared too.
+        every = [given for name, given in sets.items() if reader_of(name) is None]
+        predictor = review.predictor(every)
         reason = "fewer than two images were masked" if predictor is None else ""
     except MaskError as error:
         predictor, reason = None, f"{error.what} {error.why}"
     if reason and len(request.arms) > 1:
         log.notices.append(f"{seed}: no arm can be recommended: {reason}.")
-    every = {i: region for given in sets.values() for i, region in given.masks.items()}
-    ask = Ask(masks_key(every) or "none", predictor, reference=simulated, explain=request.explain)
+    asked = {i: region for given in every for i, region in given.masks.items()}
+    ask = Ask(masks_key(asked) or "none", predictor, reference=simulated, explain=request.explain)
     triage = _triage(request, workspace, first, allowed)
     log.notices += [f"{seed}: {told}" for told in triage_notices(request.arms, triage)]
     return _Masked(sets, make_probe(workspace, first, ask), ask.swapped_by, triage)
@@ -381,7 +433,11 @@ def _compare(
         allowed=workspace.allowed(request.plan),
         training_images=len(workspace.rows(Split.TRAIN)),
         test_openings=_count_opening(request, arm_tasks),
-        notices=(*log.notices, *settled.notices),
+        notices=(
+            *log.notices,
+            *settled.notices,
+            *in_parts(task for tasks in arm_tasks.values() for task in tasks.values()),
+        ),
         swapped_by=masked[0].swapped_by,
         mask_only=_masks_alone(request, workspace, masked),
     )
@@ -402,7 +458,12 @@ def _masks_alone(
         return None
     if request.replicated:
         return masks_alone(workspace, size=request.plan.size)
-    painted = {i: region for given in masked[0].sets.values() for i, region in given.masks.items()}
+    painted = {
+        i: region
+        for name, given in masked[0].sets.items()
+        if reader_of(name) is None
+        for i, region in given.masks.items()
+    }
     return painted_alone(request.images, painted, size=request.plan.size)
 
 

@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from imil.compute.pool import JobStatus, WorkerPool
+from imil.compute.jobs import JobStatus
+from imil.compute.pool import WorkerPool
 from imil.compute.task import TrainingTask
+from imil.compute.together import TeamPool
 from imil.errors import ComputeError
 
 # Seconds between two looks at the jobs.
@@ -15,7 +17,7 @@ POLL = 0.2
 
 
 def train(
-    pool: WorkerPool,
+    pool: WorkerPool | TeamPool,
     jobs: Mapping[str, tuple[TrainingTask, ...]],
     on_progress: Callable[[str, float, float | None], None],
     step: str,

@@ -260,7 +260,7 @@ class Review:
         area = float(np.mean([region.mean() for region in painted.masks.values()]))
         ids = list(painted.masks)
         rows = [self.images.position(sample_id) for sample_id in ids]
-        maps = grad_cam(self._module(), self._working()[rows], device=self.first.plan.device)
+        maps = grad_cam(self._module(), self._working()[rows], device=self._device)
         masks = {}
         for sample_id, saliency in zip(ids, maps, strict=True):
             hidden = saliency > np.quantile(saliency, 1 - area)
@@ -284,7 +284,7 @@ class Review:
         for _ in range(SWAPS):
             donors = working[draw_donors(rows, rows, rng)]
             shown = swap_region(working[rows], predicted[rows], donors)
-            swapped.append(predict(module, shown, device=self.first.plan.device))
+            swapped.append(predict(module, shown, device=self._device))
         found = wrong_reason(
             torch.from_numpy(read_logits(self.first)[rows]),
             torch.stack(swapped),
@@ -313,11 +313,15 @@ class Review:
     def _rng(self, purpose: int) -> np.random.Generator:
         return np.random.default_rng([self.first.plan.seed, purpose])
 
+    @property
+    def _device(self) -> str:
+        return self.workspace.asks_on or self.first.plan.device
+
     def _module(self) -> nn.Module:
         # As many threads as the training had: beside busy processes more are far slower.
         torch.set_num_threads(self.first.plan.threads)
         _, state, _ = decode_checkpoint(self.first.checkpoint.read_bytes())
-        return restore(self.first.plan, state).to(self.first.plan.device)
+        return restore(self.first.plan, state).to(self._device)
 
     def _working(self) -> NDArray[np.uint8]:
         return open_cache(self.first.images)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from imil.compute.task import TrainingTask, epoch_seconds, write_array
+from imil.compute.inputs import write_array
+from imil.compute.task import TrainingTask, epoch_seconds
 from imil.core.folds import FOLDS, make_folds
 from imil.core.records import Split
 from imil.core.rounds import clusters_of

@@ -29,7 +29,8 @@ from imil.core.records import Origin, Region, Split
 from imil.errors import MaskError, PlanError
 from imil.store.codec import MaskRecord, write_masks
 from imil.store.studies import Confirmation
-from imil.workflow.maskbook import MaskBook, key_of
+from imil.workflow.maskbook import MaskBook
+from imil.workflow.pooled import use_key, used
 from imil.workflow.workspace import Workspace, masks_key, read_logits
 
 # Images that a reader is shown before confirming: few enough to look at each. Our choice.
@@ -84,7 +85,7 @@ class Extended:
 
 
 class Predictions:
-    """One study's predicted irrelevance, always of the masks as they are now.
+    """One study's predicted irrelevance, always of the masks as they are now; see `now`.
 
     It learns from masks that were painted or corrected. One that was predicted or copied, and
     accepted as it was, says nothing new: it would only confirm itself, and make the agreement look
@@ -94,43 +95,54 @@ class Predictions:
         workspace: of the study.
         book: its masks.
         first: gives the finished first training.
+        now: gives the names of the masks as they are now, and how several readers' are pooled.
     """
 
     def __init__(
-        self, workspace: Workspace, book: MaskBook, first: Callable[[], TrainingTask]
+        self,
+        workspace: Workspace,
+        book: MaskBook,
+        first: Callable[[], TrainingTask],
+        now: Callable[[], tuple[tuple[str, ...], str]],
     ) -> None:
         self._workspace = workspace
         self._book = book
         self._first = first
+        self._now = now
         self._kept: dict[str, Learned] = {}
         self._learning = threading.Lock()
 
     @property
     def masks(self) -> int:
-        """How many masks there are to learn from."""
-        return len(self._sources(self._book.names()))
+        """How many masked images there are to learn from."""
+        names, _ = self._now()
+        return len({r.sample_id for r in self._book.by_name(self._sources(names))})
 
     @property
     def key(self) -> str:
         """Names the set of masks to learn from; "" for none."""
-        return key_of(self._sources(self._book.names())) or ""
+        names, pooling = self._now()
+        return use_key(self._sources(names), pooling) or ""
 
     def known(self) -> Learned | None:
         """Return what was learned from the masks as they are now; None before. Costs nothing."""
         return self._kept.get(self.key)
 
-    def learn(self, names: tuple[str, ...] | None = None) -> Learned:
-        """Learn from the masks as they are now, or of these names; nothing is learned twice.
+    def learn(self, asked: tuple[tuple[str, ...], str] | None = None) -> Learned:
+        """Learn from the masks as they are now, or as asked for; nothing is learned twice.
+
+        Args:
+            asked: names of masks, and how several readers' are pooled.
 
         Raises:
             MaskError: too few masks, or masks that contradict each other.
         """
-        sources = self._sources(self._book.names() if names is None else names)
-        key = key_of(sources) or ""
+        names, pooling = self._now() if asked is None else asked
+        sources = self._sources(names)
+        key = use_key(sources, pooling) or ""
         with self._learning:
             if key not in self._kept:
-                masks = {r.sample_id: r.irrelevant for r in self._book.by_name(sources)}
-                learned = self._learn(key, masks)
+                learned = self._learn(key, used(self._book.by_name(sources), pooling).regions)
                 last = list(self._kept.items())[-(KEPT - 1) :]
                 self._kept = {**dict(last), key: learned}
             return self._kept[key]
@@ -155,9 +167,9 @@ class Predictions:
         confidence = self._confidence(learned, sample_id)
         return float(mean_confidence(learned.predictor, confidence[None])[0])
 
-    def extended(self, names: tuple[str, ...]) -> Extended:
-        """Return what the masks of these names predict, for training."""
-        learned, first = self.learn(names), self._first()
+    def extended(self, names: tuple[str, ...], pooling: str) -> Extended:
+        """Return what the masks of these names predict, pooled in a way, for training."""
+        learned, first = self.learn((names, pooling)), self._first()
         path = first.folder.parent / f"predicted-{learned.key}.npy"
         regions = write_regions(self._workspace, first, learned.predictor, path)
         return Extended(learned.predictor, regions)
@@ -300,7 +312,7 @@ def check_training(workspace: Workspace, sample_id: str) -> None:
     split = workspace.images.sample(sample_id).split
     if split is not Split.TRAIN:
         raise MaskError(
-            f"“{sample_id}” is a {split} image.",
+            f"“{workspace.images.title(sample_id)}” is a {split} image.",
             why="Only training images are edited; the others must stay as they were taken.",
             fix="Pick an image from the gallery of outliers.",
         )

@@ -62,5 +62,9 @@ def preset_plan(preset: Preset, images: ImageSet, plan: Plan) -> Plan:
 
 
 def preset_of(images: ImageSet, plan: Plan) -> Preset | None:
-    """Return which preset a plan is; None where it is neither."""
-    return next((p for p in Preset if preset_plan(p, images, plan) == plan), None)
+    """Return which preset a plan is, in whatever arithmetic; None where it is neither."""
+    for preset in Preset:
+        offered = preset_plan(preset, images, plan)
+        if plan == replace(offered, precision=plan.precision, channels_last=plan.channels_last):
+            return preset
+    return None

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from imil.compute.task import TrainingTask, write_probe
+from imil.compute.inputs import write_probe
+from imil.compute.task import TrainingTask
 from imil.core.images import ImageSet, open_cache
 from imil.core.irrelevance import IrrelevancePredictor, predict_in_batches
 from imil.core.masks import working_region

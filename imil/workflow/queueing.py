@@ -21,12 +21,14 @@ from imil.core.queues import (
     persistent_outliers,
     random_queue,
 )
+from imil.core.readers import usual_pooling
 from imil.core.records import Outlier, Queue, Region, Selection, Split
 from imil.errors import PlanError
 from imil.workflow.dynamics import dynamics
-from imil.workflow.maskbook import MaskBook
+from imil.workflow.maskbook import MaskBook, named
 from imil.workflow.masksets import FEWEST_TO_PREDICT, Review
 from imil.workflow.outoffold import held_out_scores
+from imil.workflow.pooled import used
 from imil.workflow.workspace import Workspace, read_logits
 
 # How the mispredicted were found, in a sentence beside the figures.
@@ -82,7 +84,11 @@ class QueueBook:
             if (failure := self._failed.pop(key, None)) is not None:
                 raise failure
             if key not in self._made:
-                regions = {r.sample_id: r.irrelevant for r in self._masks.by_name(painted)}
+                # Of several readers as is usual, whatever they are pooled by for the comparison: so
+                # that the queue stays.
+                records = self._masks.by_name(painted)
+                pooling = usual_pooling(len({named(record) for record in records}))
+                regions = used(records, pooling).regions
                 self._made[key] = read_queue(self._workspace, first, kind, regions)
             return self._made[key]
 

@@ -10,16 +10,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 import imil
 from imil.compute.task import TrainingTask
-from imil.core.backbones import weights_to_bytes
+from imil.core.backbones import build, load_weights, weights_to_bytes
 from imil.core.cases import Cases, broken, cases_of, fixed
-from imil.core.records import Arm, EpochFigures, Queue, Split
+from imil.core.records import Arm, EpochFigures, Queue, Region, Split
 from imil.core.rounds import Round
 from imil.core.training import restore
 from imil.errors import ImilError, PlanError
+from imil.store.acts import What
 from imil.store.cases import encode_cases, load_cases
 from imil.store.codec import MaskRecord, decode_checkpoint
+from imil.store.onnx import to_onnx
 from imil.store.studies import Comparison, load_round
 from imil.workflow.comparing import Comparing
 from imil.workflow.looking import (
@@ -31,9 +35,14 @@ from imil.workflow.looking import (
     make_looks,
     read_looks,
 )
+from imil.workflow.maskbook import named
+from imil.workflow.pooled import used
+from imil.workflow.reading import Reading, agreement_csv, read_by
 from imil.workflow.results import About, results_csv, results_json
 
 MODEL_SCHEMA = 1
+# In place of a reader: the mask made of all readers' masks.
+POOLED = ""
 
 
 class Reporting(Comparing):
@@ -42,6 +51,8 @@ class Reporting(Comparing):
     # Maps that are being made, and those that could not be, by their file.
     _making: threading.Thread | None = None
     _made_badly: Mapping[Path, ImilError] = {}
+    # Who read it, by the masks of then.
+    _last_reading: tuple[object, Reading] | None = None
 
     def shown_results(self) -> Round | None:
         """Return the comparison to look at: on the test set where it was opened for it.
@@ -51,8 +62,11 @@ class Reporting(Comparing):
         asked = self._shown()
         return self._final(asked) or self._round(asked, Split.VALIDATION)
 
-    def final_comparison(self) -> Round:
+    def final_comparison(self, *, who: str = "") -> Round:
         """Open the test set and return the comparison on it; each opening is counted.
+
+        Args:
+            who: who asked for it.
 
         Raises:
             PlanError: no comparison is finished, or seeds are still being trained.
@@ -65,6 +79,8 @@ class Reporting(Comparing):
                     why="The test set is looked at once, when everything else is decided.",
                     fix="Compare with and without masks first.",
                 )
+            if not self._trained_here(asked):
+                raise models_lost()
             if self.comparison_status().active:
                 raise PlanError(
                     "The comparison still runs.",
@@ -72,6 +88,8 @@ class Reporting(Comparing):
                     fix="Wait for the last seed, or stop the comparison first.",
                 )
             self._save(test_openings=self._record.test_openings + 1)
+            opened = {"opening": self._record.test_openings, "number": asked.number}
+            self._note(What.TEST_OPENED, who=who, details=opened)
         finished = self._round(asked, Split.TEST)
         if finished is None:
             raise ValueError("a finished comparison has no figures")
@@ -91,11 +109,51 @@ class Reporting(Comparing):
             return None
         key, classes = self._round_key(asked, found.split), self.images.classes
         saved = load_cases(self._tools.store, self.study_id, key=key, classes=classes)
-        if saved is not None:
+        if saved is not None or not self._trained_here(asked):
             return saved
         outcomes = self._outcomes(asked, found.split)
         scores = {arm.arm: outcomes[arm.arm].logits for arm in found.arms if arm.arm in outcomes}
         return cases_of(scores, self._workspace.samples(found.split), asked.seeds)
+
+    # ---- readers --------------------------------------------------------------------------------
+
+    def reading(self) -> Reading:
+        """Return who read the study and how far they agree, made once of the same masks."""
+        with self._lock:
+            skips, unblinded = self._record.skips, self._record.unblinded
+            key = (self._masks.names(), tuple(skips.items()), unblinded)
+            if self._last_reading is None or self._last_reading[0] != key:
+                made = read_by(self._masks, self.images, skips, unblinded)
+                self._last_reading = key, made
+            return self._last_reading[1]
+
+    def masks_of(self, sample_id: str) -> dict[str, Region]:
+        """Return every reader's mask of an image, (H, W), and under `POOLED` the one that is used.
+
+        Raises:
+            PlanError: readers are blind to each other.
+        """
+        self.check_unblinded()
+        found = (self._masks.last(sample_id, reader) for reader in self.readers())
+        records = [record for record in found if record is not None]
+        own = {named(record): record.irrelevant for record in records}
+        pooled = used(records, self.pooling).regions.get(sample_id)
+        return own if pooled is None or len(own) < 2 else {**own, POOLED: pooled}
+
+    def agreement_csv(self) -> bytes:
+        """Return how far readers agree on each image, a row a pair; PlanError while blind."""
+        self.check_unblinded()
+        return agreement_csv(self.reading().agreement).encode()
+
+    def check_unblinded(self, reader: str | None = None) -> None:
+        """Raise PlanError where a reader would be shown others' masks before the time."""
+        if self.blind(reader):
+            raise PlanError(
+                "Readers are blind to each other's masks.",
+                why="Whoever has seen another reader's mask no longer judges by themselves.",
+                fix="Once all have finished, show readers each other's masks: under “Readers” on "
+                "the Results tab.",
+            )
 
     # ---- where the models look ------------------------------------------------------------------
 
@@ -157,13 +215,13 @@ class Reporting(Comparing):
         return None if found is None else encode_cases(found, self.images.classes)
 
     def mask_records(self) -> tuple[MaskRecord, ...]:
-        """Return the last mask of each image."""
+        """Return the last mask of each reader and image."""
         return self._masks.by_name(self._masks.names())
 
     def curves(self) -> dict[str, dict[int, tuple[EpochFigures, ...]]]:
         """Return the epochs of each arm and seed of the comparison that is shown."""
         found, asked = self.shown_results(), self._shown()
-        if found is None or asked is None:
+        if found is None or asked is None or not self._trained_here(asked):
             return {}
         outcomes = self._outcomes(asked, found.split)
         trained = {arm.arm: outcomes[found.variants.get(arm.arm, arm.arm)] for arm in found.arms}
@@ -187,7 +245,10 @@ class Reporting(Comparing):
                 fix=f"Name one of: {', '.join(names) or 'none yet'}.",
             )
         task = self._first_seed(found, asked, arm)
+        if not task.checkpoint.exists():
+            raise models_lost()
         plan, state, _ = decode_checkpoint(task.checkpoint.read_bytes())
+        network = restore(plan, state)
         config = {
             "schema_version": MODEL_SCHEMA,
             "imil": imil.__version__,
@@ -195,13 +256,30 @@ class Reporting(Comparing):
             "classes": list(self.images.classes),
             "channels": state.channels,
             "size": plan.size,
+            # Done inside: the network takes images in 0-1, and holds the same figures itself.
+            "normalisation": {"mean": _flat(network.mean), "std": _flat(network.std)},
             "arm": arm,
             "trained_as": task.arm,
             "seed": plan.seed,
             "round": found.number,
             "plan": asdict(plan),
         }
-        return weights_to_bytes(restore(plan, state)), config
+        return weights_to_bytes(network), config
+
+    def onnx(self, arm: str) -> bytes:
+        """Return an arm's model of its first seed as ONNX, checked against torch.
+
+        Raises:
+            PlanError: the arm was not compared.
+            WeightsError: the extra is not installed, or ONNX answers otherwise.
+        """
+        weights, config = self.model(arm)
+        size, channels, classes = config["size"], config["channels"], config["classes"]
+        model = build(
+            config["backbone"], classes=len(classes), channels=channels, size=size, seed=0
+        )
+        load_weights(model, weights)
+        return to_onnx(model.eval(), channels=channels, size=size, classes=classes)
 
     def results_json(self) -> bytes | None:
         """Return the last finished comparison as `results.json`; None before."""
@@ -215,6 +293,7 @@ class Reporting(Comparing):
             {"masks": self._masks.seconds()},
             outliers=self._found_by(),
             origins=self._origins(),
+            reading=self.reading(),
         )
         return results_json(finished, about)
 
@@ -251,6 +330,8 @@ class Reporting(Comparing):
         arm = self.main_arm()
         if found is None or asked is None or cases is None or arm is None:
             return None
+        if self.missing_images:
+            return None
         if arm not in cases.predicted:
             return None
         samples = chosen(
@@ -278,3 +359,16 @@ class Reporting(Comparing):
                 return
             self._making = threading.Thread(target=make, daemon=True)
             self._making.start()
+
+
+def _flat(values: Tensor) -> list[float]:
+    return [round(value, 6) for value in values.flatten().tolist()]
+
+
+def models_lost() -> PlanError:
+    """Return the error of asking for models of which only the figures are left."""
+    return PlanError(
+        "The models of this comparison are not on this machine any more.",
+        why="Its figures were saved, but its models were lost with the machine's disk.",
+        fix="Compare again: the same arms are trained from the same plan and masks.",
+    )

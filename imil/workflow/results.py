@@ -5,13 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
 from typing import Any
 
-import imil
+from imil.compute.machine import versions
 from imil.core.doses import doses
 from imil.core.images import ImageSet, describe
 from imil.core.metrics import Metric
@@ -21,10 +19,9 @@ from imil.core.saliency import Explainer
 from imil.core.splits import DisjointProof
 from imil.store.studies import round_to_json
 from imil.store.values import to_json
+from imil.workflow.reading import Reading
 
 RESULTS_SCHEMA = 1
-# What a figure may depend on.
-PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn", "pillow")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +37,7 @@ class About:
             before/after always flatters.
         outliers: how the mispredicted were found: a `Selection`, or several joined by "+".
         origins: how many of the masks came about in which way, by `Origin`.
+        reading: who masked, and how far they agree; None where nobody is known.
     """
 
     images: ImageSet
@@ -49,6 +47,7 @@ class About:
     before: Mapping[Metric, tuple[float, ...]] = field(default_factory=dict)
     outliers: str = Selection.IN_SAMPLE.value
     origins: Mapping[str, int] = field(default_factory=dict)
+    reading: Reading | None = None
 
 
 def results_json(finished: Round, about: About) -> bytes:
@@ -72,6 +71,8 @@ def results_json(finished: Round, about: About) -> bytes:
             "painted": list(finished.masked),
             "origins": dict(about.origins),
         },
+        "masks_of": {"readers": list(finished.readers), "pooling": finished.pooling},
+        "readers": None if about.reading is None else reading_json(about.reading),
         "outliers": about.outliers,
         "seeds": list(finished.seeds),
         "seed_scope": finished.seed_scope,
@@ -101,6 +102,23 @@ def results_json(finished: Round, about: About) -> bytes:
     return json.dumps(content, indent=1).encode()
 
 
+def reading_json(found: Reading) -> dict[str, Any]:
+    """Return who read and how far they agree; no image by name, since readers may be blind."""
+    agreed = found.agreement
+    return {
+        "readers": to_json(found.readers),
+        "unblinded": None if found.unblinded is None else found.unblinded.isoformat(),
+        "late": found.late,
+        "agreement": {
+            "images": len(agreed.images),
+            "alone": agreed.alone,
+            "dice": to_json(agreed.dice),
+            "iou": to_json(agreed.iou),
+            "pairs": to_json(agreed.pairs),
+        },
+    }
+
+
 def results_csv(finished: Round) -> str:
     """Return a row an arm, metric and seed."""
     sink = io.StringIO()
@@ -112,12 +130,6 @@ def results_csv(finished: Round) -> str:
                 written = "" if value is None else f"{value:.6f}"
                 writer.writerow((arm.arm, metric, finished.split, seed, written))
     return sink.getvalue()
-
-
-def versions() -> dict[str, str]:
-    """Return the versions that a figure may depend on."""
-    packages = {name: version(name) for name in PACKAGES}
-    return {"imil": imil.__version__, "python": platform.python_version(), **packages}
 
 
 def _values(arm: ArmFigures) -> dict[str, list[float | None]]:

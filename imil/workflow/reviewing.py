@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from imil.compute.task import TrainingTask
-from imil.core.images import ImageSet
+from imil.core.readers import UNNAMED, Pooling, reader_name, usual_pooling
 from imil.core.records import (
     Decision,
     Outlier,
-    Plan,
     Queue,
     Selection,
     Triage,
 )
-from imil.errors import MaskError, PlanError
+from imil.errors import DataError, MaskError, PlanError
+from imil.store.acts import What
 from imil.store.codec import MaskRecord
 from imil.store.studies import StudyRecord, save_study
-from imil.workflow.maskbook import MaskBook
+from imil.workflow.logged import Logged
 from imil.workflow.outoffold import (
     FoldCost,
     fold_cost,
@@ -29,6 +28,7 @@ from imil.workflow.outoffold import (
 )
 from imil.workflow.queueing import Offer, QueueBook
 from imil.workflow.status import TrainingStatus, status_of
+from imil.workflow.stock import Stock
 from imil.workflow.tools import Tools
 from imil.workflow.triage import changing, decided
 from imil.workflow.workspace import Workspace
@@ -36,26 +36,27 @@ from imil.workflow.workspace import Workspace
 # Queues that can hold nearly every training image: only as many are offered as may be painted.
 CUT = frozenset({Queue.HIGH_LOSS, Queue.WRONG_REASON})
 
+DECIDED = {
+    Decision.RELABEL: What.RELABELLED,
+    Decision.EXCLUDE: What.EXCLUDED,
+    Decision.KEEP: What.LABEL_KEPT,
+}
 
-class Reviewing:
+
+class Reviewing(Logged):
     """What a study offers for review, and what the reader said of labels.
 
     Holds the study's state, of which a copy is in the store; `Study` adds training, masks and
     results to it.
     """
 
-    def __init__(self, record: StudyRecord, workspace: Workspace, tools: Tools) -> None:
-        self._record = record
-        self._workspace = workspace
-        self._tools = tools
-        self._lock = threading.RLock()
-        self._masks = MaskBook(tools.store, record.study_id)
+    def __init__(
+        self, record: StudyRecord, workspace: Workspace, tools: Tools, *, stock: Stock | None
+    ) -> None:
+        super().__init__(record, workspace, tools)
+        # None where images are drawn, not brought.
+        self._stock = stock
         self._queues = QueueBook(workspace, self._masks)
-
-    @property
-    def study_id(self) -> str:
-        """The study's random id."""
-        return self._record.study_id
 
     @property
     def name(self) -> str:
@@ -68,14 +69,72 @@ class Reviewing:
         return self._record.created
 
     @property
-    def images(self) -> ImageSet:
-        """The study's images."""
-        return self._workspace.images
+    def missing_images(self) -> int:
+        """How many of the images are not on this machine; masks and results are, even so."""
+        return 0 if self._stock is None else self._stock.missing
+
+    # ---- readers --------------------------------------------------------------------------------
+
+    def readers(self) -> tuple[str, ...]:
+        """Return who has masked anything, in the order of their first masks."""
+        return self._masks.readers()
 
     @property
-    def plan(self) -> Plan:
-        """How the study trains."""
-        return self._record.plan
+    def pooling(self) -> str:
+        """How several readers' masks become one an image, a `Pooling`; "" for one reader's."""
+        readers = len(self.readers())
+        return (self._record.pooling or usual_pooling(readers).value) if readers > 1 else ""
+
+    def set_pooling(self, pooling: str) -> None:
+        """Choose how masks are pooled from now on; PlanError for no such way."""
+        if pooling not in list(Pooling):
+            raise PlanError(
+                f"Masks can't be pooled by “{pooling}”.",
+                why=f"There are {', '.join(Pooling)}.",
+                fix="Send one of these names.",
+            )
+        with self._lock:
+            self._save(pooling=pooling)
+
+    @property
+    def unblinded(self) -> bool:
+        """Whether readers have been shown each other's masks."""
+        return bool(self._record.unblinded)
+
+    def blind(self, reader: str | None = None) -> bool:
+        """Return whether there are masks that a reader must not see yet.
+
+        Args:
+            reader: who looks; None for one who may be any of them.
+        """
+        readers = self.readers()
+        several = len(readers) > 1 if reader is None else any(each != reader for each in readers)
+        return several and not self.unblinded
+
+    def unblind(self, *, who: str = "") -> None:
+        """Show readers each other's masks from now on; what was masked blind stays known as that.
+
+        Whoever has masked nothing, and only wants to see or take along what others have, may ask
+        for it too: they say, as anybody does, that all have finished.
+
+        Args:
+            who: who asked for it; "" for one who may be any of the readers.
+
+        Raises:
+            PlanError: nobody else has masked anything.
+        """
+        with self._lock:
+            if not self.unblinded:
+                if not self.blind(who or None):
+                    raise PlanError(
+                        "There is nobody to be unblinded.",
+                        why="It shows readers each other's masks, and nobody else has masked "
+                        "anything.",
+                        fix="Let another reader mask the same images first.",
+                    )
+                moment = self._masks.moment(self._tools.now())
+                self._save(unblinded=moment.isoformat())
+                self._note(What.UNBLINDED, who=who)
 
     # ---- queues ---------------------------------------------------------------------------------
 
@@ -159,8 +218,12 @@ class Reviewing:
         """How the mispredicted are found."""
         return self._record.selection
 
-    def select(self, selection: Selection) -> None:
+    def select(self, selection: Selection, *, who: str = "") -> None:
         """Find the mispredicted in another way; masks keep the way in which theirs were found.
+
+        Args:
+            selection: the way.
+            who: who asked for it.
 
         Raises:
             PlanError: nothing is trained yet, or the answers that it needs are not there.
@@ -168,13 +231,17 @@ class Reviewing:
         with self._lock:
             self._queues.mispredicted(self._reviewed(), selection)
             self._save(selection=selection)
+            self._note(What.SELECTION_SET, who=who, details={"selection": selection})
 
     def out_of_fold_cost(self) -> FoldCost:
         """Return what out-of-fold answers cost, before `start_out_of_fold` pays it."""
         return fold_cost(self._first)
 
-    def start_out_of_fold(self) -> None:
+    def start_out_of_fold(self, *, who: str = "") -> None:
         """Train the folds, or go on with them; nothing happens while they wait or run.
+
+        Args:
+            who: who asked for it.
 
         Raises:
             PlanError: nothing is trained yet, or a class has too few patients.
@@ -186,6 +253,7 @@ class Reviewing:
             self._workspace.make_ready(self.plan)
             write_folds(self._workspace, first)
             self._save(folds=True)
+            self._note(What.FOLDS_STARTED, who=who)
             self._tools.pool.submit(self._folds_job, fold_tasks(first))
 
     def out_of_fold_status(self) -> TrainingStatus:
@@ -197,29 +265,34 @@ class Reviewing:
 
     # ---- labels ---------------------------------------------------------------------------------
 
-    def relabel(self, sample_id: str, class_name: str) -> None:
+    def relabel(self, sample_id: str, class_name: str, *, reader: str = UNNAMED) -> None:
         """Say that a training image carries the wrong label; only the arms of triage use it.
+
+        Args:
+            sample_id: the image.
+            class_name: the right label.
+            reader: who says so; also of the two that follow.
 
         Raises:
             DataError: not a training image, no such class, or the class it has.
         """
-        self._decide(Triage(sample_id, Decision.RELABEL, class_name))
+        self._decide(Triage(sample_id, Decision.RELABEL, class_name), reader)
 
-    def exclude(self, sample_id: str) -> None:
+    def exclude(self, sample_id: str, *, reader: str = UNNAMED) -> None:
         """Say that a training image should not be learned from; only the arms of triage use it.
 
         Raises:
             DataError: not a training image.
         """
-        self._decide(Triage(sample_id, Decision.EXCLUDE))
+        self._decide(Triage(sample_id, Decision.EXCLUDE), reader)
 
-    def keep_label(self, sample_id: str) -> None:
+    def keep_label(self, sample_id: str, *, reader: str = UNNAMED) -> None:
         """Say that the label is right; takes back a relabelling or exclusion.
 
         Raises:
             DataError: not a training image.
         """
-        self._decide(Triage(sample_id, Decision.KEEP))
+        self._decide(Triage(sample_id, Decision.KEEP), reader)
 
     def triage(self, sample_id: str) -> Triage | None:
         """Return what the reader decided on an image's label; None where nobody did."""
@@ -231,9 +304,14 @@ class Reviewing:
 
     # ---- inside ---------------------------------------------------------------------------------
 
-    @property
-    def _first(self) -> TrainingTask:
-        return self._workspace.first_task(self.plan)
+    def _require_images(self) -> None:
+        """Raise DataError while images are missing."""
+        if missing := self.missing_images:
+            raise DataError(
+                f"{missing} of {len(self.images)} images are not on this machine.",
+                why="Masks and results are kept, but not the images themselves.",
+                fix="Bring the file that the study was begun with again, on the Train tab.",
+            )
 
     def _with_images(self) -> TrainingTask:
         """Return the first training; its working images are there, if need be after making them."""
@@ -242,6 +320,8 @@ class Reviewing:
 
     def _save(self, **changes: object) -> None:
         record = replace(self._record, **changes)  # type: ignore[arg-type]  # names of its fields
+        # The log's last act goes along, so that one that is cut off there is missed here.
+        record = replace(record, head=self._acts.head or record.head)
         save_study(self._tools.store, record)
         self._record = record
 
@@ -299,9 +379,24 @@ class Reviewing:
             if record.queue is not Queue.WRONG_REASON
         )
 
-    def _decide(self, new: Triage) -> None:
+    def _skipped(self, reader: str | None) -> frozenset[str]:
+        """Return the images that a reader passed over, or anybody."""
+        readers = self._record.skips if reader is None else (reader,)
+        return frozenset(sample_id for each in readers for sample_id in self._own_skips(each))
+
+    def _own_skips(self, reader: str) -> tuple[str, ...]:
+        """Return the images that one reader passed over, in the order of that."""
+        return self._record.skips.get(reader, ())
+
+    def _save_skips(self, reader: str, skipped: Iterable[str]) -> None:
+        self._save(skips={**self._record.skips, reader: tuple(skipped)})
+
+    def _decide(self, new: Triage, reader: str) -> None:
         with self._lock:
             self._save(triage=decided(self.images, self._record.triage, new))
+            details = {"label": new.label} if new.label else {}
+            what, who = DECIDED[new.decision], reader_name(reader)
+            self._note(what, who=who, sample_id=new.sample_id, details=details)
 
     @property
     def _folds_job(self) -> str:
@@ -309,7 +404,7 @@ class Reviewing:
 
     def _paper_outliers(self, records: Sequence[MaskRecord]) -> tuple[Outlier, ...]:
         """Return the masked images that were opened as mispredicted, however found, worst first."""
-        found = []
+        found: dict[str, Outlier] = {}
         for selection in Selection:
             ids = {
                 r.sample_id
@@ -318,5 +413,6 @@ class Reviewing:
             }
             if ids:
                 every = self._queues.mispredicted(self._first, selection)
-                found += [outlier for outlier in every if outlier.sample_id in ids]
-        return tuple(sorted(found, key=lambda outlier: -outlier.loss))
+                # Two readers may have found an image in two ways.
+                found = {o.sample_id: o for o in every if o.sample_id in ids} | found
+        return tuple(sorted(found.values(), key=lambda outlier: -outlier.loss))

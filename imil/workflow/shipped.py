@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import platform
 import secrets
 import shutil
 import tempfile
@@ -14,8 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from imil.compute.machine import this_machine
 from imil.compute.pool import WorkerPool
 from imil.compute.task import TrainingTask
 from imil.core.films import FILMS_VERSION, FilmSpec, film_set
@@ -25,7 +23,6 @@ from imil.errors import StoreError
 from imil.store.codec import check_version, plan_from_json
 from imil.store.local import write_atomic
 from imil.workflow.jobs import train
-from imil.workflow.results import versions
 from imil.workflow.workspace import Workspace
 
 # One thread on the CPU: what every machine has, so that the same plan holds wherever it is shown.
@@ -170,15 +167,6 @@ def _pack(task: TrainingTask, films: FilmSpec, out: Path) -> TrainedDemo:
     }
     write_atomic(out / ABOUT, (json.dumps(about, indent=1) + "\n").encode())
     return TrainedDemo(out, films, FILMS_VERSION, task.plan, files, about["made_on"])
-
-
-def this_machine() -> dict[str, str]:
-    """Return what the bits of a training depend on besides its plan."""
-    return {
-        "machine": platform.machine(),
-        "vector_unit": torch.backends.cpu.get_cpu_capability(),
-        **versions(),
-    }
 
 
 def _digest(path: Path) -> str:

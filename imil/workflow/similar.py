@@ -108,10 +108,10 @@ def check_room(asked: int, room: int, budget: Budget) -> None:
     )
 
 
-def already_masked(sample_id: str) -> MaskError:
+def already_masked(title: str) -> MaskError:
     """Return the error of copying a mask to an image that has one."""
     return MaskError(
-        f"“{sample_id}” is masked already.",
+        f"“{title}” is masked already.",
         why="A copy never replaces a mask that somebody painted or accepted.",
         fix="Untick it, or open it and change its mask there.",
     )
@@ -126,19 +126,19 @@ def no_target() -> MaskError:
     )
 
 
-def too_small(sample_id: str) -> MaskError:
+def too_small(title: str) -> MaskError:
     """Return the error of a mask of which nothing is left at another image's size."""
     return MaskError(
-        f"The mask is too small for “{sample_id}”.",
+        f"The mask is too small for “{title}”.",
         why="At that image's size not one pixel of it is left.",
         fix="Untick it, or paint more.",
     )
 
 
-def no_mask(sample_id: str) -> MaskError:
+def no_mask(title: str) -> MaskError:
     """Return the error of copying the mask of an image that has none."""
     return MaskError(
-        f"“{sample_id}” has no mask.",
+        f"“{title}” has no mask.",
         why="It is the accepted mask of an image that is copied to others.",
         fix="Mask it first.",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from imil.compute.pool import JobState, JobStatus, epochs_of_task
+from imil.compute.jobs import JobState, JobStatus, epochs_of_task
 from imil.compute.task import TrainingTask
 from imil.workflow.workspace import read_curves
 

@@ -5,16 +5,21 @@ from __future__ import annotations
 import secrets
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from imil.core.films import FILMS_VERSION, FilmSpec
 from imil.core.plans import default_plan
 from imil.core.records import Plan
 from imil.core.splits import DisjointProof
+from imil.errors import StoreError
 from imil.sources.archive import read_archive
+from imil.sources.choices import Choices
+from imil.sources.entries import Limits, also_told, lost_among
 from imil.sources.hub import HubChoice, look_at, read_hub
 from imil.sources.hub_process import HubRequest
 from imil.sources.listing import (
@@ -25,12 +30,42 @@ from imil.sources.listing import (
     listing_to_json,
     with_splits,
 )
-from imil.store.local import write_atomic
-from imil.store.studies import StudyRecord, load_study, save_study, unknown_study
+from imil.sources.nameless import without_names
+from imil.store.accounts import owner_of
+from imil.store.base import study_of
+from imil.store.studies import (
+    StudyRecord,
+    listing_file,
+    load_study,
+    lost_listing,
+    save_study,
+    study_file,
+    unknown_study,
+)
+from imil.store.tombstones import (
+    IDLE,
+    Tombstone,
+    deleted_study,
+    load_tombstone,
+    save_tombstone,
+)
+from imil.workflow.accounts import Accounts
 from imil.workflow.demo import DemoFilms, demo_films, draw_beforehand
+from imil.workflow.idle import USED, Visits, untouched
 from imil.workflow.presets import Preset, preset_plan
 from imil.workflow.shipped import TrainedDemo, lay_out
+from imil.workflow.stock import Stock
 from imil.workflow.study import Study
+from imil.workflow.studyzip import (
+    Packed,
+    already_here,
+    is_study_zip,
+    open_zip,
+    put_state,
+    put_work,
+    record_of,
+    state_of,
+)
 from imil.workflow.tools import Tools
 from imil.workflow.workspace import Workspace
 
@@ -40,6 +75,14 @@ DEMO = FilmSpec(images=1000, size=192, shortcut=0.95, seed=0)
 DEMO_NAME = "Demo study · synthetic films"
 # Seed of the splits that an upload doesn't bring.
 SPLIT_SEED = 0
+# Of the salt of a study's hashes: as many as nobody guesses.
+SALT_BYTES = 16
+# Folder of a study's images.
+IMAGES = "images"
+# What a visitor brought, while it is read.
+BROUGHT = "brought"
+# Told (done, total) after each image.
+Tell: TypeAlias = Callable[[int, int], None]
 
 
 class Studies:
@@ -64,6 +107,7 @@ class Studies:
         demo: FilmSpec = DEMO,
         trained: TrainedDemo | None = None,
     ) -> None:
+        self.accounts = Accounts(tools.store)
         self._work = work
         self._tools = tools
         self._device = device
@@ -73,7 +117,11 @@ class Studies:
         self._open: dict[str, Study] = {}
         self._opening: dict[str, threading.Event] = {}
         self._films: dict[FilmSpec, DemoFilms] = {}
+        # Of studies that this process read: what was skipped by name, which is saved nowhere.
+        self._reports: dict[str, ImportReport] = {}
+        self._visits = Visits(self._folder, tools.now)
         self._lock = threading.Lock()
+        self._importing = threading.Lock()
 
     def demo(self, *, trained: bool = True) -> Study:
         """Begin a new study of the demo's synthetic films.
@@ -92,29 +140,36 @@ class Studies:
         self,
         archive: Path,
         *,
-        name: str,
+        name: str | None = None,
         positive: str | None = None,
+        choices: Choices | None = None,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> Study:
         """Begin a study of the images in a zip; nothing is left behind if it can't be used.
 
         Args:
-            archive: an image folder, zipped.
-            name: for people; no patient data.
+            archive: an image folder, zipped; or a `study.zip`, which is opened as it was.
+            name: for people; no patient data. The day and time if None: a file's name may be one.
             positive: the task is this label against the rest; None tells all classes apart.
+            choices: which table, columns, patients and frames; all guessed if None.
             on_progress: told (done, total) after each image.
 
         Raises:
             DataError: what is wrong with the zip or the images, and how to mend it.
         """
+        if is_study_zip(archive):
+            return self.import_zip(archive)
+        name = name or f"Study of {self._tools.now():%d %B %Y, %H:%M} UTC"
 
-        def read(into: Path) -> tuple[Listing, dict[str, Any]]:
+        def read(into: Path, tell: Tell | None) -> tuple[Listing, dict[str, Any]]:
             listing = read_archive(
-                archive, into, name=name, positive=positive, on_progress=on_progress
+                archive, into, name=name, positive=positive, choices=choices, on_progress=tell
             )
-            return listing, {"kind": "archive", "positive": positive}
+            # What is needed to know the same images again, once they are brought again.
+            pixels = {} if choices is None else {"pixels": choices.pixels}
+            return listing, {"kind": "archive", "positive": positive, **pixels}
 
-        return self._listed(name, read)
+        return self._listed(name, read, on_progress)
 
     def from_hub(
         self,
@@ -136,42 +191,188 @@ class Studies:
             DataError: what is wrong with the set, or the way to it, and how to mend it.
         """
 
-        def read(into: Path) -> tuple[Listing, dict[str, Any]]:
+        def read(into: Path, tell: Tell | None) -> tuple[Listing, dict[str, Any]]:
             listing, choice = read_hub(
                 asked,
                 into,
                 name=name,
                 positive=positive,
                 endpoint=self._tools.endpoint,
-                on_progress=on_progress,
+                on_progress=tell,
             )
             return listing, {
                 "kind": "hub",
                 "positive": positive,
                 "repo": asked.repo,
                 **asdict(choice),
+                # What to fetch again, where the images are lost.
+                "asked": {**asdict(replace(asked, token=None)), "revision": choice.commit},
             }
 
-        return self._listed(name or asked.repo, read)
+        return self._listed(name or asked.repo, read, on_progress)
+
+    def import_zip(self, archive: Path, *, who: str = "", limits: Limits | None = None) -> Study:
+        """Open a study that was exported as a `study.zip`, here or elsewhere, as it was.
+
+        An act of its log that was changed is no reason to refuse it: the study's audit names it.
+
+        Args:
+            archive: the zip; its entries are checked as those of any upload.
+            who: who brings it.
+            limits: of files and bytes; the usual ones if None.
+
+        Raises:
+            DataError: it is no zip that may be unpacked.
+            StoreError: it holds no study, was changed, or the study is here already.
+        """
+        store = self._tools.store
+        with self._importing, self._unpacked(archive, limits) as (into, packed):
+            state = state_of(into)
+            record = record_of(state, packed.study_id)
+            tombstone = load_tombstone(store, record.study_id)
+            if tombstone is not None:
+                raise deleted_study(tombstone)
+            folder = self._folder(record.study_id)
+            if self.knows(record.study_id) or folder.exists():
+                raise already_here(record.name)
+            try:
+                put_work(into, folder)
+                put_state(state, store, record)
+            except BaseException:
+                shutil.rmtree(folder, ignore_errors=True)
+                store.forget(record.study_id)
+                raise
+        study = self.open(record.study_id)
+        study.note_import(who)
+        return study
+
+    def delete(self, study_id: str, *, who: str = "") -> Tombstone:
+        """Delete a study: its state, images and models. How its log ended is kept, without content.
+
+        Called again it goes on with a deletion that was interrupted.
+
+        Raises:
+            StoreError: there is no such study, or something could not be removed.
+        """
+        store = self._tools.store
+        tombstone = load_tombstone(store, study_id) if study_id.isalnum() else None
+        if tombstone is None:
+            study = self._opened(study_id)
+            study.end()
+            study.stop_keeping()
+            acts = study.audit().acts
+            now = self._tools.now().isoformat()
+            tombstone = Tombstone(study_id, now, who, len(acts), acts[-1].head if acts else None)
+            # First: whatever interrupts what follows, the study is deleted and can't be opened.
+            save_tombstone(store, tombstone)
+        with self._lock:
+            self._open.pop(study_id, None)
+        store.forget(study_id)
+        if self._tools.checkpoints is not None:
+            self._tools.checkpoints.forget(f"{study_id}/")
+        save_tombstone(store, tombstone)
+        self._remove(study_id)
+        return tombstone
+
+    def sweep_idle(self) -> tuple[str, ...]:
+        """Let go of studies that nobody has visited for `idle_days`; return their ids.
+
+        Of a study in which something was drawn or decided, images, working copies and models go,
+        and only once the Hub has all the rest, where there is one: masks, log and results stay, and
+        the study opens again as after a lost disk. One without any work is deleted whole. Studies
+        of accounts stay as they are, and so does what trains.
+        """
+        store, days, now = self._tools.store, self._tools.idle_days, self._tools.now()
+        known = {study_of(name) for name in store.names("studies/")} - {None} if days else set()
+        gone = []
+        for study_id in sorted(filter(None, known)):
+            # One that can't be read is nobody's to judge here: whoever opens it is told.
+            with suppress(StoreError):
+                record = load_study(store, study_id)
+                if record is None or owner_of(store, study_id):
+                    continue
+                idle = now - self._visits.last(study_id, record.created)
+                if idle >= timedelta(days=days) and self._let_go(study_id):
+                    gone.append(study_id)
+        return tuple(gone)
+
+    def _let_go(self, study_id: str) -> bool:
+        """Remove what may be removed of a study; return whether there was anything."""
+        with self._lock:
+            already = self._open.get(study_id)
+        if already is not None and already.busy:
+            return False
+        study, folder = self._opened(study_id), self._folder(study_id)
+        study.end()
+        if untouched(study.audit().acts):
+            self.delete(study_id, who=IDLE)
+            return True
+        there = folder.is_dir() and any(path.name != USED for path in folder.iterdir())
+        if not there or (study.goes_to is not None and study.saved.waiting):
+            return False
+        study.stop_keeping()
+        study.note_images_removed(self._tools.idle_days)
+        with self._lock:
+            self._open.pop(study_id, None)
+        self._remove(study_id)
+        return True
+
+    def _remove(self, study_id: str) -> None:
+        shutil.rmtree(self._folder(study_id), ignore_errors=True)
+        self._visits.forget(study_id)
+
+    def settle(self) -> None:
+        """Wait until every study that is open has written its log."""
+        with self._lock:
+            studies = tuple(self._open.values())
+        for study in studies:
+            study.settle()
 
     def look_at_hub(self, asked: HubRequest) -> HubChoice:
         """Return what a Hub data set has to choose from; DataError as `from_hub`."""
         return look_at(asked, endpoint=self._tools.endpoint)
+
+    def sweep(self) -> None:
+        """Remove what a killed process was reading; nothing else reads here when the app starts."""
+        shutil.rmtree(self._brought, ignore_errors=True)
 
     def draw_demo(self) -> None:
         """Draw the trained demo's films before anybody asks for them; takes seconds, once."""
         if self._trained is not None:
             draw_beforehand(self._demo_films(self._demo), self._trained)
 
+    @property
+    def endpoint(self) -> str | None:
+        """The Hub's address; None for the usual one."""
+        return self._tools.endpoint
+
+    @property
+    def leave_this_machine(self) -> bool:
+        """Whether studies are kept on the Hub as well."""
+        return self._tools.store.saved("").repo is not None
+
     def knows(self, study_id: str) -> bool:
         """Return whether there is a study of that id, without opening it; StoreError if unread."""
         with self._lock:
             if study_id in self._open:
                 return True
-        return study_id.isalnum() and load_study(self._tools.store, study_id) is not None
+        return bool(self.known([study_id]))
+
+    def known(self, study_ids: Sequence[str]) -> frozenset[str]:
+        """Return which studies there are, without opening any; StoreError if it can't be told."""
+        files = {study_file(each): each for each in study_ids if each.isalnum()}
+        return frozenset(files[name] for name in self._tools.store.there(files.keys()))
 
     def open(self, study_id: str) -> Study:
-        """Return the study of that id, with everything saved of it; StoreError if there is none."""
+        """Return the study of that id, with everything saved of it; StoreError if there is none.
+
+        It counts as a visit; see `sweep_idle`.
+        """
+        study = self._opened(study_id)
+        self._visits.note(study_id)
+        return study
+
+    def _opened(self, study_id: str) -> Study:
         while True:
             with self._lock:
                 if study_id in self._open:
@@ -184,7 +385,11 @@ class Studies:
             opening.wait()
         try:
             # Ids are letters and digits: anything else was not made by us and names no file.
-            record = load_study(self._tools.store, study_id) if study_id.isalnum() else None
+            known = study_id.isalnum()
+            tombstone = load_tombstone(self._tools.store, study_id) if known else None
+            if tombstone is not None:
+                raise deleted_study(tombstone)
+            record = load_study(self._tools.store, study_id) if known else None
             if record is None:
                 raise unknown_study(study_id)
             study = self._handle(record)
@@ -196,21 +401,44 @@ class Studies:
                 del self._opening[study_id]
             opening.set()
 
-    def _listed(self, name: str, read: Callable[[Path], tuple[Listing, dict[str, Any]]]) -> Study:
-        """Begin a study of the images that `read` puts into a folder; all or nothing."""
-        study_id = _new_id()
-        folder = self._folder(study_id)
+    @contextmanager
+    def _unpacked(self, archive: Path, limits: Limits | None) -> Iterator[tuple[Path, Packed]]:
+        """Give the content of a `study.zip`, which is gone afterwards."""
+        into = self._work / "importing" / secrets.token_hex(8)
         try:
-            listing, source = read(folder / "images")
-            listing = with_splits(listing, seed=SPLIT_SEED)
-            images, _ = image_set(listing)  # refuses what can't be trained, before it is kept
+            yield into, open_zip(archive, into, limits=limits)
+        finally:
+            shutil.rmtree(into, ignore_errors=True)
+
+    def _listed(
+        self,
+        name: str,
+        read: Callable[[Path, Tell | None], tuple[Listing, dict[str, Any]]],
+        on_progress: Tell | None,
+    ) -> Study:
+        """Begin a study of the images that `read` puts into a folder; all or nothing.
+
+        Names of files and patients end here: only the study's own report of what was skipped, which
+        is not saved, has them.
+        """
+        study_id, salt = _new_id(), secrets.token_hex(SALT_BYTES)
+        folder, brought = self._folder(study_id), self._brought / study_id
+        reading, writing = _halves(on_progress)
+        try:
+            named, source = read(brought, reading)
+            with also_told(lost_among(named.report.skipped)):
+                named = with_splits(named, seed=SPLIT_SEED)
+                images, _ = image_set(named)  # refuses what can't be trained, before it is kept
+            listing = without_names(named, images, folder / IMAGES, salt=salt, on_progress=writing)
+            self._tools.store.write(listing_file(study_id), listing_to_json(listing).encode())
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        root = listing.root.relative_to(folder).as_posix()
-        write_atomic(folder / "listing.json", listing_to_json(listing).encode())
+        finally:
+            shutil.rmtree(brought, ignore_errors=True)
+        self._reports[study_id] = replace(listing.report, skipped=named.report.skipped)
         plan = preset_plan(Preset.RECOMMENDED, images, self._plan("film_net"))
-        return self._begin(name, {**source, "root": root}, plan, study_id)
+        return self._begin(name, source, plan, study_id, salt=salt)
 
     def _begin(
         self,
@@ -220,30 +448,46 @@ class Studies:
         study_id: str,
         *,
         started: bool = False,
+        salt: str = "",
     ) -> Study:
         created = self._tools.now().isoformat()
-        record = StudyRecord(study_id, name, created, source, plan, started=started)
+        record = StudyRecord(study_id, name, created, source, plan, started=started, salt=salt)
         save_study(self._tools.store, record)
         return self.open(study_id)
 
     def _handle(self, record: StudyRecord) -> Study:
-        workspace, proof, report = self._images(record, self._folder(record.study_id))
+        workspace, proof, report, stock = self._images(record, self._folder(record.study_id))
+        workspace = replace(workspace, asks_on=self._tools.pool.asks_on)
         shipped = self._trained
         # Also where the folder was lost: otherwise it would be trained again.
         if shipped is not None and record.source.get("trained") == shipped.digest:
             lay_out(shipped, workspace.first_task(record.plan))
-        return Study(record, workspace, self._tools, proof=proof, report=report)
+        return Study(record, workspace, self._tools, proof=proof, report=report, stock=stock)
 
     def _images(
         self, record: StudyRecord, folder: Path
-    ) -> tuple[Workspace, DisjointProof, ImportReport]:
+    ) -> tuple[Workspace, DisjointProof, ImportReport, Stock | None]:
         if record.source["kind"] == "demo":
             films = self._demo_films(FilmSpec(**record.source["films"]))
-            return films.workspace(folder), films.proof, ImportReport(len(films.images))
-        content = (folder / "listing.json").read_text()
-        listing = listing_from_json(content, folder / record.source["root"])
+            report = ImportReport(len(films.images))
+            return films.workspace(folder), films.proof, report, None
+        listing = self._listing(record, folder)
         images, proof = image_set(listing)
-        return Workspace(folder, images, folder), proof, listing.report
+        report = self._reports.pop(record.study_id, listing.report)
+        choices = Choices(**record.source.get("pixels", {}))
+        stock = Stock(listing, record.salt, self._brought, choices)
+        return Workspace(folder, images, folder), proof, report, stock
+
+    def _listing(self, record: StudyRecord, folder: Path) -> Listing:
+        """Return the list of a study's images, whether or not those are there."""
+        content = self._tools.store.read(listing_file(record.study_id))
+        if content is not None:
+            return listing_from_json(content.decode(), folder / IMAGES)
+        # Older versions kept it beside the images, with their names.
+        older = folder / "listing.json"
+        if not older.exists():
+            raise lost_listing(record.name)
+        return listing_from_json(older.read_text(), folder / record.source["root"])
 
     def _demo_films(self, spec: FilmSpec) -> DemoFilms:
         with self._lock:
@@ -256,6 +500,24 @@ class Studies:
 
     def _folder(self, study_id: str) -> Path:
         return self._work / "studies" / study_id
+
+    @property
+    def _brought(self) -> Path:
+        return self._work / BROUGHT
+
+
+def _halves(on_progress: Tell | None) -> tuple[Tell | None, Tell | None]:
+    """Return what to tell while images are read, and while they are written again."""
+    if on_progress is None:
+        return None, None
+
+    def reading(done: int, total: int) -> None:
+        on_progress(done // 2, total)
+
+    def writing(done: int, total: int) -> None:
+        on_progress((total + done) // 2, total)
+
+    return reading, writing
 
 
 def _new_id() -> str:

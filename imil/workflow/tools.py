@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from imil.compute.pool import WorkerPool
+from imil.compute.jobs import Trainer
 from imil.store.base import Store
+from imil.store.models import Models
 from imil.workflow.answers import WarmModels
 
 
@@ -22,11 +23,16 @@ class Tools:
         now: the time.
         models: what is kept warm to answer at once.
         endpoint: the Hub's address; None for the usual one.
+        checkpoints: where the first checkpoint of a study is kept whose visitor agreed; None for
+            nowhere.
+        idle_days: days without a visit after which `Studies.sweep_idle` lets a study go; 0 = never.
     """
 
     store: Store
-    pool: WorkerPool
+    pool: Trainer
     fetch_weights: Callable[[str], bytes]
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     models: WarmModels = field(default_factory=WarmModels)
     endpoint: str | None = None
+    checkpoints: Models | None = None
+    idle_days: int = 0

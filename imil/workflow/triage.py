@@ -22,7 +22,7 @@ def decided(images: ImageSet, triage: Sequence[Triage], new: Triage) -> tuple[Tr
     sample = images.sample(new.sample_id)
     if sample.split is not Split.TRAIN:
         raise DataError(
-            f"“{new.sample_id}” is a {sample.split} image.",
+            f"“{images.title(new.sample_id)}” is a {sample.split} image.",
             why="Only labels of training images may be changed: the others are what the model is "
             "measured on.",
             fix="Pick an image from the gallery of label suspects.",

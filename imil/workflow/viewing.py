@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from imil.core.readers import UNNAMED, reader_name
 from imil.core.records import Decision, Queue
 from imil.errors import PlanError
 from imil.workflow.queueing import Offer
@@ -48,12 +49,14 @@ class View:
         label: only images of that class; None for all. Not together with `cell`.
         cell: in place of the queue, every training image in that cell of the confusion matrix,
             right ones too; None for the queue.
+        reader: who looks, and sees their own masks.
     """
 
     queue: Queue = Queue.MISPREDICTED
     sort: Sort = Sort.WORST
     label: int | None = None
     cell: Cell | None = None
+    reader: str = UNNAMED
 
     @property
     def narrowed(self) -> bool:
@@ -88,6 +91,7 @@ def look(
     label: Any = None,
     cell: Any = None,
     classes: int,
+    reader: Any = None,
 ) -> View:
     """Return the view that a program or a browser asks for.
 
@@ -97,6 +101,7 @@ def look(
         label: a class index; None for all.
         cell: label and prediction, two class indices; None for the queue.
         classes: how many classes there are.
+        reader: who looks; None for the unnamed reader.
 
     Raises:
         PlanError: one of them is no such value, or a class and a cell are asked for together.
@@ -112,6 +117,7 @@ def look(
         Sort.WORST if sort is None else _member(Sort, "order", sort),
         None if label is None else _class(label, classes),
         None if cell is None else _cell(cell, classes),
+        reader_name(reader),
     )
     return wanted if wanted.sort in sorts_of(wanted) else replace(wanted, sort=Sort.WORST)
 
@@ -137,7 +143,8 @@ def arranged(study: Study, offers: Sequence[Offer], view: View) -> tuple[Offer, 
     if view.sort is Sort.LEAST_SURE:
         return tuple(sorted(offers, key=lambda offer: offer.confidence))
     if view.sort is Sort.NAME:
-        return tuple(sorted(offers, key=lambda offer: _natural(offer.sample_id)))
+        title = study.images.title
+        return tuple(sorted(offers, key=lambda offer: _natural(title(offer.sample_id))))
     if view.sort is Sort.NOT_REVIEWED:
         return tuple(sorted(offers, key=lambda offer: reviewed(study, view, offer.sample_id)))
     return tuple(offers)
@@ -149,7 +156,7 @@ def reviewed(study: Study, view: View, sample_id: str) -> bool:
     A suspected label asks for a decision, any other image for a mask; in a cell of the matrix,
     which no decision empties, both will do.
     """
-    state, decided = study.review_state(sample_id), study.triage(sample_id)
+    state, decided = study.review_state(sample_id, view.reader), study.triage(sample_id)
     if view.cell is None and view.queue is Queue.LABEL_SUSPECT:
         return state == "skipped" or decided is not None
     left_out = decided is not None and decided.decision is not Decision.KEEP

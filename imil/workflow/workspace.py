@@ -15,15 +15,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from imil.compute.task import (
-    MaskedImages,
-    TrainingTask,
-    read_probe,
-    read_readings,
-    write_masked,
-    write_samples,
-    write_triage,
-)
+from imil.compute.inputs import MaskedImages, read_probe, write_masked, write_samples, write_triage
+from imil.compute.task import TrainingTask, read_readings
 from imil.core.arms import Masks, definition
 from imil.core.groups import check_groups
 from imil.core.images import ImageSet, to_uint8, working_image, write_cache
@@ -39,6 +32,8 @@ from imil.store.local import write_atomic
 
 # Side of the gallery's pictures, px: sharp on a phone at three a row.
 THUMBNAIL = 192
+# Grey level of what stands for a picture that is missing: neither film nor page.
+BLANK = 128
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,12 +45,14 @@ class Workspace:
         images: the study's images.
         cache: folder of the working-size images; studies of the same images may share one.
         making: held while the cache is made; shared by those who share the cache.
+        asks_on: the device on which the app itself asks trained models; None for their plan's own.
     """
 
     folder: Path
     images: ImageSet
     cache: Path
     making: threading.Lock = field(default_factory=threading.Lock)
+    asks_on: str | None = None
 
     def rows(self, split: Split) -> NDArray[np.int64]:
         """Return the rows of a split."""
@@ -98,6 +95,17 @@ class Workspace:
             image.thumbnail((THUMBNAIL, THUMBNAIL))
             unfinished = path.with_suffix(f".{secrets.token_hex(4)}.part")
             image.save(unfinished, "JPEG", quality=88)
+            unfinished.replace(path)
+        return path
+
+    def blank(self) -> Path:
+        """Return what stands for the small picture of an image that is missing, made once."""
+        path = self.cache / "thumbnails" / "missing.jpg"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            image = Image.new("L", (THUMBNAIL, THUMBNAIL), BLANK)
+            unfinished = path.with_suffix(f".{secrets.token_hex(4)}.part")
+            image.save(unfinished, "JPEG")
             unfinished.replace(path)
         return path
 
@@ -157,6 +165,10 @@ class Workspace:
         home = first.folder.parent
         task = replace(first, name=f"{arm}, seed {seed}", plan=plan, pretrained=None, probe=probe)
         task = replace(task, start=first.checkpoint, folder=home / f"{Arm.CONTROL}-{seed}")
+        if plan.fast:
+            # Of the first checkpoint alone, so that every arm uses them.
+            features = self.folder / "features" / f"seed-{first.plan.seed}.npy"
+            task = replace(task, features=features)
         if definition(arm).triage:
             if triage_key is None:
                 return task

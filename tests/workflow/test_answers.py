@@ -134,6 +134,26 @@ def test_what_was_used_last_is_kept_up_to_its_bytes() -> None:
     assert made == ["a", "b", "c", "b"]
 
 
+def test_who_asks_for_what_is_kept_does_not_wait_for_what_is_made() -> None:
+    recent: Recent[str, bytes] = Recent(100, len)
+    kept = recent.get("kept", lambda: b"kept")
+    begun, known = threading.Event(), threading.Event()
+
+    def slow() -> bytes:
+        begun.set()
+        assert known.wait(timeout=60)
+        return b"made"
+
+    making = threading.Thread(target=recent.get, args=("new", slow))
+    making.start()
+    assert begun.wait(timeout=60)
+    assert recent.get("kept", lambda: b"made again") is kept
+    known.set()
+    making.join()
+
+    assert recent.known("new") == b"made"
+
+
 def test_the_newest_is_kept_whatever_its_size() -> None:
     recent: Recent[str, bytes] = Recent(10, len)
     first = recent.get("a", lambda: bytes(40))

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from imil.compute.pool import WorkerPool
-from imil.core.arms import ARMS
+from imil.core.arms import ARMS, with_readers
 from imil.core.films import film_set
 from imil.core.images import ImageSet
 from imil.core.metrics import Metric
@@ -21,6 +21,7 @@ from imil.errors import DataError, MaskError, PlanError
 from imil.store.codec import decode_masks
 from imil.store.studies import round_to_json
 from imil.store.values import to_json
+from imil.workflow.clinicians import readers_in
 from imil.workflow.headless import WORK, Request, run_study
 
 from .conftest import FILMS, no_weights
@@ -115,6 +116,15 @@ def test_more_seeds_go_on_in_the_same_folder_and_count_as_an_opening(
     assert (one.test_openings, two.test_openings) == (1, 2)
 
 
+def test_fast_rounds_are_named_in_the_results(run: Run, tmp_path: Path) -> None:
+    run(replace(request(tmp_path), plan=replace(PLAN, fast=True)))
+
+    found = saved(tmp_path)
+    assert found["plan"]["fast"] is True  # type: ignore[index]  # JSON
+    assert any(notice.startswith("Fast rounds:") for notice in found["notices"])  # type: ignore[attr-defined]  # JSON
+    assert (tmp_path / WORK / "features" / "seed-0.npy").exists()
+
+
 def test_a_folder_of_another_run_is_refused(run: Run, tmp_path: Path) -> None:
     run(replace(request(tmp_path), arms=(Arm.CONTROL,)))
 
@@ -133,6 +143,40 @@ def test_masks_from_a_folder_are_a_clinicians_study(run: Run, tmp_path: Path) ->
     found = run(replace(request(tmp_path / "out"), masks=masks, seeds=(0, 1)))
 
     assert (found.seed_scope, found.masked) == ("train_on", (6, 6))
+
+
+def test_a_folder_of_masks_a_reader_is_pooled_and_each_reader_compared(
+    run: Run, tmp_path: Path
+) -> None:
+    masks = tmp_path / "masks"
+    rows = FILM_SET.rows(Split.TRAIN)[:3]
+    for reader, own, side in (("Ada", rows, 10), ("Bo", rows[:2], 20)):
+        (masks / reader).mkdir(parents=True)
+        for row in own:
+            sample_id = FILM_SET.samples[row].sample_id
+            irrelevant = np.zeros(FILM_SET.original(sample_id).shape, np.bool_)
+            irrelevant[:side, :10] = True
+            Image.fromarray(irrelevant).save(masks / reader / f"{sample_id}.png")
+    asked = replace(
+        request(tmp_path / "out"),
+        masks=masks,
+        arms=with_readers(("control", "imil"), readers_in(str(masks))),
+        pooling="intersection",
+    )
+
+    found = run(asked)
+
+    assert [arm.arm for arm in found.arms][-2:] == ["imil@Ada", "imil@Bo"]
+    assert (found.readers, found.pooling) == (("Ada", "Bo"), "intersection")
+    assert "Masks of 2 readers (Ada, Bo), pooled by intersection" in " ".join(found.notices)
+    told = json.loads((tmp_path / "out" / "results.json").read_bytes())
+    assert told["masks_of"] == {"readers": ["Ada", "Bo"], "pooling": "intersection"}
+
+    with pytest.raises(PlanError, match=r"Nobody named “Cy”.*Name one of: Ada, Bo"):
+        run(replace(asked, arms=("control", "imil@Cy")))
+    Image.fromarray(irrelevant).save(masks / "stray.png")
+    with pytest.raises(PlanError, match=r"holds masks beside folders.*folder of their reader"):
+        run(asked)
 
 
 def test_every_arm_runs_and_those_not_named_beforehand_are_exploratory(

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imil.compute.pool import JobState, WorkerPool
+from imil.compute.jobs import JobState
+from imil.compute.pool import WorkerPool
 from imil.core.films import FilmSpec, film_set
 from imil.core.images import ImageSet
 from imil.core.queues import Offered

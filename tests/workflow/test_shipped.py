@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from imil.compute.machine import this_machine
 from imil.compute.pool import WorkerPool
 from imil.compute.task import run_task
 from imil.core.films import FilmSpec, film_set
@@ -18,7 +19,7 @@ from imil.errors import StoreError
 from imil.store.codec import decode_checkpoint
 from imil.store.local import LocalStore
 from imil.workflow import shipped
-from imil.workflow.shipped import TrainedDemo, make_trained_demo, read_trained_demo, this_machine
+from imil.workflow.shipped import TrainedDemo, make_trained_demo, read_trained_demo
 from imil.workflow.studies import DEMO, Studies
 from imil.workflow.study import Study
 from imil.workflow.tools import Tools

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imil.compute.pool import JobState
+from imil.compute.jobs import JobState
 from imil.core.metrics import Metric
 from imil.core.records import Region, Split
 from imil.core.verdict import Verdict
@@ -118,6 +118,7 @@ def test_a_refused_mask_leaves_the_study_as_it_was(trained: Trained, painted: st
         "everything": np.ones(shape, np.bool_),
         "another size": np.ones((3, 3), np.bool_),
     }
+    study.settle()  # the log of what was done before
     before = machine.store.names("")
 
     with pytest.raises(MaskError):

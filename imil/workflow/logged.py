@@ -1,0 +1,375 @@
+"""The log's half of a study: what was done is noted here, and looked at for tampering."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from imil.compute.task import TrainingTask, machines
+from imil.core.images import ImageSet
+from imil.core.records import Plan, Region
+from imil.errors import ImilError, StoreError
+from imil.store.acts import (
+    PROGRAM,
+    Act,
+    Break,
+    Chain,
+    Flaw,
+    Head,
+    What,
+    acts_folder,
+    read_act,
+)
+from imil.store.base import Saved, Store
+from imil.store.codec import MaskRecord
+from imil.store.runs import FIRST, RunRow, save_runs
+from imil.store.studies import Consent, StudyRecord
+from imil.workflow.acts import ActLog, broken_content
+from imil.workflow.maskbook import MaskBook
+from imil.workflow.tools import Tools
+from imil.workflow.workspace import Workspace, read_curves
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """A study's log as it was found just now.
+
+    Attributes:
+        acts: every act that can be read, in order.
+        broken: the first sign of tampering; None where there is none.
+    """
+
+    acts: tuple[Act, ...]
+    broken: Break | None
+
+    @property
+    def head(self) -> Head | None:
+        """The last act; None for an empty log."""
+        return self.acts[-1].head if self.acts else None
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A study's log as its data set had it.
+
+    Attributes:
+        repo: the data set.
+        acts: how many acts were there.
+        head: the last of them; None for none.
+        asked: when (UTC).
+        trouble: why it could not be asked; None where it was.
+    """
+
+    repo: str
+    acts: int
+    head: Head | None
+    asked: datetime
+    trouble: ImilError | None = None
+
+
+class Logged:
+    """A study's state and the log of what was done to it; `Reviewing` and others build on it.
+
+    An act is written after what it tells of is on disk, and never instead: where the log can't be
+    written, the study goes on, and the next act tells of the gap. What a mask does to the model's
+    answer is told in the background, so that nobody waits for it.
+    """
+
+    def __init__(self, record: StudyRecord, workspace: Workspace, tools: Tools) -> None:
+        self._record = record
+        self._workspace = workspace
+        self._tools = tools
+        self._lock = threading.RLock()
+        self._masks = MaskBook(tools.store, record.study_id)
+        self._before = self._masks.every()
+        self._finish_noted = False
+        self._published: Published | None = None
+        self._acts = ActLog(tools.store, record.study_id, catch_up=self._unseen, known=record.head)
+
+    @property
+    def study_id(self) -> str:
+        """The study's random id."""
+        return self._record.study_id
+
+    @property
+    def images(self) -> ImageSet:
+        """The study's images."""
+        return self._workspace.images
+
+    @property
+    def plan(self) -> Plan:
+        """How the study trains."""
+        return self._record.plan
+
+    @property
+    def first_task(self) -> TrainingTask:
+        """The first training, and where it leaves its files."""
+        return self._first
+
+    @property
+    def saved(self) -> Saved:
+        """How far the study's state has got beyond this machine."""
+        return self._tools.store.saved(self.study_id)
+
+    @property
+    def goes_to(self) -> str | None:
+        """The Hub repo that masks and results go to; None where all stays on this machine."""
+        return self.saved.repo
+
+    @property
+    def consent(self) -> Consent | None:
+        """Who agreed that the images leave this machine; None where nobody did.
+
+        Nor does it count where the study goes to another repo by now than was told then.
+        """
+        given = self._record.consent
+        return given if given is not None and given.repo == self.goes_to else None
+
+    @property
+    def damaged_masks(self) -> tuple[str, ...]:
+        """Names in the store of masks whose files are damaged; they count for nothing."""
+        return self._masks.damaged
+
+    def image_of_mask(self, name: str) -> str | None:
+        """Return the image that a mask was saved for, by the log; None where it does not tell."""
+        try:
+            acts = self._acts.read().acts
+        except ImilError:
+            return None
+        there = {sample.sample_id for sample in self.images.samples}
+        named = (act.sample_id for act in acts if act.details.get("mask") == name)
+        return next((each for each in named if each in there), None)
+
+    @property
+    def published(self) -> Published | None:
+        """The log as the data set had it when it was last asked; None before, or without one."""
+        return self._published
+
+    def compare_log(self) -> Published | None:
+        """Ask the data set for its copy of the log, which `audit` then compares ours with.
+
+        A data set that can't be asked is told of in the answer; what was known before is kept.
+        """
+        repo, asked = self.goes_to, self._tools.now()
+        if repo is None:
+            return None
+        last = self._published
+        try:
+            there = self._tools.store.published(self.study_id)
+        except ImilError as error:
+            acts, head = (0, None) if last is None else (last.acts, last.head)
+            self._published = Published(repo, acts, head, asked, error)
+            return self._published
+        folder = acts_folder(self.study_id)
+        acts_there = [read_act(each) for name, each in there.items() if name.startswith(folder)]
+        known = sorted((act for act in acts_there if act is not None), key=lambda act: act.seq)
+        self._published = Published(repo, len(known), known[-1].head if known else None, asked)
+        return self._published
+
+    def audit(self, known: Sequence[Head] = ()) -> Audit:
+        """Return the log as it is in the store now, and the first sign of tampering in it.
+
+        The chain is checked, also against what `compare_log` has found; then the masks and
+        comparisons that its acts name by their digests.
+
+        Args:
+            known: last acts that were kept elsewhere, which the log must still contain.
+
+        Raises:
+            StoreError: the log can't be read, or was written by a newer version.
+        """
+        self._note_finished()
+        there = None if self._published is None else self._published.head
+        heads = (*known, *(head for head in (self._record.head, there) if head is not None))
+        return audited(self._tools.store, self._acts.read(heads))
+
+    def settle(self) -> None:
+        """Wait until every act is written."""
+        self._acts.settle()
+
+    # ---- inside ---------------------------------------------------------------------------------
+
+    @property
+    def _first(self) -> TrainingTask:
+        return self._workspace.first_task(self.plan)
+
+    def _note(
+        self,
+        what: What,
+        *,
+        who: str = "",
+        sample_id: str = "",
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write an act that was done just now."""
+        self._note_finished()
+        now = self._tools.now().isoformat()
+        self._acts.append(Act(what, now, who, sample_id, details or {}))
+
+    def _note_mask(self, name: str, record: MaskRecord, what: What = What.MASK_ACCEPTED) -> None:
+        """Have an accepted mask written into the log, with what it does to the model's answer."""
+        self._note_finished()
+        first = self._first
+        details = {
+            "mask": name,
+            "queue": record.queue,
+            "origin": record.origin,
+            "selection": record.selection,
+            "round": record.round,
+            **({"source": record.source} if record.source else {}),
+        }
+        act = Act(
+            what,
+            record.time.isoformat(),
+            record.reader,
+            record.sample_id,
+            details,
+            seconds=float(record.seconds),
+        )
+
+        def make() -> Act:
+            digests = self._digests((name,))
+            model, before, after = self._answered(first, record.sample_id, record.irrelevant)
+            return replace(
+                act,
+                details=details | {"files": digests},
+                model=model,
+                p_before=before,
+                p_after=after,
+            )
+
+        self._acts.later(make)
+
+    def _note_finished(self) -> None:
+        """Note that the first training has ended, once; nobody presses anything when it does.
+
+        A training that is shipped with the program was not done here: the study's first act names
+        it.
+        """
+        if self._finish_noted or not self._record.started or "trained" in self._record.source:
+            return
+        first = self._first
+        if not first.finished:
+            return
+        self._finish_noted = True
+        ended = datetime.fromtimestamp(first.logits.stat().st_mtime, UTC).isoformat()
+
+        def make() -> Act:
+            with suppress(StoreError):  # tried again with the first comparison
+                save_runs(self._tools.store, self.study_id, self._first_runs())
+            return Act(
+                What.TRAINING_FINISHED,
+                ended,
+                PROGRAM,
+                details=training_told(first),
+                model=self._model(first),
+            )
+
+        if not self._told_of(What.TRAINING_FINISHED):
+            self._acts.later(make)
+
+    def _first_runs(self) -> tuple[RunRow, ...]:
+        """Return how the first training went; nothing where it was not done here."""
+        if "trained" in self._record.source:
+            return ()
+        return self._runs((self._first,), arm=FIRST, number=0, masks=0)
+
+    def _runs(
+        self, tasks: Sequence[TrainingTask], *, arm: str, number: int, masks: int
+    ) -> tuple[RunRow, ...]:
+        """Return how finished trainings of an arm went, an epoch a row."""
+        now = self._tools.now()
+        return tuple(
+            RunRow(
+                study=self.study_id,
+                round=number,
+                arm=arm,
+                seed=task.plan.seed,
+                **asdict(epoch),
+                backbone=task.plan.backbone,
+                masks=masks,
+                time=now,
+            )
+            for task in tasks
+            for epoch in read_curves(task)
+        )
+
+    def _told_of(self, what: What) -> bool:
+        try:
+            return any(act.what is what for act in self._acts.read().acts)
+        except ImilError:
+            return True  # a log that can't be read is not written to either
+
+    def _unseen(self, acts: tuple[Act, ...]) -> tuple[Act, ...]:
+        """Return what the log must first catch up with: the beginning, and masks that it missed."""
+        record, missed = self._record, []
+        if not acts:
+            counts = {"images": len(self.images), "classes": list(self.images.classes)}
+            details = {"source": dict(record.source), **counts}
+            missed.append(Act(What.STUDY_BEGUN, record.created, PROGRAM, details=details))
+        told = {act.details.get("mask") for act in acts}
+        told |= {name for act in acts for name in act.details.get("files", {})}
+        lost = tuple(name for name in self._before if name not in told)
+        if lost:
+            now = self._tools.now().isoformat()
+            details = {"why": "masks were kept and no act told of it", "files": self._digests(lost)}
+            missed.append(Act(What.GAP, now, PROGRAM, details=details))
+        return tuple(missed)
+
+    def _digests(self, names: Sequence[str]) -> dict[str, str]:
+        """Return the SHA-256 of files in the store; one that can't be read is left out."""
+        found = {}
+        for name in names:
+            try:
+                content = self._tools.store.read(name)
+            except ImilError:
+                continue
+            if content is not None:
+                found[name] = hashlib.sha256(content).hexdigest()
+        return found
+
+    def _answered(
+        self, first: TrainingTask, sample_id: str, irrelevant: Region
+    ) -> tuple[str, float | None, float | None]:
+        """Return the model and the label's probability before and after; none that can't be had."""
+        try:
+            answer = self._tools.models.answer(self._workspace, first, sample_id, irrelevant)
+            before, after = answer.before[answer.label], answer.after[answer.label]
+            return self._model(first), round(before, 6), round(after, 6)
+        except Exception:  # noqa: BLE001  # the act is written all the same, without the figures
+            return "", None, None
+
+    def _model(self, first: TrainingTask) -> str:
+        try:
+            return self._tools.models.version(first)
+        except OSError:
+            return ""
+
+
+def audited(store: Store, chain: Chain) -> Audit:
+    """Return a log with the first sign of tampering: in the chain, else in what it names."""
+    if chain.broken is not None:
+        return Audit(chain.acts, chain.broken)
+    changed = broken_content(store, chain.acts)
+    if changed is None:
+        return Audit(chain.acts, None)
+    seq, name = changed
+    kind = "mask" if name.startswith("data/masks/") else "file"
+    told = f"The {kind} that act {seq} tells of is not the one that was kept: {name}."
+    return Audit(chain.acts, Break(seq, Flaw.CHANGED, told))
+
+
+def training_told(task: TrainingTask) -> dict[str, Any]:
+    """Return what an act tells of a finished training: where it ran, and what came out."""
+    curves = read_curves(task)
+    return {
+        "plan": asdict(task.plan),
+        "machines": list(machines(task)),
+        "scores": hashlib.sha256(task.logits.read_bytes()).hexdigest(),
+        **({"last_epoch": asdict(curves[-1])} if curves else {}),
+    }
