@@ -2,23 +2,46 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
+import signal
 import sys
 import threading
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from imil.compute.device import pick_device
 from imil.compute.pool import WorkerPool
 from imil.errors import StoreError
 from imil.settings import Settings
 from imil.sources.weights import pretrained_bytes
+from imil.store.base import Store
+from imil.store.hub import HubStore, side_folder, store_folder
+from imil.store.hub_errors import no_token
+from imil.store.hub_models import HubModels
+from imil.store.hub_repo import HubRepo, prepare_client
 from imil.store.local import LocalStore
 from imil.workflow.shipped import TrainedDemo, read_trained_demo
 from imil.workflow.studies import DEMO, Studies
 from imil.workflow.tools import Tools
-from imil.workflow.workspace import default_threads
+from imil.workflow.workspace import default_threads, usable_cores
+
+if TYPE_CHECKING:
+    from imil.compute.zero import ZeroPool
+
+# Seconds between two looks for studies that nobody visits any more.
+LOOK_FOR_IDLE = 6 * 3600
+
+# Processes that train a job's segments, such as two arms, where the machine has the cores. Each
+# takes 300 MB or more. Our choice.
+SIDE_BY_SIDE = 2
+
+# What the first comparison and the first map would load by themselves, 2 s; and when it is loaded
+# instead, s from the start: once the page has been served.
+LATER = ("sklearn.linear_model", "captum.attr")
+LOAD_AFTER = 10
 
 # The demo's first training, as `python -m imil demo` leaves it.
 TRAINED_DEMO = Path(__file__).parent / "assets" / "demo"
@@ -33,30 +56,104 @@ def main() -> None:
     shutil.rmtree(uploads, ignore_errors=True)
     uploads.mkdir(parents=True, mode=0o700)
     os.environ.setdefault("GRADIO_TEMP_DIR", str(uploads))
+    # Gradio would sum up the last 10,000 events after each event, for a page that is switched off.
+    os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(sys.maxsize))
+    os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "1")
     # Only now: Gradio reads its environment when it is imported.
     from imil.ui.app import build_app  # noqa: PLC0415  # see above
     from imil.ui.theme import launch_options  # noqa: PLC0415  # see above
 
+    prepare_client()
     weights = partial(
         pretrained_bytes,
         cache=home / "weights",
         endpoint=settings.endpoint,
         token=settings.token,
     )
-    pool = WorkerPool(home / "jobs")
+    cores = usable_cores()
+    worker = WorkerPool(home / "jobs", workers=min(SIDE_BY_SIDE, cores), cores=cores)
+    pool = _trainer(worker, home, settings)
+    store = _store(settings)
     studies = Studies(
         home / "work",
-        Tools(LocalStore(home / "store"), pool, weights, endpoint=settings.endpoint),
+        Tools(
+            store,
+            pool,
+            weights,
+            endpoint=settings.endpoint,
+            checkpoints=_checkpoints(settings),
+            idle_days=settings.idle_days,
+        ),
         device=pick_device(settings.device),
-        threads=default_threads(headless=False),
+        # A GPU needs one, and so does what is small enough for the CPU beside it.
+        threads=1 if settings.zero else default_threads(headless=False),
         trained=_trained_demo(),
     )
+    studies.sweep()
+    ended = threading.Event()
+    if settings.idle_days:
+        threading.Thread(target=_sweep_idle, args=(studies, ended), daemon=True).start()
+    threading.Thread(target=_load_later, args=(ended,), daemon=True).start()
     if settings.demo:
         threading.Thread(target=studies.draw_demo, daemon=True).start()
+    # A machine that is about to go says so: what waits for the Hub is sent first.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        build_app(studies, demo=settings.demo).launch(**launch_options())
+        build_app(studies, demo=settings.demo, sign_in=settings.sign_in).launch(**launch_options())
     finally:
+        ended.set()
         pool.close()
+        studies.settle()
+        if isinstance(store, HubStore):
+            store.close()
+
+
+def _load_later(ended: threading.Event) -> None:
+    """Load what nobody has asked for yet, so that the first visitor who does waits no longer."""
+    if not ended.wait(LOAD_AFTER):
+        for module in LATER:
+            importlib.import_module(module)
+
+
+def _sweep_idle(studies: Studies, ended: threading.Event) -> None:
+    """Let go of studies that nobody visits, now and again, until the app has ended."""
+    while True:
+        gone = studies.sweep_idle()
+        if gone:
+            sys.stderr.write(f"Studies let go since nobody visits them: {len(gone)}.\n")
+        if ended.wait(LOOK_FOR_IDLE):
+            return
+
+
+def _store(settings: Settings) -> Store:
+    """Return where state is kept: on this disk, and in a data set where one is named."""
+    folder = store_folder(settings.home)
+    if settings.state_repo is None:
+        return LocalStore(folder)
+    if settings.token is None:
+        trouble = no_token(settings.state_repo)
+        sys.stderr.write(f"{trouble}\n")
+        return LocalStore(folder, trouble=trouble)
+    repo = HubRepo(settings.state_repo, settings.token, endpoint=settings.endpoint)
+    side = side_folder(settings.home, settings.state_repo)
+    return HubStore(LocalStore(folder), side, repo)
+
+
+def _checkpoints(settings: Settings) -> HubModels | None:
+    """Return where checkpoints are kept of studies whose visitor agreed; None without a repo."""
+    if settings.state_repo is None or settings.token is None:
+        return None
+    return HubModels(settings.state_repo, token=settings.token, endpoint=settings.endpoint)
+
+
+def _trainer(worker: WorkerPool, home: Path, settings: Settings) -> WorkerPool | ZeroPool:
+    """Return where studies train: the worker, and on a Space with ZeroGPU what is lent there."""
+    if not settings.zero:
+        return worker
+    # Only there, and before anything asks for a GPU: it changes torch and Gradio.
+    from imil.compute.zero import ZeroPool  # noqa: PLC0415  # see above
+
+    return ZeroPool(home / "leases", worker)
 
 
 def _trained_demo() -> TrainedDemo | None:

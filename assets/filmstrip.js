@@ -28,7 +28,7 @@ function film(item) {
   second.className = "p2";
   second.textContent = item.label;
   button.append(picture, first, second);
-  button.title = item.id;
+  button.title = item.title;
   return button;
 }
 
@@ -53,7 +53,7 @@ function mark() {
     if (review) button.dataset.review = review;
     else delete button.dataset.review;
     const words = [...button.querySelectorAll(".p1 span, .p2")].map((part) => part.textContent);
-    button.setAttribute("aria-label", [sample, ...words, review].filter(Boolean).join(", "));
+    button.setAttribute("aria-label", [button.title, ...words, review].filter(Boolean).join(", "));
   }
   if (![...gallery.children].some((button) => button.tabIndex === 0) && gallery.firstChild) {
     gallery.firstChild.tabIndex = 0;

@@ -80,9 +80,11 @@ function mark() {
 }
 
 function choose(change) {
-  props.value = { ...chosen(), ...change };
+  const wanted = { ...chosen(), ...change };
+  props.value = wanted;
   mark();
-  trigger("look");
+  // Sent with the event: the answer to an earlier choice may put the value back before it is read.
+  trigger("look", { chosen: wanted });
 }
 
 sort.addEventListener("change", () => choose({ sort: sort.value }));

@@ -10,9 +10,11 @@ const words = bar.dataset;
 const select = element.querySelector(".picker select");
 const glossary = element.querySelector("dialog.glossary");
 const leaving = element.querySelector("dialog.leaving");
+const keeping = element.querySelector("dialog.keeping");
 
 const STUDIES = "imil-studies";
 const OPENED = "imil-study"; // Gradio's own entry: the study to come back to
+const READER = "imil-reader"; // Gradio's own entry: the name that goes with each mask
 const THEME = "imil-theme";
 const COACH = "imil-coach";
 const DRAFT = "imil-draft:"; // the painter's
@@ -96,12 +98,19 @@ select.addEventListener("change", () => {
 function update() {
   const value = props.value;
   if (!value) return;
+  if ("of" in value) {
+    // Looked up by a clock: the list stays as it is, for it may be open.
+    if (value.of === current.study) current = { ...current, saved: value.saved };
+    return sayWhereSaved();
+  }
   if (value.gone?.length) keep(studies().filter((one) => !value.gone.includes(one.id)));
   if ("study" in value) {
     current = value;
     const { study, name, created } = value;
-    if (study) keep([{ id: study, name, created }, ...studies().filter((one) => one.id !== study)]);
+    bar.dataset.study = study;
     element.querySelector(".study").textContent = name;
+    dispatchEvent(new CustomEvent("imil-study", { detail: study }));
+    if (study) keep([{ id: study, name, created }, ...studies().filter((one) => one.id !== study)]);
     element.querySelector(".picker").title = name;
     sayWhereSaved();
   }
@@ -110,14 +119,35 @@ function update() {
 
 // ---- where it is saved ----
 
+let spoken = ""; // of what the Hub does not take; every change is said aloud, the passing time not
+
 function sayWhereSaved() {
-  const saved = element.querySelector(".saved");
   const offline = !navigator.onLine;
-  saved.dataset.state = offline ? "offline" : "here";
+  const told = offline
+    ? { words: words.offlineWord, brief: words.offlineBriefWord, why: null } : current.saved;
+  const amiss = offline || Boolean(told?.why);
+  bar.dataset.saved = amiss ? "amiss" : "fine";
   // A page that can't be had again must not be left.
-  element.querySelector(".bar [data-act=next]").disabled = offline;
-  saved.hidden = !offline && !current.saved;
-  saved.querySelector("span").textContent = offline ? words.offlineWord : current.saved ?? "";
+  bar.querySelector("[data-act=next]").disabled = offline;
+  const saved = bar.querySelector(".saved");
+  saved.hidden = !told;
+  saved.querySelector(".whole").textContent = told?.words ?? "";
+  saved.querySelector(".brief").textContent = told?.brief ?? "";
+  saved.querySelector(".why").hidden = !told?.why;
+  const now = offline ? words.offlineWord : told?.why?.[0] ?? "";
+  if (now !== spoken) bar.querySelector(".aloud").textContent = spoken = now;
+}
+
+function why() {
+  const [what, ...lines] = current.saved?.why ?? [];
+  if (!what) return;
+  keeping.querySelector("h2").textContent = what;
+  keeping.querySelector("[data-lines]").replaceChildren(...lines.map((line) => {
+    const made = document.createElement("p");
+    made.textContent = line;
+    return made;
+  }));
+  keeping.showModal();
 }
 
 function onLine() {
@@ -132,7 +162,10 @@ addEventListener("offline", onLine);
 
 function reset() {
   write(OPENED, null);
+  write(READER, null);
   write(COACH, null);
+  // An account is the last visitor's too: its cookie goes before the page does.
+  if (bar.dataset.signIn !== undefined) return location.assign("logout?_target_url=/");
   // Everything that the last visitor typed goes with the page.
   location.reload();
 }
@@ -158,7 +191,9 @@ const ACTS = {
     write(THEME, dark() ? "dark" : "light");
   },
   glossary: () => glossary.showModal(),
+  menu: () => dispatchEvent(new CustomEvent("imil-menu")),
   next: nextVisitor,
+  why,
   reset,
 };
 
@@ -168,7 +203,7 @@ element.addEventListener("click", (event) => {
   else ACTS[act]?.();
 });
 
-for (const dialog of [glossary, leaving]) {
+for (const dialog of [glossary, leaving, keeping]) {
   // The painter's keys are not meant while one reads.
   dialog.addEventListener("keydown", (event) => event.stopPropagation());
 }

@@ -20,13 +20,13 @@ function picture(item) {
   const button = document.createElement("button");
   button.type = "button";
   button.dataset.sample = item.id;
-  button.title = item.id;
+  button.title = item.title;
   const image = document.createElement("img");
   image.src = item.picture;
   image.alt = "";
   const lines = [line(item.said, "p1"), line(item.label, "p2"), line(item.control, "p2")];
   button.append(image, ...lines);
-  button.setAttribute("aria-label", [item.id, item.said, item.label, item.control].join(", "));
+  button.setAttribute("aria-label", [item.title, item.said, item.label, item.control].join(", "));
   return button;
 }
 
@@ -61,8 +61,8 @@ function enlarge(sample) {
   // The small one at once; the large one replaces it when it is there.
   const image = large.querySelector("img");
   image.src = item.picture;
-  image.alt = sample;
-  const words = [sample, item.said, item.label, item.control].filter(Boolean);
+  image.alt = item.title;
+  const words = [item.title, item.said, item.label, item.control].filter(Boolean);
   large.querySelector("p").textContent = words.join(" · ");
   trigger("look", { sample });
 }

@@ -1,7 +1,8 @@
 // ---- drafts: the unfinished mask outlives a reload; mask bits only, never pixels ----
 
 // Each tab of the browser keeps its own drafts, so that two tabs never write over each other. A tab
-// that was closed leaves its drafts to whichever opens the image next.
+// that was closed leaves its drafts to whichever opens the image next, for the same reader: readers
+// of one browser are not shown each other's.
 const DRAFT = "imil-draft:";
 const AUTOSAVE = 1000; // ms between two savings within one stroke
 let savedAt = 0;
@@ -24,12 +25,14 @@ function tab() {
   return window.imilTab;
 }
 
-const draftOf = (study, sample) => `${DRAFT}${study}/${sample}`;
-const ownDraft = (study, sample) => `${draftOf(study, sample)}#${tab()}`;
+// A reader without a name is "".
+const imageOf = (study, sample, reader) => `${study}/${sample}${reader ? `\n${reader}` : ""}`;
+const draftOf = (...image) => `${DRAFT}${imageOf(...image)}`;
+const ownDraft = (...image) => `${draftOf(...image)}#${tab()}`;
 
 // The keys of an image's drafts, of whichever tab.
-function draftsOf(study, sample) {
-  const start = draftOf(study, sample);
+function draftsOf(...image) {
+  const start = draftOf(...image);
   return Object.keys(localStorage).filter((key) =>
     key === start || (key.startsWith(`${start}#`) && /^[0-9a-f]{8}$/.test(key.slice(start.length + 1))));
 }
@@ -41,7 +44,7 @@ function saveDraft() {
     size: [film.width, film.height], runs: film.runs, mode: film.mode, rev: film.rev,
     seconds: spent(), start: film.start, begun: film.begun, base: film.base, at: Date.now(),
   });
-  keepInStorage(ownDraft(film.study, film.sample), draft);
+  keepInStorage(ownDraft(film.study, film.sample, film.reader), draft);
 }
 
 // The oldest drafts make room where storage is full; what waits to be sent never does.
@@ -72,14 +75,14 @@ function readJson(key) {
   }
 }
 
-function readDraft(study, sample, width, height) {
+function readDraft({ study, sample, reader, size: [width, height] }) {
   try {
     const fits = (draft) => draft && draft.size[0] === width && draft.size[1] === height
       && draft.runs.every((run) => Number.isInteger(run) && run >= 0)
       && draft.runs.reduce((a, b) => a + b, 0) === width * height;
-    const own = readJson(ownDraft(study, sample));
+    const own = readJson(ownDraft(study, sample, reader));
     if (fits(own)) return own;
-    const others = draftsOf(study, sample).map(readJson).filter(fits);
+    const others = draftsOf(study, sample, reader).map(readJson).filter(fits);
     return others.sort((a, b) => (b.at ?? 0) - (a.at ?? 0))[0] ?? null;
   } catch {
     return null;
@@ -90,8 +93,8 @@ function readDraft(study, sample, width, height) {
 // mask had been sent stays, on top of it.
 function dropDrafts(study, accepted, runs) {
   try {
-    const own = ownDraft(study, accepted.sample);
-    for (const key of draftsOf(study, accepted.sample)) {
+    const own = ownDraft(study, accepted.sample, accepted.reader);
+    for (const key of draftsOf(study, accepted.sample, accepted.reader)) {
       const draft = readJson(key);
       const copy = runs && String(draft?.runs) === String(runs);
       if (!draft || copy || (key === own && draft.rev <= accepted.rev)) localStorage.removeItem(key);

@@ -24,7 +24,25 @@ async function load() {
   finish();
   moving = -Infinity;
   const pixels = await unpack(value);
-  if (mine === latest && element.isConnected) open(value, pixels);
+  if (mine !== latest || !element.isConnected) return;
+  if (isStillShown(value)) again(value);
+  else open(value, pixels);
+}
+
+// The film that is open comes once more, as when its queue is put into another order.
+const isStillShown = (value) => film && !value.accepted && film.base === value.base
+  && film.study === value.study && film.sample === value.sample
+  && (film.reader ?? "") === (value.reader ?? "");
+
+// What was painted stays, and so do its undos; what the model says may be another's by now.
+function again(value) {
+  film.queue = value.queue;
+  film.heat = null;
+  heatCanvas.width = heatCanvas.height = 1;
+  $(".place").textContent = value.place;
+  ask();
+  publish();
+  askLooks();
 }
 
 function close() {
@@ -42,11 +60,12 @@ function open(value, pixels) {
     canvas.height = height;
   }
   heatCanvas.width = heatCanvas.height = 1;
-  const draft = readDraft(value.study, value.sample, width, height);
+  const draft = readDraft(value);
   const mode = draft?.mode ?? root.dataset.mode;
   film = {
-    study: value.study, sample: value.sample, queue: value.queue, base: value.base, width, height,
-    pixels, channels: value.channels, depth: value.depth, range: value.range,
+    study: value.study, sample: value.sample, title: value.title, reader: value.reader ?? "",
+    queue: value.queue, base: value.base, width, height, pixels, channels: value.channels,
+    depth: value.depth, range: value.range,
     windows: value.windows, first: value.first, heat: null,
     rev: draft ? draft.rev : 0, start: (draft ? draft.start : value.start) ?? null,
     begun: draft?.begun ?? value.origin,
@@ -56,10 +75,10 @@ function open(value, pixels) {
   seconds = draft ? Number(draft.seconds) || 0 : 0;
   watchedSince = document.hidden ? null : performance.now();
   opened = performance.now();
-  $(".name").textContent = value.sample;
-  $(".name").title = value.sample;
+  $(".name").textContent = value.title;
+  $(".name").title = value.title;
   $(".place").textContent = value.place;
-  paintCanvas.setAttribute("aria-label", `${value.sample}. ${words.canvasWord}`);
+  paintCanvas.setAttribute("aria-label", `${value.title}. ${words.canvasWord}`);
   restore({ drawn: drawing(draft ? draft.runs : value.runs, mode), mode });
   firstWindow();
   fit();

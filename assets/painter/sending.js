@@ -36,7 +36,8 @@ function origin() {
 
 function painted() {
   return {
-    study: film.study, sample: film.sample, size: [film.width, film.height], queue: film.queue,
+    study: film.study, sample: film.sample, title: film.title, reader: film.reader,
+    size: [film.width, film.height], queue: film.queue,
     mode: film.mode, runs: film.runs, rev: film.rev, seconds: spent(), base: film.base,
     origin: origin(), stroke: String(strokes), press: "",
   };
@@ -86,7 +87,7 @@ function handIn() {
   if (hidden > Number(words.most) * film.width * film.height) {
     return say(film.mode === KEEP ? words.muchKeepWord : words.muchWord);
   }
-  const key = unsentKey(film.study, film.sample);
+  const key = unsentKey(film.study, film.sample, film.reader);
   if (sending?.key === key && sending.tries) return; // it is on its way
   publish();
   props.value = { ...props.value, press: String(Date.now()) };
@@ -99,7 +100,10 @@ function handIn() {
 
 // ---- what was handed in, and is not known to be saved ----
 
-const unsentKey = (study, sample) => `${UNSENT}${study}/${sample}`;
+const unsentKey = (...image) => `${UNSENT}${imageOf(...image)}`;
+// Whether that is the film that is open, for the same reader. What an older page left names none.
+const isOpen = ({ study, sample, reader = "" }) =>
+  film?.study === study && film.sample === sample && film.reader === reader;
 
 function unsent() {
   try {
@@ -109,8 +113,14 @@ function unsent() {
   }
 }
 
-function forget(study, sample) {
-  const key = unsentKey(study, sample);
+// What people call the image of a mask that waits, or of the film.
+function titleOf(study, sample, reader) {
+  if (film?.study === study && film.sample === sample) return film.title;
+  return readJson(unsentKey(study, sample, reader))?.painted.title ?? sample;
+}
+
+function forget(...image) {
+  const key = unsentKey(...image);
   if (sending?.key === key) sending = null;
   try { localStorage.removeItem(key); } catch { /* it never was there */ }
   if (!sending) notice("unsent", "");
@@ -127,7 +137,7 @@ function sendAgain() {
   sending.tries += 1;
   sending.lost = false;
   const { painted: mask } = sending;
-  if (film?.study === mask.study && film.sample === mask.sample) {
+  if (isOpen(mask)) {
     props.value = mask;
     send("blackout");
   } else send("keep", { painted: mask });
@@ -169,25 +179,28 @@ async function tend() {
 
 // A film has come with the word that the one before is saved.
 function settled(study, accepted) {
-  const left = readJson(unsentKey(study, accepted.sample));
+  const image = [study, accepted.sample, accepted.reader];
+  const left = readJson(unsentKey(...image));
   const runs = left?.painted.rev === accepted.rev ? left.painted.runs : null;
   dropDrafts(study, accepted, runs);
-  forget(study, accepted.sample);
+  forget(...image);
 }
 
 // A mask that had waited is saved, and this film stays open.
 function kept() {
   const { study, accepted } = props.kept;
+  const title = titleOf(study, accepted.sample, accepted.reader);
   settled(study, accepted);
-  if (film?.study === study && film.sample === accepted.sample) film.base = accepted.base;
-  say(words.sentWord.replace("{sample}", accepted.sample));
+  if (isOpen({ study, ...accepted })) film.base = accepted.base;
+  say(words.sentWord.replace("{sample}", title));
 }
 
 // The server has not taken the mask, and says why; it stays here, as it was painted.
 function refused() {
-  const { study, sample, words: why, base } = props.refused;
-  forget(study, sample);
-  if (film?.study !== study || film.sample !== sample) return notice("refused", `${sample}: ${why}`);
+  const { study, sample, reader, words: why, base } = props.refused;
+  const title = titleOf(study, sample, reader);
+  forget(study, sample, reader);
+  if (!isOpen(props.refused)) return notice("refused", `${title}: ${why}`);
   notice("refused", why);
   if (base !== film.base) meet(props.refused);
 }

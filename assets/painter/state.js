@@ -19,7 +19,7 @@ const size = $("[data-size]");
 const HIDE = "hide"; // what is drawn is hidden
 const KEEP = "keep"; // what is drawn is what alone stays
 
-// {study, sample, queue, base, width, height, drawn, mode, runs, rev, start, pixels, ...}: `drawn` is
+// {study, sample, reader, queue, base, width, height, drawn, mode, runs, rev, start, pixels, ...}: `drawn` is
 // what was painted, `runs` the mask that it means (what is hidden), `base` names the mask that the
 // server had when the film was opened, `start` is the mask that it was begun from, `begun` how
 // that one had come about.

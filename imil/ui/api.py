@@ -19,17 +19,22 @@ from gradio.events import api
 from PIL import Image
 
 from imil.core.counterfactual import Answer
+from imil.core.plans import precision_of
+from imil.core.readers import reader_name
 from imil.core.records import Origin, Plan, Queue, Selection
 from imil.errors import PlanError
 from imil.ui import text
+from imil.ui.api_archive import add_archive_endpoints
 from imil.ui.api_assist import add_saliency, assist_endpoints
 from imil.ui.api_predictions import prediction_endpoints
 from imil.ui.api_queues import offer_json, queue_endpoints
+from imil.ui.api_readers import reader_endpoints
 from imil.ui.api_results import results_endpoints
 from imil.ui.api_sources import source_endpoints
 from imil.ui.errors import errors_shown
 from imil.ui.given import READER, choice, whole
 from imil.ui.painter import read_mask_png
+from imil.ui.rates import Cost, costs
 from imil.workflow.status import TrainingStatus
 from imil.workflow.studies import Studies
 from imil.workflow.study import Study
@@ -43,16 +48,19 @@ def add_endpoints(studies: Studies) -> None:
         *queue_endpoints(studies),
         *prediction_endpoints(studies),
         *assist_endpoints(studies),
+        *reader_endpoints(studies),
         *source_endpoints(studies, _about),
     ):
         api(endpoint, concurrency_limit=None)
     for endpoint in results_endpoints(studies):
         api(endpoint, concurrency_limit=None)
     _add_uploads(studies)
+    add_archive_endpoints(studies, _about, _uploaded)
     add_saliency(studies)
 
 
 def _endpoints(studies: Studies) -> tuple[Callable[..., Any], ...]:  # noqa: C901, PLR0915 (a list)
+    @costs(Cost.BEGIN)
     def open_demo(trained: bool = True) -> dict[str, Any]:
         """Begin a study of the demo's synthetic films, after or before its first training."""
         with errors_shown():
@@ -63,18 +71,19 @@ def _endpoints(studies: Studies) -> tuple[Callable[..., Any], ...]:  # noqa: C90
         with errors_shown():
             return _about(studies.open(str(study)))
 
-    def set_plan(study: str, plan: dict[str, Any]) -> dict[str, Any]:
+    def set_plan(study: str, plan: dict[str, Any], reader: str = READER) -> dict[str, Any]:
         """Change settings of the plan by name; the others stay."""
         with errors_shown():
             opened = studies.open(str(study))
-            opened.set_plan(_changed(opened.plan, plan))
+            opened.set_plan(_changed(opened.plan, plan), who=reader_name(reader))
             return asdict(opened.plan)
 
-    def train(study: str) -> dict[str, Any]:
+    @costs(Cost.TRAIN)
+    def train(study: str, reader: str = READER) -> dict[str, Any]:
         """Start the first training, or go on with it."""
         with errors_shown():
             opened = studies.open(str(study))
-            opened.start_training()
+            opened.start_training(who=reader_name(reader))
             return _progress(opened.training_status())
 
     def training_status(study: str) -> dict[str, Any]:
@@ -87,24 +96,30 @@ def _endpoints(studies: Studies) -> tuple[Callable[..., Any], ...]:  # noqa: C90
                 "out_of_fold": _progress(opened.out_of_fold_status()),
             }
 
-    def stop(study: str) -> dict[str, Any]:
+    def stop(study: str, reader: str = READER) -> dict[str, Any]:
         """Stop whatever trains, within one batch."""
         with errors_shown():
             opened = studies.open(str(study))
-            opened.stop()
+            opened.stop(who=reader_name(reader))
             return _progress(opened.training_status())
 
-    def outliers(study: str, queue: str = Queue.MISPREDICTED.value) -> list[dict[str, Any]]:
-        """Return the training images of a queue, first things first: mispredicted by default."""
-        with errors_shown():
-            opened = studies.open(str(study))
-            return [offer_json(opened, offer) for offer in opened.queue(choice(Queue, queue))]
+    def outliers(
+        study: str, queue: str = Queue.MISPREDICTED.value, reader: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the training images of a queue, first things first: mispredicted by default.
 
-    def select(study: str, selection: str) -> str:
+        `review` is what that reader did with each; without one, what any reader did.
+        """
+        with errors_shown():
+            opened, who = studies.open(str(study)), reader and reader_name(reader)
+            offers = opened.queue(choice(Queue, queue))
+            return [offer_json(opened, offer, who) for offer in offers]
+
+    def select(study: str, selection: str, reader: str = READER) -> str:
         """Find the mispredicted in another way: in_sample, out_of_fold or persistent."""
         with errors_shown():
             opened = studies.open(str(study))
-            opened.select(choice(Selection, selection))
+            opened.select(choice(Selection, selection), who=reader_name(reader))
             return opened.selection.value
 
     def out_of_fold_cost(study: str) -> dict[str, Any]:
@@ -112,32 +127,33 @@ def _endpoints(studies: Studies) -> tuple[Callable[..., Any], ...]:  # noqa: C90
         with errors_shown():
             return asdict(studies.open(str(study)).out_of_fold_cost())
 
-    def start_out_of_fold(study: str) -> dict[str, Any]:
+    @costs(Cost.TRAIN)
+    def start_out_of_fold(study: str, reader: str = READER) -> dict[str, Any]:
         """Train the folds; training_status says how far they are."""
         with errors_shown():
             opened = studies.open(str(study))
-            opened.start_out_of_fold()
+            opened.start_out_of_fold(who=reader_name(reader))
             return _progress(opened.out_of_fold_status())
 
-    def relabel(study: str, sample: str, label: str) -> list[dict[str, Any]]:
+    def relabel(study: str, sample: str, label: str, reader: str = READER) -> list[dict[str, Any]]:
         """Say which class a training image should carry; return all that is triaged."""
         with errors_shown():
             opened = studies.open(str(study))
-            opened.relabel(str(sample), str(label))
+            opened.relabel(str(sample), str(label), reader=str(reader))
             return [asdict(triage) for triage in opened.triaged()]
 
-    def exclude(study: str, sample: str) -> list[dict[str, Any]]:
+    def exclude(study: str, sample: str, reader: str = READER) -> list[dict[str, Any]]:
         """Say that a training image should not be learned from; return all that is triaged."""
         with errors_shown():
             opened = studies.open(str(study))
-            opened.exclude(str(sample))
+            opened.exclude(str(sample), reader=str(reader))
             return [asdict(triage) for triage in opened.triaged()]
 
-    def keep_label(study: str, sample: str) -> list[dict[str, Any]]:
+    def keep_label(study: str, sample: str, reader: str = READER) -> list[dict[str, Any]]:
         """Say that a label is right, or take a decision back; return all that is triaged."""
         with errors_shown():
             opened = studies.open(str(study))
-            opened.keep_label(str(sample))
+            opened.keep_label(str(sample), reader=str(reader))
             return [asdict(triage) for triage in opened.triaged()]
 
     def image(study: str, sample: str, stored: bool = False) -> str:
@@ -150,19 +166,36 @@ def _endpoints(studies: Studies) -> tuple[Callable[..., Any], ...]:  # noqa: C90
         Image.fromarray(picture).save(file, "PNG")
         return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
-    def skip(study: str, sample: str) -> dict[str, Any]:
+    def skip(study: str, sample: str, reader: str = READER) -> dict[str, Any]:
         """Pass over an image; return the budget."""
         with errors_shown():
             opened = studies.open(str(study))
-            opened.skip(str(sample))
+            opened.skip(str(sample), reader=str(reader))
             return asdict(opened.budget())
 
-    def compare(study: str, seeds: int = 1, arms: list[str] | None = None) -> dict[str, Any]:
-        """Train on with and without the masks; `arms` names what to compare with control."""
+    @costs(Cost.TRAIN)
+    def compare(
+        study: str,
+        seeds: int = 1,
+        arms: list[str] | None = None,
+        pooling: str | None = None,
+        reader: str = READER,
+    ) -> dict[str, Any]:
+        """Train on with and without the masks; `arms` names what to compare with control.
+
+        An arm of one reader's masks alone is named after them, as imil@Ada; `pooling` is how those
+        of several become one an image: union, intersection or majority.
+        """
         with errors_shown():
             opened = studies.open(str(study))
             named = None if arms is None else [str(arm) for arm in arms]
-            opened.start_comparison(arms=named, seeds=whole("seeds", seeds))
+            pooled = None if pooling is None else str(pooling)
+            opened.start_comparison(
+                arms=named,
+                seeds=whole("seeds", seeds),
+                pooling=pooled,
+                who=reader_name(reader),
+            )
             return _progress(opened.comparison_status())
 
     def results(study: str) -> dict[str, Any]:
@@ -170,11 +203,12 @@ def _endpoints(studies: Studies) -> tuple[Callable[..., Any], ...]:  # noqa: C90
         with errors_shown():
             return _results(studies.open(str(study)))
 
-    def final_comparison(study: str) -> dict[str, Any]:
+    @costs(Cost.TRAIN)
+    def final_comparison(study: str, reader: str = READER) -> dict[str, Any]:
         """Open the test set, which is counted, and return the comparison on it."""
         with errors_shown():
             opened = studies.open(str(study))
-            opened.final_comparison()
+            opened.final_comparison(who=reader_name(reader))
             return _results(opened)
 
     return (
@@ -205,12 +239,13 @@ def _add_uploads(studies: Studies) -> None:
     They go through `gr.File`, which refuses a path that was not uploaded: `gr.api` would not.
     """
 
+    @costs(Cost.BEGIN)
     def open_archive(archive: str | None, name: str, positive: str | None = None) -> dict[str, Any]:
         """Begin a study of the images in a zip; `positive` makes it that label against the rest."""
         with errors_shown():
             path = _uploaded(archive)
             return _about(
-                studies.from_archive(path, name=name or path.stem, positive=positive or None)
+                studies.from_archive(path, name=name.strip() or None, positive=positive or None)
             )
 
     def submit_mask(
@@ -239,6 +274,7 @@ def _add_uploads(studies: Studies) -> None:
             )
             return asdict(budget)
 
+    @costs(Cost.ASK)
     def answer(study: str, sample: str, mask: str | None = None) -> dict[str, Any]:
         """Return what the model says to an image as it is, and with the mask blacked out."""
         with errors_shown():
@@ -246,11 +282,18 @@ def _add_uploads(studies: Studies) -> None:
             irrelevant = read_mask_png(Path(mask)) if mask else None
             return answer_json(opened.answer(sample or "", irrelevant), opened.images.classes)
 
-    file, mask, asked = (gr.File(visible=False) for _ in range(3))
-    words = [gr.Textbox(visible=False) for _ in range(7)]
+    @costs(Cost.BEGIN)
+    def bring_images(study: str, archive: str | None) -> dict[str, Any]:
+        """Bring the images of a study again that lost them: found, missing, and others in it."""
+        with errors_shown():
+            opened = studies.open(study or "")
+            return asdict(opened.bring_images(_uploaded(archive)))
+
+    file, mask, asked, brought = (gr.File(visible=False) for _ in range(4))
+    words = [gr.Textbox(visible=False) for _ in range(8)]
     queue = gr.Textbox(Queue.MISPREDICTED.value, visible=False)
     seconds, origin = gr.Number(0, visible=False), gr.Textbox(Origin.PAINTED, visible=False)
-    answers = [gr.JSON(visible=False) for _ in range(3)]
+    answers = [gr.JSON(visible=False) for _ in range(4)]
     gr.Button(visible=False).click(
         open_archive, [file, words[0], words[1]], answers[0], concurrency_limit=None
     )
@@ -259,6 +302,9 @@ def _add_uploads(studies: Studies) -> None:
     )
     gr.Button(visible=False).click(
         answer, [words[5], words[6], asked], answers[2], concurrency_limit=None
+    )
+    gr.Button(visible=False).click(
+        bring_images, [words[7], brought], answers[3], concurrency_limit=None
     )
 
 
@@ -305,6 +351,9 @@ def _about(study: Study) -> dict[str, Any]:
         "name": study.name,
         "classes": list(study.images.classes),
         "images": len(study.images),
+        "missing_images": study.missing_images,
+        "goes_to": study.goes_to,
+        "consent": None if study.consent is None else asdict(study.consent),
         "splits": {split.value: len(study.images.rows(split)) for split in text.SPLITS},
         "disjoint": study.proof.sentence,
         "taken": report.taken,
@@ -345,6 +394,7 @@ def _results(study: Study) -> dict[str, Any]:
 
 def _changed(plan: Plan, changes: Any) -> Plan:
     kinds = {field.name: type(getattr(plan, field.name)) for field in fields(plan)}
+    kinds["precision"] = str
     if not isinstance(changes, dict):
         changes = {"plan": changes}
     for name, value in changes.items():
@@ -361,4 +411,6 @@ def _changed(plan: Plan, changes: Any) -> Plan:
                 why=f"It must be of type {kinds[name].__name__}.",
                 fix="Send a value of that type.",
             )
-    return replace(plan, **changes)
+    return replace(
+        plan, **{**changes, "precision": precision_of(changes.get("precision", plan.precision))}
+    )

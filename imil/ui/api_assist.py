@@ -13,12 +13,14 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
+from imil.core.readers import reader_name
 from imil.core.records import Queue
 from imil.core.saliency import SaliencyMap
 from imil.ui import text
 from imil.ui.errors import errors_shown
 from imil.ui.given import READER, choice, whole
 from imil.ui.painter import read_mask_png
+from imil.ui.rates import Cost, costs
 from imil.workflow.similar import SIMILAR, no_mask
 from imil.workflow.studies import Studies
 
@@ -26,16 +28,24 @@ from imil.workflow.studies import Studies
 def assist_endpoints(studies: Studies) -> tuple[Callable[..., Any], ...]:
     """Return the endpoints that take no file, for `gr.api`."""
 
+    @costs(Cost.ASK)
     def similar(
-        study: str, sample: str, k: int = SIMILAR, queue: str = Queue.MISPREDICTED.value
+        study: str,
+        sample: str,
+        k: int = SIMILAR,
+        queue: str = Queue.MISPREDICTED.value,
+        reader: str | None = None,
     ) -> list[dict[str, Any]]:
-        """Return the unmasked images of a queue that look most like an image, nearest first."""
+        """Return the images of a queue that look most like an image, nearest first.
+
+        Only those that the reader has not masked; without one, that nobody has.
+        """
         with errors_shown():
             opened = studies.open(str(study))
             wanted = whole("k", k, fix="Send 5.")
-            return [
-                asdict(o) for o in opened.similar(str(sample), wanted, queue=choice(Queue, queue))
-            ]
+            who = reader and reader_name(reader)
+            found = opened.similar(str(sample), wanted, queue=choice(Queue, queue), reader=who)
+            return [asdict(offer) for offer in found]
 
     def copy_mask(
         study: str,
@@ -49,9 +59,9 @@ def assist_endpoints(studies: Studies) -> tuple[Callable[..., Any], ...]:
         with errors_shown():
             opened, source = studies.open(str(study)), str(sample)
             opened.images.position(source)
-            irrelevant = opened.irrelevant(source)
+            irrelevant = opened.irrelevant(source, reader_name(reader or READER))
             if irrelevant is None:
-                raise no_mask(source)
+                raise no_mask(opened.images.title(source))
             names = [targets] if isinstance(targets, str) else [str(name) for name in targets]
             budget = opened.copy_mask(
                 source,
@@ -69,6 +79,7 @@ def assist_endpoints(studies: Studies) -> tuple[Callable[..., Any], ...]:
 def add_saliency(studies: Studies) -> None:
     """Add the endpoint `saliency`; its mask goes through `gr.File`, as those of `api` do."""
 
+    @costs(Cost.ASK)
     def saliency(study: str, sample: str, mask: str | None = None) -> dict[str, Any]:
         """Return where the model looks in an image, as it is or with the mask blacked out.
 

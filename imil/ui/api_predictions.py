@@ -15,6 +15,7 @@ from gradio.utils import get_upload_folder
 from PIL import Image
 
 from imil.ui.errors import errors_shown
+from imil.ui.rates import Cost, costs
 from imil.workflow.predictions import EXPORT_FILE
 from imil.workflow.studies import Studies
 from imil.workflow.study import Study
@@ -23,11 +24,13 @@ from imil.workflow.study import Study
 def prediction_endpoints(studies: Studies) -> tuple[Callable[..., Any], ...]:
     """Return the endpoints, for `gr.api`."""
 
+    @costs(Cost.ASK)
     def predictions(study: str) -> dict[str, Any]:
         """Return how well what is irrelevant elsewhere can be predicted from the masks."""
         with errors_shown():
             return _about(studies.open(str(study)))
 
+    @costs(Cost.ASK)
     def predicted_mask(study: str, sample: str) -> str:
         """Return the predicted mask of a training image, a PNG data URL, white where it hides."""
         with errors_shown():
@@ -43,6 +46,7 @@ def prediction_endpoints(studies: Studies) -> tuple[Callable[..., Any], ...]:
             opened.confirm_predictions(str(key), reader=str(reader))
             return _about(opened)
 
+    @costs(Cost.EXPORT)
     def predicted_masks(study: str) -> gr.FileData:
         """Return the predicted masks of all training images as Parquet."""
         with errors_shown():

@@ -23,12 +23,14 @@ def queue_endpoints(studies: Studies) -> tuple[Callable[..., Any], ...]:
         sort: str = "worst",
         label: str | None = None,
         cell: list[str] | None = None,
+        reader: str | None = None,
     ) -> dict[str, Any]:
         """Return a queue in an order: worst, least_sure, name or not_reviewed.
 
         `label` names a class to keep to; `cell`, a label and a prediction, gives all training
-        images in that cell of the confusion matrix in place of the queue. `found` is how many
-        images the queue found, of which it offers only as many as the budget allows to paint.
+        images in that cell of the confusion matrix in place of the queue. `reader` is whose review
+        is told; without one, what anybody did. `found` is how many images the queue found, of which
+        it offers only as many as the budget allows to paint.
         """
         with errors_shown():
             opened = studies.open(str(study))
@@ -38,8 +40,10 @@ def queue_endpoints(studies: Studies) -> tuple[Callable[..., Any], ...]:
                 label=None if label is None else _number(opened, label),
                 cell=None if cell is None else _numbers(opened, cell),
                 classes=len(opened.images.classes),
+                reader=reader,
             )
-            images = [offer_json(opened, offer) for offer in seen(opened, view)]
+            who = reader and view.reader
+            images = [offer_json(opened, offer, who) for offer in seen(opened, view)]
             found = len(images) if view.cell is not None else opened.found(view.queue)
             return {"images": images, "found": found}
 
@@ -53,11 +57,12 @@ def queue_endpoints(studies: Studies) -> tuple[Callable[..., Any], ...]:
     return (queue, confusion)
 
 
-def offer_json(study: Study, offer: Offer) -> dict[str, Any]:
-    """Return an image of a queue with what the reader did with it."""
+def offer_json(study: Study, offer: Offer, reader: str | None = None) -> dict[str, Any]:
+    """Return an image of a queue with what a reader, or anybody, did with it."""
     triage = study.triage(offer.sample_id)
     return asdict(offer) | {
-        "review": study.review_state(offer.sample_id),
+        "title": study.images.title(offer.sample_id),
+        "review": study.review_state(offer.sample_id, reader),
         "triage": None if triage is None else asdict(triage),
     }
 

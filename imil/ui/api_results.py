@@ -9,12 +9,15 @@ from typing import Any
 import gradio as gr
 
 from imil.core.cases import Case, confusion
+from imil.core.readers import reader_name
 from imil.core.verdict import MIN_SEEDS
 from imil.ui import text
 from imil.ui.errors import errors_shown
+from imil.ui.given import READER
 from imil.ui.handout import export
 from imil.ui.looks_card import overlay
 from imil.ui.markup import jpeg_url
+from imil.ui.rates import Cost, costs
 from imil.ui.viewer import asked_cases
 from imil.workflow.studies import Studies
 from imil.workflow.study import Study
@@ -23,11 +26,12 @@ from imil.workflow.study import Study
 def results_endpoints(studies: Studies) -> tuple[Callable[..., Any], ...]:
     """Return the endpoints, for `gr.api`."""
 
-    def more_seeds(study: str, seeds: int = MIN_SEEDS) -> dict[str, int]:
+    @costs(Cost.TRAIN)
+    def more_seeds(study: str, seeds: int = MIN_SEEDS, reader: str = READER) -> dict[str, int]:
         """Go on with the last comparison up to that many seeds in all; those done are kept."""
         with errors_shown():
             opened = studies.open(str(study))
-            opened.more_seeds(int(seeds))
+            opened.more_seeds(int(seeds), who=reader_name(reader))
             return {"done": opened.seeds_done(), "asked": opened.seeds_asked()}
 
     def rounds(study: str) -> list[dict[str, Any]]:
@@ -37,6 +41,8 @@ def results_endpoints(studies: Studies) -> tuple[Callable[..., Any], ...]:
                 {
                     "round": found.number,
                     "masked": list(found.masked),
+                    "readers": list(found.readers),
+                    "pooling": found.pooling,
                     "seeds": list(found.seeds),
                     "test_seen": found.test_seen,
                     "recommended": found.recommended,
@@ -75,6 +81,7 @@ def results_endpoints(studies: Studies) -> tuple[Callable[..., Any], ...]:
         with errors_shown():
             return _cases(studies.open(str(study)), {"arm": str(arm), "changed": str(changed)})
 
+    @costs(Cost.ASK)
     def looks(study: str) -> list[dict[str, Any]]:
         """Return where round 0, control and the main arm look on a few images, as JPEG URLs.
 
@@ -100,13 +107,38 @@ def results_endpoints(studies: Studies) -> tuple[Callable[..., Any], ...]:
                 for look in opened.looks(wait=True) or ()
             ]
 
+    @costs(Cost.EXPORT)
     def download(study: str, file: str, arm: str | None = None) -> gr.FileData:
-        """Return a file: report, results_json, results_csv, images, masks, curves or model."""
+        """Return a file: report, results_json, results_csv, images, masks, curves, model or onnx.
+
+        Of several readers: agreement (a CSV), once they have been shown each other's masks.
+        Compared or not: study (a study.zip), study_light (without images), acts_csv, acts_jsonl.
+        """
         with errors_shown():
             opened = studies.open(str(study))
             return gr.FileData(path=str(export(opened, str(file), arm and str(arm))))
 
+    def audit(study: str) -> dict[str, Any]:
+        """Return every act in the study's log, and whether the chain of them is intact."""
+        with errors_shown():
+            found = studies.open(str(study)).audit()
+            return {
+                "intact": found.broken is None,
+                "broken": found.broken and asdict(found.broken),
+                "head": found.head and asdict(found.head),
+                "acts": [asdict(act) for act in found.acts],
+            }
+
+    def delete_study(study: str, who: str = "") -> dict[str, Any]:
+        """Delete a study for good; return what is kept: when, by whom, and how its log ended."""
+        with errors_shown():
+            # Nobody signs in here: a study that belongs to an account is deleted on the screen.
+            studies.accounts.require_owner(None, str(study))
+            return asdict(studies.delete(str(study), who=str(who)))
+
     return (
+        audit,
+        delete_study,
         more_seeds,
         rounds,
         confusion_matrices,

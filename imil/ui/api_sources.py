@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
+from imil.core.readers import reader_name
 from imil.sources.hub import parse_hub_id
 from imil.sources.hub_process import LIMIT, HubRequest
 from imil.sources.public_sets import PUBLIC_SETS, public_set
 from imil.ui.errors import errors_shown
-from imil.ui.given import choice, whole
+from imil.ui.given import READER, choice, whole
+from imil.ui.rates import Cost, costs
 from imil.workflow.presets import Preset, preset_plan
 from imil.workflow.studies import Studies
 from imil.workflow.study import Study
@@ -25,17 +27,20 @@ def source_endpoints(
         """Return the public data sets on offer, with licence and citation."""
         return [asdict(known) for known in PUBLIC_SETS]
 
+    @costs(Cost.BEGIN)
     def open_public_set(repo: str) -> dict[str, Any]:
         """Begin a study of a sample of a public data set, by its id."""
         with errors_shown():
             known = public_set(str(repo))
             return about(studies.from_hub(known.request, name=known.name))
 
+    @costs(Cost.BEGIN)
     def look_at_hub(dataset: str, token: str | None = None) -> dict[str, Any]:
         """Return what a Hub data set has: configurations, splits, columns, licence."""
         with errors_shown():
             return asdict(studies.look_at_hub(_asked(dataset, token)))
 
+    @costs(Cost.BEGIN)
     def open_hub(
         dataset: str,
         config: str | None = None,
@@ -44,20 +49,47 @@ def source_endpoints(
         positive: str | None = None,
         limit: int = LIMIT,
         token: str | None = None,
+        black_corners: bool = False,
     ) -> dict[str, Any]:
         """Begin a study of a sample of a Hub data set: owner/name, or owner/name@revision."""
         with errors_shown():
             asked = _asked(dataset, token, config, splits, label, limit)
+            asked = replace(asked, black_corners=bool(black_corners))
             return about(studies.from_hub(asked, positive=positive or None))
 
-    def set_preset(study: str, preset: str) -> dict[str, Any]:
+    def set_preset(study: str, preset: str, reader: str = READER) -> dict[str, Any]:
         """Plan a study as a preset has it: recommended, or paper."""
         with errors_shown():
             opened = studies.open(str(study))
-            opened.set_plan(preset_plan(choice(Preset, preset), opened.images, opened.plan))
+            plan = preset_plan(choice(Preset, preset), opened.images, opened.plan)
+            opened.set_plan(plan, who=reader_name(reader))
             return asdict(opened.plan)
 
-    return public_sets, open_public_set, look_at_hub, open_hub, set_preset
+    def set_consent(study: str, agreed: bool, reader: str = READER) -> dict[str, Any]:
+        """Let a copy of a study's images leave this machine, or no further one."""
+        with errors_shown():
+            opened = studies.open(str(study))
+            if agreed is True:
+                opened.give_consent(reader_name(reader))
+            else:
+                opened.withdraw_consent(who=reader_name(reader))
+            return about(opened)
+
+    @costs(Cost.BEGIN)
+    def fetch_images(study: str) -> dict[str, Any]:
+        """Fetch the images again of a study of a Hub data set that lost them."""
+        with errors_shown():
+            return asdict(studies.open(str(study)).fetch_images())
+
+    return (
+        public_sets,
+        open_public_set,
+        look_at_hub,
+        open_hub,
+        set_preset,
+        set_consent,
+        fetch_images,
+    )
 
 
 def _asked(

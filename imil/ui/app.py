@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 import gradio as gr
 
+from imil.core.readers import reader_name
 from imil.errors import StoreError
 from imil.ui import outliers_tab, results_tab, text, train_tab
+from imil.ui.account_acts import AccountActs
+from imil.ui.account_menu import account_of, build_account_menu, link_script
 from imil.ui.api import add_endpoints
 from imil.ui.copy_acts import CopyActs
 from imil.ui.errors import error_in_place, errors_shown
@@ -15,7 +18,9 @@ from imil.ui.header import build_header
 from imil.ui.header_acts import HeaderActs
 from imil.ui.label_decisions import LabelDecisions
 from imil.ui.outliers_acts import OutliersActs
+from imil.ui.page import Page
 from imil.ui.predicted_acts import PredictedActs
+from imil.ui.reader_field import kept_name
 from imil.ui.results_acts import ResultsActs
 from imil.ui.screen import Screen, show_all, show_progress
 from imil.ui.shown import BROWSER_SECRET, QUIET, Shown
@@ -40,38 +45,60 @@ class Visits:
     def wire(self, app: gr.Blocks) -> None:
         """Attach the callbacks."""
         screen, free = self.screen, {"concurrency_limit": None, **QUIET}
-        app.load(self.on_load, screen.study_id, screen.outputs, **free)
-        looked = [screen.study_id, screen.results.seen]
+        opened = [screen.study_id, screen.reader]
+        app.load(self.on_load, opened, screen.outputs, js=link_script(), **free)
+        looked = [screen.study_id, screen.results.seen, screen.reader]
         screen.timer.tick(self.on_tick, looked, screen.outputs, **free)
 
-    def on_load(self, study_id: str) -> Shown:
-        """Open the visitor's study again; else the demo, where there is one."""
+    def on_load(self, study_id: str, reader: str, profile: gr.OAuthProfile | None) -> Shown:
+        """Open the visitor's study again; else the demo, where there is one.
+
+        Whoever has signed in reads under the account's name, unless another was given.
+        """
+        account = account_of(profile)
+        if not reader and account is not None:
+            reader = kept_name(reader_name(account.name))
+            return {**self._opened(study_id, reader), self.screen.reader: reader}
+        return self._opened(study_id, reader)
+
+    def _opened(self, study_id: str, reader: str) -> Shown:
         trouble: Shown = {}
         with errors_shown():
             if study_id:
                 try:
-                    return show_all(self.screen, self.screen.studies.open(study_id))
+                    return show_all(self.screen, self.screen.studies.open(study_id), reader)
                 except StoreError as error:
                     # The page still opens; the sentence stands where a study is chosen.
                     trouble = {self.screen.train.trouble: error_in_place(error)}
             if self.demo:
-                return {**show_all(self.screen, self.screen.studies.demo()), **trouble}
+                return {**show_all(self.screen, self.screen.studies.demo(), reader), **trouble}
         nothing = train_tab.show_nothing(self.screen.train)
         return {self.screen.study_id: "", **nothing, **trouble}
 
-    def on_tick(self, study_id: str, seen: str) -> Shown:
+    def on_tick(self, study_id: str, seen: str, reader: str) -> Shown:
         """Show how far a training is, and what it has brought since."""
         with errors_shown():
-            return show_progress(self.screen, self.screen.studies.open(study_id), seen)
+            return show_progress(self.screen, self.screen.studies.open(study_id), seen, reader)
 
 
-def build_app(studies: Studies, *, demo: bool = True) -> gr.Blocks:
-    """Return the app on those studies; `demo` opens the demo study for a new visitor."""
-    with gr.Blocks(
+def build_app(studies: Studies, *, demo: bool = True, sign_in: bool = False) -> Page:
+    """Return the app on those studies.
+
+    Args:
+        studies: what it shows.
+        demo: open the demo study for a new visitor.
+        sign_in: visitors can sign in with Hugging Face; only where a Space has OAuth set up.
+    """
+    with Page(
         title=text.TITLE, analytics_enabled=False, fill_width=True, delete_cache=SWEEP
     ) as app:
-        top = build_header(elem_id="header")
+        top = build_header(elem_id="header", sign_in=sign_in)
+        menu = build_account_menu(elem_id="account", sign_in=sign_in)
+        if sign_in:
+            # Only its presence counts: Gradio then answers where the dialog's own links lead.
+            gr.LoginButton(visible=False)
         study_id = gr.BrowserState("", storage_key="imil-study", secret=BROWSER_SECRET)
+        reader = gr.BrowserState("", storage_key="imil-reader", secret=BROWSER_SECRET)
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab(text.TAB_TRAIN, id="train"):
                 train = train_tab.build_train_tab()
@@ -80,11 +107,12 @@ def build_app(studies: Studies, *, demo: bool = True) -> gr.Blocks:
             with gr.Tab(text.TAB_RESULTS, id="results") as place:
                 results = results_tab.build_results_tab()
         timer = gr.Timer(POLL, active=False)
-        screen = Screen(studies, study_id, top, tabs, timer, train, outliers, results)
+        screen = Screen(studies, study_id, reader, top, tabs, timer, train, outliers, results)
         # First, so that the endpoints have the plain names; the screen's own events are private.
         add_endpoints(studies)
         Visits(screen, demo).wire(app)
         HeaderActs(screen).wire()
+        AccountActs(screen, menu, demo).wire()
         TrainActs(screen).wire()
         SourceActs(screen, Imports()).wire(app)
         OutliersActs(screen).wire()

@@ -1,4 +1,4 @@
-"""Which arms to compare: two presets, or each by itself, closed until asked for."""
+"""Which arms to compare, and of whose masks: presets, or each by itself."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from imil.core.arms import ARMS, Masks, with_shares, with_weights
+from imil.core.arms import ARMS, Masks, with_readers, with_shares, with_weights
 from imil.core.doses import SHARES, smaller_shares
 from imil.core.edits import Fill, Mode
 from imil.core.penalties import Penalty
@@ -42,11 +42,15 @@ class ArmsForm:
     mode: gr.Dropdown
     penalty: gr.Dropdown
     cost: gr.HTML
+    reading: gr.Row
+    pooling: gr.Radio
+    by_reader: gr.Checkbox
 
     @property
     def chosen(self) -> list[Any]:
-        """What `chosen_arms` reads, in its order."""
-        return [self.preset, self.arms, self.shares, self.fill, self.mode, self.penalty]
+        """What `chosen_arms` and `chosen_pooling` read, in their order."""
+        own = [self.preset, self.arms, self.shares, self.fill, self.mode, self.penalty]
+        return [*own, self.pooling, self.by_reader]
 
     @property
     def outputs(self) -> list[Any]:
@@ -56,15 +60,31 @@ class ArmsForm:
 
 def build_arms_form() -> ArmsForm:
     """Place the form where Gradio stands now."""
+    # Not among what is advanced: whoever reads with others has to see whose masks are compared.
+    with gr.Row(visible=False, elem_classes=["readingrow"]) as reading:
+        pooling = gr.Radio(
+            [(name, value) for value, name in text.POOLINGS.items()],
+            label=text.POOLING,
+            info=text.POOLING_INFO,
+            elem_classes=["segments"],
+            elem_id="pooling",
+        )
+        by_reader = gr.Checkbox(
+            value=True,
+            label=text.BY_READER,
+            info=text.BY_READER_INFO,
+            elem_id="by-reader",
+            elem_classes=["field"],
+        )
     with gr.Accordion(
         text.ARMS_ADVANCED, open=False, elem_classes=["advanced"], elem_id="arms-advanced"
     ):
         preset = gr.Radio(
             [text.PRESET_REVIEWED, *PRESETS, text.PRESET_OWN],
             value=text.PRESET_REVIEWED,
-            label=text.PRESET,
+            label=text.ARMS_PRESET,
             elem_classes=["segments"],
-            elem_id="preset",
+            elem_id="arms-preset",
         )
         arms = gr.CheckboxGroup(
             [(_choice(arm), arm.value) for arm in OFFERED],
@@ -84,7 +104,7 @@ def build_arms_form() -> ArmsForm:
             mode = _dropdown(text.EDIT_MODE, text.MODES, text.EDIT_MODE_INFO, "mode")
             penalty = _dropdown(text.PENALTY, text.PENALTIES, text.PENALTY_INFO, "penalty")
         cost = html(elem_id="arms-cost")
-    return ArmsForm(preset, arms, shares, fill, mode, penalty, cost)
+    return ArmsForm(preset, arms, shares, fill, mode, penalty, cost, reading, pooling, by_reader)
 
 
 def chosen_arms(study: Study, chosen: Sequence[Any]) -> tuple[str, ...]:
@@ -97,7 +117,7 @@ def chosen_arms(study: Study, chosen: Sequence[Any]) -> tuple[str, ...]:
     Raises:
         PlanError: fewer of the masks are asked for, and there are too few to divide.
     """
-    preset, arms, shares, fill, mode, penalty = chosen
+    preset, arms, shares, fill, mode, penalty, _, by_reader = chosen
     wanted = set(shown_arms(study, preset, arms))
     names = [Arm.CONTROL.value, *(arm.value for arm in OFFERED if arm in wanted)]
     kind = Penalty(penalty)
@@ -111,16 +131,27 @@ def chosen_arms(study: Study, chosen: Sequence[Any]) -> tuple[str, ...]:
     )
     if edited.changed:
         names.append(edited.name)
-    return with_shares(names, _smaller(study) if shares else ())
+    every = with_shares(names, _smaller(study) if shares else ())
+    readers = study.readers()
+    return with_readers(every, readers if by_reader and len(readers) > 1 else ())
+
+
+def chosen_pooling(study: Study, chosen: Sequence[Any]) -> str | None:
+    """Return how the form asks for several readers' masks to be pooled; None for as before."""
+    pooling = chosen[6]
+    return str(pooling) if pooling and len(study.readers()) > 1 else None
 
 
 def show_choice(form: ArmsForm, study: Study, seeds: int, chosen: Sequence[Any]) -> Shown:
     """Return the arms that are compared, their preset, and how many trainings that takes."""
     preset, arms, *_ = chosen
+    several = len(study.readers()) > 1
     return {
         form.preset: preset,
         form.arms: shown_arms(study, preset, arms),
         form.cost: _cost(study, seeds, chosen),
+        form.reading: gr.update(visible=several),
+        form.pooling: chosen_pooling(study, chosen) or study.pooling or None,
     }
 
 

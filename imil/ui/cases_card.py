@@ -22,7 +22,10 @@ HEADLINE = (Metric.BALANCED_ACCURACY, Metric.SENSITIVITY, Metric.SPECIFICITY, Me
 
 
 def cases_cards(
-    found: Round, cases: Cases, classes: Sequence[str], picture: Callable[[str], str]
+    found: Round,
+    cases: Cases,
+    classes: Sequence[str],
+    picture: Callable[[str], tuple[str, str]],
 ) -> str:
     """Return the two cards side by side, and the other arms closed below.
 
@@ -32,7 +35,7 @@ def cases_cards(
         found: the comparison.
         cases: what its arms say.
         classes: class names, in label order.
-        picture: from an image's id to the address of its small picture.
+        picture: from an image's id to the address of its small picture, and what people call it.
     """
     first = tuple(arm for arm in key_arms(found) if arm.arm in cases.predicted)
     others = tuple(arm for arm in found.arms if arm.arm in cases.predicted and arm not in first)
@@ -93,7 +96,7 @@ def _changed(
     arm: ArmFigures,
     cases: Cases,
     classes: Sequence[str],
-    picture: Callable[[str], str],
+    picture: Callable[[str], tuple[str, str]],
     *,
     alone: bool,
 ) -> str:
@@ -125,11 +128,10 @@ def _changed(
 
 
 def _thumb(
-    case: Case, arm: str, ask: Mapping[str, Any], classes: Sequence[str], address: str
+    case: Case, arm: str, ask: Mapping[str, Any], classes: Sequence[str], shot: tuple[str, str]
 ) -> str:
-    words = text.CASE_OPEN.format(
-        sample=case.sample_id, words=", ".join(case_words(case, arm, classes))
-    )
+    address, title = shot
+    words = text.CASE_OPEN.format(sample=title, words=", ".join(case_words(case, arm, classes)))
     image = f'<img alt="" loading="lazy" src="{address}">'
     return _button({**ask, "sample": case.sample_id}, image, label=words)
 

@@ -11,11 +11,11 @@ from imil.errors import ImilError, MaskError
 from imil.ui import outliers_tab, results_tab
 from imil.ui.copy_card import copied_value, refused_value, show_copy, similar_value
 from imil.ui.errors import errors_shown
-from imil.ui.outliers_acts import READER
 from imil.ui.painter import Painted, decode_painted
 from imil.ui.predicted_panel import show_predicted
 from imil.ui.queue_picker import read_view
 from imil.ui.queue_view import queue_of
+from imil.ui.rates import Cost, costs
 from imil.ui.screen import Screen
 from imil.ui.shown import QUIET, Shown, unchanged
 
@@ -36,6 +36,7 @@ class CopyActs:
         copied = [*tab.outputs, self.screen.results.none]
         tab.read.copies.confirm(self.confirm, film, copied, **QUIET)
 
+    @costs(Cost.ASK)
     def look(self, payload: Any, kind: str, chosen: Any) -> Shown:
         """Show the images to which the mask could be copied, with it laid over."""
         with errors_shown():
@@ -61,7 +62,7 @@ class CopyActs:
                     painted.sample_id,
                     painted.irrelevant,
                     targets,
-                    reader=READER,
+                    reader=painted.reader,
                     seconds=max(0.0, float(event.seconds)),
                     queue=view.opened_from,
                 )
@@ -70,9 +71,11 @@ class CopyActs:
             offers = queue_of(study, view)
             return {
                 tab.read.copies: copied_value(len(targets)),
-                **show_copy(tab.read.copy, study, painted.sample_id, view.opened_from),
+                **show_copy(
+                    tab.read.copy, study, painted.sample_id, view.opened_from, painted.reader
+                ),
                 **outliers_tab.show_reviewed(tab, study, view, painted.sample_id, offers),
-                **show_predicted(tab.predicted, study),
+                **show_predicted(tab.predicted, study, painted.reader),
                 **results_tab.show_missing(self.screen.results, study),
             }
 

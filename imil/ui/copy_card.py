@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import secrets
 from html import escape
-from pathlib import PurePosixPath
 from typing import Any
 
 import gradio as gr
 
 from imil.core.masks import fitted_region
+from imil.core.readers import UNNAMED
 from imil.core.records import Queue
 from imil.errors import ImilError
 from imil.ui import numbers, text
 from imil.ui.errors import error_in_place
-from imil.ui.markup import ASSETS, jpeg_url, note
+from imil.ui.markup import ASSETS, jpeg_url, note, short_title
 from imil.ui.overlays import painted_jpeg, picture
 from imil.ui.painter import Painted
 from imil.ui.shown import Shown
@@ -41,12 +41,14 @@ def build_copies(**kwargs: Any) -> gr.HTML:
     )
 
 
-def show_copy(button: gr.Button, study: Study, sample_id: str, kind: Queue) -> Shown:
+def show_copy(
+    button: gr.Button, study: Study, sample_id: str, kind: Queue, reader: str = UNNAMED
+) -> Shown:
     """Return the button for a film that is open: to how many images a mask could be copied."""
-    count = study.copy_count(sample_id, kind)
+    count = study.copy_count(sample_id, kind, reader=reader)
     aside = numbers.count(count)
     if not count:
-        aside = text.COPY_LEFT if study.copy_room(sample_id) else text.COPY_FULL
+        aside = text.COPY_LEFT if study.copy_room(sample_id, reader) else text.COPY_FULL
     return {button: gr.update(value=f"{text.COPY_MASK} · {aside}", interactive=count > 0)}
 
 
@@ -54,16 +56,16 @@ def similar_value(study: Study, painted: Painted, kind: Queue) -> dict[str, str]
     """Return the similar images with the mask laid over, for the film and stroke it is of."""
     if not painted.irrelevant.any():
         return _opened(painted, note(text.COPY_EMPTY, tone="info"), acts=_closing(text.CLOSE))
-    room = study.copy_room(painted.sample_id)
-    offers = study.similar(
-        painted.sample_id, min(room, study.copy_count(painted.sample_id, kind)), queue=kind
-    )
+    sample_id, reader = painted.sample_id, painted.reader
+    room = study.copy_room(sample_id, reader)
+    count = min(room, study.copy_count(sample_id, kind, reader=reader))
+    offers = study.similar(sample_id, count, queue=kind, reader=reader)
     if not offers:
         words = text.COPY_NONE if room else text.COPY_NO_ROOM
         return _opened(painted, note(words, tone="info"), acts=_closing(text.CLOSE))
     films = "".join(_film(study, offer, painted) for offer in offers)
     body = f'<p class="sub s13">{escape(text.COPY_WORDS)}</p><div class="films">{films}</div>'
-    return _opened(painted, body, acts=_confirming(study, room))
+    return _opened(painted, body, acts=_confirming(study, room, reader))
 
 
 def copied_value(count: int) -> dict[str, str]:
@@ -92,22 +94,22 @@ def _film(study: Study, offer: Offer, painted: Painted) -> str:
     sample_id, classes = offer.sample_id, study.images.classes
     pixels = picture(study.thumbnail(sample_id))
     region = fitted_region(painted.irrelevant, (pixels.shape[0], pixels.shape[1]))
-    name = PurePosixPath(sample_id).stem
+    name = short_title(study.images, sample_id)
     says = text.COPY_SAYS.format(
         label=classes[offer.label],
         says=classes[offer.predicted],
         share=numbers.share(offer.confidence),
     )
     return (
-        f'<label title="{escape(sample_id)}"><span class="pic">'
+        f'<label title="{escape(study.images.title(sample_id))}"><span class="pic">'
         f'<img src="{jpeg_url(painted_jpeg(pixels, region))}" alt="">'
         f'<input type="checkbox" checked data-sample="{escape(sample_id)}"></span>'
         f'<span class="p1">{escape(name)}</span><span class="p2">{escape(says)}</span></label>'
     )
 
 
-def _confirming(study: Study, room: int) -> str:
-    budget = study.budget()
+def _confirming(study: Study, room: int, reader: str) -> str:
+    budget = study.budget(reader)
     told = text.COPY_ROOM.format(
         painted=numbers.count(budget.painted),
         allowed=numbers.count(budget.allowed),

@@ -32,6 +32,7 @@ def page_value(study: Study, queue: Sequence[Offer], page: int) -> dict[str, Any
     films = [
         {
             "id": offer.sample_id,
+            "title": study.images.title(offer.sample_id),
             "picture": data_url(study.thumbnail(offer.sample_id)),
             "says": classes[offer.predicted],
             "confidence": numbers.share(offer.confidence),

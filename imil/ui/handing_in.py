@@ -11,14 +11,13 @@ from imil.workflow.studies import Studies
 from imil.workflow.study import Study
 
 
-def store_mask(study: Study, painted: Painted, *, opened_from: Queue, reader: str) -> None:
+def store_mask(study: Study, painted: Painted, *, opened_from: Queue) -> None:
     """Store a mask, once however often it comes.
 
     Args:
         study: the mask's own, which is not always the page's.
         painted: the mask. It names its queue where it was handed in while another was shown.
         opened_from: the queue where it names none.
-        reader: who painted.
 
     Raises:
         MaskError: as `Study.submit_mask`.
@@ -26,7 +25,7 @@ def store_mask(study: Study, painted: Painted, *, opened_from: Queue, reader: st
     study.submit_mask(
         painted.sample_id,
         painted.irrelevant,
-        reader=reader,
+        reader=painted.reader,
         seconds=painted.seconds,
         queue=painted.queue or opened_from,
         origin=painted.origin,
@@ -38,9 +37,9 @@ def refuse_mask(studies: Studies, painted: Painted, error: ImilError) -> dict[st
     """Return what the painter says in place; where another tab was first, with its mask."""
     if not isinstance(error, MaskChangedError):
         return refusal(painted, error)
-    study = studies.open(painted.study_id)
-    stored = study.irrelevant(painted.sample_id)
+    study, own = studies.open(painted.study_id), (painted.sample_id, painted.reader)
+    stored = study.irrelevant(*own)
     if stored is None:
         return refusal(painted, error)
-    base, origin = study.mask_name(painted.sample_id), study.origin(painted.sample_id)
+    base, origin = study.mask_name(*own), study.origin(*own)
     return changed_value(painted, error, base=base, stored=stored, origin=origin)

@@ -8,7 +8,7 @@ import json
 import secrets
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -17,23 +17,34 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 from gradio_client.utils import encode_file_path
 
-from imil.core.records import Split
+from imil.compute.machine import versions
 from imil.core.rounds import Round
 from imil.errors import PlanError
+from imil.store.acts import Act, acts_csv, acts_jsonl
 from imil.store.codec import MaskRecord, encode_masks, encode_region
+from imil.store.onnx import installed
 from imil.ui import text
+from imil.ui.handover import model_files
 from imil.ui.markup import ASSETS, icon
-from imil.ui.model_card import model_card
 from imil.ui.report import report_html
 from imil.ui.tables import card, remark
-from imil.workflow.results import versions
+from imil.workflow.maskbook import named
 from imil.workflow.study import Study
 
+# Files of one arm: which is chosen beside the button.
+OF_AN_ARM = ("model", "onnx")
 # One moment for all that is zipped, so that the same content is the same file.
 MOMENT = (1980, 1, 1, 0, 0, 0)
+# Files that every study has, compared or not: itself, with or without images, and its log.
+WHOLE = {"study": True, "study_light": False}
+LOGS: Mapping[str, tuple[str, Callable[[Iterable[Act]], bytes]]] = {
+    "acts_csv": ("acts.csv", acts_csv),
+    "acts_jsonl": ("acts.jsonl", acts_jsonl),
+}
 README_MASKS = (
-    "A PNG an image, white where it is hidden, at the image's own size; masks.parquet holds the "
-    "same with label, prediction, reader, seconds, queue and time.\n"
+    "A PNG an image, white where it is hidden, at the image's own size, in a folder a reader where "
+    "several masked; masks.parquet holds the same with label, prediction, reader, seconds, queue "
+    "and time.\n"
 )
 
 
@@ -46,8 +57,9 @@ def downloads_card(study: Study, found: Round) -> str:
     )
     choice = f'<select aria-label="{escape(text.DOWNLOAD_MODEL_OF)}">{options}</select>'
     rows = "".join(
-        _row(what, name, words, choice if what == "model" else "")
+        file_row(what, name, words, choice if what in OF_AN_ARM else "")
         for what, (name, words) in text.FILES.items()
+        if what != "onnx" or installed()
     )
     body = f'<div class="files">{rows}</div>{remark(text.DOWNLOADS_WORDS)}'
     return card(text.DOWNLOADS, body)
@@ -70,27 +82,45 @@ def handed_out(path: Path) -> dict[str, str]:
     return {"url": address, "name": path.name, "time": secrets.token_hex(4)}
 
 
-def export(study: Study, what: str, arm: str | None = None) -> Path:
+def export(study: Study, what: str, arm: str | None = None, *, reader: str | None = None) -> Path:
     """Write a file where Gradio may serve it from, under a name that nobody guesses.
 
     Args:
         study: whose results.
-        what: a key of `text.FILES`.
+        what: a key of `text.FILES` or `text.RECORD_FILES`.
         arm: whose model; the main one by default.
+        reader: who asks; None for one who may be any of them.
 
     Raises:
-        PlanError: there is no such file, no finished comparison, or no such arm.
+        PlanError: there is no such file, no finished comparison, no such arm, or others' masks that
+            the reader must not see yet.
     """
-    name, content = make_file(study, what, arm)
     folder = Path(get_upload_folder()) / secrets.token_hex(16)
+    if what in WHOLE:
+        study.check_unblinded(reader)
+        # Written piece by piece: it may hold every image.
+        folder.mkdir(parents=True, mode=0o700)
+        path = folder / "study.zip"
+        study.export(path, whole=WHOLE[what])
+        return path
+    name, content = make_file(study, what, arm, reader=reader)
     folder.mkdir(parents=True, mode=0o700)
     path = folder / name
     path.write_bytes(content)
     return path
 
 
-def make_file(study: Study, what: str, arm: str | None = None) -> tuple[str, bytes]:
+def make_file(
+    study: Study, what: str, arm: str | None = None, *, reader: str | None = None
+) -> tuple[str, bytes]:
     """Return a file's name and content; see `export`."""
+    if what in LOGS:
+        name, write = LOGS[what]
+        return name, write(study.audit().acts)
+    if what == "agreement":
+        return text.DOWNLOAD_AGREEMENT, study.agreement_csv()
+    if what == "masks":
+        study.check_unblinded(reader)
     found = study.shown_results()
     if found is None:
         raise PlanError(
@@ -106,12 +136,13 @@ def make_file(study: Study, what: str, arm: str | None = None) -> tuple[str, byt
         "masks": lambda: ("masks.zip", _masks(study.mask_records())),
         "curves": lambda: ("curves.csv", _curves(study)),
         "model": lambda: _model(study, found, arm or study.main_arm() or ""),
+        "onnx": lambda: ("model.onnx", study.onnx(arm or study.main_arm() or "")),
     }
     if what not in makers:
         raise PlanError(
             f"There is no file “{what}”.",
             why="A finished comparison has a few kinds of files.",
-            fix=f"Ask for one of: {', '.join(makers)}.",
+            fix=f"Ask for one of: {', '.join((*makers, *WHOLE, *LOGS))}.",
         )
     name, content = makers[what]()
     if content is None:
@@ -123,7 +154,8 @@ def make_file(study: Study, what: str, arm: str | None = None) -> tuple[str, byt
     return name, content
 
 
-def _row(what: str, name: str, words: str, choice: str) -> str:
+def file_row(what: str, name: str, words: str, choice: str = "") -> str:
+    """Return the row of a file, with the button that asks for it; `choice` is HTML."""
     label = text.DOWNLOAD_FILE.format(name=name)
     ask = escape(json.dumps({"file": what}))
     chosen = " data-choice" if choice else ""
@@ -145,30 +177,43 @@ def _report(study: Study, found: Round) -> bytes:
         versions=versions(),
         cases=study.cases(),
         rounds=study.rounds(),
+        reading=study.reading(),
     ).encode()
 
 
 def _masks(records: tuple[MaskRecord, ...]) -> bytes:
-    stems = Counter(PurePosixPath(record.sample_id).stem for record in records)
+    ids = {record.sample_id for record in records}
+    stems = Counter(PurePosixPath(sample_id).stem for sample_id in ids)
     files = {"README.txt": README_MASKS.encode()}
+    folders = reader_folders([named(record) for record in records])
     for record in records:
         path = PurePosixPath(record.sample_id)
         # Named like the images, as `--masks` reads them; whole where two would be the same.
         name = path.stem if stems[path.stem] == 1 else "_".join(path.parts)
-        files[f"{name}.png"] = encode_region(record.irrelevant)
+        files[f"{folders[named(record)]}{name}.png"] = encode_region(record.irrelevant)
     files["masks.parquet"] = encode_masks(records)
     return _zipped(files)
 
 
-def _model(study: Study, found: Round, arm: str) -> tuple[str, bytes]:
-    weights, config = study.model(arm)
-    counts = {split: len(study.images.rows(split)) for split in Split}
-    told = model_card(found, config, name=study.name, proof=study.proof.sentence, counts=counts)
-    files = {
-        "README.md": told.encode(),
-        "config.json": json.dumps(config, indent=1).encode(),
-        "model.safetensors": weights,
+def reader_folders(readers: Sequence[str]) -> dict[str, str]:
+    """Return a folder a reader, with "/" at its end; none where one reader masked all.
+
+    A name may hold signs that no folder can; two that become the same are told apart by a number.
+    """
+    names = list(dict.fromkeys(readers))
+    if len(names) < 2:
+        return dict.fromkeys(names, "")
+    plain = [
+        "".join(s if s.isalnum() or s in " ._-" else "-" for s in n).strip(" .") for n in names
+    ]
+    return {
+        name: f"{own or 'reader'}{f' {i + 1}' if plain.count(own) > 1 else ''}/"
+        for i, (name, own) in enumerate(zip(names, plain, strict=True))
     }
+
+
+def _model(study: Study, found: Round, arm: str) -> tuple[str, bytes]:
+    files = model_files(study, found, arm)
     name = "".join(letter if letter.isalnum() else "-" for letter in arm)
     return f"model-{name}.zip", _zipped(files)
 

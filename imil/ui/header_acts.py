@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import gradio as gr
 
 from imil.errors import StoreError
 from imil.ui.errors import error_in_place, errors_shown
-from imil.ui.header import gone_studies
+from imil.ui.header import gone_studies, saved_value
 from imil.ui.screen import Screen, show_all
-from imil.ui.shown import QUIET, Shown
+from imil.ui.shown import QUIET, Shown, unchanged
+
+# Seconds between two looks at how far a study has got to the Hub, which takes it every 30 s.
+LOOK_EVERY = 5.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,27 +26,43 @@ class HeaderActs:
     def wire(self) -> None:
         """Attach the callbacks to the header's events."""
         screen, top = self.screen, self.screen.header
-        top.choose(self.choose, None, screen.outputs, **QUIET)
+        top.choose(self.choose, screen.reader, screen.outputs, **QUIET)
         top.begin(self.begin, None, screen.tabs, **QUIET)
         top.check(self.check, None, top, queue=False, **QUIET)
+        if screen.studies.leave_this_machine:
+            # A clock of its own, which changes nothing else.
+            clock = gr.Timer(LOOK_EVERY)
+            clock.tick(self.saved, screen.study_id, top, queue=False, **QUIET)
 
-    def choose(self, event: gr.EventData) -> Shown:
+    def choose(self, reader: str, event: gr.EventData) -> Shown:
         """Open another study of the list; one that is gone is taken off it, and this is said."""
         study_id = str(event.study)
         with errors_shown():
             if not self.screen.studies.knows(study_id):
                 return self._gone(study_id)
-            return show_all(self.screen, self.screen.studies.open(study_id))
+            return show_all(self.screen, self.screen.studies.open(study_id), reader)
 
     def begin(self) -> gr.Tabs:
         """Go to where a study is begun."""
         return gr.Tabs(selected="train")
 
+    def saved(self, study_id: str) -> Any:
+        """Say how far the study has got to the Hub; no study, or one that is gone, says nothing."""
+        studies = self.screen.studies
+        try:
+            known = bool(study_id) and studies.knows(study_id)
+            return saved_value(studies.open(study_id)) if known else gr.skip()
+        except StoreError:  # whoever opens the study is told; the line above the tabs stays
+            return gr.skip()
+
     def check(self, event: gr.EventData) -> Shown:
-        """Say which studies of the browser's list are gone."""
-        with errors_shown():
-            listed = [str(study_id) for study_id in event.studies]
-            gone = [each for each in listed if not self.screen.studies.knows(each)]
+        """Say which studies of the browser's list are gone; none while it can't be told."""
+        listed = [str(study_id) for study_id in event.studies]
+        try:
+            known = self.screen.studies.known(listed)
+        except StoreError:  # whoever opens one is told
+            return unchanged()
+        gone = [each for each in listed if each not in known]
         return {self.screen.header: gone_studies(gone)}
 
     def _gone(self, study_id: str) -> Shown:

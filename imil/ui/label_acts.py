@@ -74,12 +74,12 @@ def show_choice(label: str) -> Any:
     return gr.update(value=text.RELABEL_TO.format(label=label))
 
 
-def label_state(study: Study, sample_id: str) -> str | None:
+def label_state(study: Study, sample_id: str, reader: str) -> str | None:
     """Return what the reader said of a label, or that the film was skipped; None for neither."""
     decided = study.triage(sample_id)
     if decided is not None:
         return text.DECISIONS[decided.decision.value]
-    return text.MARK_SKIPPED if study.review_state(sample_id) == "skipped" else None
+    return text.MARK_SKIPPED if study.review_state(sample_id, reader) == "skipped" else None
 
 
 def _other_classes(study: Study, sample_id: str, offer: Offer | None) -> tuple[str, list[str]]:

@@ -80,11 +80,11 @@ class LabelDecisions:
             sample_id, tab = painted.sample_id, self.screen.outliers
             before = queue_of(study, view)
             if decision is Decision.RELABEL:
-                study.relabel(sample_id, str(label))
+                study.relabel(sample_id, str(label), reader=view.reader)
             elif decision is Decision.EXCLUDE:
-                study.exclude(sample_id)
+                study.exclude(sample_id, reader=view.reader)
             else:
-                study.keep_label(sample_id)
+                study.keep_label(sample_id, reader=view.reader)
             if decision is Decision.KEEP and view.opened_from is not Queue.LABEL_SUSPECT:
                 # Its label is right, so it goes on being masked: the painter is left alone.
                 counts = outliers_tab.show_counts(tab, study, view)

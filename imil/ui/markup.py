@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from html import escape
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+
+from imil.core.images import ImageSet
 
 ASSETS = Path(__file__).parents[2] / "assets"
 
@@ -88,9 +90,9 @@ def meter(part: float, *, label: str) -> str:
     )
 
 
-def heading(title: str, aside: str = "") -> str:
-    """Return a card's heading, with a figure or a remark at its right."""
-    beside = f'<span class="sub s13">{escape(aside)}</span>' if aside else ""
+def heading(title: str, aside: str = "", *, mark: str = "") -> str:
+    """Return a card's heading, with a remark at its right or `mark`, which is HTML."""
+    beside = f'<span class="sub s13">{escape(aside)}</span>' if aside else mark
     return f'<div class="cardhead"><h2>{escape(title)}</h2>{beside}</div>'
 
 
@@ -104,6 +106,11 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, kind: str = "")
         for row in rows
     )
     return f'<table class="mt {kind}"><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def short_title(images: ImageSet, sample_id: str) -> str:
+    """Return what people call an image, where there is room for a few letters."""
+    return PurePosixPath(images.title(sample_id)).stem
 
 
 def data_url(path: Path) -> str:

@@ -18,21 +18,11 @@ tags: [medical-imaging, interactive-learning, research-only]
 ---
 """
 LOAD = """```python
-import json
-from pathlib import Path
+from imil.sources.models import load_model
 
-from imil.core.backbones import build, load_weights
-
-config = json.loads(Path("config.json").read_text())
-model = build(
-    config["backbone"],
-    classes=len(config["classes"]),
-    channels=config["channels"],
-    size=config["size"],
-    seed=0,
-)
-load_weights(model, Path("model.safetensors").read_bytes())
-model.eval()  # takes (N, channels, size, size), float32 in 0-1
+found = load_model("owner/name")  # or the folder that this card lies in
+found.model  # takes (N, channels, size, size), float32 in 0-1, and normalises inside
+found.classes  # in the order of its logits
 ```
 """
 
@@ -58,8 +48,8 @@ def model_card(
     masks = next(each.masks for each in found.arms if each.arm == arm)
     data = text.CARD_DATA_WORDS.format(
         images=numbers.count(sum(counts.values())),
-        name=_plain(name),
-        classes=", ".join(_plain(each) for each in config["classes"]),
+        name=plain(name),
+        classes=", ".join(plain(each) for each in config["classes"]),
         proof=proof,
     )
     splits = text.CARD_SPLITS.format(
@@ -72,25 +62,26 @@ def model_card(
         seed=config["seed"],
     )
     limits = [words.format(size=config["size"]) for words in text.CARD_LIMITS_WORDS]
-    told = [_plain(text.with_arm_names(words)) for words in (*in_words(found), *found.notices)]
+    told = [plain(text.with_arm_names(words)) for words in (*in_words(found), *found.notices)]
     parts = (
-        f"# {text.CARD_TITLE.format(arm=text.arm_name(arm), study=_plain(name))}",
+        f"# {text.CARD_TITLE.format(arm=text.arm_name(arm), study=plain(name))}",
         text.CARD_FIRST,
         f"## {text.CARD_USE}\n\n{text.CARD_USE_WORDS}",
         f"## {text.CARD_DATA}\n\n{data} {splits}",
         f"## {text.CARD_ARM}\n\n{about}",
-        f"## {text.CARD_FOUND}\n\n{_list(told)}",
-        f"## {text.CARD_LIMITS}\n\n{_list(limits)}",
+        f"## {text.CARD_FOUND}\n\n{listed(told)}",
+        f"## {text.CARD_LIMITS}\n\n{listed(limits)}",
         f"## {text.CARD_LOAD}\n\n{LOAD}",
     )
     return HEAD + "\n" + "\n\n".join(parts)
 
 
-def _list(sentences: Sequence[str]) -> str:
+def listed(sentences: Sequence[str]) -> str:
+    """Return a Markdown list."""
     return "\n".join(f"- {sentence}" for sentence in sentences)
 
 
-def _plain(words: str) -> str:
+def plain(words: str) -> str:
     """Return what comes from outside without what Markdown or HTML would make of it."""
     flat = " ".join(words.split())
     return "".join(f"\\{letter}" if letter in "\\`*_[]<>#|" else letter for letter in flat)

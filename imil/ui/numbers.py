@@ -88,3 +88,12 @@ def duration(seconds: float) -> str:
     if not hours:
         return f"{minutes} min {rest} s" if rest else f"{minutes} min"
     return f"{hours} h {minutes_rest} min"
+
+
+def roughly(seconds: float) -> str:
+    """Return seconds in the largest unit that they fill, for what is looked up every few: 2 min."""
+    minutes = max(0, round(seconds)) // SECONDS_A_MINUTE
+    if not minutes:
+        return duration(seconds)
+    hours = minutes // MINUTES_AN_HOUR
+    return f"{hours} h" if hours else f"{minutes} min"

@@ -8,7 +8,8 @@ from typing import Any
 
 import gradio as gr
 
-from imil.compute.pool import JobState
+from imil.compute.jobs import JobState
+from imil.core.readers import reader_name
 from imil.core.records import Queue, Selection
 from imil.errors import ImilError, PlanError
 from imil.ui import outliers_tab, results_tab
@@ -20,14 +21,13 @@ from imil.ui.painter import Accepted, decode_painted, kept_value
 from imil.ui.predicted_panel import show_predicted
 from imil.ui.queue_picker import read_view, show_folds
 from imil.ui.queue_view import being_made, next_after, queue_of, step_from
+from imil.ui.rates import Cost, costs
+from imil.ui.reader_field import kept_name
 from imil.ui.screen import Screen
 from imil.ui.shown import QUIET, Shown, unchanged
 from imil.workflow.queueing import Offer
 from imil.workflow.study import Study
 from imil.workflow.viewing import View
-
-# Names the reader of masks painted here, until visitors can sign in.
-READER = "visitor"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,15 +53,20 @@ class OutliersActs:
         tab.painter.next(self.next, placed, tab.outputs, **QUIET)
         tab.painter.previous(self.previous, placed, tab.outputs, **QUIET)
         tab.go_train.click(self.go_train, None, screen.tabs, **QUIET)
-        asked = [screen.study_id, *screen.results.choice]
+        asked = [screen.study_id, screen.reader, *screen.results.choice]
         tab.read.compare.click(self.compare, asked, screen.outputs, **QUIET)
-        # "always_last": the chip, order or cell chosen last is the one that is shown.
+        # "always_last": the chip chosen last is the one that is shown.
         last = QUIET | {"trigger_mode": "always_last"}
         tab.picker.kind.input(self.open_queue, shown, tab.outputs, **last)
-        tab.picker.filters.look(self.look, placed, tab.outputs, **last)
+        # "multiple": each order or cell that is chosen comes with its event, and none is dropped.
+        looked = [screen.study_id, tab.painter, tab.picker.kind]
+        tab.picker.filters.look(self.look, looked, tab.outputs, trigger_mode="multiple", **QUIET)
         tab.again.tick(self.look_again, placed, tab.outputs, concurrency_limit=None, **QUIET)
         tab.show_whole.click(self.show_whole, placed, tab.outputs, **QUIET)
-        tab.paint_random.click(self.paint_random, screen.study_id, tab.outputs, **QUIET)
+        tab.paint_random.click(self.paint_random, shown, tab.outputs, **QUIET)
+        read = [screen.study_id, tab.painter, tab.picker.reader, *tab.picker.view]
+        for given in (tab.picker.reader.submit, tab.picker.reader.blur):
+            given(self.name_reader, read, [*tab.outputs, screen.reader], **last)
         tab.picker.selection.input(
             self.choose_selection,
             [screen.study_id, tab.picker.selection, *tab.picker.view],
@@ -69,7 +74,7 @@ class OutliersActs:
             **QUIET,
         )
         folds = [*tab.outputs, screen.timer]
-        tab.picker.use_folds.click(self.use_folds, screen.study_id, folds, **QUIET)
+        tab.picker.use_folds.click(self.use_folds, shown, folds, **QUIET)
 
     def open_queue(self, study_id: str, kind: str, chosen: Any) -> Shown:
         """Show another queue from its first film that is not reviewed."""
@@ -79,11 +84,11 @@ class OutliersActs:
             view = replace(read_view(study, kind, chosen), cell=None)
             return outliers_tab.show_outliers(self.screen.outliers, study, view)
 
-    def look(self, study_id: str, payload: Any, kind: str, chosen: Any) -> Shown:
+    def look(self, study_id: str, payload: Any, kind: str, event: gr.EventData) -> Shown:
         """Show the queue in another order, or a part of it; the film that is open may stay."""
         with errors_shown():
             study = self.screen.studies.open(study_id)
-            view, keep = read_view(study, kind, chosen), _film(payload)
+            view, keep = read_view(study, kind, event.chosen), _film(payload)
             return outliers_tab.show_outliers(self.screen.outliers, study, view, keep=keep)
 
     def show_whole(self, study_id: str, payload: Any, kind: str, chosen: Any) -> Shown:
@@ -105,9 +110,21 @@ class OutliersActs:
                 return outliers_tab.show_list(tab, study, view, current)
             return outliers_tab.show_outliers(tab, study, view)
 
-    def paint_random(self, study_id: str) -> Shown:
+    def paint_random(self, study_id: str, _kind: str, chosen: Any) -> Shown:
         """Offer random images where the queue is empty."""
-        return self.open_queue(study_id, Queue.RANDOM.value, None)
+        return self.open_queue(study_id, Queue.RANDOM.value, chosen)
+
+    def name_reader(self, study_id: str, payload: Any, name: str, kind: str, chosen: Any) -> Shown:
+        """Show the queue as another reader sees it: with their own masks, the same film open."""
+        screen, reader = self.screen, reader_name(name)
+        with errors_shown():
+            study = screen.studies.open(study_id)
+            view = read_view(study, kind, chosen)
+            if view.reader == reader:
+                return unchanged()
+            view, keep = replace(view, reader=reader), _film(payload)
+            shown = outliers_tab.show_outliers(screen.outliers, study, view, keep=keep)
+            return {**shown, screen.reader: kept_name(reader)}
 
     def choose_selection(self, study_id: str, selection: str, kind: str, chosen: Any) -> Shown:
         """Find the mispredicted in another way; what must be trained first is said, not done."""
@@ -118,20 +135,22 @@ class OutliersActs:
             trained = study.out_of_fold_status().state is JobState.DONE
             if wanted is Selection.OUT_OF_FOLD and not trained:
                 return show_folds(tab.picker, study, wanted)
-            study.select(wanted)
+            study.select(wanted, who=view.reader)
             if view.opened_from is Queue.MISPREDICTED:
                 return outliers_tab.show_outliers(tab, study, view)
             return outliers_tab.show_counts(tab, study, view)
 
-    def use_folds(self, study_id: str) -> Shown:
+    @costs(Cost.TRAIN)
+    def use_folds(self, study_id: str, kind: str, chosen: Any) -> Shown:
         """Train the folds, or find the mispredicted by them once they are trained."""
         tab = self.screen.outliers
         with errors_shown():
             study = self.screen.studies.open(study_id)
+            reader = read_view(study, kind, chosen).reader
             if study.out_of_fold_status().state is JobState.DONE:
-                study.select(Selection.OUT_OF_FOLD)
-                return outliers_tab.show_outliers(tab, study)
-            study.start_out_of_fold()
+                study.select(Selection.OUT_OF_FOLD, who=reader)
+                return outliers_tab.show_outliers(tab, study, replace(View(), reader=reader))
+            study.start_out_of_fold(who=reader)
             shown = show_folds(tab.picker, study, Selection.OUT_OF_FOLD)
             return {**shown, self.screen.timer: gr.Timer(active=True)}
 
@@ -171,14 +190,14 @@ class OutliersActs:
                 study = studies.open(painted.study_id)
                 view = _view_of(study, kind, chosen)
                 before = queue_of(study, view)
-                store_mask(study, painted, opened_from=view.opened_from, reader=READER)
+                store_mask(study, painted, opened_from=view.opened_from)
             except ImilError as error:
                 return {tab.painter: gr.update(refused=refuse_mask(studies, painted, error))}
-            name = study.mask_name(painted.sample_id)
-            accepted = Accepted(painted.sample_id, painted.rev, name)
+            name = study.mask_name(painted.sample_id, painted.reader)
+            accepted = Accepted(painted.sample_id, painted.rev, name, painted.reader)
             return {
                 **self._go_on(study, view, before, painted.sample_id, accepted),
-                **show_predicted(self.screen.outliers.predicted, study),
+                **show_predicted(self.screen.outliers.predicted, study, view.reader),
             }
 
     def keep(self, opened: tuple[str, str], kind: str, chosen: Any, event: gr.EventData) -> Shown:
@@ -191,10 +210,10 @@ class OutliersActs:
             try:
                 study = studies.open(painted.study_id)
                 view = _view_of(study, kind, chosen)
-                store_mask(study, painted, opened_from=view.opened_from, reader=READER)
+                store_mask(study, painted, opened_from=view.opened_from)
             except ImilError as error:
                 return {tab.painter: gr.update(refused=refuse_mask(studies, painted, error))}
-            kept = kept_value(painted, base=study.mask_name(painted.sample_id))
+            kept = kept_value(painted, base=study.mask_name(painted.sample_id, painted.reader))
             shown: Shown = {tab.painter: gr.update(kept=kept)}
             if opened[0] == study.study_id:
                 queue = queue_of(study, view)
@@ -210,14 +229,15 @@ class OutliersActs:
             study = self.screen.studies.open(painted.study_id)
             view = _view_of(study, kind, chosen)
             before = queue_of(study, view)
-            study.skip(painted.sample_id)
+            study.skip(painted.sample_id, reader=painted.reader)
             return self._go_on(study, view, before, painted.sample_id, None)
 
-    def compare(self, study_id: str, seeds: str, *chosen: Any) -> Shown:
+    @costs(Cost.TRAIN)
+    def compare(self, study_id: str, reader: str, seeds: str, *chosen: Any) -> Shown:
         """Train on with and without masks."""
         with errors_shown():
             study = self.screen.studies.open(study_id)
-            return screens.compare(self.screen, study, seeds, chosen)
+            return screens.compare(self.screen, study, reader, seeds, chosen)
 
     def go_train(self) -> gr.Tabs:
         """Go to the Train tab."""

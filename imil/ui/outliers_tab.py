@@ -11,6 +11,7 @@ import gradio as gr
 from imil.core.records import Queue, Selection
 from imil.ui import numbers, text
 from imil.ui.coach import build_coach, coach
+from imil.ui.film_shelf import FilmShelf
 from imil.ui.filmstrip import build_filmstrip, page_of, page_value
 from imil.ui.markup import empty
 from imil.ui.painter import Accepted, Film, build_painter, encode_film
@@ -47,6 +48,7 @@ class OutliersTab:
     """The tab's components.
 
     `opened` is (study, sample) of the film that is shown; `again` ticks only while a queue is made.
+    `films` is no component: it keeps the films that were opened last.
     """
 
     tab: gr.Tab
@@ -66,11 +68,12 @@ class OutliersTab:
     read: ReadColumn
     opened: gr.State
     predicted: PredictedPanel
+    films: FilmShelf
 
     @property
     def outputs(self) -> list[Any]:
         """Every component that a callback may change."""
-        groups = {"picker", "read", "predicted"}
+        groups = {"picker", "read", "predicted", "films"}
         own = [getattr(self, field.name) for field in fields(self) if field.name not in groups]
         return [
             *own,
@@ -121,6 +124,7 @@ def build_outliers_tab(tab: gr.Tab) -> OutliersTab:
         read=read,
         opened=gr.State(("", "")),
         predicted=predicted,
+        films=FilmShelf(),
     )
 
 
@@ -137,7 +141,7 @@ def show_outliers(
     Args:
         tab: the components.
         study: the study.
-        view: what to look at; by default all that is mispredicted.
+        view: what to look at, and who does; by default all that is mispredicted.
         wanted: how the mispredicted are to be found, if that can't be done yet.
         keep: the film that is open, and stays so where the view holds it.
     """
@@ -146,10 +150,11 @@ def show_outliers(
     shown: Shown = {
         tab.tab: gr.update(label=_tab_label(study)),
         tab.none: gr.update(visible=not trained),
+        tab.none_words: _nothing_yet(study),
         tab.work: gr.update(visible=trained),
         tab.opened: ("", ""),
         tab.again: gr.Timer(active=trained and being_made(study, view)),
-        **show_predicted(tab.predicted, study if trained else None),
+        **show_predicted(tab.predicted, study if trained else None, view.reader),
     }
     if not trained:
         return {**shown, tab.painter: None}
@@ -173,7 +178,7 @@ def _show_nothing_here(tab: OutliersTab, study: Study, view: View) -> Shown:
         tab.show_whole: gr.update(visible=view.narrowed),
         tab.strip: gr.update(value=page_value(study, (), 0), marks=None),
         tab.painter: None,
-        **show_no_film(tab.read, study),
+        **show_no_film(tab.read, study, view.reader),
     }
 
 
@@ -209,13 +214,15 @@ def show_film(
     film = Film(
         study.study_id,
         sample_id,
-        study.images.original(sample_id),
-        study.irrelevant(sample_id),
+        tab.films.image(study.images, sample_id),
+        study.irrelevant(sample_id, view.reader),
         place,
         accepted,
-        study.origin(sample_id),
+        study.origin(sample_id, view.reader),
         queue=view.opened_from,
-        base=study.mask_name(sample_id),
+        base=study.mask_name(sample_id, view.reader),
+        title=study.images.title(sample_id),
+        reader=view.reader,
     )
     shown: Shown = {
         tab.none_here: "",
@@ -223,7 +230,7 @@ def show_film(
         tab.painter: encode_film(film),
         tab.coach: coach(study, sample_id),
         tab.opened: (study.study_id, sample_id),
-        **show_read_column(tab.read, study, sample_id, view.opened_from, offer),
+        **show_read_column(tab.read, study, sample_id, view, offer),
         **show_reviewed(tab, study, view, sample_id, queue),
     }
     # Where what is reviewed goes to the end, every act changes the order.
@@ -271,7 +278,7 @@ def show_reviewed(
         tab.strip: gr.update(marks={"current": current, "reviewed": decided}),
         tab.reviewed: progress_line(study, view, queue),
         tab.show_whole: gr.update(visible=view.narrowed),
-        **show_budget(tab.read, study, view.opened_from, states),
+        **show_budget(tab.read, study, view, states),
     }
 
 
@@ -284,5 +291,10 @@ def _tab_label(study: Study) -> str:
     return f"{text.TAB_OUTLIERS} {numbers.count(len(queue))}" if queue else text.TAB_OUTLIERS
 
 
-def _nothing_yet() -> str:
-    return empty(text.OUTLIERS_NONE_YET, text.OUTLIERS_NONE_YET_WORDS, picture="line")
+def _nothing_yet(study: Study | None = None) -> str:
+    """Return why there is nothing to review: no model yet, or no images to look at."""
+    if study is None or not study.missing_images:
+        return empty(text.OUTLIERS_NONE_YET, text.OUTLIERS_NONE_YET_WORDS, picture="line")
+    masks = numbers.some(study.budget().painted, text.MASK_ONE, text.MASK_MANY)
+    words = text.OUTLIERS_NO_IMAGES_WORDS.format(masks=masks)
+    return empty(text.OUTLIERS_NO_IMAGES, words, picture="image")

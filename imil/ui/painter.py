@@ -25,7 +25,7 @@ from __future__ import annotations
 import base64
 import sys
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,11 +35,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from imil.core.readers import UNNAMED, reader_name
 from imil.core.records import Origin, Pixels, Queue, Region
 from imil.core.windows import Window, full_bounds, window_presets
 from imil.errors import ImilError, MaskError
 from imil.ui.markup import ASSETS
 from imil.ui.painter_markup import painter_markup
+from imil.ui.reader_field import kept_name
 
 # Larger films than this are not taken from a browser. Our choice: four times a mammogram.
 MAX_PIXELS = 80_000_000
@@ -54,12 +56,13 @@ _RESEND = "Open the film again and repeat the last stroke."
 class Accepted:
     """A mask that the server has stored; the browser may drop its copy up to revision `rev`.
 
-    `base` names it, as `Film.base` does.
+    `base` names it, as `Film.base` does; `reader` painted it.
     """
 
     sample_id: str
     rev: int
     base: str = ""
+    reader: str = UNNAMED
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +72,7 @@ class Film:
     Attributes:
         study_id: the study that the film belongs to.
         sample_id: the film.
-        pixels: (H, W) or (H, W, 3), uint8 or uint16, as stored.
+        image: its stored pixels, as `encode_image` gives them.
         irrelevant: the (H, W) mask stored for it, True = hide; None where there is none.
         place: where it stands in its queue, for people.
         accepted: the mask stored just before, if any.
@@ -77,17 +80,21 @@ class Film:
         queue: the queue from which it is opened.
         base: names the stored mask, so that a mask painted before another tab stored one is
             noticed; "" where there is none.
+        title: what people call it; its id if "".
+        reader: for whom it is opened, and whose mask it is.
     """
 
     study_id: str
     sample_id: str
-    pixels: Pixels
+    image: Mapping[str, Any]
     irrelevant: Region | None = None
     place: str = ""
     accepted: Accepted | None = None
     origin: Origin = Origin.PAINTED
     queue: Queue | None = None
     base: str = ""
+    title: str = ""
+    reader: str = UNNAMED
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,7 +104,8 @@ class Painted:
     `rev` counts the changes made in the browser, `seconds` the time the film was in sight. `origin`
     says whether the mask was begun from a predicted one, `stroke` which stroke was the last: an
     answer to another one is out of date. `queue` is the one from which the film was opened, `base`
-    the stored mask that was known then (None: not said), `press` the act that handed it in.
+    the stored mask that was known then (None: not said), `press` the act that handed it in,
+    `reader` the one for whom the film was opened, whoever looks at the page by now.
     """
 
     study_id: str
@@ -110,6 +118,7 @@ class Painted:
     queue: Queue | None = None
     base: str | None = None
     press: str = ""
+    reader: str = UNNAMED
 
 
 def encode_runs(irrelevant: Region) -> list[int]:
@@ -186,6 +195,7 @@ def decode_painted(payload: Any) -> Painted | None:
         queue=queue,
         base=None if base is None else str(base),
         press=str(payload.get("press", "")),
+        reader=reader_name(payload.get("reader")),
     )
 
 
@@ -205,20 +215,15 @@ def encode_pixels(pixels: Pixels) -> str:
     return base64.b64encode(zlib.compress(steps.tobytes(), 1)).decode()
 
 
-def encode_film(film: Film) -> dict[str, Any]:
-    """Return the value that the browser's half loads: JSON."""
-    pixels = film.pixels
+def encode_image(pixels: Pixels) -> dict[str, Any]:
+    """Return what the browser's half needs of a film's stored pixels, whoever looks at it: JSON.
+
+    Args:
+        pixels: (H, W) or (H, W, 3), uint8 or uint16, as stored.
+    """
     height, width = pixels.shape[:2]
-    stored = film.irrelevant
-    accepted = film.accepted
-    runs = [width * height] if stored is None else encode_runs(stored)
     deep = pixels.dtype == np.uint16
     return {
-        "study": film.study_id,
-        "sample": film.sample_id,
-        "place": film.place,
-        "queue": film.queue,
-        "base": film.base,
         "size": [width, height],
         "depth": 16 if deep else 8,
         "channels": 1 if pixels.ndim == 2 else 3,
@@ -227,6 +232,24 @@ def encode_film(film: Film) -> dict[str, Any]:
         "windows": {name.value: list(bounds) for name, bounds in window_presets(pixels).items()},
         # More than 8 bits open as the classifier sees them.
         "first": Window.AUTO.value if deep and pixels.ndim == 2 else Window.FULL.value,
+    }
+
+
+def encode_film(film: Film) -> dict[str, Any]:
+    """Return the value that the browser's half loads: JSON."""
+    width, height = film.image["size"]
+    stored = film.irrelevant
+    accepted = film.accepted
+    runs = [width * height] if stored is None else encode_runs(stored)
+    return {
+        **film.image,
+        "study": film.study_id,
+        "sample": film.sample_id,
+        "title": film.title or film.sample_id,
+        "place": film.place,
+        "queue": film.queue,
+        "base": film.base,
+        "reader": kept_name(film.reader),
         "runs": runs,
         "start": _start(film.origin, runs),
         "origin": film.origin,
@@ -243,7 +266,12 @@ def _start(origin: Origin, runs: list[int]) -> list[int] | None:
 
 
 def _accepted(accepted: Accepted) -> dict[str, Any]:
-    return {"sample": accepted.sample_id, "rev": accepted.rev, "base": accepted.base}
+    return {
+        "sample": accepted.sample_id,
+        "rev": accepted.rev,
+        "base": accepted.base,
+        "reader": kept_name(accepted.reader),
+    }
 
 
 def offer(study_id: str, sample_id: str, irrelevant: Region, *, stroke: str) -> dict[str, Any]:
@@ -278,7 +306,7 @@ def saliency_value(
 
 def kept_value(painted: Painted, *, base: str) -> dict[str, Any]:
     """Return the painter's prop `kept`: this mask is stored, and the open film stays open."""
-    accepted = _accepted(Accepted(painted.sample_id, painted.rev, base))
+    accepted = _accepted(Accepted(painted.sample_id, painted.rev, base, painted.reader))
     return {"study": painted.study_id, "accepted": accepted, "press": painted.press}
 
 
@@ -290,6 +318,7 @@ def refusal(painted: Painted, error: ImilError) -> dict[str, Any]:
         "words": str(error),
         "base": painted.base,
         "press": painted.press,
+        "reader": kept_name(painted.reader),
     }
 
 

@@ -11,7 +11,7 @@ import gradio as gr
 
 from imil.core.backbones import BACKBONES
 from imil.core.images import ImageSet
-from imil.core.plans import check_plan, default_plan
+from imil.core.plans import check_plan, default_plan, precision_of
 from imil.core.queues import allowed_masks
 from imil.core.records import Plan, Split
 from imil.errors import PlanError
@@ -23,7 +23,10 @@ from imil.workflow.presets import MEASURED, UNMEASURED, Preset, preset_of, prese
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PlanForm:
-    """The fields of a plan, in the order of `fields`."""
+    """The fields of a plan, in the order of `fields`.
+
+    `offered` is the backbone whose own settings were filled in last.
+    """
 
     preset: gr.Radio
     summary: gr.HTML
@@ -37,17 +40,27 @@ class PlanForm:
     learning_rate: gr.Number
     seed: gr.Number
     pretrained: gr.Checkbox
+    precision: gr.Dropdown
+    fast: gr.Checkbox
+    offered: gr.State
 
     @property
     def fields(self) -> list[Any]:
         """Every field, in the order that `plan_from` reads."""
         numeric = [self.epochs, self.epochs_after, self.budget, self.size, self.batch_size]
-        return [self.backbone, *numeric, self.learning_rate, self.seed, self.pretrained]
+        own = [self.learning_rate, self.seed, self.pretrained, self.precision, self.fast]
+        return [self.backbone, *numeric, *own]
 
     @property
     def outputs(self) -> list[Any]:
         """Every component that a callback may change."""
-        return [self.preset, self.summary, self.trouble, *self.fields]
+        return [self.preset, self.summary, self.trouble, *self.fields, self.offered]
+
+    @property
+    def outputs_of_backbone(self) -> list[Any]:
+        """What another backbone changes; the rest stays as it was typed."""
+        own = [self.size, self.learning_rate, self.pretrained, self.precision]
+        return [*self.outputs_of_check, *own, self.offered]
 
     @property
     def outputs_of_check(self) -> list[Any]:
@@ -75,14 +88,21 @@ def build_plan_form() -> PlanForm:
                 text.LEARNING_RATE, "learning-rate", info=text.LEARNING_RATE_INFO, precision=None
             )
             seed = _number(text.SEED, "seed", info=text.SEED_INFO)
+            precision = gr.Dropdown(
+                [(words, kind.value) for kind, words in text.PRECISIONS.items()],
+                label=text.PRECISION,
+                info=text.PRECISION_INFO,
+                elem_id="plan-precision",
+            )
         pretrained = gr.Checkbox(
             label=text.PRETRAINED, info=text.PRETRAINED_INFO, elem_id="pretrained"
         )
+        fast = gr.Checkbox(label=text.FAST, info=text.FAST_INFO, elem_id="plan-fast")
         trouble = html(elem_id="plan-trouble")
         html(f'<p class="sub s13">{escape(text.OUR_CHOICE)}</p>')
     return PlanForm(
         preset, summary, trouble, backbone, epochs, after, budget, size, batch, rate, seed,
-        pretrained,
+        pretrained, precision, fast, gr.State(""),
     )  # fmt: skip
 
 
@@ -117,7 +137,32 @@ def show_plan(form: PlanForm, images: ImageSet, plan: Plan, *, locked: bool) -> 
     training = len(images.rows(Split.TRAIN))
     shown[form.summary] = plan_summary(plan, training_images=training)
     shown[form.trouble] = ""
+    shown[form.offered] = plan.backbone
     return shown
+
+
+def show_backbone(form: PlanForm, images: ImageSet, plan: Plan, values: Sequence[Any]) -> Shown:
+    """Return a backbone's own settings beside what stands in the other fields.
+
+    Args:
+        form: the components.
+        images: the study's.
+        plan: the study's.
+        values: of the fields, the new backbone among them.
+
+    Raises:
+        PlanError: unknown backbone.
+    """
+    own = plan_for_backbone(plan, str(values[0]))
+    offered = dict(zip(form.fields, plan_values(own), strict=True))
+    changed = (form.size, form.learning_rate, form.pretrained, form.precision)
+    settings = {field: offered[field] for field in changed}
+    stands = [settings.get(field, value) for field, value in zip(form.fields, values, strict=True)]
+    return {
+        **settings,
+        form.offered: own.backbone,
+        **show_checked(form, images, plan, stands),
+    }
 
 
 def show_checked(form: PlanForm, images: ImageSet, plan: Plan, values: Sequence[Any]) -> Shown:
@@ -161,6 +206,8 @@ def plan_values(plan: Plan) -> tuple[Any, ...]:
         plan.learning_rate,
         plan.seed,
         plan.pretrained,
+        plan.precision.value,
+        plan.fast,
     )
 
 
@@ -173,6 +220,7 @@ def plan_summary(plan: Plan, *, training_images: int) -> str:
         (text.PLAN_SIZE, f"{plan.size} px"),
         (text.PLAN_BUDGET, f"{images}, {numbers.percent(plan.budget)}"),
         (text.SEED, str(plan.seed)),
+        *(((text.PLAN_FAST, text.PLAN_FAST_WORDS),) if plan.fast else ()),
     )
     cells = "".join(
         f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in items
@@ -181,7 +229,7 @@ def plan_summary(plan: Plan, *, training_images: int) -> str:
 
 
 def plan_for_backbone(plan: Plan, backbone: str) -> Plan:
-    """Return the plan with a backbone's own size, learning rate and weights.
+    """Return the plan with a backbone's own size, learning rate, weights and arithmetic.
 
     Raises:
         PlanError: unknown backbone.
@@ -193,6 +241,7 @@ def plan_for_backbone(plan: Plan, backbone: str) -> Plan:
         size=offered.size,
         learning_rate=offered.learning_rate,
         pretrained=offered.pretrained,
+        precision=offered.precision,
     )
 
 
@@ -202,7 +251,7 @@ def plan_from(plan: Plan, values: Sequence[Any]) -> Plan:
     Raises:
         PlanError: a field is empty. (Ranges are the workflow's to check.)
     """
-    backbone, epochs, after, budget, size, batch, rate, seed, pretrained = values
+    backbone, epochs, after, budget, size, batch, rate, seed, pretrained, precision, fast = values
     named = {
         text.EPOCHS: epochs,
         text.EPOCHS_AFTER: after,
@@ -230,4 +279,6 @@ def plan_from(plan: Plan, values: Sequence[Any]) -> Plan:
         learning_rate=float(rate),
         seed=int(seed),
         pretrained=bool(pretrained),
+        precision=precision_of(str(precision)),
+        fast=bool(fast),
     )

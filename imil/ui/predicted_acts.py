@@ -12,10 +12,10 @@ from imil.ui import outliers_tab, text
 from imil.ui.answer_card import answer_value, trouble_value
 from imil.ui.api_predictions import export
 from imil.ui.errors import errors_shown
-from imil.ui.outliers_acts import READER
 from imil.ui.painter import decode_painted, offer, saliency_value
 from imil.ui.predicted_panel import look_at_predicted, show_start
 from imil.ui.queue_picker import read_view
+from imil.ui.rates import Cost, costs
 from imil.ui.screen import Screen
 from imil.ui.shown import QUIET, Shown, unchanged
 
@@ -51,11 +51,14 @@ class PredictedActs:
         looked = [*panel.outputs, tab.read.start]
         # Seconds, where a study is large: something must be seen to happen.
         slow = QUIET | {"show_progress": "minimal"}
-        panel.look.click(self.look, [study_id, tab.painter], looked, **slow)
-        panel.confirm.click(self.confirm, [study_id, panel.seen], panel.outputs, **QUIET)
+        seen = tab.picker.view
+        panel.look.click(self.look, [study_id, tab.painter, *seen], looked, **slow)
+        confirmed = [study_id, panel.seen, *seen]
+        panel.confirm.click(self.confirm, confirmed, panel.outputs, **QUIET)
         panel.body.select(self.open, [study_id, *tab.picker.view], tab.outputs, **QUIET)
         panel.prepare.click(self.prepare, study_id, [panel.prepare, panel.download], **slow)
 
+    @costs(Cost.ASK)
     def answer(self, payload: Any, kind: str, chosen: Any) -> dict[str, str] | None:
         """Say what the model would say to what is painted."""
         with errors_shown():
@@ -68,6 +71,7 @@ class PredictedActs:
             except ImilError as error:
                 return trouble_value(painted, error)
 
+    @costs(Cost.ASK)
     def saliency(self, payload: Any) -> Shown:
         """Say where the model looks in the film that is open, or why that can't be said."""
         with errors_shown():
@@ -86,6 +90,7 @@ class PredictedActs:
             heat["asked"] = painted.stroke
             return {self.screen.outliers.painter: gr.update(heat=heat)}
 
+    @costs(Cost.ASK)
     def start(self, payload: Any) -> Shown:
         """Offer the predicted mask of the film that is open, to be corrected."""
         with errors_shown():
@@ -93,30 +98,32 @@ class PredictedActs:
             if painted is None:
                 return unchanged()
             study, sample_id = self.screen.studies.open(painted.study_id), painted.sample_id
-            predicted = study.predicted(sample_id)
+            predicted = study.predicted(sample_id, painted.reader)
             offered = offer(study.study_id, sample_id, predicted, stroke=painted.stroke)
             tab = self.screen.outliers
             return {
                 tab.painter: gr.update(offered=offered),
-                **show_start(tab.read.start, study, sample_id),
+                **show_start(tab.read.start, study, sample_id, painted.reader),
             }
 
-    def look(self, study_id: str, payload: Any) -> Shown:
+    @costs(Cost.ASK)
+    def look(self, study_id: str, payload: Any, kind: str, chosen: Any) -> Shown:
         """Show what is predicted for a sample of the other images."""
         with errors_shown():
             study, painted = self.screen.studies.open(study_id), decode_painted(payload)
-            tab = self.screen.outliers
-            shown = look_at_predicted(tab.predicted, study)
+            tab, reader = self.screen.outliers, read_view(study, kind, chosen).reader
+            shown = look_at_predicted(tab.predicted, study, reader)
             if painted is not None:
-                shown |= show_start(tab.read.start, study, painted.sample_id)
+                shown |= show_start(tab.read.start, study, painted.sample_id, reader)
             return shown
 
-    def confirm(self, study_id: str, key: str) -> Shown:
+    def confirm(self, study_id: str, key: str, kind: str, chosen: Any) -> Shown:
         """Keep that the reader found right what this page has shown them."""
         with errors_shown():
             study = self.screen.studies.open(study_id)
-            study.confirm_predictions(key, reader=READER)
-            return look_at_predicted(self.screen.outliers.predicted, study)
+            reader = read_view(study, kind, chosen).reader
+            study.confirm_predictions(key, reader=reader)
+            return look_at_predicted(self.screen.outliers.predicted, study, reader)
 
     def open(self, study_id: str, kind: str, chosen: Any, event: gr.EventData) -> Shown:
         """Open an image of the sample in the painter."""
@@ -126,6 +133,7 @@ class PredictedActs:
             view = read_view(study, kind, chosen)
             return outliers_tab.show_film(tab, study, view, str(event.sample))
 
+    @costs(Cost.EXPORT)
     def prepare(self, study_id: str) -> Shown:
         """Write the predicted masks of all training images for download."""
         with errors_shown():

@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from datetime import datetime
 from html import escape
-from pathlib import PurePosixPath
 from typing import Any
 
 import gradio as gr
 
 from imil.core.irrelevance import FEWEST_PAINTED, PredictionKind, too_few
+from imil.core.readers import UNNAMED
 from imil.errors import ImilError
 from imil.ui import numbers, text
 from imil.ui.errors import error_in_place
-from imil.ui.markup import ASSETS, heading, jpeg_url, note
+from imil.ui.markup import ASSETS, heading, jpeg_url, note, short_title
 from imil.ui.overlays import painted_jpeg, picture
 from imil.ui.shown import Shown
-from imil.workflow.predictions import Learned
+from imil.workflow.predictions import Learned, Predictions
 from imil.workflow.study import Study
 
 
@@ -65,47 +65,55 @@ def build_predicted_panel() -> PredictedPanel:
     return PredictedPanel(frame, seen, body, look, confirm, prepare, download)
 
 
-def show_start(button: gr.Button, study: Study, sample_id: str) -> Shown:
+def show_start(button: gr.Button, study: Study, sample_id: str, reader: str = UNNAMED) -> Shown:
     """Return the button to begin from a predicted mask; how sure it is only where that is known."""
-    learned = study.predictions.known()
+    predictions = study.predictions_for(reader)
+    learned = predictions.known()
     label = text.START_PREDICTED
     if learned is not None:
-        sure = numbers.share(study.predictions.confidence(learned, sample_id))
+        sure = numbers.share(predictions.confidence(learned, sample_id))
         label = text.START_SURE.format(share=sure)
-    enough = study.predictions.masks >= FEWEST_PAINTED
+    enough = predictions.masks >= FEWEST_PAINTED
     return {button: gr.update(value=label, interactive=enough)}
 
 
-def show_predicted(panel: PredictedPanel, study: Study | None) -> Shown:
-    """Return the panel as it is without computing anything; hidden where there is no review."""
+def show_predicted(panel: PredictedPanel, study: Study | None, reader: str = UNNAMED) -> Shown:
+    """Return the panel as it is without computing anything; hidden where there is no review.
+
+    A reader who must not see the others' masks sees what their own predict, and confirms nothing:
+    what an arm uses follows from all masks.
+    """
     if study is None:
         return {panel.frame: gr.update(visible=False)}
-    learned = study.predictions.known()
+    predictions = study.predictions_for(reader)
+    learned = predictions.known()
     if learned is not None:
-        return _known(panel, study, learned)
-    if study.predictions.masks >= FEWEST_PAINTED:
-        return _panel(panel, _before(study), look=True)
-    error = too_few(study.predictions.masks)
+        return _known(panel, study, learned, reader)
+    if predictions.masks >= FEWEST_PAINTED:
+        return _panel(panel, _before(study, predictions), look=True)
+    error = too_few(predictions.masks)
     words = note(f"{error.why} {error.fix}", tone="info", lead=error.what)
     return _panel(panel, _withdrawn(study) + words, look=False)
 
 
-def look_at_predicted(panel: PredictedPanel, study: Study) -> Shown:
+def look_at_predicted(panel: PredictedPanel, study: Study, reader: str = UNNAMED) -> Shown:
     """Return the panel with the sample, predicting it where that was not done; errors in place."""
     try:
-        learned = study.predictions.learn()
+        learned = study.predictions_for(reader).learn()
     except ImilError as error:
         return _panel(panel, error_in_place(error), look=True)
-    return _known(panel, study, learned)
+    return _known(panel, study, learned, reader)
 
 
-def _known(panel: PredictedPanel, study: Study, learned: Learned) -> Shown:
-    body = _figures(learned) + _state(study, learned) + _sample(study, learned)
+def _known(panel: PredictedPanel, study: Study, learned: Learned, reader: str) -> Shown:
+    predictions, blind = study.predictions_for(reader), study.blind(reader)
+    state = note(text.PREDICTED_BLIND, tone="info") if blind else _state(study, learned)
+    body = _figures(learned) + state + _sample(study, predictions, learned)
     shown = _panel(panel, body, look=False)
     return shown | {
         panel.seen: learned.key,
-        panel.confirm: gr.update(visible=not study.confirmed),
-        panel.prepare: gr.update(visible=True),
+        panel.confirm: gr.update(visible=not blind and not study.confirmed),
+        panel.prepare: gr.update(visible=not blind),
     }
 
 
@@ -121,8 +129,8 @@ def _panel(panel: PredictedPanel, body: str, *, look: bool) -> Shown:
     }
 
 
-def _before(study: Study) -> str:
-    words = text.PREDICTED_BEFORE.format(masks=_masks(study.predictions.masks))
+def _before(study: Study, predictions: Predictions) -> str:
+    words = text.PREDICTED_BEFORE.format(masks=_masks(predictions.masks))
     return _withdrawn(study) + f'<p class="sub s13">{escape(words)}</p>'
 
 
@@ -171,30 +179,33 @@ def _figures(learned: Learned) -> str:
     return f'<p class="s13">{escape(how)}</p><dl class="pfacts">{told}</dl>'
 
 
-def _sample(study: Study, learned: Learned) -> str:
-    pictures = "".join(_picture(study, learned, sample_id) for sample_id in learned.sample)
+def _sample(study: Study, predictions: Predictions, learned: Learned) -> str:
+    pictures = "".join(
+        _picture(study, predictions, learned, sample_id) for sample_id in learned.sample
+    )
     return (
         f'<div class="psample">{pictures}</div><p class="sub s13">{escape(text.PREDICTED_OPEN)}</p>'
     )
 
 
-def _picture(study: Study, learned: Learned, sample_id: str) -> str:
-    sure = numbers.share(study.predictions.confidence(learned, sample_id))
-    label = text.PREDICTED_SAMPLE.format(sample=sample_id, share=sure)
+def _picture(study: Study, predictions: Predictions, learned: Learned, sample_id: str) -> str:
+    sure = numbers.share(predictions.confidence(learned, sample_id))
+    title = study.images.title(sample_id)
+    label = text.PREDICTED_SAMPLE.format(sample=title, share=sure)
     return (
         f'<button type="button" data-sample="{escape(sample_id)}" aria-label="{escape(label)}" '
-        f'title="{escape(sample_id)}">'
-        f'<img src="{jpeg_url(_overlay(study, sample_id))}" alt=""><span class="p1">'
-        f"{escape(PurePosixPath(sample_id).stem)}</span>"
+        f'title="{escape(title)}">'
+        f'<img src="{jpeg_url(_overlay(study, predictions, sample_id))}" alt=""><span class="p1">'
+        f"{escape(short_title(study.images, sample_id))}</span>"
         f'<span class="p2">{escape(text.PREDICTED_SURE.format(share=sure))}</span></button>'
     )
 
 
-def _overlay(study: Study, sample_id: str) -> bytes:
+def _overlay(study: Study, predictions: Predictions, sample_id: str) -> bytes:
     """Return the image's thumbnail as a JPEG, its predicted region under paint."""
     pixels = picture(study.thumbnail(sample_id))
     shape = (pixels.shape[0], pixels.shape[1])
-    return painted_jpeg(pixels, study.predictions.region(sample_id, shape=shape))
+    return painted_jpeg(pixels, predictions.region(sample_id, shape=shape))
 
 
 def _masks(number: int) -> str:

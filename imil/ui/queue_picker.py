@@ -8,13 +8,14 @@ from typing import Any
 
 import gradio as gr
 
-from imil.compute.pool import JobState
+from imil.compute.jobs import JobState
 from imil.core.queues import PERSISTENT_AT_LEAST, PERSISTENT_OF_LAST
 from imil.core.records import Queue, Selection
 from imil.errors import PlanError
 from imil.ui import numbers, text
 from imil.ui.errors import error_in_place
 from imil.ui.markup import ASSETS, meter
+from imil.ui.reader_field import build_reader_field, kept_name, show_reader
 from imil.ui.shown import Shown, html
 from imil.workflow.study import Study
 from imil.workflow.viewing import View, look, sorts_of
@@ -37,10 +38,12 @@ COUNTED = frozenset({Queue.MISPREDICTED, Queue.LABEL_SUSPECT, Queue.WRONG_REASON
 class QueuePicker:
     """The picker's components; the values of the two radios are a `Queue`'s and a `Selection`'s.
 
-    `filters` is a gr.HTML of which the value says order, class and cell; see `read_view`.
+    `filters` is a gr.HTML of which the value says order, class, cell and who looks; see
+    `read_view`. `reader` is where the one who looks gives a name.
     """
 
     kind: gr.Radio
+    reader: gr.Textbox
     words: gr.HTML
     filters: gr.HTML
     selection: gr.Radio
@@ -70,6 +73,7 @@ def build_picker() -> QueuePicker:
     _build_toggle()
     with gr.Column(elem_classes=["filterpanel"], elem_id="filter-panel"):
         words = html(elem_id="queue-words")
+        reader = build_reader_field()
         filters = _build_filters()
         with gr.Accordion(
             text.ADVANCED, open=False, elem_classes=["advanced"], elem_id="queue-advanced"
@@ -83,7 +87,7 @@ def build_picker() -> QueuePicker:
             )
             folds = html(elem_id="folds")
             use_folds = gr.Button(text.FOLDS_START, size="md", visible=False, elem_id="use-folds")
-    return QueuePicker(kind, words, filters, selection, folds, use_folds)
+    return QueuePicker(kind, reader, words, filters, selection, folds, use_folds)
 
 
 def read_view(study: Study, kind: Any, chosen: Any) -> View:
@@ -98,7 +102,7 @@ def read_view(study: Study, kind: Any, chosen: Any) -> View:
         PlanError: no such queue, order, class or cell.
     """
     asked = chosen if isinstance(chosen, dict) else {}
-    parts = {name: asked.get(name) for name in ("sort", "label", "cell")}
+    parts = {name: asked.get(name) for name in ("sort", "label", "cell", "reader")}
     return look(kind, **parts, classes=len(study.images.classes))
 
 
@@ -128,6 +132,7 @@ def show_picker(
             choices=[(name, kind.value) for name, kind in zip(choices, ORDER, strict=True)],
             value=view.queue.value,
         ),
+        picker.reader: show_reader(study, view.reader),
         picker.words: _words(study, view),
         picker.filters: gr.update(value=_chosen(view), about=_about(study, view)),
         picker.selection: gr.update(value=(wanted or study.selection).value),
@@ -202,6 +207,7 @@ def _chosen(view: View) -> dict[str, Any]:
         "sort": view.sort.value,
         "label": view.label,
         "cell": None if cell is None else [cell.label, cell.predicted],
+        "reader": kept_name(view.reader),
     }
 
 

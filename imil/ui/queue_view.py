@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from imil.core.readers import UNNAMED
 from imil.core.records import Queue
 from imil.errors import MaskError, PlanError
 from imil.ui import numbers, text
@@ -23,9 +24,13 @@ def queue_of(study: Study, view: View) -> tuple[Offer, ...]:
 def finished_queue(study: Study, view: View | None = None) -> tuple[Offer, ...] | None:
     """Return the films of a view, by default all mispredicted ones; None where it has none yet.
 
+    None, too, while images are missing: there would be nothing to paint on.
+
     Never slow: each queue is made once, and one that takes long is made beside.
     """
     view = view or View()
+    if study.missing_images:
+        return None
     try:
         return None if being_made(study, view) else seen(study, view)
     except (PlanError, MaskError):  # masks that contradict each other predict nothing
@@ -45,8 +50,9 @@ def state_of(study: Study, view: View, sample_id: str) -> str | None:
     if not reviewed(study, view, sample_id):
         return None
     if view.opened_from is Queue.LABEL_SUSPECT:
-        return label_state(study, sample_id)
-    return study.review_state(sample_id) or label_state(study, sample_id)
+        return label_state(study, sample_id, view.reader)
+    state = study.review_state(sample_id, view.reader)
+    return state or label_state(study, sample_id, view.reader)
 
 
 def next_to_review(
@@ -98,7 +104,7 @@ def progress_line(study: Study, view: View, queue: Sequence[Offer]) -> str:
     offered = len(study.queue(view.queue)) if view.cell is None else 0
     if view.cell is None and (found := study.found(view.queue)) > offered:
         parts.append(text.FIRST_OF.format(n=numbers.count(offered), found=numbers.count(found)))
-    return _line(" · ".join(part for part in parts if part))
+    return _line(" · ".join(part for part in parts if part), reader=view.reader)
 
 
 def part_is_empty(study: Study, view: View) -> bool:
@@ -142,5 +148,8 @@ def _part(study: Study, view: View) -> str:
     return "" if view.label is None else text.PART_CLASS.format(label=classes[view.label])
 
 
-def _line(words: str) -> str:
-    return f'<p class="sub s13">{escape(words)}</p>'
+def _line(words: str, *, reader: str = UNNAMED) -> str:
+    """Return the line; a reader who gave a name is told it where the field is out of sight."""
+    told = "" if reader == UNNAMED else f" · {text.READS_AS.format(reader=reader)}"
+    named = f'<span class="as">{escape(told)}</span>' if told else ""
+    return f'<p class="sub s13">{escape(words)}{named}</p>'

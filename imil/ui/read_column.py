@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from html import escape
-from pathlib import PurePosixPath
 from typing import Any
 
 import gradio as gr
@@ -15,12 +14,13 @@ from imil.ui import numbers, text
 from imil.ui.answer_card import build_answer
 from imil.ui.copy_card import build_copies, build_copy_button, show_copy
 from imil.ui.label_acts import LabelActs, build_label_acts, show_label_acts
-from imil.ui.markup import meter
+from imil.ui.markup import meter, short_title
 from imil.ui.painter import press
 from imil.ui.predicted_panel import build_start, show_start
 from imil.ui.shown import Shown, html
 from imil.workflow.queueing import Offer
 from imil.workflow.study import Study
+from imil.workflow.viewing import View
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,14 +95,15 @@ def build_read_column() -> ReadColumn:
 
 
 def show_read_column(
-    read: ReadColumn, study: Study, sample_id: str, kind: Queue, offer: Offer | None
+    read: ReadColumn, study: Study, sample_id: str, view: View, offer: Offer | None
 ) -> Shown:
-    """Return the column for a film that opens from a queue; the budget is `show_budget`'s."""
-    suspects = kind is Queue.LABEL_SUSPECT
+    """Return the column for a film that opens in a view; the budget is `show_budget`'s."""
+    suspects = view.opened_from is Queue.LABEL_SUSPECT
+    source = study.copied_from(sample_id, view.reader)
     return {
-        read.readout: _readout(study, sample_id, offer, suspects=suspects),
-        **show_start(read.start, study, sample_id),
-        **show_copy(read.copy, study, sample_id, kind),
+        read.readout: _readout(study, sample_id, offer, source=source, suspects=suspects),
+        **show_start(read.start, study, sample_id, view.reader),
+        **show_copy(read.copy, study, sample_id, view.opened_from, view.reader),
         **show_choices(read, study, sample_id, offer, opened=suspects),
     }
 
@@ -121,7 +122,7 @@ def show_choices(
     }
 
 
-def show_no_film(read: ReadColumn, study: Study) -> Shown:
+def show_no_film(read: ReadColumn, study: Study, reader: str) -> Shown:
     """Return the column where a queue has no film."""
     return {
         read.readout: "",
@@ -129,34 +130,38 @@ def show_no_film(read: ReadColumn, study: Study) -> Shown:
         read.acts: gr.update(visible=False),
         read.labels.row: gr.update(visible=False),
         read.labels.opened: False,
-        read.budget: _budget(study, ""),
+        read.budget: _budget(study, reader, ""),
         read.compare: gr.update(variant="secondary"),
     }
 
 
 def show_budget(
-    read: ReadColumn, study: Study, kind: Queue, states: Mapping[str, str | None]
+    read: ReadColumn, study: Study, view: View, states: Mapping[str, str | None]
 ) -> Shown:
-    """Return the budget, and which act comes next.
+    """Return the budget of the one who looks, and which act comes next.
 
     Args:
         read: the components.
         study: the study.
-        kind: the queue that is open.
+        view: what is looked at, and by whom.
         states: of each film of the queue what the reader did with it; None for nothing yet.
     """
-    budget = study.budget()
+    budget = study.budget(view.reader)
     full = budget.painted >= budget.allowed
     finished = full or None not in states.values()
     ended = _ended(tuple(states.values()), full=full) if finished else ""
     return {
-        read.budget: _budget(study, "" if kind is Queue.LABEL_SUSPECT else ended),
+        read.budget: _budget(
+            study, view.reader, "" if view.opened_from is Queue.LABEL_SUSPECT else ended
+        ),
         read.black_out: gr.update(variant="secondary" if finished else "primary"),
         read.compare: gr.update(variant="primary" if finished else "secondary"),
     }
 
 
-def _readout(study: Study, sample_id: str, offer: Offer | None, *, suspects: bool) -> str:
+def _readout(
+    study: Study, sample_id: str, offer: Offer | None, *, source: str, suspects: bool
+) -> str:
     sample = study.images.sample(sample_id)
     classes = study.images.classes
     says, small, tone = text.UNKNOWN, "", ""
@@ -164,10 +169,10 @@ def _readout(study: Study, sample_id: str, offer: Offer | None, *, suspects: boo
         says = f"{classes[offer.predicted]} {numbers.share(offer.confidence)}"
         small = text.LOSS_OF.format(loss=f"{offer.loss:.2f}")
         tone = ' class="bad"' if offer.predicted != offer.label else ""
-    if sample.patient is not None:
-        small += text.PATIENT.format(patient=sample.patient)
-    if source := study.copied_from(sample_id):
-        small += text.COPIED_FROM.format(source=PurePosixPath(source).stem)
+    if (patient := study.images.patient_title(sample_id)) is not None:
+        small += text.PATIENT.format(patient=patient)
+    if source:
+        small += text.COPIED_FROM.format(source=short_title(study.images, source))
     return (
         f'<dl class="lvp">{_pair(text.LABEL, classes[sample.label])}'
         f"{_pair(text.LOOKS_LIKE if suspects else text.MODEL_SAYS, says, tone)}</dl>"
@@ -181,9 +186,9 @@ def _pair(name: str, value: str, tone: str = "") -> str:
     )
 
 
-def _budget(study: Study, ended: str) -> str:
-    """Return how much is masked and what it took; all of one height, whatever it says."""
-    budget = study.budget()
+def _budget(study: Study, reader: str, ended: str) -> str:
+    """Return how much a reader masked and what it took; all of one height, whatever it says."""
+    budget = study.budget(reader)
     total = len(study.images.rows(Split.TRAIN))
     painted = numbers.percent(budget.painted / max(1, total))
     line = text.BUDGET_LINE.format(
@@ -198,15 +203,16 @@ def _budget(study: Study, ended: str) -> str:
     return (
         f'<div class="budget"><div class="t"><span><b>{escape(of)}</b> {escape(text.MASKED)}'
         f'</span><span class="sub s13">{escape(line)}</span></div>{bar}'
-        f'<div class="spent s12"><p class="sub">{escape(_spent(study))}</p>{ended}</div></div>'
+        f'<div class="spent s12"><p class="sub">{escape(_spent(study, reader))}</p>{ended}'
+        "</div></div>"
     )
 
 
-def _spent(study: Study) -> str:
-    masked = study.budget().painted
+def _spent(study: Study, reader: str) -> str:
+    masked = study.budget(reader).painted
     if not masked:
         return text.SPENT_NONE
-    seconds = study.seconds_spent()
+    seconds = study.seconds_spent(reader)
     return text.SPENT.format(
         each=numbers.duration(seconds / masked), total=numbers.duration(seconds)
     )

@@ -13,9 +13,11 @@ from imil.core.rounds import Round
 from imil.ui import numbers, text
 from imil.ui.in_words import in_words
 from imil.ui.markup import ASSETS, heading
+from imil.ui.readers_card import readers_words
 from imil.ui.round_page import round_page
 from imil.ui.tables import card
 from imil.ui.verdict_card import verdict_card
+from imil.workflow.reading import Reading
 
 _ADDRESS = re.compile(r"""url\((?:"[^"]*"|'[^']*'|[^)]*)\)""")
 
@@ -30,6 +32,7 @@ def report_html(
     versions: Mapping[str, str],
     cases: Cases | None = None,
     rounds: Sequence[Round] = (),
+    reading: Reading | None = None,
 ) -> str:
     """Return the report of one comparison, with all that is needed to read it rightly.
 
@@ -42,6 +45,7 @@ def report_html(
         versions: what the figures may depend on.
         cases: what the arms say to each image, of which counts are given; no image is shown.
         rounds: every round of the study, this one included.
+        reading: who masked, and how far they agree; no mask is shown.
     """
     # Pictures in the style are those of tools that a report has not.
     style = _ADDRESS.sub("none", (ASSETS / "theme.css").read_text(encoding="utf-8"))
@@ -59,7 +63,7 @@ def report_html(
         f'<body class="gradio-container"><main class="report stackup">'
         f"<h1>{escape(name)}</h1>"
         f'<p><span class="ruo">{escape(text.RESEARCH_ONLY)}</span></p>'
-        f"{verdict_card(found)}{page}{_in_words(found)}"
+        f"{verdict_card(found)}{page}{readers_words(reading)}{_in_words(found)}"
         f'<div class="pairup">{_facts(text.REPORT_DATA, about)}'
         f"{_facts(text.REPORT_VERSIONS, versions)}</div>"
         f"{_facts(text.PLAN, settings)}</main></body></html>"

@@ -7,12 +7,15 @@ from typing import Any
 
 import gradio as gr
 
+from imil.core.readers import reader_name
 from imil.errors import ImilError
 from imil.ui import results_tab
 from imil.ui import screen as screens
 from imil.ui.arms_form import preset_of, show_choice
+from imil.ui.audit_card import audit_card
 from imil.ui.errors import error_in_place, errors_shown
 from imil.ui.handout import export, handed_out
+from imil.ui.rates import Cost, costs
 from imil.ui.results_tab import SEEDS
 from imil.ui.screen import Screen
 from imil.ui.shown import QUIET, Shown
@@ -29,38 +32,45 @@ class ResultsActs:
         """Attach the callbacks to their components; `opened` is the tab that they stand on."""
         screen, tab = self.screen, self.screen.results
         asked, form = [screen.study_id, *tab.choice], tab.arms
-        tab.compare.click(self.compare, asked, screen.outputs, **QUIET)
-        tab.more.click(self.more, screen.study_id, screen.outputs, **QUIET)
+        by = [screen.study_id, screen.reader]
+        tab.compare.click(self.compare, [*by, *tab.choice], screen.outputs, **QUIET)
+        tab.more.click(self.more, by, screen.outputs, **QUIET)
         for field in (tab.seeds, form.preset, form.shares, form.fill, form.mode, form.penalty):
             field.input(self.choose, asked, form.outputs, **QUIET)
         form.arms.input(self.choose_arms, asked, form.outputs, **QUIET)
         # What the review has made possible meanwhile, such as confirmed predictions.
         opened.select(self.look_again, [*asked, tab.seen], tab.outputs, **QUIET)
-        tab.stop.click(self.stop, screen.study_id, tab.outputs, queue=False, **QUIET)
-        tab.final.click(self.final, screen.study_id, tab.outputs, **QUIET)
+        tab.stop.click(self.stop, by, tab.outputs, queue=False, **QUIET)
+        tab.final.click(self.final, by, tab.outputs, **QUIET)
         tab.following.click(self.next_round, None, screen.tabs, **QUIET)
         tab.cases.select(self.open, screen.study_id, tab.viewer, **QUIET)
         tab.viewer.turn(self.turn, screen.study_id, tab.viewer, **QUIET)
         # "multiple": quick presses must not show another image than the last one.
         tab.viewer.look(self.look, screen.study_id, tab.viewer, trigger_mode="multiple", **QUIET)
+        shown = [tab.readers, tab.handout, tab.trouble]
+        tab.readers.select(self.readers, by, shown, **QUIET)
         tab.report.click(self.report, screen.study_id, tab.handout, **QUIET)
-        tab.downloads.select(self.download, screen.study_id, tab.handout, **QUIET)
+        tab.downloads.select(self.download, by, shown, **QUIET)
+        trail = [tab.audit, *shown]
+        tab.audit.select(self.trail, by, trail, **QUIET)
 
-    def compare(self, study_id: str, seeds: str, *chosen: Any) -> Shown:
+    @costs(Cost.TRAIN)
+    def compare(self, study_id: str, reader: str, seeds: str, *chosen: Any) -> Shown:
         """Train on with and without masks; what can't be compared is said where it was asked."""
         with errors_shown():
             study = self.screen.studies.open(study_id)
             try:
-                return screens.compare(self.screen, study, seeds, chosen)
+                return screens.compare(self.screen, study, reader, seeds, chosen)
             except ImilError as error:
                 return {self.screen.results.trouble: error_in_place(error)}
 
-    def more(self, study_id: str) -> Shown:
+    @costs(Cost.TRAIN)
+    def more(self, study_id: str, reader: str) -> Shown:
         """Train more seeds of the same comparison, while what is known stays in sight."""
         with errors_shown():
             study = self.screen.studies.open(study_id)
             try:
-                study.more_seeds(results_tab.seeds_wanted(study))
+                study.more_seeds(results_tab.seeds_wanted(study), who=reader_name(reader))
             except ImilError as error:
                 return {self.screen.results.trouble: error_in_place(error)}
             return {
@@ -91,20 +101,21 @@ class ResultsActs:
                 shown |= results_tab.show_reviewed(self.screen.results, study, seen)
         return shown
 
-    def stop(self, study_id: str) -> Shown:
+    def stop(self, study_id: str, reader: str) -> Shown:
         """Stop the comparison within one batch."""
         with errors_shown():
-            self.screen.studies.open(study_id).stop()
+            self.screen.studies.open(study_id).stop(who=reader_name(reader))
         return results_tab.show_stopping(self.screen.results)
 
-    def final(self, study_id: str) -> Shown:
+    @costs(Cost.TRAIN)
+    def final(self, study_id: str, reader: str) -> Shown:
         """Open the test set; the second half of a double click doesn't open it again."""
         tab = self.screen.results
         with errors_shown():
             study = self.screen.studies.open(study_id)
             try:
                 if study.final_results() is None:
-                    study.final_comparison()
+                    study.final_comparison(who=reader_name(reader))
             except ImilError as error:
                 return {tab.trouble: error_in_place(error)}
             return results_tab.show_results(tab, study)
@@ -131,13 +142,44 @@ class ResultsActs:
             study = self.screen.studies.open(study_id)
             return gr.update(large=large_picture(study, str(event.sample)))
 
+    @costs(Cost.EXPORT)
     def report(self, study_id: str) -> dict[str, str]:
         """Hand out the report."""
         with errors_shown():
             return handed_out(export(self.screen.studies.open(study_id), "report"))
 
-    def download(self, study_id: str, event: gr.EventData) -> dict[str, str]:
-        """Hand out a file."""
+    def readers(self, study_id: str, reader: str, event: gr.EventData) -> Shown:
+        """Show readers each other's masks, or hand out how far they agree on each image."""
+        tab = self.screen.results
         with errors_shown():
             study = self.screen.studies.open(study_id)
-            return handed_out(export(study, str(event.ask.get("file")), event.ask.get("arm")))
+            if event.ask.get("act") != "unblind":
+                return {tab.handout: handed_out(export(study, "agreement"))}
+            try:
+                study.unblind(who=reader_name(reader))
+            except ImilError as error:
+                return {tab.trouble: error_in_place(error)}
+            return {tab.trouble: "", **results_tab.show_readers(tab, study)}
+
+    @costs(Cost.EXPORT)
+    def trail(self, study_id: str, reader: str, event: gr.EventData) -> Shown:
+        """Compare the log with the data set's copy, or hand out a file of the trail."""
+        if event.ask.get("act") != "compare":
+            return self.download(study_id, reader, event)
+        with errors_shown():
+            study = self.screen.studies.open(study_id)
+            study.compare_log()
+            return {self.screen.results.audit: audit_card(study, opened=True)}
+
+    @costs(Cost.EXPORT)
+    def download(self, study_id: str, reader: str, event: gr.EventData) -> Shown:
+        """Hand out a file; what a reader must not see yet is said, with the way to see it."""
+        tab = self.screen.results
+        with errors_shown():
+            study, file = self.screen.studies.open(study_id), str(event.ask.get("file"))
+            try:
+                made = export(study, file, event.ask.get("arm"), reader=reader_name(reader))
+            except ImilError as error:
+                told = results_tab.show_readers(tab, study, reader_name(reader))
+                return {tab.trouble: error_in_place(error), **told}
+            return {tab.handout: handed_out(made)}

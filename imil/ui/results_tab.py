@@ -8,17 +8,19 @@ from typing import Any
 
 import gradio as gr
 
-from imil.compute.pool import JobState
+from imil.compute.jobs import JobState
 from imil.core.records import Split
 from imil.core.rounds import Round
 from imil.core.verdict import MIN_SEEDS, Verdict
 from imil.ui import numbers, text
 from imil.ui.arms_form import ArmsForm, build_arms_form
+from imil.ui.audit_card import audit_card
 from imil.ui.cases_card import cases_cards, unknown_cases
 from imil.ui.handout import build_handout, downloads_card
 from imil.ui.looks_card import looks_card
 from imil.ui.markup import ASSETS, data_url, empty, heading
 from imil.ui.queue_view import finished_queue
+from imil.ui.readers_card import readers_card
 from imil.ui.round_page import details, headline
 from imil.ui.seeds_line import seeds_line
 from imil.ui.shown import Shown, html
@@ -52,11 +54,13 @@ class ResultsTab:
     running: gr.Column
     live: gr.HTML
     stop: gr.Button
+    readers: gr.HTML
     tables: gr.HTML
     cases: gr.HTML
     looks: gr.HTML
     details: gr.HTML
     downloads: gr.HTML
+    audit: gr.HTML
     viewer: gr.HTML
     handout: gr.HTML
     seen: gr.State
@@ -106,11 +110,13 @@ def build_results_tab() -> ResultsTab:
                 html(heading(text.COMPARING))
                 stop = gr.Button(text.STOP, variant="stop", size="md", elem_id="stop-comparison")
             live = html(elem_id="comparison")
+        readers = html(visible=False, elem_id="readers", js_on_load=asks)
         tables = html(visible=False, elem_id="arms-table")
         cases = html(visible=False, elem_id="cases", js_on_load=asks)
         looks = html(visible=False, elem_id="looks")
         details_ = html(visible=False, elem_id="details")
         downloads = html(visible=False, elem_id="downloads", js_on_load=asks)
+        audit = html(visible=False, elem_id="audit", js_on_load=asks)
         viewer = build_viewer(elem_id="viewer")
         handout = build_handout(elem_id="handout")
     return ResultsTab(
@@ -132,11 +138,13 @@ def build_results_tab() -> ResultsTab:
         running=running,
         live=live,
         stop=stop,
+        readers=readers,
         tables=tables,
         cases=cases,
         looks=looks,
         details=details_,
         downloads=downloads,
+        audit=audit,
         viewer=viewer,
         handout=handout,
         seen=gr.State(""),
@@ -159,10 +167,12 @@ def show_results(tab: ResultsTab, study: Study) -> Shown:
         tab.opening: gr.update(visible=there),
         tab.asking: gr.update(visible=trained and not active),
         tab.trouble: "",
-        tab.compare: gr.update(value=text.COMPARE, variant="primary"),
+        tab.compare: gr.update(value=_compare_words(study), variant="primary"),
         tab.seen: signature(study),
+        **show_audit(tab, study),
         tab.viewer: None,
         tab.handout: None,
+        **show_readers(tab, study),
     }
     if found is None:
         parts = (tab.verdict, tab.tables, tab.cases, tab.looks, tab.details, tab.downloads)
@@ -187,14 +197,27 @@ def show_reviewed(tab: ResultsTab, study: Study, seen: str) -> Shown:
     found = study.shown_results()
     if signature(study) != seen:
         return show_results(tab, study)
+    more = {**show_audit(tab, study), **show_readers(tab, study)}
     if found is None:
-        return show_missing(tab, study)
-    return _acts(tab, study, found, active=study.comparison_status().active)
+        return {**show_missing(tab, study), **more}
+    return {**_acts(tab, study, found, active=study.comparison_status().active), **more}
+
+
+def show_readers(tab: ResultsTab, study: Study, reader: str | None = None) -> Shown:
+    """Return who read the study, where several did, or where a reader was refused their masks."""
+    told = readers_card(study, reader)
+    return {tab.readers: gr.update(value=told, visible=bool(told))}
 
 
 def show_missing(tab: ResultsTab, study: Study) -> Shown:
     """Return the empty state after a mask more."""
     return {tab.none: _none(_missing(study))}
+
+
+def show_audit(tab: ResultsTab, study: Study) -> Shown:
+    """Return the log as it is now."""
+    card = audit_card(study)
+    return {tab.audit: gr.update(value=card, visible=bool(card))}
 
 
 def show_comparison(tab: ResultsTab, study: Study) -> Shown:
@@ -204,10 +227,17 @@ def show_comparison(tab: ResultsTab, study: Study) -> Shown:
     done, asked = study.seeds_done(), study.seeds_asked()
     live = seeds_line(status, done=done, asked=asked) if done else training_card(status)
     return {
-        tab.running: gr.update(visible=status.active or status.state is JobState.FAILED),
+        tab.running: gr.update(visible=status.active or status.error is not None),
         tab.live: live,
         tab.stop: gr.update(visible=status.active, value=text.STOP, interactive=True),
     }
+
+
+def _compare_words(study: Study) -> str:
+    """Return what the button to compare says: to go on, where training had to wait."""
+    status = study.comparison_status()
+    waits = status.state is JobState.STOPPED and status.error is not None
+    return text.GO_ON if waits and study.compared_as_now() else text.COMPARE
 
 
 def show_stopping(tab: ResultsTab) -> Shown:
@@ -286,8 +316,8 @@ def _cases(study: Study, found: Round) -> str:
     if cases is None:
         return unknown_cases(found)
 
-    def picture(sample_id: str) -> str:
-        return data_url(study.thumbnail(sample_id))
+    def picture(sample_id: str) -> tuple[str, str]:
+        return data_url(study.thumbnail(sample_id)), study.images.title(sample_id)
 
     return cases_cards(found, cases, study.images.classes, picture)
 
@@ -310,6 +340,9 @@ def _none(words: str) -> str:
 
 
 def _missing(study: Study) -> str:
+    if study.missing_images:
+        masks = numbers.some(study.budget().painted, text.MASK_ONE, text.MASK_MANY)
+        return text.RESULTS_NEEDS_IMAGES.format(masks=masks)
     if finished_queue(study) is None:
         return text.RESULTS_NEEDS_TRAINING
     masked = numbers.some(study.budget().painted, "image", "images")

@@ -8,8 +8,9 @@ from typing import Any
 
 import gradio as gr
 
+from imil.core.readers import reader_name
 from imil.ui import outliers_tab, results_tab, train_tab
-from imil.ui.arms_form import chosen_arms
+from imil.ui.arms_form import chosen_arms, chosen_pooling
 from imil.ui.header import header
 from imil.ui.outliers_tab import OutliersTab
 from imil.ui.queue_picker import show_folds
@@ -18,6 +19,7 @@ from imil.ui.shown import Shown
 from imil.ui.train_tab import TrainTab
 from imil.workflow.studies import Studies
 from imil.workflow.study import Study
+from imil.workflow.viewing import View
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,11 +27,13 @@ class Screen:
     """The studies, and the components that show one of them.
 
     `study_id` lives in the browser: it is what brings a visitor back to a study, and to a training
-    that went on meanwhile. `timer` ticks only while something trains.
+    that went on meanwhile. `reader` lives there too: the name that goes with what is painted, ""
+    for none. `timer` ticks only while something trains.
     """
 
     studies: Studies
     study_id: gr.BrowserState
+    reader: gr.BrowserState
     header: gr.HTML
     tabs: gr.Tabs
     timer: gr.Timer
@@ -40,30 +44,31 @@ class Screen:
     @property
     def outputs(self) -> list[Any]:
         """Every component that a callback may change."""
-        shared = [self.study_id, self.header, self.tabs, self.timer]
+        shared = [self.study_id, self.reader, self.header, self.tabs, self.timer]
         return [*shared, *self.train.outputs, *self.outliers.outputs, *self.results.outputs]
 
 
-def show_all(screen: Screen, study: Study) -> Shown:
-    """Return everything for a study that has just been opened."""
+def show_all(screen: Screen, study: Study, reader: str) -> Shown:
+    """Return everything for a study that has just been opened by a reader."""
     return {
         screen.study_id: study.study_id,
         screen.header: header(study),
         **train_tab.show_study(screen.train, study),
-        **outliers_tab.show_outliers(screen.outliers, study),
+        **outliers_tab.show_outliers(screen.outliers, study, _first_view(reader)),
         **results_tab.show_results(screen.results, study),
         # Last: what was shown may have begun to be computed.
         screen.timer: gr.Timer(active=busy(study)),
     }
 
 
-def show_progress(screen: Screen, study: Study, seen: str = "") -> Shown:
+def show_progress(screen: Screen, study: Study, seen: str = "", reader: str = "") -> Shown:
     """Return what a second of training changes; when it has ended, all that depends on it.
 
     Args:
         screen: what shows it.
         study: the study.
         seen: what the Results tab shows, so that a seed more is shown at once.
+        reader: who looks.
     """
     if busy(study):
         news = results_tab.signature(study) != seen
@@ -83,8 +88,12 @@ def show_progress(screen: Screen, study: Study, seen: str = "") -> Shown:
     after = (study.comparison_status(), study.out_of_fold_status())
     if all(status.state is None for status in after):
         # Only the first training changes the queue; a film being painted is left alone.
-        shown |= outliers_tab.show_outliers(screen.outliers, study)
+        shown |= outliers_tab.show_outliers(screen.outliers, study, _first_view(reader))
     return shown
+
+
+def _first_view(reader: str) -> View:
+    return View(reader=reader_name(reader))
 
 
 def _show_folds(screen: Screen, study: Study) -> Shown:
@@ -94,19 +103,25 @@ def _show_folds(screen: Screen, study: Study) -> Shown:
     return show_folds(screen.outliers.picker, study, study.selection)
 
 
-def compare(screen: Screen, study: Study, seeds: str, chosen: Sequence[Any]) -> Shown:
+def compare(screen: Screen, study: Study, reader: str, seeds: str, chosen: Sequence[Any]) -> Shown:
     """Start the comparison and return the screen on its way.
 
     Args:
         screen: what shows it.
         study: whose masks are compared.
+        reader: who asked for it.
         seeds: a choice of `SEEDS`.
         chosen: the values of `ArmsForm.chosen`.
 
     Raises:
         PlanError: an arm can't be compared.
     """
-    study.start_comparison(arms=chosen_arms(study, chosen), seeds=SEEDS.get(seeds, 1))
+    study.start_comparison(
+        arms=chosen_arms(study, chosen),
+        seeds=SEEDS.get(seeds, 1),
+        pooling=chosen_pooling(study, chosen),
+        who=reader_name(reader),
+    )
     return {
         screen.tabs: gr.Tabs(selected="results"),
         screen.timer: gr.Timer(active=True),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from imil.compute.pool import JobState
+from imil.compute.jobs import JobState
 from imil.ui import numbers, text
 from imil.ui.errors import error_in_place
 from imil.ui.markup import meter

@@ -9,11 +9,15 @@ from typing import Any
 
 import gradio as gr
 
+from imil.core.readers import reader_name
 from imil.errors import DataError, ImilError
+from imil.sources.look import look_into
 from imil.sources.public_sets import public_set
 from imil.ui import text
+from imil.ui.consent_tick import show_consent
 from imil.ui.errors import error_in_place, errors_shown
 from imil.ui.markup import note
+from imil.ui.rates import Cost, costs
 from imil.ui.screen import Screen, show_all
 from imil.ui.shown import QUIET, Shown
 from imil.ui.source_picker import (
@@ -25,6 +29,7 @@ from imil.ui.source_picker import (
     show_read,
     show_reading,
 )
+from imil.ui.zip_options import choices_of, show_look, show_no_look
 from imil.workflow.imports import Imports
 from imil.workflow.study import Study
 
@@ -48,20 +53,31 @@ class SourceActs:
         picker.source.input(
             self.choose_source, picker.source, list(picker.sides.values()), queue=False, **QUIET
         )
-        picker.open_demo.click(self.open_demo, None, screen.outputs, **QUIET)
-        picker.open_untrained.click(self.open_untrained, None, screen.outputs, **QUIET)
+        picker.open_demo.click(self.open_demo, screen.reader, screen.outputs, **QUIET)
+        picker.open_untrained.click(self.open_untrained, screen.reader, screen.outputs, **QUIET)
         shown = [picker.public_facts, picker.open_public]
         picker.public_set.input(self.choose_public, picker.public_set, shown, queue=False, **QUIET)
         picker.open_public.click(self.open_public, picker.public_set, begun, **QUIET)
-        picker.file.change(self.new_file, None, [picker.positive, screen.train.trouble], **QUIET)
-        zipped = [picker.file, picker.name, picker.positive]
+        looked = [picker.positive, screen.train.trouble, *picker.zip.outputs]
+        files = [picker.file, picker.zip.table_file]
+        picker.file.change(self.new_file, files, looked, **QUIET)
+        picker.zip.table_file.change(self.new_file, files, looked, **QUIET)
+        zipped = [picker.file, picker.name, picker.positive, *picker.zip.inputs]
         picker.open_archive.click(self.open_archive, zipped, begun, **QUIET)
         picker.hub_look.click(self.look, picker.hub_choice, begun, **QUIET)
         asked = [picker.hub_id, picker.hub_positive, *picker.hub_choice[1:]]
         picker.open_hub.click(self.open_hub, asked, begun, **QUIET)
+        bring, consent = screen.train.bring, screen.train.consent
+        brought = [screen.study_id, bring.file]
+        picked = [*begun, *bring.outputs]
+        bring.bring.click(self.bring_again, brought, picked, **QUIET)
+        bring.fetch.click(self.fetch_again, screen.study_id, picked, **QUIET)
+        ticked = [screen.study_id, screen.reader, consent.tick]
+        consent.tick.input(self.agree, ticked, consent.outputs, **QUIET)
         picker.stop.click(self.stop, picker.reading, picker.stop, queue=False, **QUIET)
         free = {"concurrency_limit": None, **QUIET}
-        picker.timer.tick(self.look_on, picker.reading, screen.outputs, **free)
+        looked = [picker.reading, screen.reader]
+        picker.timer.tick(self.look_on, looked, screen.outputs, **free)
         app.load(self.come_back, picker.reading, begun, **free)
 
     def choose_source(self, source: str) -> Shown:
@@ -69,15 +85,17 @@ class SourceActs:
         sides = self.picker.sides.items()
         return {side: gr.update(visible=name == source) for name, side in sides}
 
-    def open_demo(self) -> Shown:
+    @costs(Cost.BEGIN)
+    def open_demo(self, reader: str) -> Shown:
         """Begin a demo study, trained where a training is shipped."""
         with errors_shown():
-            return show_all(self.screen, self.screen.studies.demo())
+            return show_all(self.screen, self.screen.studies.demo(), reader)
 
-    def open_untrained(self) -> Shown:
+    @costs(Cost.BEGIN)
+    def open_untrained(self, reader: str) -> Shown:
         """Begin a demo study whose plan can still be changed."""
         with errors_shown():
-            return show_all(self.screen, self.screen.studies.demo(trained=False))
+            return show_all(self.screen, self.screen.studies.demo(trained=False), reader)
 
     def choose_public(self, repo: str) -> Shown:
         """Tell what a public set is."""
@@ -88,6 +106,7 @@ class SourceActs:
             self.picker.open_public: fetch_words(known),
         }
 
+    @costs(Cost.BEGIN)
     def open_public(self, repo: str, request: gr.Request) -> Shown:
         """Fetch a sample of a public set."""
 
@@ -97,29 +116,51 @@ class SourceActs:
 
         return self._begin((request.session_hash, repo), make)
 
-    def new_file(self) -> Shown:
-        """Forget what was said about another file."""
+    @costs(Cost.BEGIN)
+    def new_file(self, file: str | None, table: str | None) -> Shown:
+        """Forget what was said about another file, and tell what this one seems to hold."""
         forgotten = gr.update(choices=[], value=None, visible=False)
-        return {self.picker.positive: forgotten, self.screen.train.trouble: ""}
+        shown: Shown = {self.picker.positive: forgotten, self.screen.train.trouble: ""}
+        options = self.picker.zip
+        if not file:
+            return {**shown, **show_no_look(options)}
+        try:
+            look = look_into(Path(file), table=Path(table) if table else None)
+        except ImilError as error:
+            trouble = {self.screen.train.trouble: error_in_place(error)}
+            return {**shown, **trouble, **show_no_look(options)}
+        return {**shown, **show_look(options, look)}
 
+    @costs(Cost.BEGIN)
     def open_archive(
-        self, file: str | None, name: str | None, positive: str | None, request: gr.Request
+        self,
+        request: gr.Request,
+        file: str | None,
+        name: str | None,
+        positive: str | None,
+        *values: Any,
     ) -> Shown:
         """Begin a study of the images in a zip; what is wrong with it is said beside it."""
         try:
             path = _uploaded(file)
         except ImilError as error:
             return self._trouble(error)
-        named = (name or "").strip() or path.stem
+        choices = choices_of(values)
+        named = (name or "").strip() or None
 
         def make(tell: Callable[[int, int], None]) -> Study:
             studies = self.screen.studies
             return studies.from_archive(
-                path, name=named, positive=positive or None, on_progress=tell
+                path,
+                name=named,
+                positive=positive or None,
+                choices=choices,
+                on_progress=tell,
             )
 
-        return self._begin((request.session_hash, file, named, positive or None), make)
+        return self._begin((request.session_hash, file, named, positive or None, choices), make)
 
+    @costs(Cost.BEGIN)
     def look(self, hub_id: str, *values: Any) -> Shown:
         """Show what a Hub data set has to choose from."""
         try:
@@ -130,6 +171,7 @@ class SourceActs:
             return self._trouble(error)
         return {self.screen.train.trouble: "", **show_choice(self.picker, asked.repo, choice)}
 
+    @costs(Cost.BEGIN)
     def open_hub(self, request: gr.Request, hub_id: str, positive: str, *values: Any) -> Shown:
         """Fetch a sample of a Hub data set."""
         try:
@@ -142,6 +184,42 @@ class SourceActs:
             return self.screen.studies.from_hub(asked, positive=label, on_progress=tell)
 
         return self._begin((request.session_hash, asked, label), make)
+
+    @costs(Cost.BEGIN)
+    def bring_again(self, study_id: str, file: str | None) -> Shown:
+        """Take the missing images of the open study out of a zip."""
+        try:
+            path = _uploaded(file)
+        except ImilError as error:
+            return self._trouble(error)
+
+        def make(tell: Callable[[int, int], None]) -> Study:
+            study = self.screen.studies.open(study_id)
+            study.bring_images(path, on_progress=tell)
+            return study
+
+        return self._begin((study_id, file), make)
+
+    @costs(Cost.BEGIN)
+    def fetch_again(self, study_id: str) -> Shown:
+        """Fetch the missing images of the open study from where they came."""
+
+        def make(tell: Callable[[int, int], None]) -> Study:
+            study = self.screen.studies.open(study_id)
+            study.fetch_images(on_progress=tell)
+            return study
+
+        return self._begin((study_id, "again"), make)
+
+    def agree(self, study_id: str, reader: str, agreed: bool) -> Shown:
+        """Let a copy of the images leave this machine, or no further one."""
+        with errors_shown():
+            study = self.screen.studies.open(study_id)
+            if agreed:
+                study.give_consent(reader_name(reader))
+            else:
+                study.withdraw_consent(who=reader_name(reader))
+            return show_consent(self.screen.train.consent, study)
 
     def stop(self, import_id: str) -> gr.Button:
         """Stop reading at the next image."""
@@ -160,7 +238,7 @@ class SourceActs:
         # What came of it is shown by the first tick.
         return show_reading(self.picker, import_id, status)
 
-    def look_on(self, import_id: str) -> Shown:
+    def look_on(self, import_id: str, reader: str) -> Shown:
         """Show how far a reading is, and at its end the study, or why there is none."""
         if not import_id:
             return show_read(self.picker)
@@ -173,8 +251,8 @@ class SourceActs:
             return self._trouble(status.error)
         with errors_shown():
             study = self.screen.studies.open(status.study_id or "")
-            shown = {**show_all(self.screen, study), **show_read(self.picker)}
-        if study.positive is None:
+            shown = {**show_all(self.screen, study, reader), **show_read(self.picker)}
+        if study.positive is None and study.brought is None:
             # Only now are the labels known.
             kind = study.images_from["kind"]
             field = self.picker.positive if kind == "archive" else self.picker.hub_positive

@@ -14,6 +14,7 @@ from imil.sources.public_sets import PUBLIC_SETS, PublicSet
 from imil.ui import numbers, text
 from imil.ui.markup import meter
 from imil.ui.shown import BROWSER_SECRET, Shown, html
+from imil.ui.zip_options import ZipOptions, build_zip_options
 from imil.workflow.imports import ImportStatus
 
 # What a page looks at while images are read, seconds.
@@ -36,6 +37,7 @@ class SourcePicker:
     file: gr.File
     name: gr.Textbox
     positive: gr.Dropdown
+    zip: ZipOptions
     open_archive: gr.Button
     hub: gr.Column
     hub_id: gr.Textbox
@@ -48,6 +50,7 @@ class SourcePicker:
     hub_positive: gr.Dropdown
     hub_limit: gr.Number
     hub_token: gr.Textbox
+    hub_black: gr.Checkbox
     open_hub: gr.Button
     progress: gr.HTML
     stop: gr.Button
@@ -57,7 +60,8 @@ class SourcePicker:
     @property
     def outputs(self) -> list[Any]:
         """Every component that a callback may change."""
-        return [getattr(self, field.name) for field in fields(self)]
+        own = [getattr(self, field.name) for field in fields(self) if field.name != "zip"]
+        return [*own, *self.zip.outputs]
 
     @property
     def sides(self) -> dict[str, gr.Column]:
@@ -85,6 +89,7 @@ class SourcePicker:
             self.hub_label,
             self.hub_limit,
             self.hub_token,
+            self.hub_black,
         ]
 
 
@@ -130,6 +135,7 @@ def build_source_picker() -> SourcePicker:
                 visible=False,
                 elem_id="positive",
             )
+        zip_options = build_zip_options()
         open_archive = gr.Button(text.OPEN_ZIP, elem_id="open-archive", size="md")
     with gr.Column(visible=False) as hub:
         html(f'<p class="sub s13">{escape(text.HUB_WORDS)}</p>')
@@ -162,6 +168,7 @@ def build_source_picker() -> SourcePicker:
                 max_length=200,
                 elem_id="hub-token",
             )
+        hub_black = gr.Checkbox(label=text.ZIP_BLACK, elem_id="hub-black")
         with gr.Row(elem_classes=["fields2"]):
             hub_look = gr.Button(text.HUB_LOOK, elem_id="hub-look", size="md")
             open_hub = gr.Button(text.HUB_FETCH, elem_id="open-hub", size="md")
@@ -182,6 +189,7 @@ def build_source_picker() -> SourcePicker:
         file=file,
         name=name,
         positive=positive,
+        zip=zip_options,
         open_archive=open_archive,
         hub=hub,
         hub_id=hub_id,
@@ -194,6 +202,7 @@ def build_source_picker() -> SourcePicker:
         hub_positive=hub_positive,
         hub_limit=hub_limit,
         hub_token=hub_token,
+        hub_black=hub_black,
         open_hub=open_hub,
         progress=progress,
         stop=stop,
@@ -240,7 +249,7 @@ def hub_request(hub_id: str | None, values: tuple[Any, ...]) -> HubRequest:
         DataError: it is no id.
     """
     repo, revision = parse_hub_id(hub_id or "")
-    config, splits, label, limit, token = values
+    config, splits, label, limit, token, black = values
     return HubRequest(
         repo,
         revision,
@@ -249,6 +258,7 @@ def hub_request(hub_id: str | None, values: tuple[Any, ...]) -> HubRequest:
         label=(label or "").strip() or None,
         limit=LIMIT if limit is None else int(limit),
         token=(token or "").strip() or None,
+        black_corners=bool(black),
     )
 
 

@@ -9,12 +9,11 @@ from imil.core.duplicates import Twins
 from imil.core.records import Split
 from imil.ui import numbers, text
 from imil.ui.markup import data_url, empty, icon, note
+from imil.ui.skipped_list import skipped_list
 from imil.workflow.study import Study
 
 # Pictures shown of a study; two rows on a wide screen.
 SAMPLES = 12
-# Skipped files named one by one; a hundred thousand would choke the page.
-SKIPPED_SHOWN = 200
 # Pairs of near duplicates shown with their pictures.
 TWINS_SHOWN = 12
 # Images of a class in validation or test below which the screen warns: one image then counts for
@@ -34,7 +33,14 @@ def no_study() -> str:
 def study_card(study: Study) -> str:
     """Return a study's images, splits, disjointness and import report."""
     return "".join(
-        (_samples(study), _splits(study), _checks(study), _skipped(study), _notes(study))
+        (
+            _damaged(study),
+            _samples(study),
+            _splits(study),
+            _checks(study),
+            _skipped(study),
+            _notes(study),
+        )
     )
 
 
@@ -45,8 +51,10 @@ def study_line(study: Study) -> str:
 
 
 def _samples(study: Study) -> str:
-    """Return training images of every class in turn."""
+    """Return training images of every class in turn; nothing while images are missing."""
     images = study.images
+    if study.missing_images:
+        return ""
     by_class: list[list[str]] = [[] for _ in images.classes]
     for sample in images.samples:
         if sample.split is Split.TRAIN and len(by_class[sample.label]) < SAMPLES:
@@ -114,6 +122,7 @@ def _checks(study: Study) -> str:
     lines = [_check(f"{lead}.", rest, sound=study.proof.complete)]
     if study.report.twins is not None:
         lines += _twins(study, study.report.twins)
+    lines += _burnt(study)
     lines += _tiny(study)
     return f'<ul class="checks">{"".join(lines)}</ul>'
 
@@ -138,14 +147,32 @@ def _twins(study: Study, found: Twins) -> list[str]:
         lines.append(_check(lead, rest + limits, sound=False, more=pairs))
     else:
         lead, rest = text.TWINS_KEPT if found.kept else text.TWINS_NONE
-        lines.append(_check(lead, rest.format(n=n, kept=kept) + limits, sound=True))
+        if found.moved:
+            lead, rest = text.TWINS_MOVED
+        moved = numbers.some(found.moved, "image was", "images were")
+        lines.append(_check(lead, rest.format(n=n, kept=kept, moved=moved) + limits, sound=True))
     if found.inside:
         lead, rest = text.TWINS_INSIDE
         inside = found.named[found.across :]
         lead = lead.format(pairs=numbers.some(found.inside, "pair", "pairs"))
         more = _pairs(study, inside, found.inside)
-        lines.append(_check(lead, rest, sound=bool(found.kept), more=more))
+        lines.append(_check(lead, rest, sound=bool(found.kept or found.moved), more=more))
     return lines
+
+
+def _burnt(study: Study) -> list[str]:
+    """Return what is known of text in the corners, with pictures of some that have it."""
+    found = study.report.burnt_in
+    if found is None:
+        return []
+    if not found.images:
+        lead, rest = text.BURNT_NONE
+        return [_check(lead, rest, sound=True)]
+    lead, rest = text.BURNT_BLACK if found.blacked_out else text.BURNT
+    lead = lead.format(images=numbers.some(found.images, "image", "images"))
+    rows = "".join(f"<li>{_twin(study, sample_id)}</li>" for sample_id in found.named)
+    more = f'<details class="twins"><summary>{escape(text.TWINS_SHOW)}</summary><ul>{rows}</ul>'
+    return [_check(lead, rest, sound=found.blacked_out, more=f"{more}</details>")]
 
 
 def _pairs(study: Study, named: Sequence[tuple[str, str]], total: int) -> str:
@@ -162,7 +189,8 @@ def _pairs(study: Study, named: Sequence[tuple[str, str]], total: int) -> str:
 
 def _twin(study: Study, sample_id: str) -> str:
     sample = study.images.sample(sample_id)
-    said = f"{sample_id}, {text.SPLITS[sample.split]}, {study.images.classes[sample.label]}"
+    title, label = study.images.title(sample_id), study.images.classes[sample.label]
+    said = f"{title}, {text.SPLITS[sample.split]}, {label}"
     picture = data_url(study.thumbnail(sample_id))
     return f'<figure><img alt="" src="{picture}"><figcaption>{escape(said)}</figcaption></figure>'
 
@@ -189,17 +217,32 @@ def _skipped(study: Study) -> str:
     report = study.report
     if not report.skipped:
         return ""
-    shown = report.skipped[:SKIPPED_SHOWN]
-    rows = "".join(f"<li>{escape(skip.name)}: {escape(skip.reason)}</li>" for skip in shown)
-    more = len(report.skipped) - len(shown)
-    if more:
-        rows += f"<li>{escape(text.SKIPPED_MORE.format(more=numbers.count(more)))}</li>"
     title = text.TAKEN.format(
         taken=numbers.some(report.taken, "image", "images"),
         skipped=numbers.some(len(report.skipped), "file", "files"),
     )
-    return f'<details><summary>{escape(title)}</summary><ul class="skipped">{rows}</ul></details>'
+    return skipped_list(title, report.skipped)
 
 
 def _notes(study: Study) -> str:
-    return "".join(note(words, tone="info") for words in study.report.notes)
+    # Each split may have been read in the same way: that is said once.
+    told = dict.fromkeys(study.report.notes)
+    return "".join(note(words, tone="info") for words in told)
+
+
+def _damaged(study: Study) -> str:
+    """Return which masks can't be read, by image and file: to be made anew, or restored."""
+    names = study.damaged_masks
+    if not names:
+        return ""
+    lead = text.DAMAGED_MASKS.format(masks=numbers.some(len(names), text.MASK_ONE, text.MASK_MANY))
+    called = "; ".join(_called(study, name) for name in names)
+    rest = text.DAMAGED_MASKS_WORDS.format(names=called)
+    return note(rest, tone="bad", lead=lead, alert=True)
+
+
+def _called(study: Study, name: str) -> str:
+    sample_id = study.image_of_mask(name)
+    if sample_id is None:
+        return name
+    return text.DAMAGED_MASK_OF.format(image=study.images.title(sample_id), name=name)

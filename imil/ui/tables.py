@@ -37,10 +37,13 @@ def card(title: str, body: str, *, aside: str = "") -> str:
     return f'<section class="card">{heading(title, aside)}{body}</section>'
 
 
-def closed_card(title: str, body: str, *, aside: str = "") -> str:
-    """Return a card that is closed until asked for; `body` is HTML."""
+def closed_card(
+    title: str, body: str, *, aside: str = "", mark: str = "", opened: bool = False
+) -> str:
+    """Return a card that is closed until asked for, unless `opened`; `body` and `mark` are HTML."""
+    state = " open" if opened else ""
     return (
-        f'<details class="card more"><summary>{heading(title, aside)}</summary>'
+        f'<details class="card more"{state}><summary>{heading(title, aside, mark=mark)}</summary>'
         f'<div class="inside">{body}</div></details>'
     )
 

@@ -6,24 +6,57 @@ import re
 
 from imil.core.edits import Fill, Mode
 from imil.core.penalties import Penalty
-from imil.core.records import Arm, Decision, Queue, Selection, Split
+from imil.core.records import Arm, Decision, Precision, Queue, Selection, Split
 from imil.core.saliency import Explainer
 from imil.core.variants import Variant, parse_variant
 from imil.core.verdict import Verdict
 from imil.core.windows import Window
 from imil.errors import PlanError
+from imil.store.acts import What
 
 TITLE = "IMIL"
 VALUE = "Show an image classifier what to ignore, and measure whether it helped."
 RESEARCH_ONLY = "Research use only, not for diagnosis"
 SAVED_HERE = "Saved here only · no Hub repo set"
+SAVED_HUB = "Saved here, then in {} on the Hub"
+SAVED_WAITING = "Saved here, {} waiting for the Hub"
+SAVED_ALL = "Saved here · Hub {} ago"
+SAVED_SILENT = "Saved here · Hub unreachable for {}"
+SAVED_TROUBLE = "Saved here only · {}"
+# The same on a phone, beside the line below the header.
+SAVED_ONLY_BRIEF = "Saved here only"
+SAVED_HUB_BRIEF = "Saved here"
+SAVED_WAITING_BRIEF = "Saved here · {} waiting"
+SAVED_ALL_BRIEF = "Saved · Hub {} ago"
+SAVED_WHY = "Why?"
+SAVED_WHY_LABEL = "Why it is saved here only, and what to do"
+SAVED_FOR_OWNER = "This is for whoever runs this app to mend. You can go on meanwhile."
+SAVED_SILENT_WHY = (
+    "The Hugging Face Hub does not answer.",
+    "What is saved here goes to {repo} there as soon as it can.",
+    "Nothing is to be done and nothing is lost: it is kept on this machine, and sent by itself.",
+)
 THEME = "Light or dark"
 NO_STUDY = "No study open"
+
+# ---- asked for too often ----
+COSTS = {
+    "begin": "begin or look into sets of images",
+    "train": "start trainings",
+    "ask": "ask the model",
+    "export": "make files to download",
+}
+TOO_OFTEN = (
+    "That is more than the app does for one visitor at a time.",
+    "Within {within}, one page may {acts} {calls} times, so that all visitors are served.",
+    "Go on in {wait}; nothing is lost.",
+)
 
 # ---- header ----
 STUDY = "Study"
 NEW_STUDY = "+ New study"
 OFFLINE = "Offline · strokes are kept in this browser"
+OFFLINE_BRIEF = "Offline · strokes kept"
 NEXT_VISITOR = "Next visitor"
 NEXT_VISITOR_ASK = "Begin for the next visitor?"
 NEXT_VISITOR_KEPT = "The study stays in the list of studies, where it can be gone on with."
@@ -34,11 +67,54 @@ CLOSE = "Close"
 GLOSSARY_TITLE = "Words"
 GLOSSARY_WORDS = "What the words on this screen mean here."
 HEADER_TITLES = {
+    "menu": "The study's link, your account, deletion",
     "next": "A fresh demo for the next visitor; this study stays in the list",
     "glossary": "What the words on this screen mean",
     "theme": THEME,
     "close": CLOSE,
 }
+# ---- the study's own dialog ----
+MENU = "This study"
+LINK = "Link"
+LINK_WORDS = "Private by default: whoever has this link can see the study and work on it."
+LINK_COPY = "Copy link"
+LINK_COPIED = "The link is copied."
+ACCOUNT = "Account"
+NO_SIGN_IN = (
+    "Nobody can sign in on this machine: the study is in this browser's list and on this server."
+)
+SIGN_IN = "Sign in with Hugging Face"
+SIGN_IN_WORDS = (
+    "Signed in, you find your studies in every browser, can share them with your organisations and "
+    "keep a private copy in your own account."
+)
+SIGN_OUT = "Sign out"
+SIGNED_OUT = "You are not signed in any more. Sign in and try again."
+KEEP_COPY = "Save a private copy to my account"
+KEEP_COPY_WORDS = (
+    "Masks, answers and figures as a private data set, the model of a finished comparison as a "
+    "private model repo. No image is sent. Your token is used once and not kept."
+)
+KEEP_COPY_SAVING = "Saving a copy…"
+KEEP_COPY_SAVED = "Your private copy is saved:"
+SHARE_WORDS = "Share with an organisation: its members who sign in find the study in their list."
+SHARED = "Shared with {name}."
+SHARED_NO_LONGER = "No longer shared with {name}; whoever has opened it still has its link."
+OWN_STUDIES = "Your other studies"
+DELETE = "Deletion"
+DELETE_WORDS = "Removes images, masks, models and results, here and in the app's data set."
+DELETE_ACT = "Delete this study…"
+DELETE_ASK = "Delete “{name}” for good?"
+DELETE_GONE = (
+    "Images, masks, models and results are removed for everybody who has the link, and can't be "
+    "brought back. Only when it was deleted is kept, and how its log ended. Copies that were saved "
+    "to an account or downloaded stay."
+)
+DELETE_FOR_GOOD = "Delete for good"
+DELETING = "Deleting…"
+DELETED = "The study is deleted."
+DELETED_DEMO = "The study is deleted. A fresh demo is open now."
+KEEP_STUDY = "Keep it"
 COACH_MARKER = (
     "Paint over this marker: drag across it. It says nothing about the finding, yet the model may "
     "have learned it."
@@ -98,7 +174,6 @@ SIZE = "Size"
 UNDO = "Undo"
 REDO = "Redo"
 CLEAR = "Clear the mask"
-CLOSE = "Close"
 PAINTER_TOOLS = "Mask tools"
 PAINTER_TOOL = "Tool"
 PAINTER_MODE = "Mode"
@@ -203,9 +278,9 @@ OPEN_DEMO = "Begin a fresh demo, already trained"
 OPEN_DEMO_UNTRAINED = "Begin one to train yourself"
 DEMO_CHOICE = "Trained, its outliers are there at once; untrained, its plan can still be changed."
 ZIP_WORDS = (
-    "A zip with a folder a class, or with train, validation and test folders of them. A "
-    "metadata.csv may name file_name, label and patient_id. Files that can't be used are listed, "
-    "not fatal."
+    "A zip of pictures or DICOM files with a folder a class, or with train, validation and test "
+    "folders of them, or with a table (CSV, .xlsx) of labels. Files that can't be used, damaged "
+    "ones too, are listed, not fatal. A study.zip that was taken along opens as it was."
 )
 ZIP_FILE = "Zip of images"
 ZIP_NAME = "Name of the study"
@@ -214,7 +289,89 @@ ZIP_POSITIVE = "Label that counts as positive"
 ZIP_POSITIVE_INFO = (
     "Leave empty to keep all classes; one label makes it that label against the rest."
 )
+ZIP_OPTIONS = "Table, patients, DICOM, text in corners"
+ZIP_HAS = "{images} in the zip{dicom}. {table}"
+ZIP_DICOM = ", {n} of them DICOM"
+ZIP_TABLE = "Labels from {table}: please check the columns below."
+ZIP_NO_TABLE = "No table names them: class folders are the labels."
+ZIP_LEFT_OUT = "{files} of the zip will be left out"
+ZIP_UNTRIED = "The zip is large: which of its files are damaged is told once it is read."
+ZIP_TABLE_FILE = "Table that is not in the zip (CSV or .xlsx)"
+ZIP_TABLE_PICK = "Table in the zip"
+ZIP_COLUMNS = {
+    "file": "Column of files",
+    "label": "Column of labels",
+    "patient": "Column of patients",
+    "group": "Column of sites",
+    "split": "Column of splits",
+    "frame": "Column of frames",
+}
+ZIP_NO_COLUMN = "none"
+ZIP_PATTERN = "Patient in the file name"
+ZIP_PATTERN_INFO = "{patient} stands for whose image it is, and * for anything else"
+ZIP_PATTERN_USE = "Group images by it"
+ZIP_PATTERN_FOUND = (
+    "File names look as if they named patients: {pattern} makes {groups}, as {patient} of "
+    "{example}. Tick to keep each group in one split."
+)
+ZIP_FRAME = "DICOM with several frames: use frame"
+ZIP_FRAME_INFO = "Counted from 1; 0 leaves such files out"
+ZIP_VIEW = "DICOM window"
+ZIP_VIEW_INFO = "1 is the file's first; 0 keeps all grey levels"
+ZIP_BLACK = "Black out text found in corners"
 OPEN_ZIP = "Read the images"
+
+# ---- images that are not there, and those that may leave ----
+
+# What is missing; what is kept; which zip to bring; which data set to fetch from.
+MISSING = (
+    "{missing} of {n} are not on this machine.",
+    "Classes, splits, labels, {masks} and results are kept.",
+    (
+        "Bring the file again that “{name}” was begun with on {day}: images are told by their "
+        "pixels, whatever the files are called. What was trained is then trained again from the "
+        "plan."
+    ),
+    "Fetch them again from {repo}; the first training is then made again from the plan.",
+)
+# A file that was skipped, whose name is not kept.
+A_FILE = "A file"
+BROUGHT = "{found} came back, {missing} still missing. {others} in the file left out."
+BROUGHT_LOST = "{files} of it can’t be read."
+BRING_FILE = "The zip that the study was begun with"
+BRING = "Bring the images again"
+FETCH_AGAIN = "Fetch the images again"
+KEPT_MASKS = "Masks that are kept (white is hidden)"
+CONSENT = "Keep a copy of the images in {repo} (private)"
+CONSENT_WORDS = (
+    (
+        "Without the tick no image leaves this machine: masks, labels, predictions, times and "
+        "codes that stand for the images go to {repo}, and file names nowhere."
+    ),
+    (
+        "With it the images go there too, written again from their pixels alone, and the first "
+        "model goes to a private repo beside it: then a restart asks you for nothing."
+    ),
+)
+CONSENT_GIVEN = (
+    (
+        "Images are kept in {repo}, and the first model in a private repo beside it. File names "
+        "go nowhere."
+    ),
+    (
+        "Take the tick away and no further image leaves this machine; what is there stays until "
+        "the study is deleted."
+    ),
+)
+NOTHING_LEAVES = (
+    "Nothing leaves this machine: images, masks and results are kept here only. Images are kept "
+    "without file names and metadata."
+)
+KEPT_DAYS = (
+    "{days} days after its last visit the study's images and models are deleted from this machine, "
+    "unless it is on an account's list. What was drawn, decided and found stays, and the study "
+    "then says which file to bring; one in which nothing was drawn or decided is deleted whole."
+)
 REOPEN_AS = "Read again with this label"
 NO_IMAGES = "No images yet"
 NO_IMAGES_WORDS = "Open the demo study, fetch a public set, or bring images of your own."
@@ -251,6 +408,20 @@ SEED = "Seed"
 SEED_INFO = "Fixes all that is random"
 PRETRAINED = "Start from pretrained weights"
 PRETRAINED_INFO = "From ImageNet, where the model has any; said where they can't be had"
+PRECISION = "Arithmetic"
+PRECISION_INFO = "On the processor. The choice is kept: every arm trains in it"
+PRECISIONS = {
+    Precision.AUTO: "The fastest here, by a short trial",
+    Precision.FP32: "float32 (fp32)",
+    Precision.BF16: "bfloat16 (bf16)",
+}
+FAST = "Fast rounds"
+FAST_INFO = (
+    "After the first training, train the last stage alone, on kept features and without moving "
+    "images; every arm alike, and said in the results"
+)
+PLAN_FAST = "Rounds"
+PLAN_FAST_WORDS = "fast: last stage alone"
 OUR_CHOICE = "What the paper does not state is our choice, and is recorded with the study."
 PLAN_MODEL = "Model"
 PLAN_EPOCHS = "Epochs"
@@ -273,7 +444,13 @@ STARTING = "Starting …"
 QUEUED = "Waiting for the machine"
 BEFORE_YOU = "{n} before yours"
 STOPPED = "Stopped"
-STOPPED_WORDS = "Train again goes on from the last whole epoch."
+STOPPED_WORDS = "Continue goes on from the last whole epoch."
+IMAGES_AWAITED = "Waiting for the images"
+IMAGES_AWAITED_WORDS = (
+    "They are not on this machine. Once they are back, this training is made again from the plan, "
+    "by itself."
+)
+GO_ON = "Continue"
 FAILED = "Training failed"
 EPOCH_OF = "Epoch {epoch} of {epochs}"
 VALIDATION_ACCURACY = "Validation accuracy {value}"
@@ -336,10 +513,23 @@ TWINS_ACROSS = (
     "{pairs} of near duplicates lie in two splits.",
     "The accuracy may be too high. Remove one of each, or let the app make the splits.",
 )
+TWINS_MOVED = (
+    "No near duplicate across splits.",
+    "{n} images compared; {moved} moved to the stricter split, where the duplicate was.",
+)
 TWINS_INSIDE = ("{pairs} of near duplicates inside one split.", "")
 TWINS_EXACT = "Of so many images only exact copies are found."
 TWINS_SHOW = "Show them"
 TWINS_MORE = "and {more} more"
+BURNT = (
+    "Text seems to be burnt into the corners of {images}.",
+    "A model learns from it, and it may name people. To hide it, tick “Black out” and read again.",
+)
+BURNT_BLACK = (
+    "Text in the corners of {images} was blacked out.",
+    "What was found is not all there may be: look at the images.",
+)
+BURNT_NONE = ("No text found in the corners of images.", "Small or faint text is missed.")
 TINY = (
     "Few images of “{label}”: {n} in {split}.",
     "One image more or less right changes its share by {points} points.",
@@ -366,6 +556,11 @@ OWN_SETTINGS = "Own settings"
 OUTLIERS_NONE_YET = "Nothing to review yet"
 OUTLIERS_NONE_YET_WORDS = (
     "Outliers are training images that the model gets wrong. Train a model first."
+)
+OUTLIERS_NO_IMAGES = "The images are not on this machine"
+OUTLIERS_NO_IMAGES_WORDS = (
+    "What you painted is kept: {masks}. Bring the images again on the Train tab, and go on where "
+    "you stopped."
 )
 GO_TO_TRAIN = "Go to Train"
 QUEUE = "Queue"
@@ -510,6 +705,53 @@ LOSS_OF = "Loss {loss} · training image"
 PATIENT = " · {patient}"
 PLACE = "{place} of {n}"
 MARK_MASKED = "masked"
+READER = "Reader"
+READERS = "Readers"
+READERS_BLIND = "blind to each other"
+READERS_OPEN = "shown each other's masks since {time} UTC"
+READER_COLUMNS = ("Reader", "Images masked", "Passed over", "Median time an image", "Time in all")
+PAIR_COLUMNS = ("Pair", "Both masked", "Only the first", "Only the second", "Dice", "IoU")
+PAIR = "{first} and {second}"
+AGREE_ALL = (
+    "All readers: Dice {dice}, IoU {iou}, mean over {n} masked by two or more "
+    "(95 % interval over patients). Both say how far two masks overlap: .00 not at all, 1.00 fully."
+)
+AGREE_ALONE = "{alone} by one reader alone, of which nothing can be said."
+AGREE_NONE = "No image is masked by two readers yet, so nothing can be said of how far they agree."
+AGREE_IMAGE_ONE = "training image"
+AGREE_IMAGE_MANY = "training images"
+AGREE_ALONE_ONE = "image was masked"
+AGREE_ALONE_MANY = "images were masked"
+LATE = "{masks} saved since then: not independent, and left out of the agreement."
+BLIND_NOTE = "Readers see their own masks only,"
+BLIND_NOTE_WORDS = (
+    "until they are shown each other's. Then the masks of each image stand here side by side. This "
+    "can't be undone, and masks saved later count as not independent."
+)
+UNBLIND = "Show readers each other's masks"
+UNBLIND_SURE = "Have all readers finished? Whoever has seen a mask no longer judges by themselves."
+UNBLIND_DO = "Yes, show them"
+LOWEST_AGREEMENT = "Least agreement first"
+LOWEST_SHOWN = "{shown} of {n} images; every one is in the file"
+AGREE_OF = "Dice {dice} · IoU {iou}"
+MASK_OF = "{sample}, mask: {reader}"
+POOLED_MASK = {
+    "union": "All: union",
+    "intersection": "All: intersection",
+    "majority": "All: majority",
+}
+POOLINGS = {"union": "Union", "intersection": "Intersection", "majority": "Majority"}
+POOLING = "Masks of several readers"
+POOLING_INFO = (
+    "Of several readers: what any of them hides (union), what all hide (intersection), or what "
+    "more than half hide (majority)"
+)
+BY_READER = "Each reader's masks alone, too"
+BY_READER_INFO = "One more arm a reader, against the same control"
+DOWNLOAD_AGREEMENT = "agreement.csv"
+READER_INFO = "Goes with each mask. You see your own alone."
+READS_AS = "as {reader}"
+READER_UNNAMED = "{masks} painted without a name: clear the field to see them."
 MARK_SKIPPED = "skipped"
 BLACK_OUT = "Black out & next"
 SKIP = "Skip"
@@ -613,6 +855,10 @@ PREDICTED_CONFIRMED_WORDS = (
 )
 PREDICTED_PREPARE = "Prepare the download"
 PREDICTED_DOWNLOAD = "Download predicted_masks.parquet"
+PREDICTED_BLIND = (
+    "Predicted from your own masks alone: you are not shown what other readers painted. What arms "
+    "use is predicted from all masks, and can be confirmed once readers are shown each other's."
+)
 MASK_ONE = "mask"
 MASK_MANY = "masks"
 
@@ -622,6 +868,10 @@ RESULTS_EMPTY_WORDS = (
     "{masked} masked. Train on with and without the masks, from the same checkpoint."
 )
 RESULTS_NEEDS_TRAINING = "Train a model and mask some of its outliers first."
+RESULTS_NEEDS_IMAGES = (
+    "The images are not on this machine; what you painted is kept ({masks}). Bring the images "
+    "again on the Train tab."
+)
 SEEDS = "Seeds"
 SEEDS_ONE = "1 seed, a first look"
 SEEDS_FIVE = "5 seeds, a verdict"
@@ -898,7 +1148,7 @@ WORDS_EXPLAINED = (
 
 # ---- results: what to compare ----
 ARMS_ADVANCED = "Advanced: arms to compare"
-PRESET = "Arms"
+ARMS_PRESET = "Arms"
 PRESET_REVIEWED = "From your review"
 PRESET_PAPER = "The paper"
 PRESET_RECOMMENDED = "Recommended"
@@ -980,7 +1230,6 @@ CASE_LABEL = "label {label}"
 CASE_OPEN = "Open {sample}: {words}"
 CASES_PAGE = "{first}–{last} of {n}"
 CASES_BACK = "Back to all"
-CLOSE = "Close"
 WORST_GROUP = "Worst group, accuracy"
 
 LOOKS_TITLE = "Where the models look"
@@ -1007,6 +1256,87 @@ FILES = {
     "masks": ("Masks", "PNG an image and Parquet, zipped"),
     "curves": ("Curves", "curves.csv: loss and accuracy by epoch, arm and seed"),
     "model": ("Model", "safetensors, config and model card, zipped"),
+    "onnx": ("Model as ONNX", "For programs without torch; checked against it"),
+}
+
+DAMAGED_MASKS = "{masks} can’t be read."
+DAMAGED_MASKS_WORDS = (
+    "A damaged file counts for nothing, and an earlier mask of its image may stand in its place. "
+    "All others are kept. Mask the image again on the Outliers tab, or restore the file from a "
+    "copy: {names}"
+)
+DAMAGED_MASK_OF = "{image}, {name}"
+
+# ---- audit ----
+AUDIT_TITLE = "Audit trail"
+AUDIT_WORDS = (
+    "Every act is written down when it is done, each with a fingerprint of the one before it: "
+    "whoever changes, removes or inserts one later breaks the chain. Its head is the fingerprint "
+    "of the last act."
+)
+AUDIT_INTACT = "Chain intact: {acts}, head {digest}"
+AUDIT_ACT = "act"
+AUDIT_ACTS = "acts"
+AUDIT_CHAIN = "Masks and comparisons are the ones that the acts tell of."
+AUDIT_BROKEN = "Chain broken"
+AUDIT_BROKEN_WORDS = (
+    "Somebody, or a fault of the disk, changed the study outside of this app, or another app went "
+    "on with it. Its figures prove nothing until that is explained."
+)
+AUDIT_ALONE = (
+    "No copy of the log leaves this machine, so nothing tells whether all of it was written anew."
+)
+AUDIT_COMPARE = "Compare with the Hub"
+AUDIT_NOT_COMPARED = "Not compared yet with the copy in {repo} on the Hub."
+AUDIT_NOT_ASKED = "Not compared with the copy in {repo} on the Hub. {why} Try again later."
+AUDIT_NONE_THERE = "{repo} on the Hub has no act of this study yet."
+AUDIT_COMPARED = (
+    "Compared with the copy in {repo} on the Hub: {acts}, head {digest}, asked on {time} UTC."
+)
+AUDIT_AGREES = "All of it is in this log."
+AUDIT_MORE = "{n} earlier acts are in the files."
+AUDIT_NOBODY = "visitor"
+AUDIT_NUMBER = "No."
+AUDIT_TIME = "Time (UTC)"
+AUDIT_WHO = "Who"
+AUDIT_WHAT = "What"
+AUDIT_IMAGE = "Image"
+AUDIT_ANSWER = "Label’s probability"
+AUDIT_SECONDS = "Spent"
+ACTS = {
+    What.STUDY_BEGUN: "Study begun",
+    What.PLAN_SET: "Plan set",
+    What.TRAINING_STARTED: "Training started",
+    What.ARITHMETIC_CHOSEN: "Arithmetic chosen",
+    What.TRAINING_STOPPED: "Training stopped",
+    What.TRAINING_FINISHED: "Training finished",
+    What.MASK_ACCEPTED: "Mask accepted",
+    What.MASK_COPIED: "Mask copied",
+    What.SKIPPED: "Image skipped",
+    What.RELABELLED: "Label changed",
+    What.EXCLUDED: "Image excluded",
+    What.LABEL_KEPT: "Label found right",
+    What.SELECTION_SET: "Way of finding outliers set",
+    What.FOLDS_STARTED: "Out-of-fold training started",
+    What.PREDICTIONS_CONFIRMED: "Predicted masks confirmed",
+    What.COMPARISON_ASKED: "Comparison asked for",
+    What.COMPARISON_STOPPED: "Comparison stopped",
+    What.COMPARISON_FINISHED: "Comparison finished",
+    What.TEST_OPENED: "Test set opened",
+    What.UNBLINDED: "Readers shown each other's masks",
+    What.CONSENT_GIVEN: "Consent given",
+    What.CONSENT_WITHDRAWN: "Consent withdrawn",
+    What.SHARED: "Study shared",
+    What.EXPORTED: "Study exported",
+    What.IMPORTED: "Study imported",
+    What.IMAGES_REMOVED: "Images and models removed, long unvisited",
+    What.GAP: "Gap: something was not written down",
+}
+RECORD_FILES = {
+    "study": ("Study", "study.zip: everything, to open elsewhere or to replay"),
+    "study_light": ("Study without images", "study.zip: masks, figures and log alone"),
+    "acts_csv": ("Log as a table", "acts.csv, a row an act"),
+    "acts_jsonl": ("Log as it is kept", "acts.jsonl, with the fingerprints"),
 }
 
 # ---- model card ----
@@ -1040,6 +1370,29 @@ CARD_LIMITS_WORDS = (
 )
 CARD_LOAD = "How to load it"
 
+# ---- data set card ----
+DATA_CARD_TITLE = "Masks of “{study}”"
+CARD_FIRST_DATA = (
+    "Regions that a clinician painted as irrelevant for a classifier of medical images, made with "
+    "IMIL. The images themselves are not among these files. **Research use only, not for "
+    "diagnosis.**"
+)
+DATA_CARD_WORDS = (
+    "Masks on {masks} of the {images} images of “{name}” (classes: {classes}), painted in "
+    "{minutes} min."
+)
+DATA_CARD_COLUMNS = "Columns of the masks"
+DATA_CARD_COLUMN_WORDS = (
+    "`mask`: an image, white = irrelevant; `image_name`: the image it belongs to.",
+    "`label`, `prediction`, `confidence`: its class, and what the model said when it was offered.",
+    "`reader`, `seconds`, `time`: who painted, for how long, when (UTC).",
+    "`queue`, `selection`, `origin`, `source`, `round`: how image and mask came about.",
+)
+DATA_CARD_LIMITS = (
+    "A mask says what a reader found irrelevant for this task; it outlines no organ or finding.",
+    "Masks were painted on images that one model got wrong, not on a sample of all images.",
+)
+
 UNEXPECTED = "Something went wrong on our side."
 UNEXPECTED_WHY = "The server met a fault that it does not know."
 UNEXPECTED_FIX = "Nothing stored is lost. Reload the page; if it stays, look in the server's log."
@@ -1061,6 +1414,8 @@ PENALTIES = {
 VARIANT_QUEUE = "{queue} queue"
 VARIANT_WEIGHT = "weight {weight:g}"
 VARIANT_SHARE = "first {share:g} %"
+VARIANT_READER = "masks of {reader}"
+VARIANT_READER_ALONE = "One reader's masks alone, otherwise as “{arm}”"
 VARIANT_OF = "Otherwise as “{arm}”"
 # In a variant's name: with other settings it is no longer the paper's way.
 VARIANT_NAMES = {Arm.IMIL.value: "IMIL"}
@@ -1101,12 +1456,13 @@ def arm_words(name: str) -> str:
     """Return what differs in an arm or variant."""
     variant = parse_variant(name)
     if variant.changed:
-        return VARIANT_OF.format(arm=ARM_NAMES[variant.arm])
+        words = VARIANT_OF if variant.reader is None else VARIANT_READER_ALONE
+        return words.format(arm=ARM_NAMES[variant.arm])
     return ARM_WORDS[variant.arm.value]
 
 
 # A word that may be the name of an arm or variant, with quotation marks around it or not.
-_RAW_ARM = re.compile(r"(“?)\b([a-z_]+(?:\+[a-z0-9_.]+%?)*)(?![\w+])(”?)")
+_RAW_ARM = re.compile(r"(“?)\b([a-z_]+(?:\+[a-z0-9_.]+%?)*(?:@[^”:,]+)?)(?![\w+])(”?)")
 
 
 def _settings(variant: Variant) -> list[str]:
@@ -1123,4 +1479,6 @@ def _settings(variant: Variant) -> list[str]:
         words.append(VARIANT_WEIGHT.format(weight=variant.weight))
     if variant.share is not None:
         words.append(VARIANT_SHARE.format(share=100 * variant.share))
+    if variant.reader is not None:
+        words.append(VARIANT_READER.format(reader=variant.reader))
     return words

@@ -8,6 +8,10 @@ import gradio as gr
 
 from imil.ui.markup import ASSETS
 
+# Bytes of one uploaded file: a zip that inflates to what may be unpacked hardly has more, since
+# pictures are compressed already. A Space's disk of 50 GB holds it, its content, and its copy.
+MAX_UPLOAD = 10 * 2**30
+
 
 def launch_options() -> dict[str, Any]:
     """Return what `Blocks.launch` needs for looks and privacy; nothing leaves the machine."""
@@ -59,6 +63,7 @@ def launch_options() -> dict[str, Any]:
         "footer_links": ["api"],
         "enable_monitoring": False,
         "show_error": False,
+        "max_file_size": MAX_UPLOAD,
         "quiet": True,
     }
 

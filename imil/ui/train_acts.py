@@ -7,10 +7,12 @@ from typing import Any
 
 import gradio as gr
 
+from imil.core.readers import reader_name
 from imil.errors import ImilError
 from imil.ui import train_tab
 from imil.ui.errors import error_in_place, errors_shown
-from imil.ui.plan_form import plan_for_backbone, plan_from, show_checked, show_plan
+from imil.ui.plan_form import plan_from, show_backbone, show_checked, show_plan
+from imil.ui.rates import Cost, costs
 from imil.ui.screen import Screen
 from imil.ui.shown import QUIET, Shown, unchanged
 from imil.workflow.presets import Preset, preset_plan
@@ -31,15 +33,16 @@ class TrainActs:
         form = tab.form
         chosen = [screen.study_id, form.preset]
         form.preset.input(self.choose_preset, chosen, form.outputs, **QUIET)
-        chosen = [screen.study_id, form.backbone]
-        form.backbone.input(self.choose_backbone, chosen, form.outputs, **QUIET)
+        chosen = [screen.study_id, form.offered, *form.fields]
+        form.backbone.input(self.choose_backbone, chosen, form.outputs_of_backbone, **QUIET)
         checked = [screen.study_id, *form.fields]
         for field in form.fields:
             if field is not form.backbone:
                 field.change(self.check, checked, form.outputs_of_check, **CHECKED)
-        asked = [screen.study_id, *tab.form.fields]
+        by = [screen.study_id, screen.reader]
+        asked = [*by, *tab.form.fields]
         tab.train.click(self.train, asked, screen.outputs, **QUIET)
-        tab.stop.click(self.stop, screen.study_id, tab.outputs, queue=False, **QUIET)
+        tab.stop.click(self.stop, by, tab.outputs, queue=False, **QUIET)
         # The film is at the top of its tab, wherever this page was scrolled to.
         top = "() => { window.scrollTo(0, 0); return []; }"
         tab.review.click(self.review, None, screen.tabs, js=top, **QUIET)
@@ -51,12 +54,13 @@ class TrainActs:
             plan = preset_plan(Preset(preset), study.images, study.plan)
             return show_plan(self.screen.train.form, study.images, plan, locked=study.started)
 
-    def choose_backbone(self, study_id: str, backbone: str) -> Shown:
-        """Offer a backbone's own settings."""
+    def choose_backbone(self, study_id: str, offered: str, *values: Any) -> Shown:
+        """Offer a backbone's own settings; not where the field was only passed by, as by Tab."""
+        if values[0] == offered:
+            return unchanged()
         with errors_shown():
             study = self.screen.studies.open(study_id)
-            plan = plan_for_backbone(study.plan, backbone)
-            return show_plan(self.screen.train.form, study.images, plan, locked=study.started)
+            return show_backbone(self.screen.train.form, study.images, study.plan, values)
 
     def check(self, study_id: str, *values: Any) -> Shown:
         """Say beside the fields what can't be trained as it stands there."""
@@ -66,23 +70,24 @@ class TrainActs:
             study = self.screen.studies.open(study_id)
         return show_checked(self.screen.train.form, study.images, study.plan, values)
 
-    def train(self, study_id: str, *values: Any) -> Shown:
+    @costs(Cost.TRAIN)
+    def train(self, study_id: str, reader: str, *values: Any) -> Shown:
         """Fix the plan and start training, or go on with it."""
-        tab = self.screen.train
+        tab, who = self.screen.train, reader_name(reader)
         with errors_shown():
             study = self.screen.studies.open(study_id)
         try:
             if not study.started:
-                study.set_plan(plan_from(study.plan, values))
-            study.start_training()
+                study.set_plan(plan_from(study.plan, values), who=who)
+            study.start_training(who=who)
         except ImilError as error:
             return {tab.plan_trouble: error_in_place(error)}
         return {**train_tab.show_locked(tab, study), self.screen.timer: gr.Timer(active=True)}
 
-    def stop(self, study_id: str) -> Shown:
+    def stop(self, study_id: str, reader: str) -> Shown:
         """Stop training within one batch."""
         with errors_shown():
-            self.screen.studies.open(study_id).stop()
+            self.screen.studies.open(study_id).stop(who=reader_name(reader))
         return train_tab.show_stopping(self.screen.train)
 
     def review(self) -> gr.Tabs:

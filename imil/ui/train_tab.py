@@ -7,9 +7,11 @@ from typing import Any
 
 import gradio as gr
 
-from imil.compute.pool import JobState
+from imil.compute.jobs import JobState
 from imil.core.records import Split
 from imil.ui import numbers, text
+from imil.ui.bring_again import BringAgain, build_bring_again, show_bring_again
+from imil.ui.consent_tick import ConsentTick, build_consent_tick, show_consent
 from imil.ui.markup import heading, note
 from imil.ui.plan_form import PlanForm, build_plan_form, show_plan
 from imil.ui.shown import Shown, html
@@ -28,6 +30,8 @@ class TrainTab:
     head: gr.HTML
     picker: SourcePicker
     trouble: gr.HTML
+    bring: BringAgain
+    consent: ConsentTick
     study: gr.HTML
     plan_head: gr.HTML
     form: PlanForm
@@ -41,9 +45,10 @@ class TrainTab:
     @property
     def outputs(self) -> list[Any]:
         """Every component that a callback may change."""
-        parts = {"form", "picker"}
+        parts = {"form", "picker", "bring", "consent"}
         own = [getattr(self, field.name) for field in fields(self) if field.name not in parts]
-        return [*own, *self.picker.outputs, *self.form.outputs]
+        inner = (self.picker, self.form, self.bring, self.consent)
+        return [*own, *(output for each in inner for output in each.outputs)]
 
 
 def build_train_tab() -> TrainTab:
@@ -53,6 +58,8 @@ def build_train_tab() -> TrainTab:
             head = html(heading(text.IMAGES))
             picker = build_source_picker()
             trouble = html()
+            bring = build_bring_again()
+            consent = build_consent_tick()
             study = html(no_study(), elem_id="study")
         with gr.Column(elem_classes=["stack"]):
             with gr.Column(elem_classes=["card"]):
@@ -76,6 +83,8 @@ def build_train_tab() -> TrainTab:
         head=head,
         picker=picker,
         trouble=trouble,
+        bring=bring,
+        consent=consent,
         study=study,
         plan_head=plan_head,
         form=form,
@@ -95,6 +104,8 @@ def show_study(tab: TrainTab, study: Study) -> Shown:
         tab.study: study_card(study),
         tab.trouble: "",
         tab.plan_trouble: "",
+        **show_bring_again(tab.bring, study),
+        **show_consent(tab.consent, study),
         **show_training(tab, study),
         **_plan(tab, study),
     }
@@ -111,6 +122,7 @@ def show_training(tab: TrainTab, study: Study) -> Shown:
     status = study.training_status()
     done = status.state is JobState.DONE
     outliers = len(study.queue()) if done else 0
+    awaited = study.missing_images > 0
     return {
         # On a phone, what comes next stands first: the running training, or its outliers.
         tab.frame: gr.update(elem_classes=_frame(status)),
@@ -121,8 +133,13 @@ def show_training(tab: TrainTab, study: Study) -> Shown:
             ),
             foot=_foot(study, outliers) if done else "",
             nothing=text.TRAIN_EMPTY,
+            awaited=awaited,
         ),
-        tab.train: gr.update(visible=not (status.active or done), interactive=True),
+        tab.train: gr.update(
+            visible=not (status.active or done or awaited),
+            interactive=True,
+            value=text.GO_ON if status.state is JobState.STOPPED else text.TRAIN,
+        ),
         tab.stop: gr.update(visible=status.active, value=text.STOP, interactive=True),
         tab.review: gr.update(visible=done, value=_review_words(outliers)),
         tab.notices: "".join(note(words, tone="info") for words in study.notices),

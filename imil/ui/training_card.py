@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from imil.compute.pool import JobState
+from imil.compute.jobs import JobState
 from imil.ui import numbers, text
 from imil.ui.errors import error_in_place
 from imil.ui.figures import training_curves
@@ -13,7 +13,12 @@ from imil.workflow.status import TrainingStatus
 
 
 def training_card(
-    status: TrainingStatus, *, aside: str = "", foot: str = "", nothing: str = ""
+    status: TrainingStatus,
+    *,
+    aside: str = "",
+    foot: str = "",
+    nothing: str = "",
+    awaited: bool = False,
 ) -> str:
     """Return the state of a training.
 
@@ -22,20 +27,37 @@ def training_card(
         aside: what stands beside the headline of a finished training.
         foot: a sentence under the curves of a finished training.
         nothing: what stands here while none was started.
+        awaited: whether it can go on only when the study's images are back.
     """
     if status.state is None:
         return _over_nothing(f'<div class="nothing"><p>{escape(nothing)}</p></div>')
     if status.state is JobState.FAILED and status.error is not None:
         return _over_nothing(f"<div>{_line(text.FAILED, '')}{error_in_place(status.error)}</div>")
     curves = training_curves(status.curves, planned=status.epochs)
-    under = text.CLOSE_PAGE if status.active else foot
-    if status.state is JobState.STOPPED:
-        under = text.STOPPED_WORDS
+    if awaited and status.state is JobState.STOPPED:
+        line, words = _line(text.IMAGES_AWAITED, ""), text.IMAGES_AWAITED_WORDS
+        return f'<div class="live">{line}{curves}<p class="foot">{escape(words)}</p></div>'
+    line = _line(_headline(status), _aside(status, aside))
+    if status.state is JobState.STOPPED and status.error is not None:
+        trouble = error_in_place(status.error)
+        if not status.curves:
+            return _over_nothing(f"<div>{line}{trouble}</div>")
+        # Before the curves: on a phone they fill the screen.
+        return (
+            f'<div class="live">{line}{meter(status.share, label=text.TRAINING)}'
+            f"{trouble}{curves}</div>"
+        )
     return (
-        f'<div class="live">{_line(_headline(status), _aside(status, aside))}'
-        f"{meter(status.share, label=text.TRAINING)}{curves}"
-        f'<p class="foot">{escape(under)}</p></div>'
+        f'<div class="live">{line}{meter(status.share, label=text.TRAINING)}{curves}'
+        f'<p class="foot">{escape(_under(status, foot))}</p></div>'
     )
+
+
+def _under(status: TrainingStatus, foot: str) -> str:
+    """Return what stands under the curves: what to do next."""
+    if status.state is JobState.STOPPED:
+        return text.STOPPED_WORDS
+    return text.CLOSE_PAGE if status.active else foot
 
 
 def _over_nothing(shown: str) -> str:

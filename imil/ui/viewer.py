@@ -124,6 +124,7 @@ def _item(study: Study, case: Case, arm: str, classes: Sequence[str]) -> dict[st
     said, label, control = case_words(case, arm, classes)
     return {
         "id": case.sample_id,
+        "title": study.images.title(case.sample_id),
         "picture": data_url(study.thumbnail(case.sample_id)),
         "said": said,
         "label": label,

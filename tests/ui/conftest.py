@@ -79,13 +79,13 @@ def studies(tmp_path: Path) -> Iterator[Studies]:
 def screen(studies: Studies) -> Iterator[Screen]:
     """The three tabs, as callbacks know them."""
     with gr.Blocks():
-        header, study_id = html(), gr.BrowserState("")
+        header, study_id, reader = html(), gr.BrowserState(""), gr.BrowserState("")
         with gr.Tabs() as tabs, gr.Tab("x") as place:
             train = build_train_tab()
             outliers = build_outliers_tab(place)
             results = build_results_tab()
         timer = gr.Timer(1, active=False)
-        yield Screen(studies, study_id, header, tabs, timer, train, outliers, results)
+        yield Screen(studies, study_id, reader, header, tabs, timer, train, outliers, results)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -133,8 +133,9 @@ def test_a_program_looks_at_a_queue_by_class_by_cell_and_in_another_order(
 
     assert sum(map(sum, matrix["counts"])) == 80
     assert len(whole["images"]) == whole["found"] == matrix["counts"][0][1] + matrix["counts"][1][0]
-    names = [image["sample_id"] for image in of_class["images"]]
-    assert names == sorted(o["sample_id"] for o in whole["images"] if o["label"] == 1)
+    names = [image["title"] for image in of_class["images"]]
+    assert set(names) == {o["title"] for o in whole["images"] if o["label"] == 1}
+    assert names == sorted(names, key=lambda name: int(name.removeprefix("Image ")))
     assert len(right["images"]) == matrix["counts"][0][0]
     assert {(image["label"], image["predicted"]) for image in right["images"]} == {(0, 0)}
 

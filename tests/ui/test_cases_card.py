@@ -26,6 +26,10 @@ def cases() -> Cases:
     return cases_of(every, SAMPLES, (0, 1))
 
 
+def shot(sample_id: str) -> tuple[str, str]:
+    return "data:,", f"Image {sample_id[1:2]}"
+
+
 def asks(card: str) -> list[dict[str, object]]:
     return [json.loads(html.unescape(a)) for a in re.findall(r'data-ask="([^"]*)"', card)]
 
@@ -33,7 +37,7 @@ def asks(card: str) -> list[dict[str, object]]:
 def test_every_count_that_is_not_nought_opens_and_says_what_it_opens(cases: Cases) -> None:
     found = probed(split=Split.VALIDATION)
 
-    card = cases_cards(found, cases, CLASSES, lambda _: "data:,")
+    card = cases_cards(found, cases, CLASSES, shot)
 
     cells = [ask for ask in asks(card) if "said" in ask]
     assert {ask["arm"] for ask in cells} == {"control", "imil", "propagated", "upweight"}
@@ -44,7 +48,7 @@ def test_every_count_that_is_not_nought_opens_and_says_what_it_opens(cases: Case
 
 
 def test_fixed_and_broken_are_counted_and_all_of_them_can_be_opened(cases: Cases) -> None:
-    card = cases_cards(probed(split=Split.VALIDATION), cases, CLASSES, lambda _: "data:,")
+    card = cases_cards(probed(split=Split.VALIDATION), cases, CLASSES, shot)
 
     # Control is right on 40, imil on the first 30 of them, propagated on 56.
     assert "0 fixed" in card
@@ -56,9 +60,9 @@ def test_fixed_and_broken_are_counted_and_all_of_them_can_be_opened(cases: Cases
 
 
 def test_the_pictures_carry_what_both_say(cases: Cases) -> None:
-    card = cases_cards(probed(split=Split.VALIDATION), cases, CLASSES, lambda _: "data:,")
+    card = cases_cards(probed(split=Split.VALIDATION), cases, CLASSES, shot)
 
-    assert re.search(r"Open p\d+/i\d+.png: said finding .95, label finding, control no", card)
+    assert re.search(r"Open Image \d: said finding .95, label finding, control no", card)
 
 
 def test_the_report_gives_counts_and_no_image(cases: Cases) -> None:

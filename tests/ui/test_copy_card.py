@@ -114,7 +114,7 @@ def test_an_image_masked_meanwhile_is_said_in_place_and_nothing_is_copied(
     acts: CopyActs, study: Study
 ) -> None:
     first, second, *_ = (o.sample_id for o in study.similar(film(study), queue=Queue.RANDOM))
-    study.submit_mask(first, corner(study, first), reader="r", seconds=1, queue=Queue.RANDOM)
+    study.submit_mask(first, corner(study, first), reader="visitor", seconds=1, queue=Queue.RANDOM)
 
     shown = acts.confirm(payload(study), Queue.RANDOM, None, confirmed(study, first, second))
 
@@ -128,9 +128,9 @@ def test_the_button_says_to_how_many_and_why_to_none(study: Study) -> None:
     source, *others = (offer.sample_id for offer in study.queue(Queue.RANDOM))
 
     before = show_copy(button, study, source, Queue.RANDOM)[button]
-    study.copy_mask(source, corner(study, source), others[:6], reader="r", seconds=1)
+    study.copy_mask(source, corner(study, source), others[:6], reader="visitor", seconds=1)
     one = show_copy(button, study, source, Queue.RANDOM)[button]
-    study.copy_mask(source, corner(study, source), others[6:7], reader="r", seconds=1)
+    study.copy_mask(source, corner(study, source), others[6:7], reader="visitor", seconds=1)
     full = show_copy(button, study, source, Queue.RANDOM)[button]
 
     assert before["value"] == "Copy this mask to similar images · 5"

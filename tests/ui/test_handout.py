@@ -3,6 +3,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,25 +14,51 @@ from pathlib import Path
 import numpy as np
 import pytest
 import safetensors.numpy
+import torch
+import yaml
 from PIL import Image
 
 from imil.compute.pool import WorkerPool
-from imil.core.backbones import build, load_weights
 from imil.core.films import FilmSpec
+from imil.core.images import open_cache
+from imil.core.rounds import Round
+from imil.core.training import predict
 from imil.errors import DataError, PlanError
+from imil.sources.models import load_model
 from imil.store.codec import decode_masks
+from imil.store.hub_files import Kind, Repo
 from imil.store.memory import MemoryStore
-from imil.ui.handout import export, handed_out, make_file
+from imil.ui.handout import downloads_card, export, handed_out, make_file
+from imil.ui.handover import data_files, model_files, push_data, push_model
 from imil.ui.looks_card import looks_card, overlay
 from imil.ui.viewer import asked_cases, large_picture, viewer_page
 from imil.workflow.studies import Studies
 from imil.workflow.study import Study
 from imil.workflow.tools import Tools
+from tests.standins.fakehub import TOKEN, FakeHub
 from tests.standins.trained import corner
 from tests.ui.conftest import no_weights
 from tests.workflow.conftest import finish
 
 pytestmark = pytest.mark.slow
+
+
+# The real client of data sets, in a process of its own: it reads its environment when imported.
+LOADED = """
+import json, datasets
+datasets.config.USE_PARQUET_EXPORT = False
+masks = datasets.load_dataset("alice/masks", split="train")
+answers = datasets.load_dataset("alice/masks", "answers", split="train")
+kinds = {name: type(masks.features[name]).__name__ for name in ("mask", "label", "seconds")}
+sizes = {row["image_name"]: row["mask"].size for row in masks}
+print(json.dumps({"types": kinds, "masks": sizes, "arms": sorted(set(answers["arm"]))}))
+"""
+
+
+def shown(study: Study) -> Round:
+    found = study.shown_results()
+    assert found is not None
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -56,23 +85,26 @@ def unzipped(content: bytes) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def test_the_model_of_an_arm_loads_and_answers_as_in_the_comparison(study: Study) -> None:
+def test_the_model_of_an_arm_loads_and_answers_as_in_the_comparison(
+    study: Study, tmp_path: Path
+) -> None:
     name, content = make_file(study, "model", "imil")
-    files = unzipped(content)
-    config = json.loads(files["config.json"])
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        archive.extractall(tmp_path)
+    cases, found = study.cases(), load_model(tmp_path)
+    assert cases is not None
 
-    model = build(
-        config["backbone"],
-        classes=len(config["classes"]),
-        channels=config["channels"],
-        size=config["size"],
-        seed=0,
-    )
-    load_weights(model, files["model.safetensors"])
+    rows = [study.images.position(sample_id) for sample_id in cases.sample_ids]
+    said = predict(found.model, open_cache(study._first.images)[rows])
 
+    assert said.argmax(1).tolist() == cases.predicted["imil"][0].tolist()
+    confidence = said.softmax(1).max(1).values
+    np.testing.assert_allclose(confidence, cases.confidence["imil"][0], atol=1e-5)
     assert name == "model-imil.zip"
+    config = found.config
     assert (config["arm"], config["seed"], config["size"]) == ("imil", 0, 32)
-    weights = safetensors.numpy.load(files["model.safetensors"])
+    assert config["normalisation"] == {"mean": [0.35], "std": [0.2]}
+    weights = safetensors.numpy.load((tmp_path / "model.safetensors").read_bytes())
     assert not any(key.startswith("optimiser") for key in weights)
 
 
@@ -92,6 +124,84 @@ def test_the_model_card_says_what_it_is_for_what_was_found_and_what_it_is_not(
         "Test set not opened.",
     ):
         assert words in card
+
+
+def test_a_data_set_holds_masks_answers_and_figures_under_a_card(study: Study) -> None:
+    files = data_files(study, "alice/masks")
+
+    card = files["README.md"].decode()
+    about = yaml.safe_load(card.split("---\n")[1])
+    assert [config["config_name"] for config in about["configs"]] == ["masks", "answers"]
+    assert about["configs"][0] == {
+        "config_name": "masks",
+        "data_files": "data/masks/*.parquet",
+        "default": True,
+    }
+    assert {m.sample_id for m in decode_masks(files["data/masks/masks.parquet"])} == {
+        record.sample_id for record in study.mask_records()
+    }
+    assert 'load_dataset("alice/masks", "masks", split="train")' in card
+    for words in ("not for diagnosis", "3 images of the", "2 runs, not evidence", "## Limits"):
+        assert words in card
+
+
+def test_a_model_is_downloaded_as_onnx_where_that_is_installed(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = pytest.importorskip("onnxruntime")
+    images = open_cache(study._first.images)[:9].astype(np.float32) / 255
+
+    name, content = make_file(study, "onnx", "imil")
+
+    session = runtime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    (found,) = session.run(["logits"], {"images": images})
+    assert (name, found.shape) == ("model.onnx", (9, 2))
+    assert "Model as ONNX" in downloads_card(study, shown(study))
+    monkeypatch.setattr("imil.ui.handout.installed", lambda: False)
+    assert "Model as ONNX" not in downloads_card(study, shown(study))
+
+
+def test_a_pushed_model_loads_back_from_the_hub_with_equal_answers(
+    study: Study, tmp_path: Path
+) -> None:
+    with FakeHub() as hub:
+        to = Repo("alice/lungs", Kind.MODEL, TOKEN, hub.endpoint)
+
+        url = push_model(study, to, "imil")
+
+        assert url == f"{hub.endpoint}/alice/lungs"
+        found = load_model("alice/lungs", endpoint=hub.endpoint, token=TOKEN)
+        assert b"not for diagnosis" in hub.repos["models/alice/lungs"].files["README.md"].data
+    for name, content in model_files(study, shown(study), "imil").items():
+        (tmp_path / name).write_bytes(content)
+    images = open_cache(study._first.images)[:20]
+    assert torch.equal(predict(found.model, images), predict(load_model(tmp_path).model, images))
+
+
+def test_pushed_masks_are_a_data_set_of_typed_columns(study: Study, tmp_path: Path) -> None:
+    with FakeHub() as hub:
+        push_data(study, Repo("alice/masks", Kind.DATASET, TOKEN, hub.endpoint))
+
+        read = subprocess.run(
+            [sys.executable, "-c", LOADED],
+            env=os.environ
+            | {
+                "HF_ENDPOINT": hub.endpoint,
+                "HF_TOKEN": TOKEN,
+                "HF_HOME": str(tmp_path),
+                "HF_UPDATE_DOWNLOAD_COUNTS": "0",
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+    assert read.returncode == 0, read.stderr
+    found = json.loads(read.stdout)
+    assert found["types"] == {"mask": "Image", "label": "Value", "seconds": "Value"}
+    assert found["masks"] == {record.sample_id: [48, 48] for record in study.mask_records()}
+    assert found["arms"] == ["control", "imil"]
 
 
 def test_masks_come_as_pictures_named_like_the_images_and_as_a_table(study: Study) -> None:

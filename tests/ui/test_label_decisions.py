@@ -15,6 +15,7 @@ from imil.ui.read_column import show_read_column
 from imil.ui.screen import Screen
 from imil.workflow.studies import Studies
 from imil.workflow.study import Study
+from imil.workflow.viewing import View
 from tests.standins.trained import as_if_trained
 
 # Gradio leaves an event loop open for each Blocks.
@@ -135,7 +136,7 @@ def test_a_film_opens_with_the_choices_closed(acts: LabelDecisions, study: Study
     read = acts.screen.outliers.read
     offer = study.queue()[0]
 
-    shown = show_read_column(read, study, offer.sample_id, Queue.MISPREDICTED, offer)
+    shown = show_read_column(read, study, offer.sample_id, View(), offer)
 
     assert shown[read.labels.opened] is False
     assert shown[read.labels.row]["visible"] is False

@@ -51,6 +51,16 @@ def test_a_duration_is_written_in_words(seconds: float, written: str) -> None:
     assert numbers.duration(seconds) == written
 
 
+@pytest.mark.parametrize(
+    ("seconds", "written"),
+    [(0.4, "0 s"), (59.4, "59 s"), (60, "1 min"), (3599, "59 min"), (7300, "2 h")],
+)
+def test_what_is_looked_up_every_few_seconds_is_written_in_its_largest_unit(
+    seconds: float, written: str
+) -> None:
+    assert numbers.roughly(seconds) == written
+
+
 def test_a_figure_names_its_interval_its_split_and_its_n() -> None:
     interval = Interval(0.87, 0.83, 0.9)
 

@@ -4,6 +4,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
+import gradio as gr
 import pytest
 
 from imil.core.records import Queue
@@ -35,6 +36,11 @@ def study(studies: Studies) -> Study:
     made = studies.demo()
     made.set_plan(replace(made.plan, size=32, budget=0.5))
     return as_if_trained(made)
+
+
+def chosen(value: dict[str, Any]) -> gr.EventData:
+    """Return the event of an order or a part of the queue that was chosen."""
+    return gr.EventData(None, {"chosen": value})
 
 
 def painted(study: Study, sample_id: str) -> dict[str, Any]:
@@ -106,7 +112,12 @@ def test_another_queue_is_the_way_out_of_a_cell_and_keeps_the_order(
 
     shown = acts.open_queue(study.study_id, "high_loss", chosen)
 
-    assert shown[picker.filters]["value"] == {"sort": "name", "label": None, "cell": None}
+    assert shown[picker.filters]["value"] == {
+        "sort": "name",
+        "label": None,
+        "cell": None,
+        "reader": "",
+    }
     assert shown[acts.screen.outliers.show_whole]["visible"] is False
 
 
@@ -116,7 +127,7 @@ def test_the_film_that_is_open_stays_open_where_the_order_changes(
     ids = [offer.sample_id for offer in study.queue()]
     open_now = painted(study, ids[2])
 
-    sorted_anew = acts.look(study.study_id, open_now, "mispredicted", {"sort": "name"})
+    sorted_anew = acts.look(study.study_id, open_now, "mispredicted", chosen({"sort": "name"}))
 
     assert sorted_anew[acts.screen.outliers.painter]["sample"] == ids[2]
     place = sorted(ids).index(ids[2]) + 1
@@ -129,7 +140,7 @@ def test_the_queue_is_seen_in_another_order_while_a_film_still_loads(
 ) -> None:
     names = sorted(offer.sample_id for offer in study.queue())
 
-    shown = acts.look(study.study_id, payload, "mispredicted", {"sort": "name"})
+    shown = acts.look(study.study_id, payload, "mispredicted", chosen({"sort": "name"}))
 
     assert shown[acts.screen.outliers.painter]["sample"] == names[0]
 
@@ -170,7 +181,7 @@ def test_a_class_without_an_image_says_so_and_shows_the_way_back(
     for sample_id in others:
         study.exclude(sample_id)
 
-    shown = acts.look(study.study_id, None, "mispredicted", {"label": 1 - label})
+    shown = acts.look(study.study_id, None, "mispredicted", chosen({"label": 1 - label}))
 
     name = study.images.classes[1 - label]
     assert f"No image of this queue is labelled {name}" in shown[tab.none_here]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,9 @@ from PIL import Image
 
 from imil.core.records import Origin, Pixels, Queue, Region
 from imil.errors import MaskError
+from imil.ui.markup import ASSETS
 from imil.ui.painter import (
+    PARTS,
     Accepted,
     Film,
     Painted,
@@ -21,6 +24,7 @@ from imil.ui.painter import (
     decode_painted,
     decode_runs,
     encode_film,
+    encode_image,
     encode_pixels,
     encode_runs,
     kept_value,
@@ -114,13 +118,20 @@ def test_a_value_the_painter_does_not_make_is_refused(broken: dict[str, Any]) ->
 
 
 def test_the_browser_is_told_size_mask_and_what_was_stored() -> None:
-    film = Film("s1", "film_2", np.zeros((2, 3), np.uint8), MASK, "2 of 9", Accepted("film_1", 4))
+    film = Film(
+        "s1",
+        "film_2",
+        encode_image(np.zeros((2, 3), np.uint8)),
+        MASK,
+        "2 of 9",
+        Accepted("film_1", 4),
+    )
 
     value = encode_film(film)
 
     assert value["size"] == [3, 2]
     assert value["runs"] == [1, 2, 2, 1]
-    assert value["accepted"] == {"sample": "film_1", "rev": 4, "base": ""}
+    assert value["accepted"] == {"sample": "film_1", "rev": 4, "base": "", "reader": ""}
     assert (value["depth"], value["channels"]) == (8, 1)
 
 
@@ -138,7 +149,7 @@ def test_a_mask_comes_back_with_how_it_came_about_and_the_strokes_number() -> No
 def test_the_browser_can_tell_whether_a_stored_mask_is_still_the_predicted_one(
     origin: Origin, start: list[int] | None
 ) -> None:
-    film = Film("s1", "film_2", np.zeros((2, 3), np.uint8), MASK, origin=origin)
+    film = Film("s1", "film_2", encode_image(np.zeros((2, 3), np.uint8)), MASK, origin=origin)
 
     assert encode_film(film)["start"] == start
 
@@ -185,7 +196,7 @@ def test_the_browser_is_sent_every_stored_value(shape: tuple[int, ...], depth: A
 def test_sixteen_bits_are_sent_with_their_own_windows() -> None:
     pixels = np.arange(100, 4100, dtype=np.uint16).reshape(40, 100)
 
-    value = encode_film(Film("s1", "film_2", pixels))
+    value = encode_film(Film("s1", "film_2", encode_image(pixels)))
 
     assert (value["depth"], value["channels"], value["first"]) == (16, 1, "auto")
     assert value["range"] == [100, 4099]
@@ -194,7 +205,7 @@ def test_sixteen_bits_are_sent_with_their_own_windows() -> None:
 
 
 def test_colour_is_sent_without_presets() -> None:
-    value = encode_film(Film("s1", "film_2", np.zeros((2, 3, 3), np.uint8)))
+    value = encode_film(Film("s1", "film_2", encode_image(np.zeros((2, 3, 3), np.uint8))))
 
     assert (value["channels"], value["first"], list(value["windows"])) == (3, "full", ["full"])
 
@@ -215,21 +226,23 @@ def test_a_film_without_a_saliency_map_says_why() -> None:
 
 
 def test_what_became_of_a_mask_is_answered_with_the_act_that_handed_it_in() -> None:
-    painted = decode_painted(payload(base="old", press="8"))
+    painted = decode_painted(payload(base="old", press="8", reader=" Ada "))
     assert painted is not None
     error = MaskError("No.", why="Because.", fix="Do.")
 
     kept, plain = kept_value(painted, base="new"), refusal(painted, error)
     changed = changed_value(painted, error, base="new", stored=~MASK, origin=Origin.PAINTED)
 
-    assert kept["accepted"] == {"sample": "film_1", "rev": 4, "base": "new"}
+    accepted = {"sample": "film_1", "rev": 4, "base": "new", "reader": "Ada"}
+    assert kept["accepted"] == accepted
+    assert plain["reader"] == changed["reader"] == "Ada"
     assert (plain["words"], plain["base"]) == ("No. Because. Do.", "old")
     assert (changed["base"], changed["runs"]) == ("new", [0, 1, 2, 2, 1])
     assert kept["press"] == plain["press"] == changed["press"] == "8"
 
 
 def test_an_image_without_a_mask_starts_empty() -> None:
-    value = encode_film(Film("s1", "film_2", np.zeros((2, 3, 3), np.uint8)))
+    value = encode_film(Film("s1", "film_2", encode_image(np.zeros((2, 3, 3), np.uint8))))
 
     assert value["runs"] == [6]
     assert value["accepted"] is None
@@ -287,6 +300,13 @@ def test_a_mask_file_beyond_the_limit_is_refused(
 
 
 def test_a_film_that_still_loads_has_nothing_painted_on_it() -> None:
-    film = encode_film(Film("study", "film", np.zeros((8, 8), np.uint8)))
+    film = encode_film(Film("study", "film", encode_image(np.zeros((8, 8), np.uint8))))
 
     assert decode_painted(film) is None
+
+
+def test_the_painters_scripts_which_run_as_one_name_nothing_twice() -> None:
+    scripts = [(ASSETS / "painter" / f"{part}.js").read_text("utf-8") for part in PARTS]
+    names = re.findall(r"^(?:const|let|function) (\w+)", "".join(scripts), re.MULTILINE)
+
+    assert [name for name in set(names) if names.count(name) > 1] == []

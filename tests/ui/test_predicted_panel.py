@@ -8,6 +8,7 @@ import gradio as gr
 import numpy as np
 import pytest
 
+from imil.core.readers import UNNAMED
 from imil.core.records import Origin, Split
 from imil.ui.predicted_panel import (
     PredictedPanel,
@@ -47,7 +48,7 @@ def training(study: Study) -> list[str]:
 
 def paint(study: Study, number: int, *, side: int = 20) -> None:
     for sample_id in training(study)[:number]:
-        study.submit_mask(sample_id, corner(study, sample_id, side=side), reader="r", seconds=1)
+        study.submit_mask(sample_id, corner(study, sample_id, side=side), reader=UNNAMED, seconds=1)
 
 
 def shown_as(shown: dict[Any, Any], component: Any) -> bool:
@@ -103,7 +104,7 @@ def test_contradicting_masks_are_said_in_place(panel: PredictedPanel, study: Stu
     left = np.zeros((64, 64), bool)
     left[:, :32] = True
     for place, sample_id in enumerate(training(study)[:6]):
-        study.submit_mask(sample_id, left if place % 2 else ~left, reader="r", seconds=1)
+        study.submit_mask(sample_id, left if place % 2 else ~left, reader=UNNAMED, seconds=1)
 
     shown = look_at_predicted(panel, study)
 
@@ -150,10 +151,12 @@ def test_accepting_a_prediction_as_it_is_keeps_the_panel(
     panel: PredictedPanel, study: Study
 ) -> None:
     paint(study, 3)
-    study.confirm_predictions(study.predictions.learn().key, reader="r")
+    study.confirm_predictions(study.predictions.learn().key, reader="visitor")
     other = training(study)[9]
 
-    study.submit_mask(other, study.predicted(other), reader="r", seconds=1, origin=Origin.PREDICTED)
+    study.submit_mask(
+        other, study.predicted(other), reader=UNNAMED, seconds=1, origin=Origin.PREDICTED
+    )
 
     assert "Confirmed." in show_predicted(panel, study)[panel.body]
 

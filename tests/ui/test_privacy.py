@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import string
 from collections.abc import Iterator
@@ -12,9 +13,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import gradio as gr
 import httpx
 import numpy as np
 import pytest
+from fastapi.routing import APIRoute
+from gradio.routes import App
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
@@ -34,10 +38,12 @@ NAME = "a name to look for"
 # Steps that begin something of one's own, or tell what is public; every other one names the study
 # that it is about.
 BEGINNINGS = {
+    "/look_at_archive",
     "/look_at_hub",
     "/open_archive",
     "/open_demo",
     "/open_hub",
+    "/open_images",
     "/open_public_set",
     "/public_sets",
 }
@@ -65,7 +71,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     with serve(tmp_path_factory.mktemp("home"), demo=False) as server:
         owner = Client(server.url, verbose=False)
         study = owner.predict(handle_file(archive), NAME, "", api_name="/open_archive")["study"]
-        listing = server.home / "work" / "studies" / study / "listing.json"
+        listing = server.home / "store" / "studies" / study / "listing.json"
         sample = json.loads(listing.read_text())["entries"][0]["sample_id"]
         with httpx.Client(base_url=server.url, timeout=60) as http:
             other = Client(server.url, verbose=False)
@@ -161,6 +167,60 @@ def fetched(http: httpx.Client, path: str) -> int:
     kept = quote(path, safe="/%.")
     ways = [f"/gradio_api/file={kept}", f"/file={kept}", f"/gradio_api/file/{kept}"]
     return min(http.get(way).status_code for way in ways)
+
+
+def test_no_route_gives_what_is_anothers(scene: Scene) -> None:
+    """Every way that Gradio answers a GET, with whatever could name a file or a visit in it."""
+    app = App.create_app(gr.Blocks())
+    routes = {r.path for r in app.routes if isinstance(r, APIRoute) and "GET" in (r.methods or ())}
+    kept = scene.server.home / "store" / "studies" / scene.study / "listing.json"
+    image = next((scene.server.home / "work" / "studies").rglob("*.png"))
+    named = ("x", "../../app.py", *(quote(str(path), safe="/") for path in (kept, image)))
+    given = [re.sub(r"\{[^}]+\}", name, path) for path in sorted(routes) for name in named]
+    # These wait for what comes, and answer nobody else's visit; the last test but two asks them.
+    asked = [path for path in dict.fromkeys(given) if not re.search("heartbeat|/data|dev/", path)]
+    marks = (NAME.encode(), image.read_bytes()[:60], b'"sample_id"', scene.sample.encode())
+
+    told = {}
+    for path in asked:
+        answer = scene.http.get(path)
+        told[path] = [mark for mark in marks if mark in answer.content]
+
+    assert len(told) > 25
+    assert {path: found for path, found in told.items() if found} == {}
+
+
+def test_no_event_of_the_page_answers_to_a_guessed_study(scene: Scene) -> None:
+    """Also those that no client is offered, sent by their number as the page sends them."""
+    config = scene.http.get("/config").json()
+    parts = {part["id"]: part for part in config["components"]}
+    guess = "0" * ID_CHARACTERS
+    session, sent = "of-the-page", {}
+    for event in config["dependencies"]:
+        kinds = [parts[part]["type"] for part in event["inputs"]]
+        if "browserstate" not in kinds or not event["backend_fn"]:
+            continue
+        states = [part for part in event["inputs"] if parts[part]["type"] == "browserstate"]
+        values = [
+            guess if part in states else parts[part]["props"].get("value")
+            for part in event["inputs"]
+        ]
+        body = {
+            "data": values,
+            "fn_index": event["id"],
+            "session_hash": session,
+            "event_data": {"study": guess, "sample": scene.sample},
+        }
+        answer = scene.http.post("/gradio_api/queue/join", json=body)
+        if answer.status_code == httpx.codes.OK:
+            sent[answer.json()["event_id"]] = event["id"]
+
+    told = streamed(scene.http, f"/gradio_api/queue/data?session_hash={session}")
+
+    assert len(sent) > 20
+    assert told.count("process_completed") == len(sent)
+    # Some begin a demo of one's own; none shows what is another's.
+    assert [mark for mark in (NAME, scene.study) if mark in told] == []
 
 
 def test_nothing_of_others_is_in_what_a_new_visitor_is_given(scene: Scene) -> None:

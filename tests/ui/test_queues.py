@@ -8,8 +8,10 @@ import gradio as gr
 import numpy as np
 import pytest
 
-from imil.compute.pool import JobState, WorkerPool
+from imil.compute.jobs import JobState
+from imil.compute.pool import WorkerPool
 from imil.core.films import FilmSpec
+from imil.core.readers import UNNAMED
 from imil.core.records import Queue, Selection
 from imil.store.memory import MemoryStore
 from imil.ui import outliers_tab, text
@@ -90,7 +92,7 @@ def test_a_suspect_says_what_it_looks_like_with_acts_on_its_label_in_place_of_bl
     assert f'<dt>Looks like</dt><dd title="{looks_like} .' in shown[tab.read.readout]
     assert "the arms Relabel and Drop alone" in shown[tab.read.labels.words]
     study.exclude(first.sample_id)
-    assert label_state(study, first.sample_id) == "excluded"
+    assert label_state(study, first.sample_id, "visitor") == "excluded"
     again = outliers_tab.show_film(tab, study, View(Queue.LABEL_SUSPECT), first.sample_id)
     assert "<b>Excluded.</b>" in again[tab.read.labels.words]
     assert "1 image relabelled or excluded." in again[tab.read.labels.words]
@@ -146,7 +148,9 @@ def test_wrong_reasons_say_what_they_need_before_two_images_are_masked(
     irrelevant = np.zeros((48, 48), np.bool_)
     irrelevant[:10, 36:] = True
     for offer in study.queue(Queue.RANDOM)[:2]:
-        study.submit_mask(offer.sample_id, irrelevant, reader="r", seconds=1, queue=Queue.RANDOM)
+        study.submit_mask(
+            offer.sample_id, irrelevant, reader=UNNAMED, seconds=1, queue=Queue.RANDOM
+        )
     after = shown_once_made(tab, study)
     assert after[tab.none_here] == ""
     choices = dict((v, n) for n, v in after[tab.picker.kind]["choices"])  # noqa: C402  # turned round

@@ -7,10 +7,10 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from imil.core.records import Queue
 from imil.ui.read_column import ReadColumn, build_read_column, show_budget, show_read_column
 from imil.workflow.studies import Studies
 from imil.workflow.study import Study
+from imil.workflow.viewing import View
 from tests.standins.trained import as_if_trained, corner
 
 # Gradio leaves an event loop open for each Blocks.
@@ -35,14 +35,14 @@ def read() -> Iterator[ReadColumn]:
 
 def budget(read: ReadColumn, study: Study) -> dict[Any, Any]:
     states = {o.sample_id: study.review_state(o.sample_id) for o in study.queue()}
-    return show_budget(read, study, Queue.MISPREDICTED, states)
+    return show_budget(read, study, View(), states)
 
 
 def test_label_and_answer_stand_side_by_side(read: ReadColumn, study: Study) -> None:
     offer = study.queue()[0]
     label, said = (study.images.classes[k] for k in (offer.label, offer.predicted))
 
-    shown = show_read_column(read, study, offer.sample_id, Queue.MISPREDICTED, offer)
+    shown = show_read_column(read, study, offer.sample_id, View(), offer)
 
     assert f'<dt>Label</dt><dd title="{label}">{label}</dd>' in shown[read.readout]
     assert f'<dt>Model says</dt><dd title="{said} .' in shown[read.readout]
@@ -52,8 +52,8 @@ def test_label_and_answer_stand_side_by_side(read: ReadColumn, study: Study) -> 
 def test_the_time_is_told_by_image_and_in_all(read: ReadColumn, study: Study) -> None:
     before = budget(read, study)[read.budget]
     first, second = (offer.sample_id for offer in study.queue()[:2])
-    study.submit_mask(first, corner(study, first), reader="r", seconds=10)
-    study.submit_mask(second, corner(study, second), reader="r", seconds=60)
+    study.submit_mask(first, corner(study, first), reader="visitor", seconds=10)
+    study.submit_mask(second, corner(study, second), reader="visitor", seconds=60)
 
     after = budget(read, study)[read.budget]
 
@@ -68,7 +68,7 @@ def test_a_full_budget_is_said_and_makes_comparing_the_next_step(
 ) -> None:
     for offer in study.queue()[:2]:
         mask = corner(study, offer.sample_id)
-        study.submit_mask(offer.sample_id, mask, reader="r", seconds=1)
+        study.submit_mask(offer.sample_id, mask, reader="visitor", seconds=1)
 
     shown = budget(read, study)
 

@@ -14,7 +14,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-PAPER = ("Own choice", ["imil"], False, "black", "replace", "input_gradients")
+PAPER = ("Own choice", ["imil"], False, "black", "replace", "input_gradients", None, True)
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def test_what_cannot_be_compared_is_said_where_it_was_asked(
 ) -> None:
     study = studies.demo()
 
-    shown = acts.compare(study.study_id, "1 seed, a first look", *PAPER)
+    shown = acts.compare(study.study_id, "", "1 seed, a first look", *PAPER)
 
     assert list(shown) == [acts.screen.results.trouble]
     said = shown[acts.screen.results.trouble]
@@ -41,7 +41,7 @@ def test_an_arm_without_its_masks_is_refused_by_its_name_for_people(
     study = as_if_trained(studies.demo())
 
     shown = acts.compare(
-        study.study_id, "1 seed, a first look", "Own choice", ["propagated"], *PAPER[2:]
+        study.study_id, "", "1 seed, a first look", "Own choice", ["propagated"], *PAPER[2:]
     )
 
     said = shown[acts.screen.results.trouble]
@@ -54,8 +54,8 @@ def test_without_a_comparison_no_seeds_are_added_and_the_test_set_stays_closed(
 ) -> None:
     study, tab = as_if_trained(studies.demo()), acts.screen.results
 
-    assert "no comparison to add seeds to" in acts.more(study.study_id)[tab.trouble]
-    assert "no comparison to open the test set for" in acts.final(study.study_id)[tab.trouble]
+    assert "no comparison to add seeds to" in acts.more(study.study_id, "")[tab.trouble]
+    assert "no comparison to open the test set for" in acts.final(study.study_id, "")[tab.trouble]
 
 
 def test_arms_in_sentences_have_their_names_for_people() -> None:

@@ -12,6 +12,7 @@ from imil.core.duplicates import Twins
 from imil.ui.study_card import study_card
 from imil.workflow.studies import Studies
 from imil.workflow.study import Study
+from tests.standins.trained import as_if_trained, corner
 
 
 @pytest.fixture
@@ -55,6 +56,12 @@ def test_duplicates_across_splits_warn_with_pictures_and_say_how_many_more(study
     assert "and 2 more" in card
 
 
+def test_duplicates_that_were_moved_are_said(study: Study) -> None:
+    card = with_twins(study, Twins(900, inside=1, moved=1, named=(names(study),)))
+
+    assert "1 image was moved to the stricter split, where the duplicate was" in card
+
+
 def test_of_a_huge_set_it_is_said_that_only_copies_are_found(study: Study) -> None:
     assert "only exact copies" in with_twins(study, Twins(50_000, exact_only=True))
 
@@ -76,3 +83,37 @@ def test_a_class_with_few_test_images_warns_with_what_one_of_them_counts(
     assert "Few images of “rare”: 2 images in test." in card
     assert "changes its share by 50 points" in card
     assert "Few images of “usual”: 20" not in card
+
+
+def test_a_mask_that_is_damaged_is_named_where_the_study_is_told_of(studies: Studies) -> None:
+    study = studies.demo(trained=False)
+    assert "can’t be read" not in study_card(study)
+    name = f"data/masks/202611/20261101T120000000000-aa-{study.study_id}.parquet"
+    study._tools.store.add(name, b"cut short")
+    studies._open.clear()
+
+    card = study_card(studies.open(study.study_id))
+
+    assert "<b>1 mask can’t be read.</b>" in card
+    assert name in card
+    assert card.index(name) < card.index("Split and class balance")
+
+
+def test_of_a_damaged_mask_the_log_still_tells_the_image(studies: Studies) -> None:
+    study = as_if_trained(studies.demo())
+    sample_id = study.queue()[0].sample_id
+    study.submit_mask(sample_id, corner(study, sample_id), reader="Ada", seconds=3)
+    study.settle()
+    name = study._masks.name_of(sample_id)
+    study._tools.store.write(name, b"cut short")
+    studies._open.clear()
+
+    card = study_card(studies.open(study.study_id))
+
+    assert f"restore the file from a copy: {study.images.title(sample_id)}, {name}<" in card
+
+
+def test_what_each_split_was_read_from_alike_is_said_once(study: Study) -> None:
+    study.report = replace(study.report, notes=("Read from the table.",) * 3)
+
+    assert study_card(study).count("Read from the table.") == 1

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import ast
+from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -58,7 +61,7 @@ def test_the_header_is_told_the_study_and_where_it_is_saved(study: Study) -> Non
     told = header(study)
 
     assert told["study"] == study.study_id
-    assert told["saved"] == text.SAVED_HERE
+    assert told["saved"]["words"] == text.SAVED_HERE
     assert header(None)["study"] == ""
 
 
@@ -122,14 +125,21 @@ def test_a_page_of_the_queue_holds_fifty_and_says_which(study: Study) -> None:
 
 
 @pytest.mark.slow
-def test_each_step_is_a_named_endpoint_and_no_act_of_the_screen_is(studies: Studies) -> None:
+def test_each_step_is_a_named_endpoint_no_act_of_the_screen_is_and_no_two_parts_share_an_id(
+    studies: Studies,
+) -> None:
     app = build_app(studies)
+
+    ids = Counter(block.elem_id for block in app.blocks.values() if block.elem_id)
+    assert [name for name, times in ids.items() if times > 1] == []
 
     named: dict[str, Any] = app.get_api_info()["named_endpoints"]
 
     assert set(named) == {
         "/open_demo",
         "/open_archive",
+        "/look_at_archive",
+        "/open_images",
         "/open_study",
         "/set_plan",
         "/train",
@@ -146,6 +156,9 @@ def test_each_step_is_a_named_endpoint_and_no_act_of_the_screen_is(studies: Stud
         "/keep_label",
         "/image",
         "/submit_mask",
+        "/agreement",
+        "/readers",
+        "/unblind",
         "/answer",
         "/saliency",
         "/similar",
@@ -158,6 +171,8 @@ def test_each_step_is_a_named_endpoint_and_no_act_of_the_screen_is(studies: Stud
         "/compare",
         "/results",
         "/final_comparison",
+        "/audit",
+        "/delete_study",
         "/more_seeds",
         "/rounds",
         "/confusion_matrices",
@@ -170,7 +185,22 @@ def test_each_step_is_a_named_endpoint_and_no_act_of_the_screen_is(studies: Stud
         "/look_at_hub",
         "/open_hub",
         "/set_preset",
+        "/set_consent",
+        "/fetch_images",
+        "/bring_images",
     }
+
+
+def test_no_sentence_of_the_screen_is_overwritten_by_a_later_one() -> None:
+    module = ast.parse(Path(text.__file__).read_text("utf-8"))
+    names = Counter(
+        target.id
+        for line in module.body
+        for target in (line.targets if isinstance(line, ast.Assign) else ())
+        if isinstance(target, ast.Name)
+    )
+
+    assert [name for name, times in names.items() if times > 1] == []
 
 
 def test_nothing_leaves_the_machine_and_nothing_is_kept_in_browsers() -> None:

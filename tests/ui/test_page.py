@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import gradio as gr
+import pytest
+from gradio.state_holder import SessionState
+
+from imil.ui.page import Page
+from imil.ui.shown import unchanged
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+def answered(
+    kind: type[gr.Blocks], callback: Callable[[list[Any]], Any], *, outputs: int
+) -> tuple[list[Any], SessionState, list[Any]]:
+    """Return what the browser is told, the session's state, and the components as they were."""
+    with kind() as app:
+        boxes = [gr.Textbox(f"{place}") for place in range(outputs)]
+        app.load(lambda: None, None, boxes)
+    event = next(iter(app.fns.values()))
+    state = SessionState(app)
+    # In a thread of its own: a browser may run its loop in this one.
+    with ThreadPoolExecutor() as thread:
+        coroutine = app.postprocess_data(event, callback(boxes), state)
+        return thread.submit(asyncio.run, coroutine).result(), state, boxes
+
+
+@pytest.mark.parametrize(
+    ("outputs", "callback"),
+    [
+        (3, lambda boxes: {boxes[1]: "new"}),
+        (3, lambda boxes: {boxes[0]: gr.update(visible=False), boxes[2]: None}),
+        (3, lambda _: ["a", gr.skip(), gr.update(value="c", label="C")]),
+        (3, lambda _: unchanged()),
+        (1, lambda _: "new"),
+        (1, lambda _: unchanged()),
+        (1, lambda boxes: {boxes[0]: "new"}),
+    ],
+)
+def test_the_browser_is_told_what_gradio_itself_would_tell_it(
+    outputs: int, callback: Callable[[list[Any]], Any]
+) -> None:
+    told, _, _ = answered(Page, callback, outputs=outputs)
+
+    assert told == answered(gr.Blocks, callback, outputs=outputs)[0]
+
+
+def test_what_an_event_leaves_alone_is_not_built_anew() -> None:
+    _, state, boxes = answered(Page, lambda boxes: {boxes[1]: gr.update(label="new")}, outputs=3)
+
+    assert [state[box._id] is box for box in boxes] == [True, False, True]
+
+
+def test_an_answer_of_another_length_is_refused_as_ever() -> None:
+    with pytest.raises(ValueError, match="didn't return enough output values"):
+        answered(Page, lambda _: ["one"], outputs=2)
