@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # The pair of releases that the project is developed with; any that requirements.txt allows will do.
 TORCH ?= torch==2.14.1 torchvision==0.29.1
 
-.PHONY: help venv run demo test check soak flows chromium screenshots clean
+.PHONY: help venv run demo test check audit soak flows chromium screenshots space clean
 
 help: ## list these commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -16,7 +16,7 @@ $(VENV)/installed: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "IMIL needs Python 3.11 or newer. Name one: make PYTHON=python3.12"; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH) -e '.[test,check,offline]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH) -e '.[test,check,offline,xlsx,onnx,accelerate]'
 	touch $@
 
 run: venv ## serve the app with the demo study on http://127.0.0.1:7860
@@ -29,13 +29,19 @@ chromium: venv ## make sure that a browser is there for the browser tests
 	$(BIN)/python tests/browser/install_chromium.py
 
 test: venv chromium ## run the tests, in the browser too
-	$(BIN)/python -m pytest -m "not soak"
+	$(BIN)/python -m pytest -m "not soak and not browser" -n auto --dist loadfile
+	$(BIN)/python -m pytest -m "browser and not soak" # by themselves: a browser fills two cores
 
 check: venv ## formatting, lint, types, import directions
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+audit: venv ## known weaknesses of what is installed; asks PyPI, so it says so and fails offline
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.7'
+	$(BIN)/python -m pip_audit --strict --skip-editable --progress-spinner off || \
+		{ echo "Weaknesses were found, or PyPI could not be asked about a package: see above."; exit 1; }
 
 soak: venv chromium ## the long claims, with measurements in tests/benchmarks/results
 	$(BIN)/python -m pytest -m soak
@@ -46,6 +52,11 @@ flows: venv chromium ## the browser tests ten times in a row: none may fail once
 
 screenshots: venv chromium ## the README's pictures, from a real browser
 	IMIL_SCREENS=assets/readme $(BIN)/python -m pytest -m soak tests/browser/test_screens.py
+
+space: venv ## publish the app as a Space: make space REPO=owner/name [STATE_REPO=owner/state] [PUBLIC=1]
+	@test -n "$(REPO)" || { echo "Name the Space: make space REPO=owner/name"; exit 2; }
+	$(BIN)/python -m imil space $(REPO) $(if $(STATE_REPO),--state-repo $(STATE_REPO)) \
+		$(if $(SPACE_TOKEN),--secret-from SPACE_TOKEN) $(if $(PUBLIC),--public)
 
 clean: ## remove the environment and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

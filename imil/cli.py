@@ -22,20 +22,26 @@ from imil.bench import films as film_bench
 from imil.bench import images as image_bench
 from imil.bench.estimate import estimate, seconds_an_epoch
 from imil.bench.table import films_table, images_table
+from imil.cli_hub import add_commands as add_hub_commands
+from imil.cli_study import add_commands as add_study_commands
 from imil.compute.device import pick_device
+from imil.compute.machine import versions
 from imil.compute.pool import WorkerPool
-from imil.core.arms import ARMS, parse_arms, with_shares
+from imil.compute.together import TeamPool, follow, join
+from imil.core.arms import ARMS, parse_arms, with_readers, with_shares
 from imil.core.films import FilmSpec, film_counts, film_set, write_films
 from imil.core.images import ImageSet
 from imil.core.metrics import Interval, Metric, Robustness
 from imil.core.plans import check_plan, default_plan
-from imil.core.records import Arm, Plan, Selection
+from imil.core.readers import Pooling
+from imil.core.records import Arm, Plan, Precision, Selection
 from imil.core.rounds import Round
 from imil.core.splits import DisjointProof, prove_disjoint
 from imil.core.verdict import Verdict
 from imil.errors import ImilError, PlanError
 from imil.settings import Settings
 from imil.sources.archive import read_archive
+from imil.sources.choices import Choices
 from imil.sources.folder import read_folder
 from imil.sources.hub import PREFIX, parse_hub_id, read_hub
 from imil.sources.hub_process import LIMIT, HubRequest
@@ -47,13 +53,14 @@ from imil.sources.listing import (
     require_learnable,
     with_splits,
 )
+from imil.sources.names import parse_columns
 from imil.sources.weights import pretrained_bytes
 from imil.store.local import write_atomic
 from imil.ui.in_words import in_words
 from imil.ui.report import report_html
 from imil.workflow.charts import run_plots
-from imil.workflow.headless import WORK, Request, run_study
-from imil.workflow.results import versions
+from imil.workflow.clinicians import readers_in
+from imil.workflow.headless import WORK, Request, run_study, settled_plan
 from imil.workflow.shipped import make_trained_demo
 from imil.workflow.studies import DEMO
 from imil.workflow.workspace import default_threads, usable_cores
@@ -84,6 +91,8 @@ app = typer.Typer(
 
 benchmarks = typer.Typer(no_args_is_help=True, help="Measure the method itself.")
 app.add_typer(benchmarks, name="bench")
+add_hub_commands(app)
+add_study_commands(app)
 
 
 @benchmarks.callback()
@@ -184,7 +193,14 @@ def run(
     seeds: Annotated[str, typer.Option(help="Comma-separated numbers.")] = "0",
     masks: Annotated[
         str | None,
-        typer.Option(help="“reference”, or a folder of PNGs by image name (white = hide)."),
+        typer.Option(
+            help="“reference”, or a folder of PNGs by image name (white = hide), or of such "
+            "folders, one a reader."
+        ),
+    ] = None,
+    pooling: Annotated[
+        Pooling | None,
+        typer.Option(help="How several readers' masks become one an image; default: by number."),
     ] = None,
     outliers: Annotated[
         Selection, typer.Option(help="How the mispredicted are found.")
@@ -193,13 +209,48 @@ def run(
         Path | None,
         typer.Option(help="CSV of file_name and label (empty: exclude), for relabel and drop."),
     ] = None,
+    table: Annotated[
+        Path | None, typer.Option(help="CSV or .xlsx of labels that lies outside of the data.")
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(help="Columns, where they are guessed wrong: file=image,label=dx,patient=id."),
+    ] = None,
+    patient_pattern: Annotated[
+        str | None,
+        typer.Option(help="How file names name patients, such as “{patient}_*” or “{patient}/*”."),
+    ] = None,
+    frame: Annotated[
+        int | None, typer.Option(help="Of DICOM files with several frames, counted from 1.")
+    ] = None,
+    view: Annotated[
+        int, typer.Option(help="Of a DICOM file's windows, counted from 1; 0 keeps all levels.")
+    ] = 1,
+    black_corners: Annotated[
+        bool, typer.Option("--black-corners", help="Black out text found in corners of images.")
+    ] = False,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
-    threads: Annotated[int | None, typer.Option(help="Torch threads of one training.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="Torch threads of one training; of a trial, the most.")
+    ] = None,
+    precision: Annotated[
+        Precision | None,
+        typer.Option(help="Arithmetic on a CPU: fp32, bf16, or auto: the fastest in a trial."),
+    ] = None,
+    fast: Annotated[
+        bool,
+        typer.Option("--fast", help="Train on the last stage alone, on features kept once."),
+    ] = False,
 ) -> None:
     """Run a whole study without a screen: train, mask the outliers, train on, compare."""
     settings = Settings.from_env(os.environ)
+    trains_on = pick_device(device or settings.device)
+    team = join(os.environ, trains_on)
+    if not team.leads:
+        follow(team)
+        return
     numbers = _numbers(seeds)
-    usual = () if masks is None else (Arm.IMIL.value,)
+    usual = () if masks is None else with_readers((Arm.IMIL.value,), readers_in(masks))
     parsed = parse_arms(usual if arms is None else _names(arms))
     parsed = with_shares(parsed, () if shares is None else _shares(shares))
     with _progress() as show:
@@ -207,19 +258,36 @@ def run(
             repo, revision = parse_hub_id(data)
             splits = () if hub_splits is None else _names(hub_splits)
             asked = HubRequest(
-                repo, revision, hub_config, splits, None, hub_label, hub_limit, settings.token
+                repo,
+                revision,
+                config=hub_config,
+                splits=splits,
+                label=hub_label,
+                limit=hub_limit,
+                token=settings.token,
+                black_corners=black_corners,
             )
             images, proof = _hub_images(asked, settings, out, positive, show)
         else:
-            images, proof = _images(data, out, positive, show)
+            choices = Choices(
+                table_file=table,
+                columns=None if columns is None else parse_columns(columns),
+                patient_pattern=patient_pattern,
+                frame=frame,
+                preset=view,
+                black_corners=black_corners,
+            )
+            images, proof = _images(data, out, positive, show, choices)
         plan = _plan(images, backbone, size)
-        workers = min(len(numbers), usable_cores())
+        workers = min(len(numbers), usable_cores()) if team.size == 1 else 1
         changes = {
             "epochs": epochs,
             "epochs_after": epochs_after,
             "budget": budget,
-            "device": pick_device(device or settings.device),
-            "threads": threads or default_threads(headless=True, jobs=workers),
+            "device": trains_on,
+            "threads": threads or default_threads(headless=True, jobs=max(workers, team.size)),
+            "precision": precision,
+            "fast": fast,
         }
         plan = replace(plan, **_given(changes))
         request = Request(
@@ -233,8 +301,11 @@ def run(
             fetch_weights=weights_fetcher(settings),
             selection=outliers,
             triage=triage,
+            pooling=None if pooling is None else pooling.value,
         )
-        pool = WorkerPool(out / WORK / "jobs", workers=workers)
+        pool: WorkerPool | TeamPool = (
+            WorkerPool(out / WORK / "jobs", workers=workers) if team.size == 1 else TeamPool(team)
+        )
         try:
             finished = run_study(request, pool, on_progress=show)
         except KeyboardInterrupt:
@@ -246,7 +317,7 @@ def run(
         finished,
         name=images.name,
         classes=images.classes,
-        plan=plan,
+        plan=settled_plan(request)[0],
         proof=proof.sentence,
         versions=versions(),
     )
@@ -267,8 +338,19 @@ def bench_films(
     size: Annotated[int, typer.Option(help="Side of the films, px.")] = 64,
     epochs: Annotated[int, typer.Option(help="Epochs before the masks.")] = 6,
     epochs_after: Annotated[int, typer.Option(help="Epochs of each arm after it.")] = 8,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "cpu",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Studies side by side; one a core by default.")
+    ] = None,
 ) -> None:
     """Measure the arms on synthetic films, over shortcuts and label noise."""
+    side_by_side = workers or usable_cores()
+    changes: dict[str, Any] = {
+        "size": size,
+        "epochs": epochs,
+        "epochs_after": epochs_after,
+        "device": pick_device(device),
+    }
     named = {None: film_bench.ARMS_BY_DEFAULT, "all": tuple(arm.value for arm in ARMS)}.get(arms)
     grid = film_bench.Grid(
         out=out,
@@ -277,11 +359,11 @@ def bench_films(
         shortcuts=_shares(shortcuts),
         label_noises=_shares(label_noises),
         images=images,
-        plan=check_plan(replace(Plan(), size=size, epochs=epochs, epochs_after=epochs_after)),
+        plan=check_plan(replace(Plan(), **changes)),
     )
     console = Console(soft_wrap=True, highlight=False, markup=False)
-    console.print(_estimated(grid))
-    with _benchmark(out, usable_cores()) as (pool, show):
+    console.print(_estimated(grid, side_by_side))
+    with _benchmark(out, side_by_side) as (pool, show):
         content = film_bench.run_grid(grid, pool, on_progress=show)
     console.print(films_table(content))
     console.print(f"{content['seconds_of_this_call']:.0f} s. Results in {out}.")
@@ -354,13 +436,15 @@ def _benchmark(
         pool.close()
 
 
-def _estimated(grid: film_bench.Grid) -> str:
+def _estimated(grid: film_bench.Grid, workers: int) -> str:
     studies = grid.left
+    if not studies:
+        return "Every study is finished."
     epoch = seconds_an_epoch(grid.plan, grid.images)
-    minutes = estimate(grid, studies, epoch=epoch, workers=usable_cores()) / 60
+    minutes = estimate(grid, studies, epoch=epoch, workers=workers) / 60
     return (
         f"Studies left: {studies}, each of {len(grid.arms)} arms; about {minutes:.0f} min on "
-        f"{usable_cores()} idle cores. In a short trial control took {epoch:.2f} s an epoch; other "
+        f"{workers} idle cores. In a short trial control took {epoch:.2f} s an epoch; other "
         "arms are reckoned by what they cost against it when that was measured."
     )
 
@@ -376,7 +460,11 @@ def weights_fetcher(settings: Settings) -> Callable[[str], bytes]:
 
 
 def _images(
-    data: str, out: Path, positive: str | None, show: Callable[[str, float, float | None], None]
+    data: str,
+    out: Path,
+    positive: str | None,
+    show: Callable[[str, float, float | None], None],
+    choices: Choices | None = None,
 ) -> tuple[ImageSet, DisjointProof]:
     if data == "demo":
         films = film_set(DEMO)
@@ -387,11 +475,17 @@ def _images(
     def on_progress(done: int, total: int) -> None:
         show("reading images", done / max(total, 1), None)
 
+    how: dict[str, Any] = {
+        "positive": positive,
+        "choices": choices,
+        "made": (out / WORK / "pictures").resolve(),
+        "on_progress": on_progress,
+    }
     if source.is_file() and not unpacked.exists():
-        listing = read_archive(source, unpacked, positive=positive, on_progress=on_progress)
+        listing = read_archive(source, unpacked, **how)
     else:
         folder = unpacked if source.is_file() else source
-        listing = read_folder(folder, name=source.stem, positive=positive, on_progress=on_progress)
+        listing = read_folder(folder, name=source.stem, **how)
     listing = with_splits(listing)
     _print_report(listing.report)
     return image_set(listing)
@@ -433,7 +527,13 @@ def _print_report(report: ImportReport) -> None:
         console.print(f"  … and {len(report.skipped) - SKIPPED_SHOWN} more")
     for note in report.notes:
         console.print(f"  {note}")
+    burnt = report.burnt_in
+    if burnt is not None and burnt.images:
+        done = "was blacked out" if burnt.blacked_out else "was found: --black-corners hides it"
+        console.print(f"  Text in the corners of {burnt.images} images {done}.")
     twins = report.twins
+    if twins is not None and twins.moved:
+        console.print(f"  {twins.moved} near duplicates were moved to the stricter split.")
     if twins is not None and twins.across:
         console.print(f"  {twins.across} pairs of near duplicates lie in two splits, such as:")
         for one, other in twins.named[: min(3, twins.across)]:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+# Before the Hub's client is imported, here and in every process that tests start: the stand-in
+# takes large files as Git LFS does, and what tests write is no progress to watch.
+os.environ |= {"HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
 
 RESULTS = Path(__file__).parent / "benchmarks" / "results"
 

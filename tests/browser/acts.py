@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from playwright.sync_api import Page, expect
@@ -18,6 +19,12 @@ def upload(page: Page, archive: Path, name: str) -> None:
     page.locator("#name textarea, #name input").fill(name)
     page.locator("#archive .file-preview").wait_for()  # it is there only when all is uploaded
     page.locator("#open-archive").click()
+
+
+def listed(page: Page) -> list[str]:
+    """Return the ids of the browser's list of studies, the last opened first."""
+    kept = json.loads(page.evaluate("localStorage.getItem('imil-studies')") or "[]")
+    return [study["id"] for study in kept]
 
 
 def set_plan(page: Page, **values: str) -> None:

@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, 
 
 from imil.core.films import write_films
 from tests.browser.acts import FILMS
+from tests.browser.serving import Server, serve
 
 ARGS = [
     "--no-sandbox",
@@ -30,18 +31,42 @@ ARGS = [
 def browser() -> Iterator[Browser]:
     # A Chromium on the PATH, else Playwright's own; neither: Playwright's error says how to get it.
     path = shutil.which("chromium") or shutil.which("google-chrome")
-    # Twenty seconds until what a page should show is missing: CI's cores do other things too.
-    expect.set_options(timeout=20_000)
+    # A minute until what a page should show is missing: CI's cores do other things too.
+    expect.set_options(timeout=60_000)
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=path, headless=True, args=ARGS)
         yield opened
         opened.close()
 
 
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The app as a newcomer meets it; each visitor has studies of their own on it."""
+    with serve(tmp_path_factory.mktemp("home")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The app without the demo, for those who bring images."""
+    with serve(tmp_path_factory.mktemp("home"), demo=False) as started:
+        yield started
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_open(browser: Browser) -> Iterator[None]:
+    """Close what a test opens: a page whose server has gone asks for it until the very end."""
+    before = list(browser.contexts)
+    yield
+    for left in browser.contexts:
+        if left not in before:
+            left.close()
+
+
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
     made = browser.new_context(viewport={"width": 1440, "height": 900})
-    made.set_default_timeout(15_000)
+    made.set_default_timeout(60_000)
     yield made
     made.close()
 

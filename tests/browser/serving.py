@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,20 +34,26 @@ class Server:
 
 
 @contextmanager
-def serve(home: Path, *, demo: bool = True, hub: str | None = None) -> Iterator[Server]:
+def serve(
+    home: Path, *, demo: bool = True, hub: str | None = None, env: Mapping[str, str] | None = None
+) -> Iterator[Server]:
     """Start the app on a free port with a private home, and stop it at the end.
 
-    `hub` is the address of a stand-in for the Hub; without one the app is offline.
+    `hub` is the address of a stand-in for the Hub; without one the app is offline. `env` holds
+    variables besides.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    env = os.environ | {
+    env = {
+        **os.environ,
         "IMIL_HOME": str(home),
         "IMIL_DEMO": str(int(demo)),
         "IMIL_DEVICE": "cpu",
         "GRADIO_SERVER_PORT": str(port),
+        "GRADIO_SERVER_NAME": "127.0.0.1",  # on a Space Gradio would listen to all
         **({"HF_HUB_OFFLINE": "1"} if hub is None else {"HF_ENDPOINT": hub}),
+        **(env or {}),
     }
     home.mkdir(exist_ok=True)
     log = home / "server.log"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.access import violations_everywhere
 from tests.browser.acts import FILMS, set_plan, upload
-from tests.browser.serving import Server, serve
+from tests.browser.serving import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -18,9 +17,8 @@ TABS = ("Train", "Outliers", "Results")
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serve(tmp_path_factory.mktemp("home"), demo=False) as started:
-        yield started
+def server(bare: Server) -> Server:
+    return bare
 
 
 def looked_at(page: Page, state: str, *tabs: str) -> list[str]:
@@ -48,7 +46,7 @@ def test_axe_finds_nothing_serious_of_ours_on_any_tab_in_any_state(
 
     page.get_by_role("tab", name="Train").click()
     upload(page, archive, "films")
-    expect(page.locator("#study")).to_contain_text("No patient in two splits.", timeout=30_000)
+    expect(page.locator("#study")).to_contain_text("No patient in two splits.")
     set_plan(page, epochs="1", epochs_after="1", size="48", budget="3")
     found += looked_at(page, "planned", "Train")
     page.locator("#train").click()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import gradio as gr
@@ -20,6 +21,7 @@ from imil.ui.painter import (
     build_painter,
     decode_painted,
     encode_film,
+    encode_image,
     kept_value,
     offer,
 )
@@ -34,6 +36,8 @@ pytestmark = [
 SIDE = 64
 # How long the model takes over its first answer here, s: far longer than the next stroke.
 SLOW = 1.5
+# Between the ends of two strokes, ms: nearly from here on the model may be asked.
+RESTED = 100
 
 
 @dataclass
@@ -46,7 +50,7 @@ class Desk:
 
 
 def film(name: str) -> dict[str, Any]:
-    return encode_film(Film("study", name, np.zeros((SIDE, SIDE), np.uint8)))
+    return encode_film(Film("study", name, encode_image(np.zeros((SIDE, SIDE), np.uint8))))
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +147,16 @@ def seen(page: Page) -> list[str]:
     return shown
 
 
+def asked_about(page: Page, desk: Desk) -> int:
+    """Wait until the model is asked about a stroke; return how many pixels it hides."""
+    for _ in range(400):
+        hidden = int(desk.asked[-1].irrelevant.sum()) if desk.asked else 0
+        if hidden:
+            return hidden
+        page.wait_for_timeout(25)
+    raise AssertionError("the model was not asked")
+
+
 def sent(page: Page, desk: Desk) -> Painted:
     before = len(desk.kept)
     page.locator("#painter .paint").focus()
@@ -160,8 +174,7 @@ def sent(page: Page, desk: Desk) -> Painted:
 
 def test_an_answer_to_an_older_stroke_is_never_shown(opened: Page, desk: Desk) -> None:
     drag(opened, (0.2, 0.2), (0.3, 0.2))
-    opened.wait_for_timeout(400)
-    first = int(desk.asked[-1].irrelevant.sum())
+    first = asked_about(opened, desk)
     for _ in range(3):
         drag(opened, (0.1, 0.6), (0.9, 0.6), (0.9, 0.9), (0.1, 0.9))
 
@@ -175,8 +188,7 @@ def test_an_answer_to_an_older_stroke_is_never_shown(opened: Page, desk: Desk) -
 
 def test_an_answer_to_another_film_is_never_shown(opened: Page, desk: Desk) -> None:
     drag(opened, (0.2, 0.2), (0.3, 0.2))
-    opened.wait_for_timeout(400)
-    late = f"slow hides {int(desk.asked[-1].irrelevant.sum())}"
+    late = f"slow hides {asked_about(opened, desk)}"
 
     show(opened, "other")
     opened.wait_for_timeout(int(1000 * SLOW) + 300)
@@ -188,12 +200,22 @@ def test_an_answer_to_another_film_is_never_shown(opened: Page, desk: Desk) -> N
 def test_quick_strokes_are_asked_about_once_when_the_hand_rests(opened: Page, desk: Desk) -> None:
     show(opened, "other")
     before = len(desk.asked)
+    opened.evaluate(
+        """() => {
+          window.ends = [];
+          addEventListener("pointerup", () => window.ends.push(performance.now()), true);
+        }"""
+    )
 
     for y in (0.2, 0.4, 0.6, 0.8):
         drag(opened, (0.1, y), (0.9, y))
     opened.wait_for_timeout(800)
 
-    assert len(desk.asked) - before <= 2
+    # On a busy machine this hand is slow, and rests on its way.
+    ends = opened.evaluate("() => window.ends")
+    rests = sum(later - end >= RESTED for end, later in pairwise(ends))
+    assert len(ends) == 4
+    assert len(desk.asked) - before <= rests + 2
 
 
 def test_a_predicted_mask_begins_the_painting_and_undo_takes_it_back(

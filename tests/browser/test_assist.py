@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,19 +9,13 @@ from playwright.sync_api import Page, expect
 
 from imil.store.codec import MaskRecord, decode_masks
 from imil.store.local import LocalStore
-from tests.browser.serving import Server, serve
+from tests.browser.serving import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 PATIENCE = 60_000
 # Around the corner that holds the mark of a film, as shares of its side.
 MARK = ((0.83, 0.08), (0.93, 0.08), (0.93, 0.13), (0.83, 0.13))
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serve(tmp_path_factory.mktemp("home")) as started:
-        yield started
 
 
 @pytest.fixture

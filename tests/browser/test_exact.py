@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, CDPSession, Page
 
 from imil.core.records import Pixels, Region
 from imil.ui.markup import ASSETS
-from imil.ui.painter import Film, Painted, build_painter, decode_painted, encode_film
+from imil.ui.painter import Film, Painted, build_painter, decode_painted, encode_film, encode_image
 
 pytestmark = [
     pytest.mark.browser,
@@ -62,7 +62,7 @@ def url() -> Iterator[str]:
     with gr.Blocks() as demo:
         painter = build_painter(elem_id="painter")
         for width, height in SIZES:
-            film = Film("study", f"{width}", stored(width, height))
+            film = Film("study", f"{width}", encode_image(stored(width, height)))
             gr.Button(f"open {width}").click(
                 lambda film=film: encode_film(film), None, painter, show_progress="hidden"
             )

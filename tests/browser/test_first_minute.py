@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.serving import Server, serve
+from tests.browser.acts import listed
+from tests.browser.serving import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 # Everything here shares two cores with the other tests.
 PATIENCE = 60_000
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serve(tmp_path_factory.mktemp("home")) as started:
-        yield started
 
 
 @pytest.fixture
@@ -36,12 +28,6 @@ def film(page: Page) -> str:
     page.locator("#painter .painter:not([data-ready=''])").wait_for()
     page.wait_for_timeout(450)  # in which the rest of a double click is ignored
     return page.locator("#painter .painter").get_attribute("data-ready") or ""
-
-
-def listed(page: Page) -> list[str]:
-    """Return the ids of the browser's list of studies, the last opened first."""
-    kept = json.loads(page.evaluate("localStorage.getItem('imil-studies')") or "[]")
-    return [study["id"] for study in kept]
 
 
 def test_the_first_mask_takes_two_clicks_and_a_stroke_along_the_hint(

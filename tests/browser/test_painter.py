@@ -19,6 +19,7 @@ from imil.ui.painter import (
     build_painter,
     decode_painted,
     encode_film,
+    encode_image,
     press,
     saliency_value,
 )
@@ -45,7 +46,10 @@ def film(
     name: str, irrelevant: Region | None = None, accepted: Accepted | None = None
 ) -> dict[str, Any]:
     pixels = stored(name)
-    return encode_film(Film("study", name, pixels, irrelevant, f"{name} of 3", accepted))
+    # A stored mask has a name, by which the painter knows that it is another than the open one.
+    base = "" if irrelevant is None else "stored"
+    image = encode_image(pixels)
+    return encode_film(Film("study", name, image, irrelevant, f"{name} of 3", accepted, base=base))
 
 
 @dataclass
@@ -126,6 +130,8 @@ def opened(page: Page, desk: Desk) -> Page:
 
 
 def show(page: Page, name: str) -> None:
+    if name == "masked":  # film a once more: another one in between, so that its coming is seen
+        show(page, "b")
     page.get_by_role("button", name=f"open {name}", exact=True).click()
     wait_for(page, "a" if name == "masked" else name)
 

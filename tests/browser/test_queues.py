@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ from gradio_client import Client
 from playwright.sync_api import Browser, Page, StorageState, expect
 
 from tests.browser.acts import FILMS, set_plan, upload
-from tests.browser.serving import Server, serve
+from tests.browser.looks import SIZES, look
+from tests.browser.serving import Server
 
 pytestmark = [
     pytest.mark.browser,
@@ -21,7 +23,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-SIZES = {"1440": (1440, 900), "1024": (1024, 768), "390": (390, 844)}
 PATIENCE = 60_000
 # No act here is a mistake, so no message may appear over the page.
 TOAST = "a message appeared: "
@@ -34,9 +35,8 @@ PAGE = 50
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serve(tmp_path_factory.mktemp("home"), demo=False) as started:
-        yield started
+def server(bare: Server) -> Server:
+    return bare
 
 
 @pytest.fixture(scope="module")
@@ -86,10 +86,9 @@ def tab(browser: Browser, server: Server, visit: StorageState, faults: list[str]
 class Study:
     """The same study, as a program sees it."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, name: str) -> None:
         self.client = Client(server.url, verbose=False)
-        (folder,) = (server.home / "work" / "studies").iterdir()
-        self.name = folder.name
+        self.name = name
 
     def ids(self, **view: Any) -> list[str]:
         found = self.client.predict(self.name, **view, api_name="/queue")
@@ -106,8 +105,9 @@ class Study:
 
 @pytest.fixture
 def study(server: Server, visit: StorageState) -> Study:
-    assert visit
-    return Study(server)
+    kept = {item["name"]: item["value"] for item in visit["origins"][0]["localStorage"]}
+    (listed,) = json.loads(kept["imil-studies"])
+    return Study(server, listed["id"])
 
 
 def shows(page: Page, sample_ids: list[str]) -> None:
@@ -135,18 +135,6 @@ def cell(page: Page, label: int, said: int) -> Any:
     return page.locator(f"#filters [data-cell='{label},{said}']")
 
 
-def shots(page: Page, folder: Path, name: str) -> None:
-    for theme in ("light", "dark"):
-        page.evaluate("dark => document.body.classList.toggle('dark', dark)", theme == "dark")
-        for width, (across, down) in SIZES.items():
-            page.set_viewport_size({"width": across, "height": down})
-            page.wait_for_timeout(250)
-            page.screenshot(path=folder / f"{name}-{width}-{theme}.png")
-    page.evaluate("document.body.classList.remove('dark')")
-    page.set_viewport_size({"width": 1440, "height": 900})
-    page.wait_for_timeout(250)
-
-
 def test_a_queue_is_seen_in_any_order_by_class_and_by_cell_and_the_way_back_is_there(
     tab: Page, study: Study, screens: Path
 ) -> None:
@@ -157,7 +145,7 @@ def test_a_queue_is_seen_in_any_order_by_class_and_by_cell_and_the_way_back_is_t
     assert counts[0][1] + counts[1][0] == len(whole)
     expect(tab.get_by_role("radio", name=f"Mispredicted {len(whole)}")).to_be_checked()
     expect(tab.locator("#filters")).to_contain_text(f"{len(whole)} of {FILMS.images} wrong")
-    shots(tab, screens, "queue")
+    look(tab, screens, "queue")
     top = tab.locator("#queue").bounding_box()
 
     for order in ("least_sure", "name", "not_reviewed", "worst"):
@@ -182,7 +170,7 @@ def test_a_queue_is_seen_in_any_order_by_class_and_by_cell_and_the_way_back_is_t
     tab.keyboard.press("ArrowUp" if label else "ArrowDown")
     assert tab.evaluate("document.activeElement.dataset.cell") == f"{1 - label},{said}"
     assert tab.locator("#filters button[tabindex='0']").count() == 1
-    shots(tab, screens, "cell")
+    look(tab, screens, "cell")
     tab.locator("#show-whole").dblclick()
     shows(tab, whole)
     expect(tab.locator("#show-whole")).to_be_hidden()
@@ -224,7 +212,7 @@ def test_the_next_film_is_the_next_in_the_order_that_is_seen(tab: Page, study: S
 
 
 def test_a_small_screen_opens_what_narrows_the_queue_over_the_page(tab: Page) -> None:
-    for across, down in (SIZES["1024"], SIZES["390"]):
+    for across, down in SIZES[1:]:
         tab.set_viewport_size({"width": across, "height": down})
         toggle, panel = tab.get_by_role("button", name="Filter"), tab.locator("#filter-panel")
         expect(panel).to_be_hidden()
@@ -279,14 +267,14 @@ def test_a_queue_that_empties_while_it_is_open_says_what_to_do_next(
     expect(tab.locator("#none-here")).to_contain_text(f"No image of this queue is labelled {few}")
     expect(tab.locator("#filters")).to_contain_text(f"{len(of_class[few])} relabelled or excluded")
     expect(tab.locator("#random")).to_be_hidden()
-    shots(tab, screens, "empty-class")
+    look(tab, screens, "empty-class")
     tab.locator("#show-whole").click()
     shows(tab, of_class[many])
     study.exclude(of_class[many])  # as in another tab
     tab.locator("#skip").click()
 
     expect(tab.locator("#none-here")).to_contain_text("Nothing left to mask here")
-    shots(tab, screens, "empty-queue")
+    look(tab, screens, "empty-queue")
     tab.locator("#random").click()
     shows(tab, study.ids(queue="random"))
     study.keep(whole)

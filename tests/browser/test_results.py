@@ -17,6 +17,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.acts import FILMS, upload
+from tests.browser.looks import look
 from tests.browser.serving import Server, foreign, serve
 
 pytestmark = [
@@ -88,20 +89,6 @@ def results(visit: Visit) -> Page:
     return visit.page
 
 
-def shoot(page: Page, path: Path) -> None:
-    """Take the page in both themes and at three widths."""
-    for width, height in ((1440, 900), (1024, 768), (390, 844)):
-        page.set_viewport_size({"width": width, "height": height})
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        for theme in ("light", "dark"):
-            page.evaluate("on => document.body.classList.toggle('dark', on)", theme == "dark")
-            page.wait_for_timeout(200)
-            name = f"{path.stem}-{width}-{theme}.png"
-            page.screenshot(path=path.with_name(name), full_page=True)
-    page.evaluate("document.body.classList.remove('dark')")
-    page.set_viewport_size({"width": 1440, "height": 900})
-
-
 def test_one_run_becomes_a_verdict_while_the_card_stays_in_sight(
     visit: Visit, screens: Path
 ) -> None:
@@ -110,7 +97,7 @@ def test_one_run_becomes_a_verdict_while_the_card_stays_in_sight(
 
     page.locator("#compare-again").dblclick()
     expect(verdict).to_contain_text("One run, not evidence", timeout=PATIENCE)
-    shoot(page, screens / "one-run.png")
+    look(page, screens, "one-run", whole=True)
     page.locator("#more-seeds").dblclick()
 
     expect(page.locator("#comparison")).to_contain_text("of 5", timeout=PATIENCE)
@@ -162,7 +149,7 @@ def test_fixed_and_broken_images_are_those_of_the_first_seed(visit: Visit, scree
     if page.locator("#cases .thumbs button").count():
         expect(page.locator("#looks .trio img").first).to_be_visible(timeout=PATIENCE)
         expect(page.locator("#looks")).to_contain_text("a better map is not evidence")
-    shoot(page, screens / "verdict.png")
+    look(page, screens, "verdict", whole=True)
 
 
 def test_files_come_with_one_press_and_the_report_asks_nothing_of_a_network(
@@ -173,7 +160,7 @@ def test_files_come_with_one_press_and_the_report_asks_nothing_of_a_network(
         page.locator("#download-report").click()
     report.value.save_as(tmp_path / "report.html")
     with page.expect_download(timeout=PATIENCE) as model:
-        page.get_by_role("button", name="Download: Model").click()
+        page.get_by_role("button", name="Download: Model", exact=True).click()
     model.value.save_as(tmp_path / "model.zip")
 
     offline = browser.new_context(offline=True)
@@ -211,4 +198,4 @@ def test_the_final_comparison_opens_the_test_set_once_and_the_next_round_says_so
     expect(page.locator("#details")).to_contain_text("Rounds so far")
     assert visit.client.predict(visit.study, api_name="/results")["test_openings"] == 1
     assert foreign(requests, visit.server.url) == []
-    shoot(page, screens / "round-two.png")
+    look(page, screens, "round-two", whole=True)

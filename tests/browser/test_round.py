@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,22 +9,21 @@ from playwright.sync_api import Page, expect
 from imil.core.records import Region
 from imil.store.codec import decode_masks
 from imil.store.local import LocalStore
-from tests.browser.acts import FILMS, set_plan, upload
-from tests.browser.serving import Server, foreign, serve
+from tests.browser.acts import FILMS, listed, set_plan, upload
+from tests.browser.serving import Server, foreign
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serve(tmp_path_factory.mktemp("home"), demo=False) as started:
-        yield started
+def server(bare: Server) -> Server:
+    return bare
 
 
 def open_outliers(page: Page) -> str:
     page.locator("#painter .painter:not([data-ready=''])").wait_for()
-    # A film that has just opened ignores the rest of a double click; it may open once more.
-    page.wait_for_timeout(1500)
+    # A film that has just opened ignores the rest of a double click.
+    page.wait_for_timeout(450)
     return page.locator("#painter .painter").get_attribute("data-ready") or ""
 
 
@@ -55,7 +53,7 @@ def test_a_visitor_goes_from_a_zip_to_a_verdict(
     expect(page.locator("#train")).to_be_disabled()
 
     upload(page, archive, "films <b>bold</b>")
-    expect(page.locator("#study")).to_contain_text("No patient in two splits.", timeout=30_000)
+    expect(page.locator("#study")).to_contain_text("No patient in two splits.")
     expect(page.locator("#header .study")).to_have_text("films <b>bold</b>")
     set_plan(page, epochs="1", epochs_after="1", size="48", budget="3")
     page.locator("#train").dblclick()
@@ -75,7 +73,7 @@ def test_a_visitor_goes_from_a_zip_to_a_verdict(
     assert open_outliers(page) != sample_id
 
     radius = 0.035 * FILMS.size
-    (stored,) = stored_masks(server.home)
+    (stored,) = stored_masks(server.home, listed(page)[0])
     assert stored[0] == sample_id
     y, x = np.mgrid[0 : FILMS.size, 0 : FILMS.size] + 0.5
     along = np.clip(((x - start[0]) * 18 + (y - start[1]) * 4) / (18**2 + 4**2), 0, 1)
@@ -95,10 +93,11 @@ def test_a_visitor_goes_from_a_zip_to_a_verdict(
     assert faults == []
 
 
-def stored_masks(home: Path) -> list[tuple[str, Region]]:
+def stored_masks(home: Path, study: str) -> list[tuple[str, Region]]:
     store = LocalStore(home / "store")
     return [
         (record.sample_id, record.irrelevant)
         for name in store.names("data/masks/")
+        if name.endswith(f"-{study}.parquet")
         for record in decode_masks(store.read(name) or b"")
     ]

@@ -323,7 +323,7 @@ def test_a_refusal_stands_on_the_stage_and_the_mask_stays(desk: Desk) -> None:
     for other in [*queue, *training]:
         budget = desk.study.budget()
         if other != sample and budget.painted < budget.allowed:
-            desk.study.submit_mask(other, corner, reader="r", seconds=1, queue=Queue.RANDOM)
+            desk.study.submit_mask(other, corner, reader="visitor", seconds=1, queue=Queue.RANDOM)
 
     desk.mark()
     desk.hand_in()

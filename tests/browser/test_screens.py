@@ -61,7 +61,7 @@ def hide_corner(client: Client, study: str, names: list[str], folder: Path) -> N
     path = folder / "corner.png"
     Image.fromarray(corner(DEMO).astype(np.uint8) * 255).save(path)
     for name in names:
-        client.predict(study, name, handle_file(str(path)), "screens", 5.0, api_name="/submit_mask")
+        client.predict(study, name, handle_file(str(path)), "visitor", 5.0, api_name="/submit_mask")
 
 
 def test_the_three_tabs_are_worth_showing(

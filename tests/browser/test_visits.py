@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,12 +11,6 @@ from tests.browser.serving import Server, foreign, serve
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 FIRST_VISIT = 60_000  # ms; on a busy machine
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serve(tmp_path_factory.mktemp("home")) as started:
-        yield started
 
 
 def test_a_new_visitor_meets_the_demo_and_nothing_foreign_is_asked_for(
@@ -61,10 +54,10 @@ def test_a_training_goes_on_while_the_page_is_closed_and_stops_when_told(
     page.goto(server.url)
     expect(page.locator("#study .samples img")).to_have_count(12)
     upload(page, archive, "long")
-    expect(page.locator("#header .study")).to_have_text("long", timeout=30_000)
+    expect(page.locator("#header .study")).to_have_text("long")
     set_plan(page, epochs="500", size="48")
     page.locator("#train").click()
-    expect(page.locator("#training")).to_contain_text("left", timeout=30_000)
+    expect(page.locator("#training")).to_contain_text("left")
     page.close()
 
     again = page.context.new_page()
@@ -74,7 +67,7 @@ def test_a_training_goes_on_while_the_page_is_closed_and_stops_when_told(
     expect(again.get_by_text("Locked once trained")).to_be_visible()
     again.locator("#stop").click()
 
-    expect(again.locator("#training")).to_contain_text("Stopped", timeout=15_000)
+    expect(again.locator("#training")).to_contain_text("Stopped")
     expect(again.locator("#train")).to_be_visible()
 
 

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imil.compute.pool import JobState
-from imil.compute.task import TrainingTask, run_task, write_samples
+from imil.compute.inputs import write_samples
+from imil.compute.jobs import JobState
+from imil.compute.task import TrainingTask, run_task
 from imil.core.records import Arm, Plan, Split
 from imil.store.codec import read_checkpoint_figures
 from imil.store.local import LocalStore

@@ -1,0 +1,98 @@
+"""The audit trail in a real browser: acts are shown and taken along, tampering is named."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.serving import Server, serve
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    # The client leaves sockets and event loops open.
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serve(tmp_path_factory.mktemp("home")) as started:
+        yield started
+
+
+@pytest.fixture
+def seen(browser: Browser, server: Server, tmp_path: Path) -> Iterator[tuple[Page, str]]:
+    """A page with a demo study in which two films are masked and one is skipped."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context.set_default_timeout(60_000)
+    page = context.new_page()
+    page.goto(server.url)
+    expect(page.locator("#study")).to_contain_text("No patient in two splits.", timeout=60_000)
+    records = sorted((server.home / "store" / "studies").iterdir(), key=os.path.getmtime)
+    study = records[-1].name
+    client = Client(server.url, verbose=False)
+    offers = client.predict(study, "mispredicted", api_name="/outliers")
+    hidden = np.zeros((192, 192), np.uint8)
+    hidden[:60, :60] = 255
+    path = tmp_path / "mask.png"
+    Image.fromarray(hidden).save(path)
+    for offer in offers[:2]:
+        sent = (study, offer["sample_id"], handle_file(str(path)), "visitor", 12.0)
+        client.predict(*sent, "mispredicted", "painted", api_name="/submit_mask")
+    client.predict(study, offers[2]["sample_id"], api_name="/skip")
+    yield page, study
+    context.close()
+
+
+def screenshot(page: Page, name: str) -> None:
+    folder = os.environ.get("IMIL_SCREENS")
+    if folder:
+        page.screenshot(path=f"{folder}/{name}.png")
+
+
+def test_the_trail_is_shown_taken_along_and_names_an_act_that_was_changed(
+    seen: tuple[Page, str], server: Server, tmp_path: Path
+) -> None:
+    page, study = seen
+    page.get_by_role("tab", name="Results").click()
+    card = page.locator("#audit details")
+    expect(card).to_contain_text("Chain intact: 4 acts, head ")
+    card.locator("summary").click()
+    expect(card.locator("tbody tr")).to_have_count(4)
+    expect(card.locator("tbody tr").first).to_contain_text("Image skipped")
+    card.scroll_into_view_if_needed()
+    screenshot(page, "audit-wide")
+    page.set_viewport_size({"width": 390, "height": 844})
+    card.scroll_into_view_if_needed()
+    # A line of a phone's list is there for what there is: no time was spent on what was skipped.
+    expect(card.locator("td[data-label='Spent']").nth(1)).to_be_visible()
+    expect(card.locator("td[data-label='Spent']").first).to_be_hidden()
+    screenshot(page, "audit-narrow")
+    page.set_viewport_size({"width": 1440, "height": 900})
+
+    with page.expect_download() as download:
+        card.get_by_label("Download: Study", exact=True).click()
+    zipped = tmp_path / "study.zip"
+    download.value.save_as(zipped)
+    with zipfile.ZipFile(zipped) as archive:
+        assert "imil-study.json" in archive.namelist()
+
+    act = server.home / "store" / "studies" / study / "acts" / "00000002.json"
+    act.write_bytes(act.read_bytes().replace(b'"seconds":12.0', b'"seconds":2.0'))
+    page.get_by_role("tab", name="Outliers").click()
+    page.get_by_role("tab", name="Results").click()
+    expect(page.locator("#audit summary")).to_contain_text("Chain broken")
+    if not page.locator("#audit [role=alert]").is_visible():
+        page.locator("#audit summary").click()
+    expect(page.locator("#audit [role=alert]")).to_contain_text("Act 2 was changed")
+    screenshot(page, "audit-broken")

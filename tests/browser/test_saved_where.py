@@ -1,0 +1,80 @@
+"""Where a study is saved is said at every width, and what to do where the Hub takes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, ViewportSize, expect
+
+from tests.browser.serving import Server, serve
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+REPO = "lab/state-of-the-whole-department"
+WIDE: ViewportSize = {"width": 1440, "height": 900}
+NARROW: ViewportSize = {"width": 390, "height": 844}
+BETWEEN: tuple[ViewportSize, ...] = (
+    {"width": 1200, "height": 800},
+    {"width": 700, "height": 800},
+)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """An app that was given a data set, and no token to write to it."""
+    env = {"IMIL_STATE_REPO": REPO, "HF_TOKEN": ""}
+    with serve(tmp_path_factory.mktemp("home"), env=env) as started:
+        yield started
+
+
+def test_a_study_that_can_not_go_to_the_hub_says_so_and_what_to_do(
+    page: Page, server: Server, faults: list[str]
+) -> None:
+    page.goto(server.url)
+    saved = page.locator("#header .saved")
+
+    expect(saved.locator(".whole")).to_contain_text(f"so nothing goes to {REPO}")
+    expect(saved.locator(".amiss")).to_be_visible()
+    expect(saved.locator(".fine")).to_be_hidden()
+    expect(page.get_by_role("status").filter(has_text="HF_TOKEN is not set")).to_have_count(1)
+    for size in (*BETWEEN, WIDE):
+        page.set_viewport_size(size)
+        assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+    page.get_by_role("button", name="Why it is saved here only").click()
+
+    dialog = page.get_by_role("dialog", name="HF_TOKEN is not set")
+    expect(dialog).to_contain_text("Set HF_TOKEN to a token with write access")
+    expect(dialog).to_contain_text("You can go on meanwhile.")
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    assert faults == []
+
+
+def test_a_phone_says_in_one_line_where_a_study_is_saved(page: Page, server: Server) -> None:
+    page.set_viewport_size(NARROW)
+    page.goto(server.url)
+
+    brief = page.locator("#header .saved .brief")
+    expect(brief).to_have_text("Saved here only")
+    expect(brief).to_be_visible()
+    expect(page.locator("#header .saved .whole")).to_be_hidden()
+    use = page.get_by_text("Research use only, not for diagnosis").bounding_box()
+    told = brief.bounding_box()
+    assert use is not None
+    assert told is not None
+    assert abs(use["y"] - told["y"]) < use["height"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
+
+
+def test_the_time_since_the_hub_answered_is_not_read_aloud_every_few_seconds(
+    page: Page, tmp_path: Path
+) -> None:
+    with serve(tmp_path / "home") as local:
+        page.goto(local.url)
+        expect(page.locator("#header .saved .whole")).to_have_text(
+            "Saved here only · no Hub repo set"
+        )
+
+        expect(page.locator("#header [role=status]")).to_have_text("")
