@@ -153,7 +153,9 @@ def build_results_tab() -> ResultsTab:
 
 def show_results(tab: ResultsTab, study: Study) -> Shown:
     """Return the whole tab for a study."""
-    found, active = study.shown_results(), study.comparison_status().active
+    # Read before what it names: a seed that ends meanwhile is shown at the next tick.
+    seen, active = signature(study), study.comparison_status().active
+    found = study.shown_results()
     trained = finished_queue(study) is not None
     there = found is not None
     shown: Shown = {
@@ -168,7 +170,7 @@ def show_results(tab: ResultsTab, study: Study) -> Shown:
         tab.asking: gr.update(visible=trained and not active),
         tab.trouble: "",
         tab.compare: gr.update(value=_compare_words(study), variant="primary"),
-        tab.seen: signature(study),
+        tab.seen: seen,
         **show_audit(tab, study),
         tab.viewer: None,
         tab.handout: None,

@@ -50,14 +50,16 @@ class Screen:
 
 def show_all(screen: Screen, study: Study, reader: str) -> Shown:
     """Return everything for a study that has just been opened by a reader."""
+    # Asked before, too: what ends while it is being shown is shown ended at the next tick.
+    was_busy = busy(study)
     return {
         screen.study_id: study.study_id,
         screen.header: header(study),
         **train_tab.show_study(screen.train, study),
         **outliers_tab.show_outliers(screen.outliers, study, _first_view(reader)),
         **results_tab.show_results(screen.results, study),
-        # Last: what was shown may have begun to be computed.
-        screen.timer: gr.Timer(active=busy(study)),
+        # And last: what was shown may have begun to be computed.
+        screen.timer: gr.Timer(active=was_busy or busy(study)),
     }
 
 

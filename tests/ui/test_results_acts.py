@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from imil.compute.jobs import JobState, JobStatus
+from imil.core.rounds import Round
 from imil.ui.results_acts import ResultsActs
-from imil.ui.screen import Screen
+from imil.ui.screen import Screen, show_all, show_progress
 from imil.ui.text import with_arm_names
 from imil.workflow.studies import Studies
+from imil.workflow.study import Study
 from tests.standins.trained import as_if_trained
+from tests.ui.conftest import make_round
 
 # Gradio leaves an event loop open for each Blocks.
 pytestmark = [
@@ -98,3 +104,26 @@ def test_without_a_study_there_is_nothing_to_choose(acts: ResultsActs) -> None:
     shown = acts.choose("", "1 seed, a first look", *PAPER)
 
     assert shown == {acts.screen.results.arms.cost: ""}
+
+
+def test_a_comparison_that_ends_while_it_is_drawn_is_drawn_once_more(
+    acts: ResultsActs, studies: Studies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study, found = as_if_trained(studies.demo()), make_round(3)
+    running = JobStatus(state=JobState.RUNNING, step="imil, seed 4")
+    status, seeds = [running], [4]
+
+    def four_then_ended(_: Study) -> Round:
+        round_ = replace(found, seeds=found.seeds[: seeds[0]])
+        status[0], seeds[0] = replace(running, state=JobState.DONE), 5
+        return round_
+
+    monkeypatch.setattr(Study, "comparison_status", lambda _: status[0])
+    monkeypatch.setattr(Study, "shown_results", four_then_ended)
+
+    drawn = show_all(acts.screen, study, "")
+    assert drawn[acts.screen.timer].active, "nothing would ever draw the fifth seed"
+
+    again = show_progress(acts.screen, study, drawn[acts.screen.results.seen])
+    assert again[acts.screen.results.seen] != drawn[acts.screen.results.seen]
+    assert not again[acts.screen.timer].active
