@@ -26,16 +26,23 @@ def errors_shown() -> Iterator[None]:
     try:
         yield
     except ImilError as error:
+        words, lead = _told(error)
         # The traceback belongs to a fault; this is a sentence for a person.
         raise gr.Error(
-            escape(f"{error.why} {error.fix}", quote=False),
-            title=escape(error.what, quote=False),
+            escape(words, quote=False),
+            title=escape(lead, quote=False),
             duration=READING_TIME,
             print_exception=False,
         ) from error
 
 
 def error_in_place(error: ImilError) -> str:
-    """Return the error as a note that stands where it arose, arms by their names for people."""
-    words, lead = (text.with_arm_names(each) for each in (f"{error.why} {error.fix}", error.what))
+    """Return the error as a note that stands where it arose."""
+    words, lead = _told(error)
     return note(words, tone="bad", lead=lead, alert=True)
+
+
+def _told(error: ImilError) -> tuple[str, str]:
+    """Return why and what to do, and what it is; arms by their names for people."""
+    why, what = (text.with_arm_names(each) for each in (f"{error.why} {error.fix}", error.what))
+    return why, what

@@ -22,10 +22,9 @@ from imil.ui.screen import Screen, show_all
 from imil.ui.shown import QUIET, Shown
 from imil.ui.source_picker import (
     SourcePicker,
-    facts_of,
-    fetch_words,
     hub_request,
     show_choice,
+    show_public,
     show_read,
     show_reading,
 )
@@ -100,11 +99,7 @@ class SourceActs:
     def choose_public(self, repo: str) -> Shown:
         """Tell what a public set is."""
         with errors_shown():
-            known = public_set(repo)
-        return {
-            self.picker.public_facts: facts_of(known),
-            self.picker.open_public: fetch_words(known),
-        }
+            return show_public(self.picker, public_set(repo))
 
     @costs(Cost.BEGIN)
     def open_public(self, repo: str, request: gr.Request) -> Shown:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from html import escape
 from typing import Any
@@ -19,6 +20,7 @@ from imil.workflow.imports import ImportStatus
 
 # What a page looks at while images are read, seconds.
 READING_POLL = 0.7
+_PUBLIC = {known.repo: known for known in PUBLIC_SETS}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -260,6 +262,28 @@ def hub_request(hub_id: str | None, values: tuple[Any, ...]) -> HubRequest:
         token=(token or "").strip() or None,
         black_corners=bool(black),
     )
+
+
+def show_source(picker: SourcePicker, source: Mapping[str, Any]) -> Shown:
+    """Return the picker with the source that the images of an open study came from.
+
+    The demo leaves it alone: it opens by itself, and whoever has chosen a source by then keeps it.
+    """
+    if source["kind"] == "demo":
+        return {}
+    known = _PUBLIC.get(source.get("repo", ""))
+    chosen = "zip" if source["kind"] == "archive" else "hub" if known is None else "public"
+    sides = picker.sides.items()
+    return {
+        picker.source: gr.update(value=chosen),
+        **{side: gr.update(visible=name == chosen) for name, side in sides},
+        **({} if known is None else {picker.public_set: known.repo, **show_public(picker, known)}),
+    }
+
+
+def show_public(picker: SourcePicker, known: PublicSet) -> Shown:
+    """Return what a public set is, and what its button fetches."""
+    return {picker.public_facts: facts_of(known), picker.open_public: fetch_words(known)}
 
 
 def show_choice(picker: SourcePicker, repo: str, choice: HubChoice) -> Shown:

@@ -15,7 +15,7 @@ from imil.ui.consent_tick import ConsentTick, build_consent_tick, show_consent
 from imil.ui.markup import heading, note
 from imil.ui.plan_form import PlanForm, build_plan_form, show_plan
 from imil.ui.shown import Shown, html
-from imil.ui.source_picker import SourcePicker, build_source_picker
+from imil.ui.source_picker import SourcePicker, build_source_picker, show_source
 from imil.ui.study_card import no_study, study_card, study_line
 from imil.ui.training_card import training_card
 from imil.workflow.status import TrainingStatus
@@ -104,6 +104,7 @@ def show_study(tab: TrainTab, study: Study) -> Shown:
         tab.study: study_card(study),
         tab.trouble: "",
         tab.plan_trouble: "",
+        **show_source(tab.picker, study.images_from),
         **show_bring_again(tab.bring, study),
         **show_consent(tab.consent, study),
         **show_training(tab, study),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import gradio as gr
 import pytest
 
-from imil.errors import DataError
+from imil.errors import DataError, PlanError
 from imil.ui.errors import error_in_place, errors_shown
 
 ERROR = DataError("No <b>labels</b>.", why="One folder & no metadata.csv.", fix="Add one.")
@@ -29,3 +29,13 @@ def test_an_error_in_place_is_an_alert_and_escaped() -> None:
     assert 'role="alert"' in note
     assert "<b>No &lt;b&gt;labels&lt;/b&gt;.</b>" in note
     assert "One folder &amp; no metadata.csv. Add one." in note
+
+
+def test_arms_have_their_names_for_people_wherever_an_error_is_shown() -> None:
+    error = PlanError("“right_reason” has no masks.", why="There are 0.", fix="Drop it.")
+
+    with pytest.raises(gr.Error) as shown, errors_shown():
+        raise error
+
+    assert shown.value.title == "“Right reason” has no masks."
+    assert "“Right reason” has no masks." in error_in_place(error)

@@ -10,11 +10,13 @@ import gradio as gr
 import pytest
 
 from imil.core.records import Outlier, Queue
+from imil.sources.public_sets import PUBLIC_SETS
 from imil.ui import outliers_tab, results_tab, text, train_tab
 from imil.ui.app import build_app
 from imil.ui.filmstrip import PAGE, page_of, page_value
 from imil.ui.header import header
 from imil.ui.queue_view import next_to_review, step_from
+from imil.ui.source_picker import show_source
 from imil.ui.study_card import study_card, study_line
 from imil.ui.theme import launch_options
 from imil.workflow.studies import Studies
@@ -76,6 +78,36 @@ def test_before_training_the_tab_offers_to_train(study: Study) -> None:
     assert shown[tab.review]["visible"] is False
     assert text.TRAIN_EMPTY in shown[tab.live]
     assert shown[tab.form.epochs]["interactive"] is True
+
+
+@pytest.mark.usefixtures("blocks")
+@pytest.mark.parametrize(
+    ("source", "chosen"),
+    [
+        ({"kind": "archive"}, "zip"),
+        ({"kind": "hub", "repo": "somebody/films"}, "hub"),
+        ({"kind": "hub", "repo": PUBLIC_SETS[1].repo}, "public"),
+    ],
+)
+def test_a_study_opened_again_shows_where_its_images_come_from(
+    source: dict[str, str], chosen: str
+) -> None:
+    picker = train_tab.build_train_tab().picker
+
+    shown = show_source(picker, source)
+
+    assert shown[picker.source]["value"] == chosen
+    assert [name for name, side in picker.sides.items() if shown[side]["visible"]] == [chosen]
+    if chosen == "public":
+        assert shown[picker.public_set] == PUBLIC_SETS[1].repo
+        assert PUBLIC_SETS[1].repo in shown[picker.public_facts]
+
+
+@pytest.mark.usefixtures("blocks")
+def test_the_demo_leaves_the_source_that_somebody_has_chosen_by_then(study: Study) -> None:
+    picker = train_tab.build_train_tab().picker
+
+    assert show_source(picker, study.images_from) == {}
 
 
 @pytest.mark.usefixtures("blocks")
