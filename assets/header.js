@@ -18,6 +18,8 @@ const READER = "imil-reader"; // Gradio's own entry: the name that goes with eac
 const THEME = "imil-theme";
 const COACH = "imil-coach";
 const DRAFT = "imil-draft:"; // the painter's
+const UNSENT = "imil-unsent:"; // the painter's: masks that were handed in, and have no answer yet
+const UNSENT_AFTER = 4000; // ms that an answer may take before it is said that there is none
 const MOST = 50; // studies in the list; the oldest go first
 const NEW = "new";
 
@@ -120,11 +122,37 @@ function update() {
 // ---- where it is saved ----
 
 let spoken = ""; // of what the Hub does not take; every change is said aloud, the passing time not
+let unsent = 0; // masks that wait in this browser for the app
+let told; // what is said now
+let counting = 0;
+
+function whatIsSaved() {
+  if (!navigator.onLine) return { words: words.offlineWord, brief: words.offlineBriefWord };
+  if (!unsent) return current.saved;
+  const [line, brief] = unsent === 1 ? [words.unsentOneWord, words.unsentOneBriefWord]
+    : [words.unsentWord, words.unsentBriefWord].map((each) => each.replace("{n}", String(unsent)));
+  return { words: line, brief, why: words.unsentWhyWord.split("\n") };
+}
+
+// The painter sends them once it is there, which it is on its own tab.
+function countUnsent() {
+  clearTimeout(counting);
+  if (!element.isConnected) return;
+  let late = 0;
+  try {
+    late = Object.keys(localStorage).filter((key) => key.startsWith(UNSENT)
+      && Date.now() - (JSON.parse(read(key))?.at ?? 0) > UNSENT_AFTER).length;
+  } catch { /* no storage, so nothing waits in it */ }
+  if (late !== unsent) {
+    unsent = late;
+    sayWhereSaved();
+  }
+  counting = setTimeout(countUnsent, UNSENT_AFTER);
+}
 
 function sayWhereSaved() {
+  told = whatIsSaved();
   const offline = !navigator.onLine;
-  const told = offline
-    ? { words: words.offlineWord, brief: words.offlineBriefWord, why: null } : current.saved;
   const amiss = offline || Boolean(told?.why);
   bar.dataset.saved = amiss ? "amiss" : "fine";
   // A page that can't be had again must not be left.
@@ -139,7 +167,7 @@ function sayWhereSaved() {
 }
 
 function why() {
-  const [what, ...lines] = current.saved?.why ?? [];
+  const [what, ...lines] = told?.why ?? [];
   if (!what) return;
   keeping.querySelector("h2").textContent = what;
   keeping.querySelector("[data-lines]").replaceChildren(...lines.map((line) => {
@@ -210,5 +238,6 @@ for (const dialog of [glossary, leaving, keeping]) {
 
 watch("value", update);
 update();
+countUnsent();
 const listed = studies().map((one) => one.id);
 if (listed.length) trigger("check", { studies: listed });

@@ -104,6 +104,11 @@ def _markup(*, sign_in: bool) -> str:
         "new": text.NEW_STUDY,
         "offline": text.OFFLINE,
         "offline-brief": text.OFFLINE_BRIEF,
+        "unsent-one": text.UNSENT_ONE,
+        "unsent": text.UNSENT_MANY,
+        "unsent-one-brief": text.UNSENT_BRIEF_ONE,
+        "unsent-brief": text.UNSENT_BRIEF_MANY,
+        "unsent-why": "\n".join(text.UNSENT_WHY),
         "unfinished": text.UNFINISHED,
         "unfinished-one": text.UNFINISHED_ONE,
     }

@@ -57,6 +57,15 @@ STUDY = "Study"
 NEW_STUDY = "+ New study"
 OFFLINE = "Offline · strokes are kept in this browser"
 OFFLINE_BRIEF = "Offline · strokes kept"
+UNSENT_ONE = "1 mask waits in this browser"
+UNSENT_MANY = "{n} masks wait in this browser"
+UNSENT_BRIEF_ONE = "1 mask not saved yet"
+UNSENT_BRIEF_MANY = "{n} masks not saved yet"
+UNSENT_WHY = (
+    "What you masked is not saved yet.",
+    "The app did not answer when it was handed in. It is kept in this browser, and not lost.",
+    "Open the Outliers tab and leave it open: it is sent from there by itself, and this line goes.",
+)
 NEXT_VISITOR = "Next visitor"
 NEXT_VISITOR_ASK = "Begin for the next visitor?"
 NEXT_VISITOR_KEPT = "The study stays in the list of studies, where it can be gone on with."

@@ -209,9 +209,15 @@ def test_a_mask_handed_in_offline_is_sent_although_the_page_was_closed(desk: Des
     page.context.set_offline(False)
 
     desk.page.goto(desk.place.url)
+    saved = desk.page.locator("#header .saved .whole")
+    expect(saved).to_have_text("1 mask waits in this browser")
+    desk.page.get_by_role("button", name="Why it is saved here only").click()
+    expect(desk.page.get_by_role("dialog")).to_contain_text("Open the Outliers tab")
+    desk.page.keyboard.press("Escape")
     desk.outliers()
 
     wait_until(desk.page, lambda: desk.study.irrelevant(sample) is not None)
+    expect(saved).to_contain_text("Saved here")
     words = f"{desk.study.budget().painted} of"
     expect(desk.page.locator("#budget")).to_contain_text(words, timeout=PATIENCE)
     desk.page.wait_for_timeout(3000)
