@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import shutil
@@ -113,6 +114,9 @@ def _load_later(ended: threading.Event) -> None:
     if not ended.wait(LOAD_AFTER):
         for module in LATER:
             importlib.import_module(module)
+        # What is loaded stays. Looking through all of it for garbage would take half a second now
+        # and again, in which no visitor is answered.
+        gc.freeze()
 
 
 def _sweep_idle(studies: Studies, ended: threading.Event) -> None:
