@@ -102,7 +102,9 @@ def test_the_three_tabs_are_worth_showing(
     started = time.monotonic()
     word = page.locator("#verdict .w").first
     expect(word).to_contain_text(re.compile("SHOWN|HARMFUL"), timeout=PATIENCE * 1000)
-    expect(page.locator("#looks .trio img").first).to_be_visible(timeout=60_000)
+    # Where no image was fixed or broken, there is nothing to look at before and after.
+    if page.locator("#cases .thumbs button").count():
+        expect(page.locator("#looks .trio img").first).to_be_visible(timeout=60_000)
     page.wait_for_timeout(500)
     page.screenshot(path=screens / "results.png")
 
