@@ -247,6 +247,9 @@ class SourceActs:
         with errors_shown():
             study = self.screen.studies.open(status.study_id or "")
             shown = {**show_all(self.screen, study, reader), **show_read(self.picker)}
+        # What was asked has been answered: what comes next stands nearer to the top of a phone.
+        boxes = (self.picker.zip.box, self.picker.hub_options)
+        shown |= {box: gr.update(open=False) for box in boxes}
         if study.positive is None and study.brought is None:
             # Only now are the labels known.
             kind = study.images_from["kind"]
