@@ -39,9 +39,10 @@ class ResultsActs:
             field.input(self.choose, asked, form.outputs, **QUIET)
         form.arms.input(self.choose_arms, asked, form.outputs, **QUIET)
         # What the review has made possible meanwhile, such as confirmed predictions.
-        opened.select(self.look_again, [*asked, tab.seen], tab.outputs, **QUIET)
+        followed = [*tab.outputs, screen.timer]
+        opened.select(self.look_again, [*asked, tab.seen], followed, **QUIET)
         tab.stop.click(self.stop, by, tab.outputs, queue=False, **QUIET)
-        tab.final.click(self.final, by, tab.outputs, **QUIET)
+        tab.final.click(self.final, by, followed, **QUIET)
         tab.following.click(self.next_round, None, screen.tabs, **QUIET)
         tab.cases.select(self.open, screen.study_id, tab.viewer, **QUIET)
         tab.viewer.turn(self.turn, screen.study_id, tab.viewer, **QUIET)
@@ -99,6 +100,7 @@ class ResultsActs:
             with errors_shown():
                 study = self.screen.studies.open(study_id)
                 shown |= results_tab.show_reviewed(self.screen.results, study, seen)
+                shown[self.screen.timer] = gr.Timer(active=screens.busy(study))
         return shown
 
     def stop(self, study_id: str, reader: str) -> Shown:
@@ -118,7 +120,9 @@ class ResultsActs:
                     study.final_comparison(who=reader_name(reader))
             except ImilError as error:
                 return {tab.trouble: error_in_place(error)}
-            return results_tab.show_results(tab, study)
+            # Where the models look on test images is being made from now on.
+            timer = {self.screen.timer: gr.Timer(active=True)}
+            return {**results_tab.show_results(tab, study), **timer}
 
     def next_round(self) -> gr.Tabs:
         """Go to the outliers, to mask more."""

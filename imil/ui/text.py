@@ -29,7 +29,7 @@ SAVED_HUB_BRIEF = "Saved here"
 SAVED_WAITING_BRIEF = "Saved here · {} waiting"
 SAVED_ALL_BRIEF = "Saved · Hub {} ago"
 SAVED_WHY = "Why?"
-SAVED_WHY_LABEL = "Why it is saved here only, and what to do"
+SAVED_WHY_LABEL = "Why it is not saved further, and what to do"
 SAVED_FOR_OWNER = "This is for whoever runs this app to mend. You can go on meanwhile."
 SAVED_SILENT_WHY = (
     "The Hugging Face Hub does not answer.",

@@ -186,6 +186,8 @@ def test_the_final_comparison_opens_the_test_set_once_and_the_next_round_says_so
     page.locator("#final").dblclick()
     expect(page.locator("#verdict")).to_contain_text("Test set opened once.", timeout=PATIENCE)
     expect(page.locator("#cases")).to_contain_text("Test confusion matrices")
+    if page.locator("#cases .thumbs button").count():
+        expect(page.locator("#looks .trio img").first).to_be_visible()
     page.locator("#next-round").click()
     expect(page.locator("#painter")).to_be_visible()
     mask(visit.client, visit.study, tmp_path, 1)

@@ -42,7 +42,7 @@ def test_a_study_that_can_not_go_to_the_hub_says_so_and_what_to_do(
     for size in (*BETWEEN, WIDE):
         page.set_viewport_size(size)
         assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
-    page.get_by_role("button", name="Why it is saved here only").click()
+    page.get_by_role("button", name="Why it is not saved further").click()
 
     dialog = page.get_by_role("dialog", name="HF_TOKEN is not set")
     expect(dialog).to_contain_text("Set HF_TOKEN to a token with write access")

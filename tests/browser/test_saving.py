@@ -211,7 +211,7 @@ def test_a_mask_handed_in_offline_is_sent_although_the_page_was_closed(desk: Des
     desk.page.goto(desk.place.url)
     saved = desk.page.locator("#header .saved .whole")
     expect(saved).to_have_text("1 mask waits in this browser")
-    desk.page.get_by_role("button", name="Why it is saved here only").click()
+    desk.page.get_by_role("button", name="Why it is not saved further").click()
     expect(desk.page.get_by_role("dialog")).to_contain_text("Open the Outliers tab")
     desk.page.keyboard.press("Escape")
     desk.outliers()

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from imil.compute.jobs import JobState, JobStatus
+from imil.core.records import Split
 from imil.core.rounds import Round
 from imil.ui.results_acts import ResultsActs
 from imil.ui.screen import Screen, show_all, show_progress
@@ -127,3 +128,16 @@ def test_a_comparison_that_ends_while_it_is_drawn_is_drawn_once_more(
     again = show_progress(acts.screen, study, drawn[acts.screen.results.seen])
     assert again[acts.screen.results.seen] != drawn[acts.screen.results.seen]
     assert not again[acts.screen.timer].active
+
+
+def test_after_the_final_comparison_the_page_follows_what_is_still_being_made(
+    acts: ResultsActs, studies: Studies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study, found = as_if_trained(studies.demo()), make_round(3, split=Split.TEST)
+    monkeypatch.setattr(Study, "final_results", lambda _: found)
+    monkeypatch.setattr(Study, "shown_results", lambda _: found)
+
+    shown = acts.final(study.study_id, "")
+
+    assert shown[acts.screen.timer].active
+    assert "Test set opened once" in shown[acts.screen.results.verdict]["value"]
