@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, 
 
 from imil.core.films import write_films
 from tests.browser.acts import FILMS
+from tests.browser.install_chromium import on_path
 from tests.browser.serving import Server, serve
 
 ARGS = [
@@ -30,11 +31,10 @@ ARGS = [
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     # A Chromium on the PATH, else Playwright's own; neither: Playwright's error says how to get it.
-    path = shutil.which("chromium") or shutil.which("google-chrome")
     # A minute until what a page should show is missing: CI's cores do other things too.
     expect.set_options(timeout=60_000)
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=path, headless=True, args=ARGS)
+        opened = playwright.chromium.launch(executable_path=on_path(), headless=True, args=ARGS)
         yield opened
         opened.close()
 

@@ -10,12 +10,19 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
+# The headless shell is Chromium without windows: a page takes a third less processor time.
+NAMES = ("chromium-headless-shell", "chromium", "google-chrome")
+
+
+def on_path() -> str | None:
+    """Return a Chromium on the PATH."""
+    return next(filter(None, map(shutil.which, NAMES)), None)
+
 
 def found() -> str | None:
     """Return a Chromium on the PATH, or Playwright's own."""
-    on_path = shutil.which("chromium") or shutil.which("google-chrome")
-    if on_path:
-        return on_path
+    if path := on_path():
+        return path
     with sync_playwright() as playwright:
         own = playwright.chromium.executable_path
     return own if Path(own).exists() else None
@@ -25,7 +32,8 @@ def main() -> int:
     """Install a Chromium unless there is one; return the exit status."""
     attempts = [[sys.executable, "-m", "playwright", "install", "chromium"]]
     if shutil.which("apt-get") and os.geteuid() == 0:
-        attempts += [["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", "chromium"]]
+        attempts += [["apt-get", "update", "-qq"]]
+        attempts += [["apt-get", "install", "-y", "-qq", package] for package in NAMES[:2]]
     for command in attempts:
         if path := found():
             print(f"browser: {path}")  # noqa: T201  # a command's answer
