@@ -90,9 +90,9 @@ class Study:
         self.client = Client(server.url, verbose=False)
         self.name = name
 
-    def ids(self, **view: Any) -> list[str]:
-        found = self.client.predict(self.name, **view, api_name="/queue")
-        return [image["sample_id"] for image in found["images"]]
+    def ids(self, *, untouched: bool = False, **view: Any) -> list[str]:
+        found = self.client.predict(self.name, **view, api_name="/queue")["images"]
+        return [i["sample_id"] for i in found if not (untouched and i["review"])]
 
     def exclude(self, sample_ids: list[str]) -> None:
         for sample_id in sample_ids:
@@ -232,8 +232,10 @@ def test_a_small_screen_opens_what_narrows_the_queue_over_the_page(tab: Page) ->
 def test_wrong_reasons_are_looked_for_while_one_works_on(
     tab: Page, study: Study, screens: Path
 ) -> None:
+    # A film that was skipped before, in another queue, is not opened by itself.
+    first, second, *_ = study.ids(queue="random", untouched=True)
     chip(tab, "Random")
-    for sample_id in (one for one in study.ids(queue="random")[:2]):
+    for sample_id in (first, second):
         film(tab, sample_id)
         box = tab.locator("#painter .paint").bounding_box()
         assert box is not None
