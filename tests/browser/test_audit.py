@@ -13,7 +13,8 @@ from gradio_client import Client, handle_file
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.serving import Server, serve
+from tests.browser.acts import listed
+from tests.browser.serving import Server
 
 pytestmark = [
     pytest.mark.browser,
@@ -24,12 +25,6 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serve(tmp_path_factory.mktemp("home")) as started:
-        yield started
-
-
 @pytest.fixture
 def seen(browser: Browser, server: Server, tmp_path: Path) -> Iterator[tuple[Page, str]]:
     """A page with a demo study in which two films are masked and one is skipped."""
@@ -38,8 +33,7 @@ def seen(browser: Browser, server: Server, tmp_path: Path) -> Iterator[tuple[Pag
     page = context.new_page()
     page.goto(server.url)
     expect(page.locator("#study")).to_contain_text("No patient in two splits.", timeout=60_000)
-    records = sorted((server.home / "store" / "studies").iterdir(), key=os.path.getmtime)
-    study = records[-1].name
+    (study,) = listed(page)
     client = Client(server.url, verbose=False)
     offers = client.predict(study, "mispredicted", api_name="/outliers")
     hidden = np.zeros((192, 192), np.uint8)

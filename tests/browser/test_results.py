@@ -16,9 +16,9 @@ from gradio_client import Client, handle_file
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.acts import FILMS, upload
+from tests.browser.acts import FILMS, listed, upload
 from tests.browser.looks import look
-from tests.browser.serving import Server, foreign, serve
+from tests.browser.serving import Server, foreign
 
 pytestmark = [
     pytest.mark.browser,
@@ -44,24 +44,22 @@ class Visit:
 
 @pytest.fixture(scope="module")
 def visit(
-    browser: Browser, archive: Path, tmp_path_factory: pytest.TempPathFactory
+    browser: Browser, bare: Server, archive: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Visit]:
-    home = tmp_path_factory.mktemp("home")
-    with serve(home, demo=False) as server:
-        context = browser.new_context(viewport={"width": 1440, "height": 900})
-        context.set_default_timeout(30_000)
-        page = context.new_page()
-        page.goto(server.url)
-        upload(page, archive, "films")
-        expect(page.locator("#study")).to_contain_text("No patient in two splits.", timeout=60_000)
-        (folder,) = (home / "work" / "studies").iterdir()
-        client = Client(server.url, verbose=False)
-        client.predict(folder.name, PLAN | {"pretrained": False}, api_name="/set_plan")
-        client.predict(folder.name, api_name="/train")
-        wait(client, folder.name, "training")
-        mask(client, folder.name, home, 8)
-        yield Visit(server, page, client, folder.name)
-        context.close()
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context.set_default_timeout(30_000)
+    page = context.new_page()
+    page.goto(bare.url)
+    upload(page, archive, "films")
+    expect(page.locator("#study")).to_contain_text("No patient in two splits.", timeout=60_000)
+    (study,) = listed(page)
+    client = Client(bare.url, verbose=False)
+    client.predict(study, PLAN | {"pretrained": False}, api_name="/set_plan")
+    client.predict(study, api_name="/train")
+    wait(client, study, "training")
+    mask(client, study, tmp_path_factory.mktemp("masks"), 8)
+    yield Visit(bare, page, client, study)
+    context.close()
 
 
 def wait(client: Client, study: str, job: str) -> None:

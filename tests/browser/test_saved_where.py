@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, ViewportSize, expect
@@ -22,7 +21,7 @@ BETWEEN: tuple[ViewportSize, ...] = (
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def tokenless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """An app that was given a data set, and no token to write to it."""
     env = {"IMIL_STATE_REPO": REPO, "HF_TOKEN": ""}
     with serve(tmp_path_factory.mktemp("home"), env=env) as started:
@@ -30,9 +29,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def test_a_study_that_can_not_go_to_the_hub_says_so_and_what_to_do(
-    page: Page, server: Server, faults: list[str]
+    page: Page, tokenless: Server, faults: list[str]
 ) -> None:
-    page.goto(server.url)
+    page.goto(tokenless.url)
     saved = page.locator("#header .saved")
 
     expect(saved.locator(".whole")).to_contain_text(f"so nothing goes to {REPO}")
@@ -52,9 +51,9 @@ def test_a_study_that_can_not_go_to_the_hub_says_so_and_what_to_do(
     assert faults == []
 
 
-def test_a_phone_says_in_one_line_where_a_study_is_saved(page: Page, server: Server) -> None:
+def test_a_phone_says_in_one_line_where_a_study_is_saved(page: Page, tokenless: Server) -> None:
     page.set_viewport_size(NARROW)
-    page.goto(server.url)
+    page.goto(tokenless.url)
 
     brief = page.locator("#header .saved .brief")
     expect(brief).to_have_text("Saved here only")
@@ -69,12 +68,9 @@ def test_a_phone_says_in_one_line_where_a_study_is_saved(page: Page, server: Ser
 
 
 def test_the_time_since_the_hub_answered_is_not_read_aloud_every_few_seconds(
-    page: Page, tmp_path: Path
+    page: Page, server: Server
 ) -> None:
-    with serve(tmp_path / "home") as local:
-        page.goto(local.url)
-        expect(page.locator("#header .saved .whole")).to_have_text(
-            "Saved here only · no Hub repo set"
-        )
+    page.goto(server.url)
+    expect(page.locator("#header .saved .whole")).to_have_text("Saved here only · no Hub repo set")
 
-        expect(page.locator("#header [role=status]")).to_have_text("")
+    expect(page.locator("#header [role=status]")).to_have_text("")
