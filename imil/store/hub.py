@@ -17,12 +17,15 @@ from imil.store.hub_repo import HubRepo
 from imil.store.local import LocalStore
 from imil.store.outbox import MarkingStore, Outbox
 from imil.store.packs import RECORD_BYTES, Packs, is_pack, read_pack
+from imil.store.tombstones import tombstone_file
 
 # Names that go up in one commit. The Hub advises 50 to 100 files; a name brings up to two.
 NAMES_AT_ONCE = 100
 # Below the store's own folder.
 OUTBOX = "outbox"
 _STUDY = "studies/{}/study.json"
+# What is noted of a study that is to be forgotten: still being removed here, or gone from here.
+_BEGUN, _GONE_HERE = b"begun", b""
 
 
 def store_folder(home: Path) -> Path:
@@ -75,6 +78,7 @@ class HubStore:
         self._complete = dict.fromkeys(LocalStore(side / "sent").names(""), time.monotonic())
         self._sent = LocalStore(side / "sent")
         self._fetching: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._forget_on()
         self._older = self._unsent()
         self._begun |= self._older.keys()
         self._committer = Committer(repo.id, self._send, pace or Pace())
@@ -154,7 +158,12 @@ class HubStore:
 
         StoreError if something here can't be removed.
         """
-        self._forgotten.write(study_id, b"")
+        # The Hub loses what is not here, so nothing is removed there before all is removed here.
+        self._forgotten.write(study_id, _BEGUN)
+        self._forget_here(study_id)
+        self._committer.ask()
+
+    def _forget_here(self, study_id: str) -> None:
         self._outbox.drop(study_id)
         for kept in (self._local, self._elsewhere, self._shown):
             kept.forget(study_id)
@@ -162,7 +171,19 @@ class HubStore:
         self._sent.remove(study_id)
         self._complete.pop(study_id, None)
         self._begun.add(study_id)  # what is written from now on is no visitor's first look
-        self._committer.ask()
+        self._forgotten.write(study_id, _GONE_HERE)
+
+    def _forget_on(self) -> None:
+        """Go on with removing what an earlier process was removing when it ended."""
+        for study_id in self._forgotten.names(""):
+            if self._forgotten.read(study_id) != _BEGUN:
+                continue
+            name = tombstone_file(study_id)
+            tombstone = self._local.read(name)
+            self._forget_here(study_id)
+            if tombstone is not None:
+                with self._outbox.putting(name):
+                    self._local.write(name, tombstone)
 
     def saved(self, study_id: str) -> Saved:
         """Return how far the study's state has got to the Hub."""
@@ -220,10 +241,7 @@ class HubStore:
             if older not in self._forgotten.names(""):
                 self._outbox.mark(self._older[older])
             del self._older[older]
-        for study_id in self._forgotten.names(""):
-            own = (*self._local.of_study(study_id), *self._local.names(f"studies/{study_id}/"))
-            self._repo.remove(study_id, keep=frozenset(own))
-            self._forgotten.remove(study_id)
+        self._forget_there()
         batch = self._outbox.ready(NAMES_AT_ONCE)
         contents: dict[str, bytes | None] = {}
         for name in batch:
@@ -245,6 +263,15 @@ class HubStore:
             if sent_of is not None and not self._outbox.waiting(sent_of):
                 self._mark_complete(sent_of)
         return True
+
+    def _forget_there(self) -> None:
+        """Remove from the Hub what is gone from here."""
+        for study_id in self._forgotten.names(""):
+            if self._forgotten.read(study_id) == _BEGUN:
+                continue  # whoever removes it here asks again
+            own = (*self._local.of_study(study_id), *self._local.names(f"studies/{study_id}/"))
+            self._repo.remove(study_id, keep=frozenset(own))
+            self._forgotten.remove(study_id)
 
     def _mark_complete(self, study_id: str) -> None:
         if study_id not in self._complete:

@@ -13,6 +13,7 @@ from imil.store.codec import MaskRecord
 from imil.store.committer import Pace
 from imil.store.hub import HubStore, beside_app, side_folder
 from imil.store.local import LocalStore
+from imil.store.tombstones import tombstone_file
 from imil.workflow.maskbook import MaskBook
 from tests.standins.fakehub import READER, FakeHub, Fault
 from tests.store.hub_disks import NOWHERE, PACE, REPO, commits, files, hub_store, until
@@ -266,6 +267,50 @@ def test_a_forgotten_study_is_gone_from_the_hub_and_from_its_past(
     for commit in hub.repos[f"datasets/{REPO}"].history:
         assert record(0) not in commit.files
     assert not any(b"mask 1" in blob for blob in hub.blobs.values())
+
+
+def test_a_study_is_gone_from_the_hub_although_it_is_looked_at_while_it_goes_from_here(
+    hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with hub_store(hub, tmp_path) as store:
+        begin(store, records=3)
+        begin(store, "other")
+        sent(store)
+        sent(store, "other")
+        remove = store._local.forget
+
+        def after_a_look(study_id: str) -> None:
+            store.write("studies/other/study.json", b"changed")
+            until(lambda: files(hub)["studies/other/study.json"] == b"changed")
+            remove(study_id)
+
+        monkeypatch.setattr(store._local, "forget", after_a_look)
+        store.forget("abc")
+        until(lambda: not any("abc" in path for path in files(hub)))
+
+    for commit in hub.repos[f"datasets/{REPO}"].history:
+        assert record(0) not in commit.files
+
+
+def test_a_deletion_that_was_cut_short_is_ended_by_the_next_start(
+    hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(_: str) -> None:
+        raise KeyboardInterrupt
+
+    tombstone = tombstone_file("abc")
+    with hub_store(hub, tmp_path) as store:
+        begin(store, records=3)
+        store.write(tombstone, b"deleted")
+        sent(store)
+        monkeypatch.setattr(store._local, "forget", killed)
+        with pytest.raises(KeyboardInterrupt):
+            store.forget("abc")
+
+    with hub_store(hub, tmp_path) as store:
+        until(lambda: [path for path in files(hub) if "abc" in path] == [tombstone])
+        assert store.of_study("abc") == ()
+        assert store.read(tombstone) == b"deleted"
 
 
 def test_a_card_is_written_once_and_then_left_to_people(hub: FakeHub, tmp_path: Path) -> None:
