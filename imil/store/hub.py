@@ -176,14 +176,18 @@ class HubStore:
     def _forget_on(self) -> None:
         """Go on with removing what an earlier process was removing when it ended."""
         for study_id in self._forgotten.names(""):
-            if self._forgotten.read(study_id) != _BEGUN:
-                continue
-            name = tombstone_file(study_id)
-            tombstone = self._local.read(name)
-            self._forget_here(study_id)
-            if tombstone is not None:
-                with self._outbox.putting(name):
-                    self._local.write(name, tombstone)
+            # What can't be removed now is tried again at the next start, and when it is asked for.
+            with suppress(StoreError):
+                if self._forgotten.read(study_id) == _BEGUN:
+                    self._forget_but_tombstone(study_id)
+
+    def _forget_but_tombstone(self, study_id: str) -> None:
+        name = tombstone_file(study_id)
+        tombstone = self._local.read(name)
+        self._forget_here(study_id)
+        if tombstone is not None:
+            with self._outbox.putting(name):
+                self._local.write(name, tombstone)
 
     def saved(self, study_id: str) -> Saved:
         """Return how far the study's state has got to the Hub."""
