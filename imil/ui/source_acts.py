@@ -27,6 +27,7 @@ from imil.ui.source_picker import (
     show_public,
     show_read,
     show_reading,
+    show_side,
 )
 from imil.ui.zip_options import choices_of, show_look, show_no_look
 from imil.workflow.imports import Imports
@@ -81,8 +82,7 @@ class SourceActs:
 
     def choose_source(self, source: str) -> Shown:
         """Show the fields of a source."""
-        sides = self.picker.sides.items()
-        return {side: gr.update(visible=name == source) for name, side in sides}
+        return show_side(self.picker, source)
 
     @costs(Cost.BEGIN)
     def open_demo(self, reader: str) -> Shown:

@@ -273,12 +273,16 @@ def show_source(picker: SourcePicker, source: Mapping[str, Any]) -> Shown:
         return {}
     known = _PUBLIC.get(source.get("repo", ""))
     chosen = "zip" if source["kind"] == "archive" else "hub" if known is None else "public"
-    sides = picker.sides.items()
     return {
         picker.source: gr.update(value=chosen),
-        **{side: gr.update(visible=name == chosen) for name, side in sides},
+        **show_side(picker, chosen),
         **({} if known is None else {picker.public_set: known.repo, **show_public(picker, known)}),
     }
+
+
+def show_side(picker: SourcePicker, source: str) -> Shown:
+    """Return the fields of a source, and no other's."""
+    return {side: gr.update(visible=name == source) for name, side in picker.sides.items()}
 
 
 def show_public(picker: SourcePicker, known: PublicSet) -> Shown:
