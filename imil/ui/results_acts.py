@@ -100,7 +100,9 @@ class ResultsActs:
             with errors_shown():
                 study = self.screen.studies.open(study_id)
                 shown |= results_tab.show_reviewed(self.screen.results, study, seen)
-                shown[self.screen.timer] = gr.Timer(active=screens.busy(study))
+                if screens.busy(study):
+                    # Never off here: what ends meanwhile is shown ended by the next tick.
+                    shown[self.screen.timer] = gr.Timer(active=True)
         return shown
 
     def stop(self, study_id: str, reader: str) -> Shown:

@@ -141,3 +141,16 @@ def test_after_the_final_comparison_the_page_follows_what_is_still_being_made(
 
     assert shown[acts.screen.timer].active
     assert "Test set opened once" in shown[acts.screen.results.verdict]["value"]
+
+
+def test_looking_at_the_tab_while_a_comparison_ends_does_not_stop_the_page_from_following_it(
+    acts: ResultsActs, studies: Studies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study, timer = as_if_trained(studies.demo()), acts.screen.timer
+    running = JobStatus(state=JobState.RUNNING, step="imil, seed 0")
+    asked = ("1 seed, a first look", *PAPER, "")
+
+    monkeypatch.setattr(Study, "comparison_status", lambda _: running)
+    assert acts.look_again(study.study_id, *asked)[timer].active
+    monkeypatch.setattr(Study, "comparison_status", lambda _: replace(running, state=JobState.DONE))
+    assert timer not in acts.look_again(study.study_id, *asked)
