@@ -1,4 +1,7 @@
-"""The page as Gradio serves it: only what changes is made anew, and none asks too often."""
+"""The page as Gradio serves it: only what changes is made anew, and none asks too often.
+
+What a browser keeps can be emptied, too.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +19,17 @@ from imil.ui.rates import Rates, cost_of
 # What Gradio takes for “leave this component as it is”.
 _SKIP = gr.skip()
 
+# What a browser keeps where nothing is to be kept: given "", it would keep what it has.
+NOTHING = "-"
+
 
 class Page(gr.Blocks):
     """Gradio's page; outputs that an event leaves alone are left alone, and costly events counted.
 
     Gradio builds every output of an event anew, those that are skipped too: about 1 ms of one core
     each, 100 ms for an image that is opened, and every other visitor waits for it.
+
+    A `gr.BrowserState` that a callback sets to "" is empty after a reload, too.
 
     Args:
         rates: how often a session may ask for what is expensive; the usual ones if None.
@@ -45,6 +53,20 @@ class Page(gr.Blocks):
         answer: dict[str, Any] = await super().process_api(block_fn, *given, **named)
         return answer
 
+    async def preprocess_data(
+        self,
+        block_fn: BlockFunction,
+        inputs: list[Any],
+        state: SessionState | None,
+        explicit_call: bool = False,
+    ) -> list[Any]:
+        """Return what a callback is given; see `gr.Blocks.preprocess_data`."""
+        given: list[Any] = await super().preprocess_data(block_fn, inputs, state, explicit_call)
+        return [
+            "" if value == NOTHING and isinstance(block, gr.BrowserState) else value
+            for block, value in zip(block_fn.inputs, given, strict=True)
+        ]
+
     async def postprocess_data(
         self, block_fn: BlockFunction, predictions: Any, state: SessionState | None
     ) -> list[Any]:
@@ -65,13 +87,17 @@ class Page(gr.Blocks):
             return answer
         changing = copy(block_fn)
         changing.outputs = [outputs[place] for place in places]
-        values = [told[place] for place in places]
+        values = [_kept(outputs[place], told[place]) for place in places]
         made = await super().postprocess_data(
             changing, values if len(values) > 1 else values[0], state
         )
         for place, value in zip(places, made, strict=True):
             answer[place] = value
         return answer
+
+
+def _kept(block: Any, value: Any) -> Any:
+    return NOTHING if isinstance(block, gr.BrowserState) and value == "" else value
 
 
 def _is_skip(value: Any) -> bool:

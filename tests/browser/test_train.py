@@ -126,6 +126,14 @@ def test_a_reading_goes_on_through_a_reload_and_makes_one_study(
     expect(ready.locator("#reading")).to_be_empty()
     assert image_folders(server) == before + 1
 
+    # What has been read does not come back over what was opened since.
+    ready.get_by_role("button", name="Next visitor").click()
+    expect(ready.locator("#header .study")).to_contain_text("Demo study", timeout=READ)
+    ready.reload()
+    expect(ready.locator("#header .study")).to_contain_text("Demo study", timeout=READ)
+    ready.wait_for_timeout(2000)  # the page looks for a reading every .7 s
+    expect(ready.locator("#header .study")).to_contain_text("Demo study")
+
 
 def test_what_a_data_set_has_can_be_looked_at_before_it_is_fetched(ready: Page) -> None:
     choose(ready, "Hub id")

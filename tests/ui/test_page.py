@@ -9,7 +9,7 @@ import gradio as gr
 import pytest
 from gradio.state_holder import SessionState
 
-from imil.ui.page import Page
+from imil.ui.page import NOTHING, Page
 from imil.ui.shown import unchanged
 
 pytestmark = [
@@ -62,3 +62,20 @@ def test_what_an_event_leaves_alone_is_not_built_anew() -> None:
 def test_an_answer_of_another_length_is_refused_as_ever() -> None:
     with pytest.raises(ValueError, match="didn't return enough output values"):
         answered(Page, lambda _: ["one"], outputs=2)
+
+
+def test_what_a_browser_keeps_can_be_emptied() -> None:
+    with Page() as app:
+        kept, box = gr.BrowserState(""), gr.Textbox()
+        app.load(lambda *_: ("", ""), [kept, box], [kept, box])
+    event, state = next(iter(app.fns.values())), SessionState(app)
+
+    async def told_and_given() -> tuple[list[Any], list[Any]]:
+        told = await app.postprocess_data(event, ("", ""), state)
+        return told, await app.preprocess_data(event, told, state)
+
+    with ThreadPoolExecutor() as thread:
+        told, given = thread.submit(asyncio.run, told_and_given()).result()
+
+    assert told == [NOTHING, ""]  # the page of Gradio would not store an empty text
+    assert given == ["", ""]
