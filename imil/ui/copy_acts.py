@@ -17,7 +17,7 @@ from imil.ui.queue_picker import read_view
 from imil.ui.queue_view import queue_of
 from imil.ui.rates import Cost, costs
 from imil.ui.screen import Screen
-from imil.ui.shown import QUIET, Shown, unchanged
+from imil.ui.shown import QUIET, SLOW, Shown, unchanged
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,9 +30,7 @@ class CopyActs:
         """Attach the callbacks to their components."""
         tab = self.screen.outliers
         film = [tab.painter, *tab.picker.view]
-        # Where a study is large the first look takes seconds: something must be seen to happen.
-        slow = QUIET | {"show_progress": "minimal"}
-        tab.read.copy.click(self.look, film, tab.read.copies, **slow)
+        tab.read.copy.click(self.look, film, tab.read.copies, **SLOW)
         copied = [*tab.outputs, self.screen.results.none]
         tab.read.copies.confirm(self.confirm, film, copied, **QUIET)
 

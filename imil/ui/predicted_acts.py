@@ -17,7 +17,7 @@ from imil.ui.predicted_panel import look_at_predicted, show_start
 from imil.ui.queue_picker import read_view
 from imil.ui.rates import Cost, costs
 from imil.ui.screen import Screen
-from imil.ui.shown import QUIET, Shown, unchanged
+from imil.ui.shown import QUIET, SLOW, Shown, unchanged
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,14 +49,12 @@ class PredictedActs:
         )
         tab.read.start.click(self.start, tab.painter, [tab.painter, tab.read.start], **QUIET)
         looked = [*panel.outputs, tab.read.start]
-        # Seconds, where a study is large: something must be seen to happen.
-        slow = QUIET | {"show_progress": "minimal"}
         seen = tab.picker.view
-        panel.look.click(self.look, [study_id, tab.painter, *seen], looked, **slow)
+        panel.look.click(self.look, [study_id, tab.painter, *seen], looked, **SLOW)
         confirmed = [study_id, panel.seen, *seen]
         panel.confirm.click(self.confirm, confirmed, panel.outputs, **QUIET)
         panel.body.select(self.open, [study_id, *tab.picker.view], tab.outputs, **QUIET)
-        panel.prepare.click(self.prepare, study_id, [panel.prepare, panel.download], **slow)
+        panel.prepare.click(self.prepare, study_id, [panel.prepare, panel.download], **SLOW)
 
     @costs(Cost.ASK)
     def answer(self, payload: Any, kind: str, chosen: Any) -> dict[str, str] | None:

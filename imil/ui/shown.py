@@ -14,8 +14,15 @@ Shown: TypeAlias = dict[Any, Any]
 BROWSER_SECRET = "imil"  # noqa: S105  # no secret
 
 # Events of the screen itself: hidden from clients (they have endpoints of their own), and without
-# an overlay that would cover what is being looked at.
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+# an overlay that would cover what is being looked at. Nor is any component told how far the event
+# is, as each of its outputs would be otherwise, again at every later event of the page.
+QUIET: dict[str, Any] = {
+    "show_progress": "hidden",
+    "show_progress_on": [],
+    "api_visibility": "private",
+}
+# The same of what may take seconds: its outputs show that something happens.
+SLOW: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private"}
 
 
 def html(value: str = "", **kwargs: Any) -> gr.HTML:
