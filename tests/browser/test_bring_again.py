@@ -2,50 +2,59 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
-from gradio_client import Client, handle_file
 from playwright.sync_api import Page, expect
 
-from tests.browser.serving import serve
+from imil.compute.pool import WorkerPool
+from imil.errors import WeightsError
+from imil.store.hub import store_folder
+from imil.store.local import LocalStore
+from imil.workflow.studies import Studies
+from imil.workflow.tools import Tools
+from tests.browser.serving import Server
 from tests.standins.uploads import telling_zip
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.browser,
-    # The client leaves sockets and event loops open.
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+
+
+def no_weights(name: str) -> bytes:
+    raise WeightsError(f"No weights of {name}.", why="This is a test.", fix="Go on without.")
+
+
+def begun_elsewhere(archive: Path, server: Server, folder: Path) -> str:
+    """Begin a study of which the server has the state alone; return its id."""
+    pool = WorkerPool(folder / "jobs")
+    store = LocalStore(store_folder(server.home))
+    studies = Studies(folder / "work", Tools(store, pool, no_weights))
+    study = studies.from_archive(archive, name="Chest films")
+    study.settle()
+    pool.close()
+    return study.study_id
 
 
 def test_the_screen_says_which_file_to_bring_and_takes_it(
-    page: Page, faults: list[str], tmp_path: Path
+    page: Page, bare: Server, faults: list[str], tmp_path: Path
 ) -> None:
-    archive, home = telling_zip(tmp_path / "Roe_Richard.zip"), tmp_path / "home"
-    with serve(home, demo=False) as server:
-        given = (handle_file(str(archive)), "Chest films", "")
-        study = Client(server.url, verbose=False).predict(*given, api_name="/open_archive")["study"]
-        server.kill()
-    shutil.rmtree(home / "work")
-    with serve(home, demo=False) as server:
-        page.goto(f"{server.url}/?study={study}")
-        part = page.locator("#bring-again")
-        expect(part).to_contain_text("48 of 48 images are not on this machine.", timeout=60_000)
-        expect(part).to_contain_text("that “Chest films” was begun with on")
-        expect(page.locator("#study")).to_contain_text("a")
-        page.screenshot(path=tmp_path / "missing.png", full_page=True)
-        page.set_viewport_size({"width": 390, "height": 844})
-        page.screenshot(path=tmp_path / "missing-390.png", full_page=True)
-        page.set_viewport_size({"width": 1440, "height": 900})
+    archive = telling_zip(tmp_path / "Roe_Richard.zip")
+    study = begun_elsewhere(archive, bare, tmp_path / "elsewhere")
 
-        page.locator("#brought input[type=file]").set_input_files(archive)
-        page.locator("#brought .file-preview").wait_for()
-        page.locator("#bring").click()
+    page.goto(f"{bare.url}/?study={study}")
+    part = page.locator("#bring-again")
+    expect(part).to_contain_text("48 of 48 images are not on this machine.", timeout=60_000)
+    expect(part).to_contain_text("that “Chest films” was begun with on")
+    expect(page.locator("#study")).to_contain_text("a")
+    page.screenshot(path=tmp_path / "missing.png", full_page=True)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.screenshot(path=tmp_path / "missing-390.png", full_page=True)
+    page.set_viewport_size({"width": 1440, "height": 900})
 
-        expect(part).to_be_hidden(timeout=60_000)
-        expect(page.locator("#consent")).to_contain_text("Nothing leaves this machine")
-        page.screenshot(path=tmp_path / "whole.png", full_page=True)
-        assert faults == []
+    page.locator("#brought input[type=file]").set_input_files(archive)
+    page.locator("#brought .file-preview").wait_for()
+    page.locator("#bring").click()
+
+    expect(part).to_be_hidden(timeout=60_000)
+    expect(page.locator("#consent")).to_contain_text("Nothing leaves this machine")
+    page.screenshot(path=tmp_path / "whole.png", full_page=True)
+    assert faults == []
