@@ -70,22 +70,8 @@ class Reader:
     def sit_down(self) -> None:
         """Open the study, go to the outliers, and give a name."""
         page, study = self.page, self.place.study
-        page.goto(self.place.url)
-        page.locator("#study .samples img").first.wait_for(timeout=PATIENCE)
-        # As whoever was given the study's link: it is on this browser's list.
-        page.evaluate(
-            "(one) => localStorage.setItem('imil-studies', JSON.stringify([one]))",
-            {"id": study.study_id, "name": study.name, "created": study.created},
-        )
-        page.reload()
-        page.locator("#study .samples img").first.wait_for(timeout=PATIENCE)
-        page.locator("#header select").focus()
-        page.locator("#header select").select_option(study.study_id)
-        page.wait_for_function(
-            "(id) => document.querySelector('#header select').value === id",
-            arg=study.study_id,
-            timeout=PATIENCE,
-        )
+        page.goto(f"{self.place.url}?study={study.study_id}")  # ends in "/"
+        expect(page.locator("#header select")).to_have_value(study.study_id, timeout=PATIENCE)
         page.get_by_role("tab", name="Outliers").click()
         self.film()
         field = page.get_by_label("Reader")
