@@ -28,8 +28,10 @@ const film = () => document.querySelector("#painter .paint");
 function place() {
   const hint = props.value;
   const canvas = film();
-  const ready = document.querySelector("#painter .painter")?.dataset.ready;
-  root.hidden = !hint || !canvas?.offsetParent || ready !== hint.sample || seen();
+  const painter = document.querySelector("#painter .painter");
+  const covered = painter?.querySelector(".panel:not([hidden])");
+  const there = painter?.dataset.ready === hint?.sample && canvas?.offsetParent && !covered;
+  root.hidden = !hint || !there || seen();
   if (root.hidden) return;
   const outer = root.getBoundingClientRect();
   const shown = canvas.getBoundingClientRect();
@@ -76,7 +78,8 @@ function onStroke(event) {
 }
 document.addEventListener("pointerdown", onStroke, true);
 
-// A film that opens, a stage that changes its size: the painter tells neither, so it is watched.
+// A film or the panel that opens, a stage that changes its size: the painter tells none of it, so
+// it is watched.
 const sizes = new ResizeObserver(place);
 const opened = new MutationObserver(place);
 function follow() {
@@ -86,6 +89,7 @@ function follow() {
   sizes.observe(painter.querySelector(".stage"));
   sizes.observe(painter.querySelector(".paint"));
   opened.observe(painter, { attributes: true, attributeFilter: ["data-ready"] });
+  opened.observe(painter.querySelector(".panel"), { attributes: true, attributeFilter: ["hidden"] });
   place();
 }
 

@@ -347,5 +347,7 @@ def _missing(study: Study) -> str:
         return text.RESULTS_NEEDS_IMAGES.format(masks=masks)
     if finished_queue(study) is None:
         return text.RESULTS_NEEDS_TRAINING
-    masked = numbers.some(study.budget().painted, "image", "images")
-    return text.RESULTS_EMPTY_WORDS.format(masked=masked)
+    painted = study.budget().painted
+    if not painted:
+        return text.RESULTS_NEEDS_MASKS
+    return text.RESULTS_EMPTY_WORDS.format(masked=numbers.some(painted, "image", "images"))

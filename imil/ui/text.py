@@ -876,6 +876,10 @@ RESULTS_EMPTY = "No comparison yet"
 RESULTS_EMPTY_WORDS = (
     "{masked} masked. Train on with and without the masks, from the same checkpoint."
 )
+RESULTS_NEEDS_MASKS = (
+    "No image is masked yet. On the Outliers tab, paint over what should not matter; then train on "
+    "with and without your masks."
+)
 RESULTS_NEEDS_TRAINING = "Train a model and mask some of its outliers first."
 RESULTS_NEEDS_IMAGES = (
     "The images are not on this machine; what you painted is kept ({masks}). Bring the images "

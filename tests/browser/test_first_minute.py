@@ -69,6 +69,10 @@ def test_the_hint_can_be_closed_and_stays_closed(visitor: Page) -> None:
     page = visitor
     page.locator("#review").click()
     film(page)
+    # It makes room for the panel of keys.
+    page.keyboard.press("?")
+    expect(page.locator(".coachbox")).to_be_hidden()
+    page.keyboard.press("Escape")
 
     page.get_by_role("button", name="Close the hint").click()
 
