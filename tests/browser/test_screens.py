@@ -89,6 +89,7 @@ def test_the_three_tabs_are_worth_showing(
         if i == 0:
             page.mouse.down()
     page.mouse.up()
+    expect(page.locator("#answer")).to_contain_text("If this were hidden")
     page.mouse.move(700, 860)
     page.screenshot(path=screens / "outliers.png")
 
