@@ -20,7 +20,7 @@ from imil.workflow.studies import Studies
 from imil.workflow.tools import Tools
 from tests.standins.fakehub import READER, TOKEN, FakeHub
 from tests.standins.trained import as_if_trained, corner
-from tests.ui.conftest import no_weights
+from tests.standins.visitors import no_weights
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]

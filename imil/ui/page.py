@@ -19,8 +19,9 @@ from imil.ui.rates import Rates, cost_of
 # What Gradio takes for “leave this component as it is”.
 _SKIP = gr.skip()
 
-# What a browser keeps where nothing is to be kept: given "", it would keep what it has.
-NOTHING = "-"
+# What a browser keeps where nothing is to be kept: given "", it would keep what it has. No study,
+# reading or reader is called so.
+NOTHING = " "
 
 
 class Page(gr.Blocks):

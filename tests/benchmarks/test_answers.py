@@ -19,12 +19,12 @@ from imil.compute.pool import WorkerPool
 from imil.core.films import FilmSpec
 from imil.core.images import open_cache
 from imil.core.training import predict
-from imil.errors import WeightsError
 from imil.store.memory import MemoryStore
 from imil.workflow.studies import DEMO, Studies
 from imil.workflow.study import Study
 from imil.workflow.tools import Tools
 from tests.standins.trained import as_if_trained, corner
+from tests.standins.visitors import no_weights
 
 RESULTS = Path(__file__).parent / "results" / "answer_time.json"
 # Backbone, working size, passes measured.
@@ -33,10 +33,6 @@ WARM_UP = 3
 # An answer is one pass and the edit: blackout at the image's own size, and the working size of it.
 # Of a net that takes a millisecond the edit is a part to be seen, of the others it is none.
 MOST = {"film_net": 1.6, "resnet18": 1.1, "resnet50": 1.1}
-
-
-def no_weights(backbone: str) -> bytes:
-    raise WeightsError(f"No weights for {backbone}.", why="No network.", fix="Go online.")
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from imil.ui.theme import launch_options
 from imil.workflow.studies import Studies
 from imil.workflow.tools import Tools
 from tests.browser.conftest import browser
+from tests.standins.visitors import no_weights
 
 pytestmark = [
     pytest.mark.soak,
@@ -31,10 +32,6 @@ pytestmark = [
 ROUNDS = 10
 MOST = 0.8
 __all__ = ["browser"]
-
-
-def no_weights(name: str) -> bytes:
-    raise AssertionError(name)
 
 
 def seconds_of_a_page(browser: Browser, url: str) -> float:

@@ -8,19 +8,15 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from imil.compute.pool import WorkerPool
-from imil.errors import WeightsError
 from imil.store.hub import store_folder
 from imil.store.local import LocalStore
 from imil.workflow.studies import Studies
 from imil.workflow.tools import Tools
 from tests.browser.serving import Server
 from tests.standins.uploads import telling_zip
+from tests.standins.visitors import no_weights
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
-
-
-def no_weights(name: str) -> bytes:
-    raise WeightsError(f"No weights of {name}.", why="This is a test.", fix="Go on without.")
 
 
 def begun_elsewhere(archive: Path, server: Server, folder: Path) -> str:

@@ -12,7 +12,6 @@ from playwright.sync_api import Browser, Page, Route, expect
 from imil.compute.pool import WorkerPool
 from imil.core.films import FilmSpec
 from imil.core.records import Queue
-from imil.errors import WeightsError
 from imil.store.memory import MemoryStore
 from imil.ui.app import build_app
 from imil.ui.theme import launch_options
@@ -20,6 +19,7 @@ from imil.workflow.studies import Studies
 from imil.workflow.study import Study
 from imil.workflow.tools import Tools
 from tests.standins.trained import as_if_trained
+from tests.standins.visitors import no_weights
 
 pytestmark = [
     pytest.mark.browser,
@@ -49,10 +49,6 @@ class Place:
 def told(page: Page, part: str, words: str) -> None:
     """Expect words on a part of the painter, however busy the machine is."""
     expect(page.locator(f"#painter .{part}")).to_contain_text(words, timeout=PATIENCE)
-
-
-def no_weights(name: str) -> bytes:
-    raise WeightsError(f"No weights of {name}.", why="This is a test.", fix="Go on without.")
 
 
 @pytest.fixture(scope="module")

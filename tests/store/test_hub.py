@@ -58,6 +58,14 @@ def sent(store: HubStore, study: str = "abc") -> None:
     until(lambda: store.saved(study).waiting == 0 and store.saved(study).ago is not None)
 
 
+def begin_two(store: HubStore) -> None:
+    """Write a study of three masks and another one, and wait until both are on the Hub."""
+    begin(store, records=3)
+    begin(store, "other")
+    sent(store)
+    sent(store, "other")
+
+
 def test_what_is_saved_is_in_the_data_set_under_its_own_name(hub: FakeHub, tmp_path: Path) -> None:
     with hub_store(hub, tmp_path) as store:
         begin(store, records=2)
@@ -251,10 +259,7 @@ def test_a_forgotten_study_is_gone_from_the_hub_and_from_its_past(
     hub: FakeHub, tmp_path: Path
 ) -> None:
     with hub_store(hub, tmp_path) as store:
-        begin(store, records=3)
-        begin(store, "other")
-        sent(store)
-        sent(store, "other")
+        begin_two(store)
         store.forget("abc")
         store.write(STUDY, b"deleted")
         sent(store)
@@ -273,10 +278,7 @@ def test_a_study_is_gone_from_the_hub_although_it_is_looked_at_while_it_goes_fro
     hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with hub_store(hub, tmp_path) as store:
-        begin(store, records=3)
-        begin(store, "other")
-        sent(store)
-        sent(store, "other")
+        begin_two(store)
         remove = store._local.forget
 
         def after_a_look(study_id: str) -> None:

@@ -16,7 +16,6 @@ from imil.compute.pool import WorkerPool
 from imil.core.films import FilmSpec
 from imil.core.records import EpochFigures, Sample, Split
 from imil.core.rounds import Round, Setting, Trained, Validation, clusters_of, compare
-from imil.errors import WeightsError
 from imil.store.memory import MemoryStore
 from imil.ui.outliers_tab import build_outliers_tab
 from imil.ui.results_tab import build_results_tab
@@ -25,6 +24,7 @@ from imil.ui.shown import html
 from imil.ui.train_tab import build_train_tab
 from imil.workflow.studies import Studies
 from imil.workflow.tools import Tools
+from tests.standins.visitors import no_weights
 
 CURVE = (EpochFigures(1, 0.7, 0.5, 0.6, 0.6), EpochFigures(2, 0.4, 0.8, 0.5, 0.75))
 
@@ -61,10 +61,6 @@ def make_round(
 @pytest.fixture(scope="session")
 def round_of() -> Callable[..., Round]:
     return make_round
-
-
-def no_weights(name: str) -> bytes:
-    raise WeightsError(f"No weights of {name}.", why="This is a test.", fix="Go on without.")
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from imil.workflow.studies import Studies
 from imil.workflow.study import Study
 from imil.workflow.tools import Tools
 from tests.standins.trained import as_if_trained, corner
-from tests.ui.conftest import no_weights
+from tests.standins.visitors import no_weights
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from imil.workflow.study import Study
 from imil.workflow.tools import Tools
 from tests.standins.trained import as_if_trained, corner
 from tests.standins.uploads import telling_zip
-from tests.ui.conftest import no_weights
+from tests.standins.visitors import no_weights
 
 # Gradio leaves an event loop open for each Blocks.
 pytestmark = [

@@ -37,7 +37,7 @@ from imil.workflow.study import Study
 from imil.workflow.tools import Tools
 from tests.standins.fakehub import TOKEN, FakeHub
 from tests.standins.trained import corner
-from tests.ui.conftest import no_weights
+from tests.standins.visitors import no_weights
 from tests.workflow.conftest import finish
 
 pytestmark = pytest.mark.slow

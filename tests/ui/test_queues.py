@@ -23,8 +23,7 @@ from imil.workflow.studies import Studies
 from imil.workflow.study import Study
 from imil.workflow.tools import Tools
 from imil.workflow.viewing import Sort, View
-
-from .conftest import no_weights
+from tests.standins.visitors import no_weights
 
 pytestmark = [
     pytest.mark.slow,

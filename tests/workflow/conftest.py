@@ -9,18 +9,14 @@ import pytest
 
 from imil.compute.pool import WorkerPool
 from imil.core.films import FilmSpec
-from imil.errors import WeightsError
 from imil.store.local import LocalStore
 from imil.workflow.status import TrainingStatus
 from imil.workflow.studies import Studies
 from imil.workflow.study import Study
 from imil.workflow.tools import Tools
+from tests.standins.visitors import no_weights
 
 FILMS = FilmSpec(images=60, size=48, shortcut=0.95)
-
-
-def no_weights(backbone: str) -> bytes:
-    raise WeightsError(f"No weights for {backbone}.", why="No network.", fix="Go online.")
 
 
 class Machine:

@@ -23,8 +23,9 @@ from imil.store.studies import round_to_json
 from imil.store.values import to_json
 from imil.workflow.clinicians import readers_in
 from imil.workflow.headless import WORK, Request, run_study
+from tests.standins.visitors import no_weights
 
-from .conftest import FILMS, no_weights
+from .conftest import FILMS
 
 pytestmark = pytest.mark.slow
 

@@ -26,7 +26,8 @@ from imil.workflow.tools import Tools
 from tests.standins.search import found_in
 from tests.standins.trained import as_if_trained, corner
 from tests.standins.uploads import TELLING, telling_zip
-from tests.workflow.conftest import Machine, no_weights
+from tests.standins.visitors import no_weights
+from tests.workflow.conftest import Machine
 
 REPO = "hospital/state"
 

@@ -19,7 +19,8 @@ from imil.store.memory import MemoryStore
 from imil.workflow.studies import Studies
 from imil.workflow.study import Study
 from imil.workflow.tools import Tools
-from tests.workflow.conftest import finish, no_weights
+from tests.standins.visitors import no_weights
+from tests.workflow.conftest import finish
 
 VISITOR: ContextVar[str] = ContextVar("visitor")
 

@@ -17,8 +17,9 @@ from imil.workflow.replaying import Replay, Step, differs, replay
 from imil.workflow.study import Study
 from tests.standins.trained import as_if_trained, corner
 from tests.standins.uploads import telling_zip
+from tests.standins.visitors import no_weights
 
-from .conftest import Machine, finish, no_weights
+from .conftest import Machine, finish
 from .test_studyzip import Files, rezipped
 
 

@@ -24,8 +24,9 @@ from imil.workflow.studies import DEMO_NAME
 from imil.workflow.study import Study
 from imil.workflow.tools import Tools
 from imil.workflow.workspace import Workspace
+from tests.standins.visitors import no_weights
 
-from .conftest import Machine, finish, no_weights
+from .conftest import Machine, finish
 
 pytestmark = pytest.mark.slow
 

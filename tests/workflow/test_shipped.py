@@ -23,7 +23,8 @@ from imil.workflow.shipped import TrainedDemo, make_trained_demo, read_trained_d
 from imil.workflow.studies import DEMO, Studies
 from imil.workflow.study import Study
 from imil.workflow.tools import Tools
-from tests.workflow.conftest import finish, no_weights
+from tests.standins.visitors import no_weights
+from tests.workflow.conftest import finish
 
 ASSETS = Path(__file__).parents[2] / "assets" / "demo"
 # What a Space may carry without further ado.

@@ -16,8 +16,9 @@ from imil.workflow.replaying import replay
 from imil.workflow.study import Study
 from imil.workflow.studyzip import ABOUT, is_study_zip
 from tests.standins.trained import as_if_trained, corner
+from tests.standins.visitors import no_weights
 
-from .conftest import Machine, no_weights
+from .conftest import Machine
 
 Files = dict[str, bytes]
 
