@@ -6,6 +6,7 @@ environment. The leader runs the study; the others train what it trains, and wri
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
@@ -43,6 +44,9 @@ def join(environment: Mapping[str, str], device: str) -> Team:
                 fix="Start as many processes as there are GPUs, or add --device cpu.",
             )
         torch.cuda.set_device(place)
+    # Its functions keep, for good, the group that there is when they are imported, as making an
+    # optimizer does. A group that is kept has threads, which may abort the process at its end.
+    importlib.import_module("torch.distributed.nn.functional")
     distributed.init_process_group(
         "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo", timeout=PATIENCE
     )
@@ -50,13 +54,14 @@ def join(environment: Mapping[str, str], device: str) -> Team:
 
 
 def follow(team: Team) -> None:
-    """Train whatever the leader trains, until it has no more."""
-    try:
-        while (said := team.heard(None)) is not None:
-            for _ in run_task(task_from_json(said), should_stop=_never, team=team):
-                pass
-    except ImilError:
-        return  # the same goes wrong in the leader, which tells it
+    """Train whatever the leader trains, until it has no more.
+
+    Raises:
+        ImilError: as `run_task`; mostly the leader says the same, but memory may run out in one.
+    """
+    while (said := team.heard(None)) is not None:
+        for _ in run_task(task_from_json(said), should_stop=_never, team=team):
+            pass
     distributed.destroy_process_group()
 
 

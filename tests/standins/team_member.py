@@ -1,18 +1,22 @@
-"""A process of a team: trains a net without BatchNorm, and saves what it and its state became."""
+"""A process of a team: trains a net without BatchNorm, and saves what it and its state became.
+
+It fails if anything is left of the group once its work is done.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
+import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from torch import distributed, nn
 
-from imil.compute.together import join
+from imil.compute.together import TeamPool, follow, join
 from imil.core import backbones
 from imil.core.arms import ArmInputs, batches_of
 from imil.core.records import Plan
@@ -70,4 +74,11 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     backbones.BACKBONES = with_plain()
     together = join(os.environ, "cpu")
+    group = weakref.ref(distributed.group.WORLD)
     torch.save(became(together), Path(sys.argv[1]) / f"{together.rank}.pt")
+    if together.leads:
+        TeamPool(together).close()
+    else:
+        follow(together)
+    if group() is not None:
+        sys.exit("The group's threads live on, and may abort this process at its end.")
