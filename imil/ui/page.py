@@ -14,6 +14,7 @@ from gradio.blocks import convert_component_dict_to_list
 from gradio.state_holder import SessionState
 
 from imil.ui.errors import errors_shown
+from imil.ui.events import Events
 from imil.ui.rates import Rates, cost_of
 
 # What Gradio takes for “leave this component as it is”.
@@ -30,6 +31,8 @@ class Page(gr.Blocks):
     Gradio builds every output of an event anew, those that are skipped too: about 1 ms of one core
     each, 100 ms for an image that is opened, and every other visitor waits for it.
 
+    What a visitor asked for is done and answered, however connections end: see `Events`.
+
     A `gr.BrowserState` that a callback sets to "" is empty after a reload, too.
 
     Args:
@@ -40,6 +43,12 @@ class Page(gr.Blocks):
     def __init__(self, *, rates: Rates | None = None, **given: Any) -> None:
         super().__init__(**given)
         self.rates = rates or Rates()
+
+    def queue(self, *given: Any, **named: Any) -> Page:
+        """Set up the queue of events; see `gr.Blocks.queue`."""
+        super().queue(*given, **named)
+        self._queue = Events(self._queue)
+        return self
 
     async def process_api(
         self, block_fn: BlockFunction | int, *given: Any, **named: Any

@@ -1,0 +1,97 @@
+"""The queue of what visitors ask for: each is done and answered, though a connection ends."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import Any
+
+from gradio import queueing
+from gradio.server_messages import EventMessage
+from gradio.utils import LRUCache
+
+# Seconds between two looks for answers that nobody fetches; a page that is open does so at once.
+LOOK_EVERY = 60.0
+# Sessions whose answers are kept, as many as Gradio keeps.
+SESSIONS = 2000
+
+
+class Events(queueing.Queue):
+    """Gradio's queue; what a session has asked for goes on when the session stops listening.
+
+    Gradio's page closes the connection by which it is told whenever it waits for nothing. What is
+    asked for at that moment is known to the server and not yet to the page: Gradio takes the
+    connection's end for the visitor's and drops it, so that a click leads to nothing, nor does any
+    further click on that button. A page that is closed or loaded anew loses its last acts too.
+
+    Nor are statistics of all events computed anew after each, which nobody here looks at.
+
+    Args:
+        like: a queue that has served nothing yet, whose settings this one takes.
+    """
+
+    def __init__(self, like: queueing.Queue) -> None:
+        super().__init__(
+            live_updates=like.live_updates,
+            concurrency_count=like.max_thread_count,
+            update_intervals=like.update_intervals,
+            max_size=like.max_size,
+            blocks=like.blocks,
+            default_concurrency_limit=like.default_concurrency_limit,
+        )
+        self.pending_messages_per_session = _Messages(self)
+
+    async def clean_events(
+        self, *, session_hash: str | None = None, event_id: str | None = None
+    ) -> None:
+        """Let what the session asked for go on; its answers are forgotten if nobody comes."""
+        if session_hash is None:
+            await super().clean_events(event_id=event_id)
+        else:
+            self._look_later(session_hash, unread=False)
+
+    def send_message(self, event: queueing.Event, event_message: EventMessage) -> None:
+        """Tell a session something, unless it was forgotten."""
+        if event.session_hash in self.pending_messages_per_session:
+            super().send_message(event, event_message)
+
+    def compute_analytics_summary(self, records: Any) -> dict[str, Any]:
+        """Return no statistics."""
+        del records
+        return self.cached_event_analytics_summary
+
+    def waits_for(self, session_hash: str) -> bool:
+        """Return whether a session has asked for something that it was not told yet."""
+        return bool(self.pending_event_ids_session.get(session_hash))
+
+    def _look_later(self, session_hash: str, *, unread: bool) -> None:
+        look = partial(self._look, session_hash, unread=unread)
+        asyncio.get_running_loop().call_later(LOOK_EVERY, look)
+
+    def _look(self, session_hash: str, *, unread: bool) -> None:
+        """Forget what lies there as it did at the look before; what is being fetched does not."""
+        messages = self.pending_messages_per_session.get(session_hash)
+        lies = messages is not None and not messages.empty()
+        if lies and unread:
+            self.pending_event_ids_session.pop(session_hash, None)
+            del self.pending_messages_per_session[session_hash]
+        elif lies or self.waits_for(session_hash):
+            self._look_later(session_hash, unread=lies)
+
+
+class _Messages(LRUCache[str, Any]):
+    """What sessions are to be told; Gradio removes a session's at the end of each connection."""
+
+    def __init__(self, events: Events) -> None:
+        super().__init__(SESSIONS + 1)
+        self._events = events
+
+    def __setitem__(self, session_hash: str, messages: Any) -> None:
+        while len(self) >= SESSIONS:
+            idle = (each for each in self if not self._events.waits_for(each))
+            super().__delitem__(next(idle, next(iter(self))))
+        super().__setitem__(session_hash, messages)
+
+    def __delitem__(self, session_hash: str) -> None:
+        if not self._events.waits_for(session_hash):
+            super().__delitem__(session_hash)

@@ -1,0 +1,157 @@
+"""What a visitor asks for is answered, whatever becomes of the connection they are told by."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import gradio as gr
+import httpx
+import pytest
+
+from imil.ui import events
+from imil.ui.page import Page
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning"),  # Gradio counts with it
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+PATIENCE = 20.0  # s
+
+
+@contextmanager
+def served(at_once: int | None = None) -> Iterator[tuple[Visitor, dict[str, threading.Event]]]:
+    """Serve a page of two acts, each of which ends when it is let."""
+    let = {name: threading.Event() for name in ("first", "second", "began", "closed")}
+
+    def first() -> str:
+        let["first"].wait(PATIENCE)
+        return "first done"
+
+    def second() -> str:
+        let["began"].set()
+        let["second"].wait(PATIENCE)
+        return "second done"
+
+    with Page(analytics_enabled=False) as app:
+        box = gr.Textbox()
+        for act in (first, second):
+            app.load(act, None, box, concurrency_limit=at_once, concurrency_id=str(at_once))
+    clean = app._queue.clean_events
+
+    async def closed(**given: Any) -> None:
+        await clean(**given)
+        let["closed"].set()
+
+    app._queue.clean_events = closed
+    _, url, _ = app.launch(
+        prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", inbrowser=False
+    )
+    try:
+        with httpx.Client(base_url=f"{url}gradio_api/queue", timeout=PATIENCE) as client:
+            yield Visitor(client, app._queue), let
+    finally:
+        for each in let.values():
+            each.set()
+        app.close()
+
+
+class Visitor:
+    """Acts, and is told, as Gradio's page does."""
+
+    def __init__(self, client: httpx.Client, queue: Any) -> None:
+        self._client = client
+        self.queue = queue
+
+    def act(self, number: int) -> str:
+        asked = {"data": [], "fn_index": number, "session_hash": "visitor"}
+        answer = self._client.post("/join", json=asked)
+        return str(answer.raise_for_status().json()["event_id"])
+
+    @contextmanager
+    def told(self) -> Iterator[Iterator[dict[str, Any]]]:
+        with self._client.stream("GET", "/data", params={"session_hash": "visitor"}) as stream:
+            yield (
+                json.loads(line.removeprefix("data: "))
+                for line in stream.iter_lines()
+                if line.startswith("data: ")
+            )
+
+
+def answer_to(event_id: str, told: Iterator[dict[str, Any]]) -> Any:
+    """Return what is shown once an act is done; None where nothing more is told."""
+    for message in told:
+        if message.get("event_id") == event_id and message["msg"] == "process_completed":
+            return message["output"]["data"][0]
+        if message["msg"] in {"close_stream", "unexpected_error"}:
+            break
+    return None
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    until = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def test_an_act_is_answered_though_the_page_stopped_listening_as_it_began() -> None:
+    with served() as (visitor, let):
+        first = visitor.act(0)
+        with visitor.told() as told:
+            second = visitor.act(1)
+            let["began"].wait(PATIENCE)
+            let["first"].set()
+            assert answer_to(first, told) == "first done"
+            # The page knows of no other act yet, so it closes the connection here.
+        with visitor.told() as told:
+            let["second"].set()
+            assert answer_to(second, told) == "second done"
+
+
+def test_an_act_of_a_page_that_was_closed_is_done_all_the_same() -> None:
+    with served(at_once=1) as (visitor, let):
+        visitor.act(0)
+        visitor.act(1)
+        with visitor.told() as told:
+            assert next(told)
+        assert let["closed"].wait(PATIENCE)
+        let["first"].set()
+        assert let["began"].wait(PATIENCE)
+
+
+def test_answers_that_nobody_fetches_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "LOOK_EVERY", 0.05)
+    with served() as (visitor, let):
+        queue = visitor.queue
+        visitor.act(0)
+        with visitor.told() as told:
+            visitor.act(1)
+            let["began"].wait(PATIENCE)
+            assert next(told)
+        let["first"].set()
+        let["second"].set()
+
+        wait_until(lambda: not queue.pending_messages_per_session)
+        assert not queue.pending_event_ids_session
+
+
+def test_sessions_that_wait_are_kept_when_there_are_too_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(events, "SESSIONS", 2)
+    with Page() as app:
+        pass
+    queue = app._queue
+    queue.pending_event_ids_session["waits"] = {"act"}
+
+    for session in ("waits", "idle", "new", "newer"):
+        queue.pending_messages_per_session[session] = session
+
+    assert list(queue.pending_messages_per_session) == ["waits", "newer"]
