@@ -6,6 +6,7 @@ What a browser keeps can be emptied, too.
 from __future__ import annotations
 
 from copy import copy
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
@@ -24,12 +25,29 @@ _SKIP = gr.skip()
 # reading or reader is called so.
 NOTHING = " "
 
+# What Gradio makes of the values of these takes microseconds, and it would wait for a thread each
+# time: milliseconds where all cores are busy.
+_PLAIN = (
+    gr.BrowserState,
+    gr.Button,
+    gr.Checkbox,
+    gr.CheckboxGroup,
+    gr.Dropdown,
+    gr.HTML,
+    gr.Number,
+    gr.Radio,
+    gr.Slider,
+    gr.Textbox,
+    gr.Timer,
+)
+
 
 class Page(gr.Blocks):
     """Gradio's page; outputs that an event leaves alone are left alone, and costly events counted.
 
     Gradio builds every output of an event anew, those that are skipped too: about 1 ms of one core
-    each, 100 ms for an image that is opened, and every other visitor waits for it.
+    each, 100 ms for an image that is opened, and every other visitor waits for it. Nor does a value
+    of a plain component wait for a thread.
 
     What a visitor asked for is done and answered, however connections end: see `Events`.
 
@@ -71,10 +89,26 @@ class Page(gr.Blocks):
         explicit_call: bool = False,
     ) -> list[Any]:
         """Return what a callback is given; see `gr.Blocks.preprocess_data`."""
-        given: list[Any] = await super().preprocess_data(block_fn, inputs, state, explicit_call)
+        blocks, given = list(block_fn.inputs), list(inputs)
+        plain = {place for place, block in enumerate(blocks) if type(block) in _PLAIN}
+        usual = len(inputs) != len(blocks) or bool(block_fn.component_prop_inputs)
+        if state is None or usual or not block_fn.preprocess:
+            plain = set()
+        rest = [place for place in range(len(blocks)) if place not in plain]
+        if not plain:
+            given = await super().preprocess_data(block_fn, inputs, state, explicit_call)
+        else:
+            for places, in_thread in ((sorted(plain), False), (rest, True)):
+                part = copy(block_fn)
+                part.inputs, part.preprocess = [blocks[place] for place in places], in_thread
+                sent = [inputs[place] for place in places]
+                made = await super().preprocess_data(part, sent, state, explicit_call)
+                for place, value in zip(places, made, strict=True):
+                    block = _as_shown(blocks[place], state)
+                    given[place] = value if in_thread else block.preprocess(value)
         return [
             "" if value == NOTHING and isinstance(block, gr.BrowserState) else value
-            for block, value in zip(block_fn.inputs, given, strict=True)
+            for block, value in zip(blocks, given, strict=True)
         ]
 
     async def postprocess_data(
@@ -93,17 +127,39 @@ class Page(gr.Blocks):
             return await super().postprocess_data(block_fn, predictions, state)
         places = [place for place, value in enumerate(told) if not _is_skip(value)]
         answer: list[Any] = [gr.skip() for _ in outputs]
-        if not places:
-            return answer
-        changing = copy(block_fn)
-        changing.outputs = [outputs[place] for place in places]
-        values = [_kept(outputs[place], told[place]) for place in places]
-        made = await super().postprocess_data(
-            changing, values if len(values) > 1 else values[0], state
-        )
-        for place, value in zip(places, made, strict=True):
-            answer[place] = value
+        plain, rest = [], []
+        for place in places:
+            value = _kept(outputs[place], told[place])
+            if state is not None and block_fn.postprocess and _is_plain(outputs[place], value):
+                block = _as_shown(outputs[place], state)
+                plain.append((place, block.postprocess(value)))
+            else:
+                rest.append((place, value))
+        for values, in_thread in ((plain, False), (rest, block_fn.postprocess)):
+            if not values:
+                continue
+            part = copy(block_fn)
+            part.outputs, part.postprocess = [outputs[place] for place, _ in values], in_thread
+            given = [value for _, value in values]
+            made = await super().postprocess_data(
+                part, given if len(given) > 1 else given[0], state
+            )
+            for (place, _), value in zip(values, made, strict=True):
+                answer[place] = value
         return answer
+
+
+def _as_shown(block: Any, state: SessionState | None) -> Any:
+    """Return a component as it is in a session, which may have changed it."""
+    return block if state is None else state.get(block._id, block)  # noqa: SLF001  # Gradio's id
+
+
+def _is_plain(block: Any, value: Any) -> bool:
+    """Return whether a block is told a value, not what to look like, and makes little of it."""
+    looks = isinstance(value, gr.blocks.Block | SimpleNamespace) or (
+        isinstance(value, dict) and "__type__" in value
+    )
+    return type(block) in _PLAIN and not looks
 
 
 def _kept(block: Any, value: Any) -> Any:

@@ -79,3 +79,53 @@ def test_what_a_browser_keeps_can_be_emptied() -> None:
 
     assert told == [NOTHING, ""]  # the page of Gradio would not store an empty text
     assert given == ["", ""]
+
+
+VALUES = {
+    gr.Textbox: "words",
+    gr.Number: 2.5,
+    gr.Checkbox: True,
+    gr.Slider: 7,
+    gr.HTML: {"any": ["value"]},
+    gr.Radio: "b",
+    gr.CheckboxGroup: ["a", "b"],
+    gr.Dropdown: "b",
+    gr.Button: "press",
+    gr.State: [1],
+    gr.BrowserState: "kept",
+    gr.Timer: 3.0,
+    gr.File: None,
+}
+
+
+def exchanged(kind: type[gr.Blocks]) -> tuple[list[Any], list[Any], dict[int, Any]]:
+    """Return what a callback is given, what the browser is told, and what the session knows."""
+    choosing = {gr.Radio, gr.CheckboxGroup, gr.Dropdown}
+    with kind() as app:
+        boxes = [box(["a", "b"]) if box in choosing else box() for box in VALUES]
+        app.load(lambda *values: values, boxes, boxes)
+    event, state = next(iter(app.fns.values())), SessionState(app)
+
+    async def exchange() -> tuple[list[Any], list[Any]]:
+        given = await app.preprocess_data(event, list(VALUES.values()), state)
+        return given, await app.postprocess_data(event, given, state)
+
+    with ThreadPoolExecutor() as thread:
+        given, told = thread.submit(asyncio.run, exchange()).result()
+    first = min(state.config_values)
+    known = {key - first: kept["props"].get("value") for key, kept in state.config_values.items()}
+    return given, told, known
+
+
+def test_values_come_and_go_as_in_gradio_itself() -> None:
+    assert exchanged(Page) == exchanged(gr.Blocks)
+
+
+def test_a_choice_that_is_not_offered_is_refused_as_ever() -> None:
+    with Page() as app:
+        box = gr.Radio(["a", "b"])
+        app.load(lambda value: value, box, box)
+    event, state = next(iter(app.fns.values())), SessionState(app)
+
+    with ThreadPoolExecutor() as thread, pytest.raises(gr.Error, match="not in the list"):
+        thread.submit(asyncio.run, app.preprocess_data(event, ["c"], state)).result()
