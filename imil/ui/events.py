@@ -1,4 +1,4 @@
-"""The queue of what visitors ask for: each is done and answered, though a connection ends."""
+"""The queue of what visitors ask for: each act is done, though the visitor has gone."""
 
 from __future__ import annotations
 
@@ -17,14 +17,10 @@ SESSIONS = 2000
 
 
 class Events(queueing.Queue):
-    """Gradio's queue; what a session has asked for goes on when the session stops listening.
+    """Gradio's queue; what a session has asked for is done though its connection ends.
 
-    Gradio's page closes the connection by which it is told whenever it waits for nothing. What is
-    asked for at that moment is known to the server and not yet to the page: Gradio takes the
-    connection's end for the visitor's and drops it, so that a click leads to nothing, nor does any
-    further click on that button. A page that is closed or loaded anew loses its last acts too.
-
-    Nor are statistics of all events computed anew after each, which nobody here looks at.
+    Gradio takes that for the end of the visit: it drops what waits, and answers nothing that runs.
+    A page that was closed or loaded anew right after "Black out" would lose that mask.
 
     Args:
         like: a queue that has served nothing yet, whose settings this one takes.
@@ -44,7 +40,7 @@ class Events(queueing.Queue):
     async def clean_events(
         self, *, session_hash: str | None = None, event_id: str | None = None
     ) -> None:
-        """Let what the session asked for go on; its answers are forgotten if nobody comes."""
+        """Let what a session asked for go on; its answers are forgotten if nobody fetches them."""
         if session_hash is None:
             await super().clean_events(event_id=event_id)
         else:
@@ -54,11 +50,6 @@ class Events(queueing.Queue):
         """Tell a session something, unless it was forgotten."""
         if event.session_hash in self.pending_messages_per_session:
             super().send_message(event, event_message)
-
-    def compute_analytics_summary(self, records: Any) -> dict[str, Any]:
-        """Return no statistics."""
-        del records
-        return self.cached_event_analytics_summary
 
     def waits_for(self, session_hash: str) -> bool:
         """Return whether a session has asked for something that it was not told yet."""

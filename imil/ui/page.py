@@ -49,7 +49,7 @@ class Page(gr.Blocks):
     each, 100 ms for an image that is opened, and every other visitor waits for it. Nor does a value
     of a plain component wait for a thread.
 
-    What a visitor asked for is done and answered, however connections end: see `Events`.
+    What a visitor asked for is done, however connections end: see `Events`.
 
     A `gr.BrowserState` that a callback sets to "" is empty after a reload, too.
 

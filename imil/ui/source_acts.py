@@ -19,7 +19,7 @@ from imil.ui.errors import error_in_place, errors_shown
 from imil.ui.markup import note
 from imil.ui.rates import Cost, costs
 from imil.ui.screen import Screen, show_all
-from imil.ui.shown import QUIET, Shown
+from imil.ui.shown import QUIET, Shown, unchanged
 from imil.ui.source_picker import (
     SourcePicker,
     hub_request,
@@ -224,7 +224,7 @@ class SourceActs:
     def come_back(self, import_id: str) -> Shown:
         """Show a reading again that went on while the page was closed."""
         if not import_id:
-            return show_read(self.picker)
+            return unchanged()  # by now the visitor may have begun one
         status = self.imports.status(import_id)
         if status is None:
             what, rest = text.READING_GONE

@@ -18,6 +18,8 @@ def upload(page: Page, archive: Path, name: str) -> None:
     page.locator("#archive input[type=file]").set_input_files(archive)
     page.locator("#name textarea, #name input").fill(name)
     page.locator("#archive .file-preview").wait_for()  # it is there only when all is uploaded
+    # What is told of it moves the button.
+    page.locator("#zip-has p, .note.bad[role=alert]").first.wait_for()
     page.locator("#open-archive").click()
 
 

@@ -101,7 +101,7 @@ def wait_until(true: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_an_act_is_answered_though_the_page_stopped_listening_as_it_began() -> None:
+def test_an_act_is_answered_though_the_connection_ended_meanwhile() -> None:
     with served() as (visitor, let):
         first = visitor.act(0)
         with visitor.told() as told:
@@ -109,7 +109,7 @@ def test_an_act_is_answered_though_the_page_stopped_listening_as_it_began() -> N
             let["began"].wait(PATIENCE)
             let["first"].set()
             assert answer_to(first, told) == "first done"
-            # The page knows of no other act yet, so it closes the connection here.
+        # The connection ends while the second is being done.
         with visitor.told() as told:
             let["second"].set()
             assert answer_to(second, told) == "second done"
