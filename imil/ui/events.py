@@ -7,8 +7,11 @@ from functools import partial
 from typing import Any
 
 from gradio import queueing
+from gradio.routes import App
 from gradio.server_messages import EventMessage
 from gradio.utils import LRUCache
+
+from imil.ui.sessions import Sessions
 
 # Seconds between two looks for answers that nobody fetches; a page that is open does so at once.
 LOOK_EVERY = 60.0
@@ -36,6 +39,14 @@ class Events(queueing.Queue):
             default_concurrency_limit=like.default_concurrency_limit,
         )
         self.pending_messages_per_session = _Messages(self)
+
+    def set_server_app(self, app: App) -> None:
+        """Take the server that the page is served by, once it is there."""
+        super().set_server_app(app)
+        if not isinstance(app.state_holder, Sessions):
+            app.state_holder = Sessions()  # type: ignore[no-untyped-call]  # Gradio's
+            app.state_holder.set_blocks(self.blocks)
+        _ask_for_no_password(app)
 
     async def clean_events(
         self, *, session_hash: str | None = None, event_id: str | None = None
@@ -68,6 +79,19 @@ class Events(queueing.Queue):
             del self.pending_messages_per_session[session_hash]
         elif lies or self.waits_for(session_hash):
             self._look_later(session_hash, unread=lies)
+
+
+def _ask_for_no_password(app: App) -> None:
+    """Let each request in at once where all are let in; Gradio finds that out in a thread."""
+    if app.auth is None and app.auth_dependency is None:
+        for route in app.routes:
+            for asked in getattr(route, "dependencies", ()):
+                if asked.dependency.__name__ == "login_check":
+                    app.dependency_overrides[asked.dependency] = _let_in
+
+
+async def _let_in() -> None:
+    pass
 
 
 class _Messages(LRUCache[str, Any]):

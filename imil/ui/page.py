@@ -5,14 +5,17 @@ What a browser keeps can be emptied, too.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import copy
+from inspect import signature
 from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
 from gradio.block_function import BlockFunction
-from gradio.blocks import convert_component_dict_to_list
+from gradio.blocks import convert_component_dict_to_list, postprocess_update_dict
 from gradio.state_holder import SessionState
+from gradio.utils import delete_none
 
 from imil.ui.errors import errors_shown
 from imil.ui.events import Events
@@ -41,6 +44,11 @@ _PLAIN = (
     gr.Timer,
 )
 
+# What is made anew to look otherwise, and may look in a few ways only: shown or not, and such.
+_FEW_LOOKS = (gr.Button, gr.Column, gr.Row)
+# What Gradio itself knows of an HTML; all else is its script's.
+_HTML_LOOKS = frozenset(signature(gr.HTML.__init__).parameters) - {"value", "self"}
+
 
 class Page(gr.Blocks):
     """Gradio's page; outputs that an event leaves alone are left alone, and costly events counted.
@@ -61,6 +69,7 @@ class Page(gr.Blocks):
     def __init__(self, *, rates: Rates | None = None, **given: Any) -> None:
         super().__init__(**given)
         self.rates = rates or Rates()
+        self._looks: dict[tuple[Any, ...], Any] = {}
 
     def queue(self, *given: Any, **named: Any) -> Page:
         """Set up the queue of events; see `gr.Blocks.queue`."""
@@ -125,17 +134,8 @@ class Page(gr.Blocks):
             told = [_SKIP] * len(outputs)
         if block_fn.batch or not isinstance(told, list | tuple) or len(told) != len(outputs):
             return await super().postprocess_data(block_fn, predictions, state)
-        places = [place for place, value in enumerate(told) if not _is_skip(value)]
-        answer: list[Any] = [gr.skip() for _ in outputs]
-        plain, rest = [], []
-        for place in places:
-            value = _kept(outputs[place], told[place])
-            if state is not None and block_fn.postprocess and _is_plain(outputs[place], value):
-                block = _as_shown(outputs[place], state)
-                plain.append((place, block.postprocess(value)))
-            else:
-                rest.append((place, value))
-        for values, in_thread in ((plain, False), (rest, block_fn.postprocess)):
+        answer, rest = self._answered(block_fn, told, state)
+        for in_thread, values in rest.items():
             if not values:
                 continue
             part = copy(block_fn)
@@ -148,6 +148,56 @@ class Page(gr.Blocks):
                 answer[place] = value
         return answer
 
+    def _answered(
+        self, block_fn: BlockFunction, told: Sequence[Any], state: SessionState | None
+    ) -> tuple[list[Any], dict[bool, list[tuple[int, Any]]]]:
+        """Return what can be told at once, and what is left for Gradio.
+
+        Returns:
+            What the browser is told of each output; and the rest, each with its place, by whether
+            Gradio is to convert it, in a thread.
+        """
+        answer: list[Any] = [gr.skip() for _ in told]
+        rest: dict[bool, list[tuple[int, Any]]] = {False: [], True: []}
+        for place, (block, new) in enumerate(zip(block_fn.outputs, told, strict=True)):
+            value = _kept(block, new)
+            if _is_skip(value):
+                continue
+            if state is None or not block_fn.postprocess:
+                rest[block_fn.postprocess].append((place, value))
+            elif _is_plain(block, value):
+                rest[False].append((place, _as_shown(block, state).postprocess(value)))
+            elif (changed := self._changed(block, value, state)) is not None:
+                answer[place] = changed
+            else:
+                rest[True].append((place, value))
+        return answer, rest
+
+    def _changed(self, block: Any, change: Any, state: SessionState) -> dict[str, Any] | None:
+        """Return what the browser is told of a change of looks; None where Gradio is to find it.
+
+        Gradio makes the component anew each time. Here one is made once, for all who see it so.
+        """
+        if not _is_update(change):
+            return None
+        change = delete_none(dict(change), skip_value=True)
+        if type(block) is gr.HTML and not _HTML_LOOKS.intersection(change):
+            # Only what its script is given.
+            value = {"value": block.postprocess(change.pop("value"))} if "value" in change else {}
+            kind = change.pop("__type__")
+            return {**({"props": change} if change else {}), **value, "__type__": kind}
+        if type(block) not in _FEW_LOOKS:
+            return None
+        looks = {**_as_shown(block, state).constructor_args, **change, "render": False}
+        looks.pop("value", None)
+        looks.pop("__type__")
+        name = (block._id, *map(repr, looks.items()))  # noqa: SLF001  # Gradio's id
+        if name not in self._looks:
+            self._looks[name] = type(block)(**looks)
+        state[block._id] = self._looks[name]  # noqa: SLF001  # the same
+        told: dict[str, Any] = postprocess_update_dict(self._looks[name], change)
+        return told
+
 
 def _as_shown(block: Any, state: SessionState | None) -> Any:
     """Return a component as it is in a session, which may have changed it."""
@@ -156,10 +206,12 @@ def _as_shown(block: Any, state: SessionState | None) -> Any:
 
 def _is_plain(block: Any, value: Any) -> bool:
     """Return whether a block is told a value, not what to look like, and makes little of it."""
-    looks = isinstance(value, gr.blocks.Block | SimpleNamespace) or (
-        isinstance(value, dict) and "__type__" in value
-    )
+    looks = isinstance(value, gr.blocks.Block | SimpleNamespace) or _is_update(value)
     return type(block) in _PLAIN and not looks
+
+
+def _is_update(value: Any) -> bool:
+    return isinstance(value, dict) and "__type__" in value
 
 
 def _kept(block: Any, value: Any) -> Any:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
+import aiohttp
 import numpy as np
 import pytest
 from gradio_client import Client
@@ -69,7 +69,7 @@ def test_a_round_of_the_demo_takes_half_a_minute_and_the_page_answers_meanwhile(
 ) -> None:
     told: dict[str, Any] = {}
 
-    async def phases(http: httpx.AsyncClient, page: Page) -> None:
+    async def phases(http: aiohttp.ClientSession, page: Page) -> None:
         reader, other = (Visitor(http, page, *study) for study in studies)
         await opened_once(other)
         await visit(other, 0, pace=PACE, seconds=IDLE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -10,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import httpx
+import aiohttp
 import numpy as np
 import pytest
 from gradio_client import Client
@@ -18,12 +19,12 @@ from gradio_client import Client
 from imil.core.films import FilmSpec
 from tests.browser.serving import Server, serve
 from tests.standins.visitors import (
-    PATIENCE,
     Page,
     Visitor,
     own_mask,
     stored_masks,
     trained_studies,
+    visiting,
 )
 
 pytestmark = [
@@ -50,18 +51,21 @@ MOST = 2.0
 
 
 async def connected(
-    server: Server, act: Callable[[httpx.AsyncClient, Page], Awaitable[None]]
+    server: Server, act: Callable[[aiohttp.ClientSession, Page], Awaitable[None]]
 ) -> None:
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=100)
-    async with httpx.AsyncClient(base_url=server.url, timeout=PATIENCE, limits=limits) as http:
-        config = (await http.get("/config")).raise_for_status().json()
-        await act(http, Page.of(config))
+    async with visiting(server.url) as (http, page):
+        await act(http, page)
 
 
-def together(server: Server, act: Callable[[httpx.AsyncClient, Page], Awaitable[None]]) -> None:
+def together(server: Server, act: Callable[[aiohttp.ClientSession, Page], Awaitable[None]]) -> None:
+    # What this process has imported is no visitor's: looking through it for garbage would stop
+    # all of them for half a second.
+    gc.collect()
+    gc.freeze()
     # In a thread of its own: a browser may run its loop in this one.
     with ThreadPoolExecutor() as thread:
         thread.submit(asyncio.run, connected(server, act)).result()
+    gc.unfreeze()
 
 
 def train_one(server: Server, study: str) -> None:
@@ -104,7 +108,7 @@ def test_five_visitors_at_once_end_with_exactly_their_own_masks(tmp_path: Path) 
     studies = trained_studies(home, 5, SMALL)
     visitors: list[Visitor] = []
 
-    async def all_review(http: httpx.AsyncClient, page: Page) -> None:
+    async def all_review(http: aiohttp.ClientSession, page: Page) -> None:
         visitors.extend(Visitor(http, page, study, samples) for study, samples in studies)
         await asyncio.gather(*(review(v, n, 6) for n, v in enumerate(visitors)))
 
@@ -120,7 +124,7 @@ def test_fifty_visitors_wait_at_most_twice_as_long_as_one(tmp_path: Path, record
     visitors: list[Visitor] = []
     alone: list[float] = []
 
-    async def phases(http: httpx.AsyncClient, page: Page) -> None:
+    async def phases(http: aiohttp.ClientSession, page: Page) -> None:
         visitors.extend(Visitor(http, page, study, samples) for study, samples in studies)
         first, *others = visitors
         await in_turn([opened_once(v) for v in visitors])

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import httpx
+import aiohttp
 import numpy as np
 
 from imil.compute.pool import WorkerPool
@@ -26,6 +27,8 @@ from tests.standins.trained import as_if_trained
 
 # A machine that is busy answers late; one that never answers is a fault.
 PATIENCE = 120.0
+# Bytes that a line of an answer may have: a film and all that goes with it.
+LONGEST = 2**24
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,19 @@ class Page:
         return cls(act("queue", "select"), act("painter", "stroke"), act("painter", "blackout"))
 
 
+@asynccontextmanager
+async def visiting(url: str) -> AsyncIterator[tuple[aiohttp.ClientSession, Page]]:
+    """Open the app's page, for all visitors of one machine."""
+    connector = aiohttp.TCPConnector(limit=0)
+    timeout = aiohttp.ClientTimeout(total=PATIENCE)
+    async with aiohttp.ClientSession(
+        url, connector=connector, timeout=timeout, read_bufsize=LONGEST, raise_for_status=True
+    ) as http:
+        async with http.get("/config") as answer:
+            config = await answer.json()
+        yield http, Page.of(config)
+
+
 @dataclass
 class Visitor:
     """Someone who reviews a study of their own.
@@ -92,7 +108,7 @@ class Visitor:
         session: made up by the browser, as Gradio's front end does.
     """
 
-    http: httpx.AsyncClient
+    http: aiohttp.ClientSession
     page: Page
     study: str
     samples: tuple[str, ...]
@@ -140,12 +156,12 @@ class Visitor:
             "trigger_id": act.trigger,
             "session_hash": self.session,
         }
-        joined = await self.http.post("/gradio_api/queue/join", json=body)
-        event = joined.raise_for_status().json()["event_id"]
+        async with self.http.post("/gradio_api/queue/join", json=body) as joined:
+            event = (await joined.json())["event_id"]
         address = f"/gradio_api/queue/data?session_hash={self.session}"
-        async with self.http.stream("GET", address) as answer:
-            async for line in answer.aiter_lines():
-                message = json.loads(line.removeprefix("data: ")) if line else {}
+        async with self.http.get(address) as answer:
+            async for line in answer.content:
+                message = json.loads(line.removeprefix(b"data: ")) if line.strip() else {}
                 if message.get("msg") == "process_completed" and message["event_id"] == event:
                     assert message["success"], message["output"]
                     told: list[Any] = message["output"]["data"]

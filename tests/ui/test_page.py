@@ -59,6 +59,68 @@ def test_what_an_event_leaves_alone_is_not_built_anew() -> None:
     assert [state[box._id] is box for box in boxes] == [True, False, True]
 
 
+def looked_at(kind: type[gr.Blocks], changes: list[dict[str, Any]]) -> list[Any]:
+    """Return what the browser is told of a button, a part of the page and a script's HTML."""
+    with kind() as app:
+        with gr.Column(elem_classes="frame") as column:
+            button = gr.Button("Go", elem_classes=["one"])
+        script = gr.HTML(marks={}, js_on_load="watch('value', () => {})")
+        app.load(lambda: None, None, [column, button, script])
+    event, state = next(iter(app.fns.values())), SessionState(app)
+    blocks = {"column": column, "button": button, "script": script}
+
+    async def told() -> list[Any]:
+        given = [{blocks[name]: gr.update(**new) for name, new in each.items()} for each in changes]
+        return [await app.postprocess_data(event, each, state) for each in given]
+
+    with ThreadPoolExecutor() as thread:
+        return thread.submit(asyncio.run, told()).result()
+
+
+def test_what_is_to_look_otherwise_looks_so_as_in_gradio_itself() -> None:
+    changes: list[dict[str, Any]] = [
+        {"column": {"visible": False}, "button": {"visible": False}},
+        {"column": {"elem_classes": "frame more"}, "button": {"value": "Stop", "variant": "stop"}},
+        {"column": {"visible": True}, "button": {"visible": True, "value": None}},
+        {"button": {"interactive": False, "elem_classes": "two", "scale": None}},
+        {"column": {"visible": False}, "button": {"value": "Go"}},
+        {"script": {"marks": {"current": "a"}}},
+        {"script": {"marks": {}, "value": "<p>"}},
+        {"script": {"value": "<b>"}},
+        {"script": {"visible": False, "marks": {"current": "b"}}},
+    ]
+
+    # Gradio's words for "an update" are among what it gives to a script.
+    told, said = (
+        [[without_kind(each) for each in answer] for answer in looked_at(kind, changes)]
+        for kind in (Page, gr.Blocks)
+    )
+    assert told == said
+
+
+def without_kind(told: dict[str, Any]) -> dict[str, Any]:
+    props = {name: value for name, value in told.pop("props", {}).items() if name != "__type__"}
+    return {**told, **({"props": props} if props else {})}
+
+
+def test_what_all_see_alike_is_made_once() -> None:
+    with Page() as app:
+        button = gr.Button()
+        app.load(lambda: None, None, button)
+    event, states = next(iter(app.fns.values())), [SessionState(app) for _ in range(3)]
+
+    async def hide() -> None:
+        for state in states[:2]:
+            await app.postprocess_data(event, gr.update(visible=False), state)
+
+    with ThreadPoolExecutor() as thread:
+        thread.submit(asyncio.run, hide()).result()
+    seen = [state[button._id] for state in states]
+
+    assert seen[0] is seen[1]
+    assert (seen[0].visible, seen[2].visible) == (False, True)
+
+
 def test_an_answer_of_another_length_is_refused_as_ever() -> None:
     with pytest.raises(ValueError, match="didn't return enough output values"):
         answered(Page, lambda _: ["one"], outputs=2)
