@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,9 @@ from imil.ui.sessions import Sessions
 
 # Seconds between two looks for answers that nobody fetches; a page that is open does so at once.
 LOOK_EVERY = 60.0
+# The name of events that go in turn: those of a session in the order in which they were asked for,
+# beside those of other sessions.
+IN_TURN = "in turn"
 # Sessions whose answers are kept, as many as Gradio keeps.
 SESSIONS = 2000
 
@@ -24,6 +28,9 @@ class Events(queueing.Queue):
 
     Gradio takes that for the end of the visit: it drops what waits, and answers nothing that runs.
     A page that was closed or loaded anew right after "Black out" would lose that mask.
+
+    Events with the `concurrency_id` `IN_TURN` are begun in turn for each session, whatever the
+    others wait for. Gradio knows one line for all sessions, or none.
 
     Args:
         like: a queue that has served nothing yet, whose settings this one takes.
@@ -47,6 +54,27 @@ class Events(queueing.Queue):
             app.state_holder = Sessions()  # type: ignore[no-untyped-call]  # Gradio's
             app.state_holder.set_blocks(self.blocks)
         _ask_for_no_password(app)
+
+    def get_events(self) -> tuple[list[queueing.Event], bool, str] | None:
+        """Return what is begun next; what goes in turn waits for nothing of another session."""
+        busy = {
+            event.session_hash
+            for job in self.active_jobs
+            for event in job or ()
+            if event.concurrency_id == IN_TURN
+        }
+        names = list(self.event_queue_per_concurrency_id)
+        random.shuffle(names)
+        for name in names:
+            queue = self.event_queue_per_concurrency_id[name]
+            limit = queue.concurrency_limit
+            if limit is not None and queue.current_concurrency >= limit:
+                continue
+            for event in queue.queue:
+                if name != IN_TURN or event.session_hash not in busy:
+                    queue.queue.remove(event)
+                    return [event], event.fn.batch, name
+        return None
 
     async def clean_events(
         self, *, session_hash: str | None = None, event_id: str | None = None

@@ -24,7 +24,7 @@ from imil.ui.queue_view import being_made, next_after, queue_of, step_from
 from imil.ui.rates import Cost, costs
 from imil.ui.reader_field import kept_name
 from imil.ui.screen import Screen
-from imil.ui.shown import QUIET, Shown, unchanged
+from imil.ui.shown import QUIET, REVIEW, Shown, unchanged
 from imil.workflow.queueing import Offer
 from imil.workflow.study import Study
 from imil.workflow.viewing import View
@@ -41,17 +41,17 @@ class OutliersActs:
         screen, tab = self.screen, self.screen.outliers
         shown = [screen.study_id, *tab.picker.view]
         # "multiple": quick clicks must not open another film than the last one clicked.
-        tab.strip.select(self.select, shown, tab.outputs, trigger_mode="multiple", **QUIET)
-        tab.strip.turn(self.turn, shown, tab.strip, **QUIET)
+        tab.strip.select(self.select, shown, tab.outputs, trigger_mode="multiple", **REVIEW)
+        tab.strip.turn(self.turn, shown, tab.strip, **REVIEW)
         decided = [*tab.outputs, screen.results.none]
         painted = [tab.painter, *tab.picker.view]
-        tab.painter.blackout(self.black_out, painted, decided, **QUIET)
+        tab.painter.blackout(self.black_out, painted, decided, **REVIEW)
         waited = [tab.opened, *tab.picker.view]
-        tab.painter.keep(self.keep, waited, tab.outputs, trigger_mode="multiple", **QUIET)
-        tab.painter.skip(self.skip, painted, decided, **QUIET)
+        tab.painter.keep(self.keep, waited, tab.outputs, trigger_mode="multiple", **REVIEW)
+        tab.painter.skip(self.skip, painted, decided, **REVIEW)
         placed = [screen.study_id, tab.painter, *tab.picker.view]
-        tab.painter.next(self.next, placed, tab.outputs, **QUIET)
-        tab.painter.previous(self.previous, placed, tab.outputs, **QUIET)
+        tab.painter.next(self.next, placed, tab.outputs, **REVIEW)
+        tab.painter.previous(self.previous, placed, tab.outputs, **REVIEW)
         tab.go_train.click(self.go_train, None, screen.tabs, **QUIET)
         asked = [screen.study_id, screen.reader, *screen.results.choice]
         tab.read.compare.click(self.compare, asked, screen.outputs, **QUIET)

@@ -6,6 +6,8 @@ from typing import Any, TypeAlias
 
 import gradio as gr
 
+from imil.ui.events import IN_TURN
+
 # From a Gradio component to its new value, or to `gr.update`s of it.
 Shown: TypeAlias = dict[Any, Any]
 
@@ -21,6 +23,9 @@ QUIET: dict[str, Any] = {
     "show_progress_on": [],
     "api_visibility": "private",
 }
+# The same of what a reader does with films: one act after another, whatever other visitors wait
+# for. At once, of all visitors: our choice.
+REVIEW: dict[str, Any] = QUIET | {"concurrency_id": IN_TURN, "concurrency_limit": 4}
 # The same of what may take seconds: its outputs show that something happens.
 SLOW: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private"}
 

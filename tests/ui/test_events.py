@@ -26,8 +26,10 @@ PATIENCE = 20.0  # s
 
 
 @contextmanager
-def served(at_once: int | None = None) -> Iterator[tuple[Visitor, dict[str, threading.Event]]]:
-    """Serve a page of two acts, each of which ends when it is let."""
+def served(
+    at_once: int | None = None, line: str | None = None
+) -> Iterator[tuple[Visitor, dict[str, threading.Event]]]:
+    """Serve a page of three acts, the first two of which end when they are let."""
     let = {name: threading.Event() for name in ("first", "second", "began", "closed")}
 
     def first() -> str:
@@ -41,8 +43,9 @@ def served(at_once: int | None = None) -> Iterator[tuple[Visitor, dict[str, thre
 
     with Page(analytics_enabled=False) as app:
         box = gr.Textbox()
-        for act in (first, second):
-            app.load(act, None, box, concurrency_limit=at_once, concurrency_id=str(at_once))
+        for act in (first, second, lambda: "third done"):
+            line = line or str(at_once)
+            app.load(act, None, box, concurrency_limit=at_once, concurrency_id=line)
     clean = app._queue.clean_events
 
     async def closed(**given: Any) -> None:
@@ -65,18 +68,25 @@ def served(at_once: int | None = None) -> Iterator[tuple[Visitor, dict[str, thre
 class Visitor:
     """Acts, and is told, as Gradio's page does."""
 
-    def __init__(self, client: httpx.Client, queue: Any) -> None:
+    def __init__(self, client: httpx.Client, queue: Any, name: str = "visitor") -> None:
         self._client = client
         self.queue = queue
+        self._name = name
+
+    @contextmanager
+    def another(self) -> Iterator[Visitor]:
+        """Open the page once more, in another session."""
+        with httpx.Client(base_url=self._client.base_url, timeout=PATIENCE) as client:
+            yield Visitor(client, self.queue, "another")
 
     def act(self, number: int) -> str:
-        asked = {"data": [], "fn_index": number, "session_hash": "visitor"}
+        asked = {"data": [], "fn_index": number, "session_hash": self._name}
         answer = self._client.post("/join", json=asked)
         return str(answer.raise_for_status().json()["event_id"])
 
     @contextmanager
     def told(self) -> Iterator[Iterator[dict[str, Any]]]:
-        with self._client.stream("GET", "/data", params={"session_hash": "visitor"}) as stream:
+        with self._client.stream("GET", "/data", params={"session_hash": self._name}) as stream:
             yield (
                 json.loads(line.removeprefix("data: "))
                 for line in stream.iter_lines()
@@ -155,3 +165,26 @@ def test_sessions_that_wait_are_kept_when_there_are_too_many(
         queue.pending_messages_per_session[session] = session
 
     assert list(queue.pending_messages_per_session) == ["waits", "newer"]
+
+
+def test_each_goes_on_in_turn_whatever_others_wait_for() -> None:
+    with served(at_once=4, line=events.IN_TURN) as (visitor, let), visitor.another() as other:
+        first, second = visitor.act(0), visitor.act(1)
+        third = other.act(2)
+        with other.told() as told:
+            assert answer_to(third, told) == "third done"
+        assert not let["began"].is_set()
+        let["first"].set()
+        let["second"].set()
+        with visitor.told() as told:
+            assert answer_to(first, told) == "first done"
+            assert answer_to(second, told) == "second done"
+
+
+def test_as_many_are_done_at_once_as_is_said() -> None:
+    with served(at_once=1, line=events.IN_TURN) as (visitor, let), visitor.another() as other:
+        visitor.act(0)
+        other.act(1)
+        assert not let["began"].wait(0.3)
+        let["first"].set()
+        assert let["began"].wait(PATIENCE)
