@@ -62,10 +62,12 @@ def together(server: Server, act: Callable[[aiohttp.ClientSession, Page], Awaita
     # all of them for half a second.
     gc.collect()
     gc.freeze()
-    # In a thread of its own: a browser may run its loop in this one.
-    with ThreadPoolExecutor() as thread:
-        thread.submit(asyncio.run, connected(server, act)).result()
-    gc.unfreeze()
+    try:
+        # In a thread of its own: a browser may run its loop in this one.
+        with ThreadPoolExecutor() as thread:
+            thread.submit(asyncio.run, connected(server, act)).result()
+    finally:
+        gc.unfreeze()
 
 
 def train_one(server: Server, study: str) -> None:

@@ -44,8 +44,7 @@ def served(
     with Page(analytics_enabled=False) as app:
         box = gr.Textbox()
         for act in (first, second, lambda: "third done"):
-            line = line or str(at_once)
-            app.load(act, None, box, concurrency_limit=at_once, concurrency_id=line)
+            app.load(act, None, box, concurrency_limit=at_once, concurrency_id=line or str(at_once))
     clean = app._queue.clean_events
 
     async def closed(**given: Any) -> None:
