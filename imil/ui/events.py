@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from functools import partial
 from typing import Any
 
@@ -19,6 +20,11 @@ LOOK_EVERY = 60.0
 # The name of events that go in turn: those of a session in the order in which they were asked for,
 # beside those of other sessions.
 IN_TURN = "in turn"
+# Seconds without an event after which nobody is thought to be there, longer than a reader looks at
+# a film; and between two looks for an event from then on. Gradio looks every millisecond, which
+# takes 5 to 8 % of a core. Our choice.
+QUIET_AFTER = 15.0
+QUIET_LOOK = 0.02
 # Sessions whose answers are kept, as many as Gradio keeps.
 SESSIONS = 2000
 
@@ -37,6 +43,7 @@ class Events(queueing.Queue):
     """
 
     def __init__(self, like: queueing.Queue) -> None:
+        self._begun = time.monotonic()
         super().__init__(
             live_updates=like.live_updates,
             concurrency_count=like.max_thread_count,
@@ -46,6 +53,16 @@ class Events(queueing.Queue):
             default_concurrency_limit=like.default_concurrency_limit,
         )
         self.pending_messages_per_session = _Messages(self)
+
+    @property
+    def sleep_when_free(self) -> float:
+        """Seconds between two looks for what is to be begun; more of them once nobody is there."""
+        quiet = time.monotonic() - self._begun > QUIET_AFTER
+        return max(self._look_every, QUIET_LOOK) if quiet else self._look_every
+
+    @sleep_when_free.setter
+    def sleep_when_free(self, seconds: float) -> None:
+        self._look_every = seconds
 
     def set_server_app(self, app: App) -> None:
         """Take the server that the page is served by, once it is there."""
@@ -73,6 +90,7 @@ class Events(queueing.Queue):
             for event in queue.queue:
                 if name != IN_TURN or event.session_hash not in busy:
                     queue.queue.remove(event)
+                    self._begun = time.monotonic()
                     return [event], event.fn.batch, name
         return None
 
