@@ -30,7 +30,7 @@ chromium: venv ## make sure that a browser is there for the browser tests
 
 test: venv chromium ## run the tests, in the browser too
 	$(BIN)/python -m pytest -m "not soak and not browser" -n auto --dist loadfile
-	$(BIN)/python -m pytest -m "browser and not soak" # by themselves and in turn: a browser fills two cores
+	$(BIN)/python -m pytest tests/browser -m "not soak" # by themselves and in turn: a browser fills two cores
 
 check: venv ## formatting, lint, types, import directions
 	$(BIN)/ruff format --check .
@@ -49,7 +49,7 @@ soak: venv chromium ## the long claims, with measurements in tests/benchmarks/re
 
 flows: venv chromium ## the browser tests ten times in a row, two at a time: none may fail once
 	for run in 1 2 3 4 5 6 7 8 9 10; do \
-		$(BIN)/python -m pytest -m "browser and not soak" -n 2 --dist loadfile --no-loadscope-reorder || exit 1; done
+		$(BIN)/python -m pytest tests/browser -m "not soak" -n 2 --dist loadfile --no-loadscope-reorder || exit 1; done
 
 screenshots: venv chromium ## the README's pictures, from a real browser
 	IMIL_SCREENS=assets/readme $(BIN)/python -m pytest -m soak tests/browser/test_screens.py

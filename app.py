@@ -35,10 +35,6 @@ if TYPE_CHECKING:
 # Seconds between two looks for studies that nobody visits any more.
 LOOK_FOR_IDLE = 6 * 3600
 
-# Processes that train a job's segments, such as two arms, where the machine has the cores. Each
-# takes 300 MB or more. Our choice.
-SIDE_BY_SIDE = 2
-
 # What the first comparison and the first map would load by themselves, 2 s; and when it is loaded
 # instead, s from the start: once the page has been served.
 LATER = ("sklearn.linear_model", "captum.attr")
@@ -72,7 +68,7 @@ def main() -> None:
         token=settings.token,
     )
     cores = usable_cores()
-    worker = WorkerPool(home / "jobs", workers=min(SIDE_BY_SIDE, cores), cores=cores)
+    worker = WorkerPool(home / "jobs", workers=min(settings.workers, cores), cores=cores)
     pool = _trainer(worker, home, settings)
     store = _store(settings)
     studies = Studies(

@@ -18,6 +18,9 @@ _OAUTH = (
     "OPENID_PROVIDER_URL",
 )
 
+# Two, such as two arms. Each takes 300 MB or more. Our choice.
+WORKERS = "2"
+
 # Days on a Space, whose visitors are strangers to its owner: a quarter, longer than a review takes.
 # On one's own machine nothing is deleted unasked.
 SPACE_DAYS = "90"
@@ -37,6 +40,7 @@ class Settings:
         sign_in: visitors can sign in: this is a Space, and has what OAuth needs.
         idle_days: days without a visit after which a study's images and models are deleted here
             (`IMIL_IDLE_DAYS`); 0 for never.
+        workers: processes that train side by side, where there are as many cores (`IMIL_WORKERS`).
         zero: GPUs are lent by ZeroGPU (`SPACES_ZERO_GPU`, which such a Space sets itself).
     """
 
@@ -49,6 +53,7 @@ class Settings:
     zero: bool = False
     state_repo: str | None = None
     idle_days: int = 0
+    workers: int = int(WORKERS)
 
     def __repr__(self) -> str:
         """Leave the token out, so that no log or traceback can hold it."""
@@ -72,6 +77,7 @@ class Settings:
             # Anywhere else Gradio would ask the Hub for the owner of this machine's own token.
             sign_in=env.get("SYSTEM") == "spaces" and all(env.get(name) for name in _OAUTH),
             idle_days=_days(env),
+            workers=_workers(env),
             # As the package of that name reads it.
             zero=env.get("SPACES_ZERO_GPU", "").lower() in {"1", "t", "true"},
         )
@@ -84,6 +90,17 @@ def _days(env: Mapping[str, str]) -> int:
             f"IMIL_IDLE_DAYS is “{value}”.",
             why="It is no number of days from 0 to 9999.",
             fix="Set it to a number such as 90, or to 0 to delete nothing unasked.",
+        )
+    return int(value)
+
+
+def _workers(env: Mapping[str, str]) -> int:
+    value = env.get("IMIL_WORKERS") or WORKERS
+    if not re.fullmatch(r"[1-9]\d?", value, re.ASCII):
+        raise PlanError(
+            f"IMIL_WORKERS is “{value}”.",
+            why="It is no number of processes from 1 to 99.",
+            fix=f"Set it to a number such as {WORKERS}, or to 1 where memory is short.",
         )
     return int(value)
 

@@ -63,3 +63,11 @@ def test_studies_are_let_go_after_days_on_a_space_and_never_at_home_unless_said(
     assert Settings.from_env({"IMIL_IDLE_DAYS": "30"}).idle_days == 30
     with pytest.raises(PlanError, match=r"IMIL_IDLE_DAYS is “soon”.*number such as 90"):
         Settings.from_env({"IMIL_IDLE_DAYS": "soon"})
+
+
+def test_as_many_processes_train_as_is_said_and_at_least_one() -> None:
+    assert Settings.from_env({}).workers == 2
+    assert Settings.from_env({"IMIL_WORKERS": "1"}).workers == 1
+    for wrong in ("0", "many", "-1"):
+        with pytest.raises(PlanError, match=f"IMIL_WORKERS is “{wrong}”.*1 where memory is short"):
+            Settings.from_env({"IMIL_WORKERS": wrong})

@@ -8,9 +8,11 @@ import shutil
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
+from xdist.scheduler import LoadFileScheduling
 
 from imil.core.films import write_films
 from tests.browser.acts import FILMS
@@ -26,6 +28,35 @@ ARGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+class FromBothEnds(LoadFileScheduling):  # type: ignore[misc]  # it ships no type information
+    """Whole files, of which every other process takes the last that is left, not the first."""
+
+    def _assign_work_unit(self, node: Any) -> None:
+        if self.nodes.index(node) % 2:
+            self.workqueue.move_to_end(next(reversed(self.workqueue)), last=False)
+        super()._assign_work_unit(node)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FromBothEnds | None:
+    """Let one process of two start the app for newcomers, and the other the one without the demo.
+
+    They are started once a process, for 15 s of a core. Only where `tests/browser` is what is run;
+    else this file is read too late to be asked.
+    """
+    return FromBothEnds(config, log) if config.option.dist == "loadfile" else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put files that use the same app together: `bare` first, `server` last."""
+    used: dict[Path, set[str]] = {}
+    for item in items:
+        here = item.path.parent == Path(__file__).parent
+        names = getattr(item, "fixturenames", ()) if here else ()
+        used.setdefault(item.path, set()).update(names)
+    items.sort(key=lambda item: ("server" in used[item.path]) - 2 * ("bare" in used[item.path]))
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Where a study is saved is said at every width, and what to do where the Hub takes nothing."""
+"""Where a study is saved is said, and what to do where it is not, or the Hub takes nothing."""
 
 from __future__ import annotations
 
@@ -74,3 +74,22 @@ def test_the_time_since_the_hub_answered_is_not_read_aloud_every_few_seconds(
     expect(page.locator("#header .saved .whole")).to_have_text("Saved here only · no Hub repo set")
 
     expect(page.locator("#header [role=status]")).to_have_text("")
+
+
+def test_a_study_that_is_gone_is_said_and_the_page_still_opens(
+    page: Page, tokenless: Server, server: Server
+) -> None:
+    page.goto(tokenless.url)
+    expect(page.locator("#study .samples img")).to_have_count(12)
+    kept = page.evaluate("JSON.stringify(localStorage)")  # another address has another storage
+    page.goto(server.url)
+    page.evaluate("kept => Object.assign(localStorage, JSON.parse(kept))", kept)
+    page.reload()
+
+    trouble = page.locator(".card .note.bad[role=alert]")
+    expect(trouble).to_contain_text("There is no study")
+    expect(page.locator("#study .samples img")).to_have_count(12)
+    # The browser has let go of it.
+    page.reload()
+    expect(page.locator("#study .samples img")).to_have_count(12)
+    expect(trouble).to_have_count(0)

@@ -71,26 +71,6 @@ def test_a_training_goes_on_while_the_page_is_closed_and_stops_when_told(
     expect(again.locator("#train")).to_be_visible()
 
 
-def test_a_study_that_is_gone_is_said_and_the_page_still_opens(
-    page: Page, bare: Server, server: Server, archive: Path
-) -> None:
-    page.goto(bare.url)
-    upload(page, archive, "elsewhere")
-    expect(page.locator("#header .study")).to_have_text("elsewhere")
-    kept = page.evaluate("JSON.stringify(localStorage)")  # another address has another storage
-    page.goto(server.url)
-    page.evaluate("kept => Object.assign(localStorage, JSON.parse(kept))", kept)
-    page.reload()
-
-    trouble = page.locator(".card .note.bad[role=alert]")
-    expect(trouble).to_contain_text("There is no study", timeout=FIRST_VISIT)
-    expect(page.locator("#study .samples img")).to_have_count(12)
-    # The browser has let go of it.
-    page.reload()
-    expect(page.locator("#study .samples img")).to_have_count(12)
-    expect(trouble).to_have_count(0)
-
-
 def test_a_phone_needs_no_sideways_scrolling(browser: Browser, server: Server) -> None:
     context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
     page = context.new_page()
