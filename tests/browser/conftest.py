@@ -30,23 +30,24 @@ ARGS = [
 ]
 
 
-class FromBothEnds(LoadFileScheduling):  # type: ignore[misc]  # it ships no type information
-    """Whole files, of which every other process takes the last that is left, not the first."""
+class Lanes(LoadFileScheduling):  # type: ignore[misc]  # it ships no type information
+    """Whole files: one process takes the first that is left, one the last, others from between."""
 
     def _assign_work_unit(self, node: Any) -> None:
-        if self.nodes.index(node) % 2:
-            self.workqueue.move_to_end(next(reversed(self.workqueue)), last=False)
+        left = list(self.workqueue)
+        lane = self.nodes.index(node) / max(1, len(self.nodes) - 1)
+        self.workqueue.move_to_end(left[round(lane * (len(left) - 1))], last=False)
         super()._assign_work_unit(node)
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FromBothEnds | None:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Lanes | None:
     """Let one process of two start the app for newcomers, and the other the one without the demo.
 
     They are started once a process, for 15 s of a core. Only where `tests/browser` is what is run;
     else this file is read too late to be asked.
     """
-    return FromBothEnds(config, log) if config.option.dist == "loadfile" else None
+    return Lanes(config, log) if config.option.dist == "loadfile" else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

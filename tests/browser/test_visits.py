@@ -81,3 +81,26 @@ def test_a_phone_needs_no_sideways_scrolling(browser: Browser, server: Server) -
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         expect(page.get_by_text("Research use only, not for diagnosis")).to_be_visible()
     context.close()
+
+
+def test_a_page_that_nobody_uses_asks_for_hardly_a_frame(page: Page, server: Server) -> None:
+    page.add_init_script(
+        """(() => {
+          const frame = window.requestAnimationFrame;
+          window.frames_asked = 0;
+          window.requestAnimationFrame = (answer) => {
+            window.frames_asked += 1;
+            return frame(answer);
+          };
+        })()"""
+    )
+    page.goto(server.url)
+    expect(page.locator("#study .samples img")).to_have_count(12)
+    # A second in which hardly any is asked for comes soon; a page that goes on asks for sixty.
+    asked = [int(page.evaluate("window.frames_asked"))]
+    while len(asked) < 12 and (len(asked) == 1 or asked[-1] - asked[-2] > 5):
+        page.wait_for_timeout(1000)
+        asked.append(int(page.evaluate("window.frames_asked")))
+
+    assert asked[-1] > 0
+    assert asked[-1] - asked[-2] <= 5, asked
