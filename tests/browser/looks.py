@@ -11,8 +11,14 @@ SIZES = ((1440, 900), (1024, 768), (390, 844))
 
 
 def wanted() -> bool:
-    """Return whether somebody asked for pictures; taking them costs half a second each."""
+    """Return whether somebody asked for pictures; taking one costs half a second."""
     return "IMIL_SCREENS" in os.environ
+
+
+def picture(page: Page, folder: Path, name: str, *, whole: bool = False) -> None:
+    """Take the page as it is now, if that is wanted."""
+    if wanted():
+        page.screenshot(path=folder / f"{name}.png", full_page=whole)
 
 
 def look(page: Page, folder: Path, name: str, *, whole: bool = False) -> None:

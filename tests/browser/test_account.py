@@ -13,6 +13,7 @@ from gradio_client import Client, handle_file
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.looks import picture
 from tests.browser.serving import Server, serve
 from tests.standins.fakehub import FakeHub
 from tests.standins.signing_in import Provider
@@ -104,7 +105,7 @@ def test_a_link_opens_the_study_and_leaves_the_address(
     study = opened(page)
     menu(page)
     link = page.locator("#account .link").input_value()
-    page.screenshot(path=screens / "menu-1440.png")
+    picture(page, screens, "menu-1440")
 
     other = visit(browser, link, width=390, height=844)
 
@@ -112,7 +113,7 @@ def test_a_link_opens_the_study_and_leaves_the_address(
     assert opened(other) == study
     assert "study=" not in other.url
     menu(other)
-    other.screenshot(path=screens / "menu-390.png")
+    picture(other, screens, "menu-390")
 
 
 def test_a_signed_in_visitor_keeps_a_private_copy_and_finds_the_study_in_another_browser(
@@ -126,7 +127,7 @@ def test_a_signed_in_visitor_keeps_a_private_copy_and_finds_the_study_in_another
     page.locator("#account [data-act=save]").click()
     told = page.locator("#account .told")
     expect(told).to_contain_text("Your private copy is saved")
-    page.screenshot(path=screens / "copied-1440.png")
+    picture(page, screens, "copied-1440")
 
     made = space.hub.repos[f"datasets/carol/imil-study-{study[:8]}"]
     assert made.private
@@ -171,7 +172,7 @@ def test_a_deleted_study_is_gone_for_everybody_and_says_when(
     study = opened(page)
     menu(page)
 
-    delete(page, picture=screens / "delete-1440.png")
+    delete(page, into=screens)
 
     told = page.locator("#account .told")
     expect(told).to_contain_text("The study is deleted. A fresh demo is open now.")
@@ -203,8 +204,8 @@ def test_what_was_deleted_is_named_before_and_told_after_to_whoever_is_signed_in
     expect(page.locator("#account .told")).to_contain_text("The study is deleted")
 
 
-def delete(page: Page, *, picture: Path | None = None) -> None:
+def delete(page: Page, *, into: Path | None = None) -> None:
     page.locator("#account [data-act=ask]").click()
-    if picture is not None:
-        page.screenshot(path=picture)
+    if into is not None:
+        picture(page, into, "delete-1440")
     page.locator("#account [data-act=remove]").click()

@@ -25,6 +25,7 @@ from imil.ui.painter import (
     kept_value,
     offer,
 )
+from imil.ui.theme import launch_options
 
 pytestmark = [
     pytest.mark.browser,
@@ -97,6 +98,7 @@ def desk() -> Iterator[Desk]:
         prevent_thread_lock=True,
         quiet=True,
         css_paths=[ASSETS / "theme.css"],
+        app_kwargs=launch_options()["app_kwargs"],
         run_history=False,
         footer_links=[],
     )

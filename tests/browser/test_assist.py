@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 from imil.store.codec import MaskRecord, decode_masks
 from imil.store.local import LocalStore
 from tests.browser.acts import listed
+from tests.browser.looks import picture
 from tests.browser.serving import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -90,7 +91,7 @@ def test_a_mask_is_copied_to_the_similar_films_that_stay_ticked(
     expect(shown.locator("input:checked")).to_have_count(5)
     expect(shown.locator("[data-act=confirm]")).to_be_focused()
     page.keyboard.press("n")  # the painter's keys rest meanwhile
-    page.screenshot(path=screens / "copies.png")
+    picture(page, screens, "copies")
     left_out = shown.locator("input").first.get_attribute("data-sample")
     shown.locator("input").first.uncheck()
     shown.get_by_role("button", name="Black out 4 images").dblclick()
@@ -134,7 +135,7 @@ def test_by_keys_a_reader_sees_where_the_model_looks_and_calls_a_label_wrong(
     page.keyboard.press("o")
     expect(heat).to_have_attribute("width", "64")
     first = looks_at(page)
-    page.screenshot(path=screens / "looks.png")
+    picture(page, screens, "looks")
     page.keyboard.press("n")
     other = opened_film(page, after=film)
     expect(heat).to_have_attribute("width", "64")

@@ -12,6 +12,7 @@ from imil.store.hub import store_folder
 from imil.store.local import LocalStore
 from imil.workflow.studies import Studies
 from imil.workflow.tools import Tools
+from tests.browser.looks import picture
 from tests.browser.serving import Server
 from tests.standins.uploads import telling_zip
 from tests.standins.visitors import no_weights
@@ -31,7 +32,7 @@ def begun_elsewhere(archive: Path, server: Server, folder: Path) -> str:
 
 
 def test_the_screen_says_which_file_to_bring_and_takes_it(
-    page: Page, bare: Server, faults: list[str], tmp_path: Path
+    page: Page, bare: Server, faults: list[str], screens: Path, tmp_path: Path
 ) -> None:
     archive = telling_zip(tmp_path / "Roe_Richard.zip")
     study = begun_elsewhere(archive, bare, tmp_path / "elsewhere")
@@ -41,9 +42,9 @@ def test_the_screen_says_which_file_to_bring_and_takes_it(
     expect(part).to_contain_text("48 of 48 images are not on this machine.", timeout=60_000)
     expect(part).to_contain_text("that “Chest films” was begun with on")
     expect(page.locator("#study")).to_contain_text("a")
-    page.screenshot(path=tmp_path / "missing.png", full_page=True)
+    picture(page, screens, "bring-again", whole=True)
     page.set_viewport_size({"width": 390, "height": 844})
-    page.screenshot(path=tmp_path / "missing-390.png", full_page=True)
+    picture(page, screens, "bring-again-390", whole=True)
     page.set_viewport_size({"width": 1440, "height": 900})
 
     page.locator("#brought input[type=file]").set_input_files(archive)
@@ -52,5 +53,5 @@ def test_the_screen_says_which_file_to_bring_and_takes_it(
 
     expect(part).to_be_hidden(timeout=60_000)
     expect(page.locator("#consent")).to_contain_text("Nothing leaves this machine")
-    page.screenshot(path=tmp_path / "whole.png", full_page=True)
+    picture(page, screens, "brought", whole=True)
     assert faults == []

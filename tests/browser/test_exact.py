@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, CDPSession, Page
 from imil.core.records import Pixels, Region
 from imil.ui.markup import ASSETS
 from imil.ui.painter import Film, Painted, build_painter, decode_painted, encode_film, encode_image
+from imil.ui.theme import launch_options
 
 pytestmark = [
     pytest.mark.browser,
@@ -71,6 +72,7 @@ def url() -> Iterator[str]:
         prevent_thread_lock=True,
         quiet=True,
         css_paths=[ASSETS / "theme.css"],
+        app_kwargs=launch_options()["app_kwargs"],
         run_history=False,
         footer_links=[],
     )

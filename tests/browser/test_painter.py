@@ -23,6 +23,7 @@ from imil.ui.painter import (
     press,
     saliency_value,
 )
+from imil.ui.theme import launch_options
 
 pytestmark = [
     pytest.mark.browser,
@@ -112,6 +113,7 @@ def desk() -> Iterator[Desk]:
         prevent_thread_lock=True,
         quiet=True,
         css_paths=[ASSETS / "theme.css"],
+        app_kwargs=launch_options()["app_kwargs"],
         run_history=False,
         footer_links=[],
     )

@@ -12,7 +12,7 @@ from gradio_client import Client
 from playwright.sync_api import Browser, Page, StorageState, expect
 
 from tests.browser.acts import FILMS, set_plan, upload
-from tests.browser.looks import SIZES, look
+from tests.browser.looks import SIZES, look, picture
 from tests.browser.serving import Server
 
 pytestmark = [
@@ -253,7 +253,7 @@ def test_wrong_reasons_are_looked_for_while_one_works_on(
     shows(tab, offered)
     assert 0 < len(offered) <= 6
     expect(tab.get_by_role("radio", name=f"Wrong reason {len(offered)}")).to_be_checked()
-    tab.screenshot(path=screens / "wrong-reason.png")
+    picture(tab, screens, "wrong-reason")
 
 
 def test_a_queue_that_empties_while_it_is_open_says_what_to_do_next(

@@ -18,6 +18,7 @@ from imil.ui.theme import launch_options
 from imil.workflow.studies import Studies
 from imil.workflow.study import Study
 from imil.workflow.tools import Tools
+from tests.browser.looks import picture
 from tests.standins.trained import as_if_trained
 from tests.standins.visitors import no_weights
 
@@ -144,10 +145,10 @@ def test_two_readers_are_blind_to_each_other_then_pooled_and_compared(
         expect(bo.page.locator("#budget")).to_contain_text("0 of")
         expect(bo.page.locator("#painter .area")).not_to_contain_text("% of the image hidden")
         assert [bo.paint(row=0.3), bo.paint(row=0.36)] == masked
-        bo.page.screenshot(path=screens / "readers-outliers.png")
+        picture(bo.page, screens, "readers-outliers")
         bo.page.set_viewport_size({"width": NARROW[0], "height": NARROW[1]})
         bo.page.locator("#filter-toggle button").click()
-        bo.page.screenshot(path=screens / "readers-outliers-390.png")
+        picture(bo.page, screens, "readers-outliers-390")
         bo.page.locator("#filter-toggle button").click()
         bo.page.set_viewport_size({"width": WIDE[0], "height": WIDE[1]})
         assert study.readers() == ("Ada", "Bo")
@@ -160,7 +161,7 @@ def test_two_readers_are_blind_to_each_other_then_pooled_and_compared(
         expect(card).to_contain_text("blind to each other")
         expect(card).to_contain_text("Ada and Bo")
         assert card.locator("img").count() == 0
-        page.screenshot(path=screens / "readers-blind.png", full_page=True)
+        picture(page, screens, "readers-blind", whole=True)
         each_way_of_pooling_is_in_sight(page)
 
         page.get_by_role("radio", name="Intersection").check()
@@ -179,10 +180,10 @@ def test_two_readers_are_blind_to_each_other_then_pooled_and_compared(
         assert card.locator("figure").count() == 6
         names = card.locator("h4").evaluate_all("heads => heads.map(head => head.title)")
         assert names == [masked[1], masked[0]]
-        page.screenshot(path=screens / "readers-results.png", full_page=True)
+        picture(page, screens, "readers-results", whole=True)
         page.set_viewport_size({"width": NARROW[0], "height": NARROW[1]})
         card.scroll_into_view_if_needed()
-        page.screenshot(path=screens / "readers-results-390.png", full_page=True)
+        picture(page, screens, "readers-results-390", whole=True)
 
         with page.expect_download() as handed:
             card.get_by_role("button", name="agreement.csv").click()

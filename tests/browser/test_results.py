@@ -17,7 +17,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.acts import FILMS, listed, upload
-from tests.browser.looks import look
+from tests.browser.looks import look, picture
 from tests.browser.serving import Server, foreign
 
 pytestmark = [
@@ -104,7 +104,7 @@ def test_one_run_becomes_a_verdict_while_the_card_stays_in_sight(
     expect(verdict).to_contain_text(re.compile(r"[1-4] of 5 seeds"), timeout=PATIENCE)
     page = results(visit)
     expect(verdict).to_contain_text(re.compile(r"[1-4] of 5 seeds|SHOWN|HARMFUL"), timeout=PATIENCE)
-    page.screenshot(path=screens / "more-seeds.png")
+    picture(page, screens, "more-seeds")
     expect(verdict.locator(".w").first).to_contain_text(
         re.compile("SHOWN|HARMFUL"), timeout=PATIENCE
     )
@@ -123,11 +123,11 @@ def test_a_cell_opens_exactly_its_images_and_one_of_them_large(visit: Visit, scr
     viewer = page.locator("#viewer dialog")
     expect(viewer.locator(".vgrid img")).to_have_count(number)
     expect(viewer.locator("h2")).to_contain_text("Control: label")
-    page.screenshot(path=screens / "cell.png")
+    picture(page, screens, "cell")
     page.wait_for_timeout(1000)  # what the cell asked for is there, and its event has ended
     viewer.locator(".vgrid button").first.click()
     expect(viewer.locator(".vlarge img")).to_have_js_property("naturalWidth", FILMS.size)
-    page.screenshot(path=screens / "large.png")
+    picture(page, screens, "large")
     page.keyboard.press("Escape")
     expect(viewer).to_be_hidden()
     expect(cell).to_be_focused()

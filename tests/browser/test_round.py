@@ -10,6 +10,7 @@ from imil.core.records import Region
 from imil.store.codec import decode_masks
 from imil.store.local import LocalStore
 from tests.browser.acts import FILMS, listed, set_plan, upload
+from tests.browser.looks import picture
 from tests.browser.serving import Server, foreign
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -58,12 +59,12 @@ def test_a_visitor_goes_from_a_zip_to_a_verdict(
     set_plan(page, epochs="1", epochs_after="1", size="48", budget="3")
     page.locator("#train").dblclick()
     expect(page.locator("#review")).to_be_visible(timeout=60_000)
-    page.screenshot(path=screens / "train.png")
+    picture(page, screens, "train")
 
     page.locator("#review").click()
     sample_id = open_outliers(page)
     start, end = draw(page)
-    page.screenshot(path=screens / "outliers.png")
+    picture(page, screens, "outliers")
     page.reload()
     page.get_by_role("tab", name="Outliers").click()
     assert open_outliers(page) == sample_id
@@ -87,7 +88,7 @@ def test_a_visitor_goes_from_a_zip_to_a_verdict(
     expect(verdict).to_contain_text("One run, not evidence", timeout=60_000)
     expect(verdict).to_contain_text("1 image")
     expect(page.locator(".arms")).to_contain_text("Control")
-    page.screenshot(path=screens / "results.png", full_page=True)
+    picture(page, screens, "results", whole=True)
 
     assert foreign(requests, server.url) == []
     assert faults == []
