@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 # The pair of releases that the project is developed with; any that requirements.txt allows will do.
 TORCH ?= torch==2.14.1 torchvision==0.29.1
 
+# Two at a time, of which one uses the app with its demo and the other the app without.
+FLOWS := $(BIN)/python -m pytest tests/browser -m "not soak" -n 2 --dist loadfile --no-loadscope-reorder
+
 .PHONY: help venv run demo test check audit soak flows chromium screenshots space clean
 
 help: ## list these commands
@@ -30,7 +33,7 @@ chromium: venv ## make sure that a browser is there for the browser tests
 
 test: venv chromium ## run the tests, in the browser too
 	$(BIN)/python -m pytest -m "not soak and not browser" -n auto --dist loadfile
-	$(BIN)/python -m pytest tests/browser -m "not soak" # by themselves and in turn: a browser fills two cores
+	$(FLOWS) # by themselves: two browsers fill two cores
 
 check: venv ## formatting, lint, types, import directions
 	$(BIN)/ruff format --check .
@@ -47,9 +50,8 @@ soak: venv chromium ## the long claims, with measurements in tests/benchmarks/re
 	$(BIN)/python -m pytest -m soak
 	$(MAKE) flows
 
-flows: venv chromium ## the browser tests ten times in a row, two at a time: none may fail once
-	for run in 1 2 3 4 5 6 7 8 9 10; do \
-		$(BIN)/python -m pytest tests/browser -m "not soak" -n 2 --dist loadfile --no-loadscope-reorder || exit 1; done
+flows: venv chromium ## the browser tests ten times in a row: none may fail once
+	for run in 1 2 3 4 5 6 7 8 9 10; do $(FLOWS) || exit 1; done
 
 screenshots: venv chromium ## the README's pictures, from a real browser
 	IMIL_SCREENS=assets/readme $(BIN)/python -m pytest -m soak tests/browser/test_screens.py

@@ -16,15 +16,17 @@ from gradio.utils import LRUCache
 from imil.ui.sessions import Sessions
 
 # Seconds between two looks for answers that nobody fetches; a page that is open does so at once.
-LOOK_EVERY = 60.0
+UNREAD_EVERY = 60.0
 # The name of events that go in turn: those of a session in the order in which they were asked for,
 # beside those of other sessions.
 IN_TURN = "in turn"
-# Seconds without an event after which nobody is thought to be there, longer than a reader looks at
-# a film; and between two looks for an event from then on. Gradio looks every millisecond, which
-# takes 5 to 8 % of a core. Our choice.
-QUIET_AFTER = 15.0
+# Seconds between two looks for an event to begin. Gradio looks every millisecond, which takes 5 to
+# 8 % of a core for as long as the app runs. Our choice.
+LOOK_EVERY = 0.002
+# The same where nobody is thought to be there; and seconds without an event after which that is
+# thought, longer than a reader looks at a film. Our choice.
 QUIET_LOOK = 0.02
+QUIET_AFTER = 15.0
 # Sessions whose answers are kept, as many as Gradio keeps.
 SESSIONS = 2000
 
@@ -56,13 +58,13 @@ class Events(queueing.Queue):
 
     @property
     def sleep_when_free(self) -> float:
-        """Seconds between two looks for what is to be begun; more of them once nobody is there."""
+        """Seconds until the next look for what is to be begun."""
         quiet = time.monotonic() - self._begun > QUIET_AFTER
-        return max(self._look_every, QUIET_LOOK) if quiet else self._look_every
+        return QUIET_LOOK if quiet else LOOK_EVERY
 
     @sleep_when_free.setter
     def sleep_when_free(self, seconds: float) -> None:
-        self._look_every = seconds
+        """Leave out what Gradio would set."""
 
     def set_server_app(self, app: App) -> None:
         """Take the server that the page is served by, once it is there."""
@@ -114,7 +116,7 @@ class Events(queueing.Queue):
 
     def _look_later(self, session_hash: str, *, unread: bool) -> None:
         look = partial(self._look, session_hash, unread=unread)
-        asyncio.get_running_loop().call_later(LOOK_EVERY, look)
+        asyncio.get_running_loop().call_later(UNREAD_EVERY, look)
 
     def _look(self, session_hash: str, *, unread: bool) -> None:
         """Forget what lies there as it did at the look before; what is being fetched does not."""

@@ -113,7 +113,7 @@ def test_a_reading_goes_on_through_a_reload_and_makes_one_study(
     ready: Page, hub: FakeHub, server: Server
 ) -> None:
     before = image_folders(server)
-    hub.faults.append(Fault("GET .*/train/a/doe_jane_0.png", stall=8.0))
+    hub.faults.append(Fault("GET .*/train/a/doe_jane_0.png", stall=6.0))
 
     choose(ready, "Hub id")
     ready.locator("#hub-id input, #hub-id textarea").fill("lab/films")

@@ -136,7 +136,7 @@ def test_an_act_of_a_page_that_was_closed_is_done_all_the_same() -> None:
 
 
 def test_answers_that_nobody_fetches_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "LOOK_EVERY", 0.05)
+    monkeypatch.setattr(events, "UNREAD_EVERY", 0.05)
     with served() as (visitor, let):
         queue = visitor.queue
         visitor.act(0)
@@ -198,4 +198,4 @@ def test_when_nobody_is_there_it_hardly_looks_and_whoever_comes_is_answered(
         third = visitor.act(2)
         with visitor.told() as told:
             assert answer_to(third, told) == "third done"
-        assert visitor.queue.sleep_when_free < events.QUIET_LOOK
+        assert visitor.queue.sleep_when_free == events.LOOK_EVERY
