@@ -15,6 +15,7 @@ from playwright.sync_api import Page, expect
 
 from imil.ui.answer_card import build_answer
 from imil.ui.markup import ASSETS
+from imil.ui.page import Page as OurPage
 from imil.ui.painter import (
     Film,
     Painted,
@@ -83,7 +84,7 @@ def desk() -> Iterator[Desk]:
         made.kept.append(painted)
         return gr.update(kept=kept_value(painted, base=""))
 
-    with gr.Blocks() as demo:
+    with OurPage(analytics_enabled=False) as demo:
         painter = build_painter(elem_id="painter")
         shown = build_answer(elem_id="answer")
         quiet: dict[str, Any] = {"show_progress": "hidden"}

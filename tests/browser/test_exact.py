@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, CDPSession, Page
 
 from imil.core.records import Pixels, Region
 from imil.ui.markup import ASSETS
+from imil.ui.page import Page as OurPage
 from imil.ui.painter import Film, Painted, build_painter, decode_painted, encode_film, encode_image
 from imil.ui.theme import launch_options
 
@@ -60,7 +61,7 @@ def url() -> Iterator[str]:
         assert painted is not None
         received.append(painted)
 
-    with gr.Blocks() as demo:
+    with OurPage(analytics_enabled=False) as demo:
         painter = build_painter(elem_id="painter")
         for width, height in SIZES:
             film = Film("study", f"{width}", encode_image(stored(width, height)))

@@ -12,6 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from imil.core.records import Pixels, Region
 from imil.ui.markup import ASSETS
+from imil.ui.page import Page as OurPage
 from imil.ui.painter import (
     Accepted,
     Film,
@@ -88,7 +89,7 @@ def desk() -> Iterator[Desk]:
     def suspect(payload: Any) -> None:
         note("suspect", payload)
 
-    with gr.Blocks() as demo:
+    with OurPage(analytics_enabled=False) as demo:
         picks = {name: gr.Button(f"open {name}") for name in SIZES}
         masked = gr.Button("open masked")
         typing = gr.Textbox(label="note")
