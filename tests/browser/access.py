@@ -44,10 +44,10 @@ def violations_everywhere(page: Page, state: str) -> list[str]:
         page.set_viewport_size({"width": across, "height": down})
         for theme, rules in (("light", None), ("dark", OF_COLOURS)):
             page.evaluate("on => document.body.classList.toggle('dark', on)", theme == "dark")
-            page.wait_for_timeout(150)
+            page.wait_for_timeout(50)
             met = violations(page, rules=rules)
             found += [f"{state}, {theme}, {name}: {line}" for line in met]
     page.evaluate("document.body.classList.remove('dark')")
     page.set_viewport_size({"width": 1440, "height": 900})
-    page.wait_for_timeout(350)
+    page.wait_for_timeout(150)
     return found

@@ -25,7 +25,7 @@ def looked_at(page: Page, state: str, *tabs: str) -> list[str]:
     found = []
     for tab in tabs:
         page.get_by_role("tab", name=tab).click()
-        page.wait_for_timeout(200)
+        page.wait_for_timeout(100)
         found += violations_everywhere(page, f"{state}, {tab}")
     return found
 
