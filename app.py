@@ -24,6 +24,7 @@ from imil.store.hub_errors import no_token
 from imil.store.hub_models import HubModels
 from imil.store.hub_repo import HubRepo, prepare_client
 from imil.store.local import LocalStore
+from imil.ui.stubs import without_stubs
 from imil.workflow.shipped import TrainedDemo, read_trained_demo
 from imil.workflow.studies import DEMO, Studies
 from imil.workflow.tools import Tools
@@ -57,8 +58,9 @@ def main() -> None:
     os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(sys.maxsize))
     os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "1")
     # Only now: Gradio reads its environment when it is imported.
-    from imil.ui.app import build_app  # noqa: PLC0415  # see above
-    from imil.ui.theme import launch_options  # noqa: PLC0415  # see above
+    with without_stubs():
+        from imil.ui.app import build_app  # noqa: PLC0415  # see above
+        from imil.ui.theme import launch_options  # noqa: PLC0415  # see above
 
     prepare_client()
     weights = partial(

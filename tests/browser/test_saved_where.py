@@ -7,9 +7,23 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, ViewportSize, expect
 
-from tests.browser.serving import Server, serve
+from app import _store as app_store
+from imil.compute.pool import WorkerPool
+from imil.core.films import FilmSpec
+from imil.settings import Settings
+from imil.ui.app import build_app
+from imil.ui.theme import launch_options
+from imil.workflow.studies import Studies
+from imil.workflow.tools import Tools
+from tests.browser.serving import Server
+from tests.standins.visitors import no_weights
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    # A server runs in this process here, and Gradio's own code warns.
+    pytest.mark.filterwarnings("default"),
+]
 
 REPO = "lab/state-of-the-whole-department"
 WIDE: ViewportSize = {"width": 1440, "height": 900}
@@ -21,17 +35,23 @@ BETWEEN: tuple[ViewportSize, ...] = (
 
 
 @pytest.fixture(scope="module")
-def tokenless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """An app that was given a data set, and no token to write to it."""
-    env = {"IMIL_STATE_REPO": REPO, "HF_TOKEN": ""}
-    with serve(tmp_path_factory.mktemp("home"), env=env) as started:
-        yield started
+def tokenless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an app that was given a data set, and no token to write to it."""
+    home = tmp_path_factory.mktemp("home")
+    pool = WorkerPool(home / "jobs", workers=0)
+    films = FilmSpec(images=60, size=64, seed=1)
+    store = app_store(Settings(home, state_repo=REPO))
+    app = build_app(Studies(home / "work", Tools(store, pool, no_weights), demo=films))
+    _, url, _ = app.launch(**(launch_options() | {"prevent_thread_lock": True}))
+    yield url
+    app.close()
+    pool.close()
 
 
 def test_a_study_that_can_not_go_to_the_hub_says_so_and_what_to_do(
-    page: Page, tokenless: Server, faults: list[str]
+    page: Page, tokenless: str, faults: list[str]
 ) -> None:
-    page.goto(tokenless.url)
+    page.goto(tokenless)
     saved = page.locator("#header .saved")
 
     expect(saved.locator(".whole")).to_contain_text(f"so nothing goes to {REPO}")
@@ -51,9 +71,9 @@ def test_a_study_that_can_not_go_to_the_hub_says_so_and_what_to_do(
     assert faults == []
 
 
-def test_a_phone_says_in_one_line_where_a_study_is_saved(page: Page, tokenless: Server) -> None:
+def test_a_phone_says_in_one_line_where_a_study_is_saved(page: Page, tokenless: str) -> None:
     page.set_viewport_size(NARROW)
-    page.goto(tokenless.url)
+    page.goto(tokenless)
 
     brief = page.locator("#header .saved .brief")
     expect(brief).to_have_text("Saved here only")
@@ -77,9 +97,9 @@ def test_the_time_since_the_hub_answered_is_not_read_aloud_every_few_seconds(
 
 
 def test_a_study_that_is_gone_is_said_and_the_page_still_opens(
-    page: Page, tokenless: Server, server: Server
+    page: Page, tokenless: str, server: Server
 ) -> None:
-    page.goto(tokenless.url)
+    page.goto(tokenless)
     expect(page.locator("#study .samples img")).to_have_count(12)
     kept = page.evaluate("JSON.stringify(localStorage)")  # another address has another storage
     page.goto(server.url)
