@@ -32,7 +32,7 @@ def look(page: Page, folder: Path, name: str, *, whole: bool = False) -> None:
         for theme in ("light", "dark") if wanted() else ():
             page.evaluate("on => document.body.classList.toggle('dark', on)", theme == "dark")
             page.wait_for_timeout(250)
-            page.screenshot(path=folder / f"{name}-{width}-{theme}.png", full_page=whole)
+            picture(page, folder, f"{name}-{width}-{theme}", whole=whole)
     page.evaluate("document.body.classList.remove('dark')")
     page.set_viewport_size({"width": 1440, "height": 900})
     if wanted():

@@ -53,7 +53,7 @@ def serve(
         "IMIL_HOME": str(home),
         "IMIL_DEMO": str(int(demo)),
         "IMIL_DEVICE": "cpu",
-        "IMIL_WORKERS": "1",  # each start costs what a page that is opened twice does
+        "IMIL_WORKERS": "1",  # each takes 4 s of a core to start
         "GRADIO_SERVER_PORT": str(port),
         "GRADIO_SERVER_NAME": "127.0.0.1",  # on a Space Gradio would listen to all
         **({"HF_HUB_OFFLINE": "1"} if hub is None else {"HF_ENDPOINT": hub}),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.acts import listed
+from tests.browser.looks import picture
 from tests.browser.serving import Server
 
 pytestmark = [
@@ -48,14 +48,8 @@ def seen(browser: Browser, server: Server, tmp_path: Path) -> Iterator[tuple[Pag
     context.close()
 
 
-def screenshot(page: Page, name: str) -> None:
-    folder = os.environ.get("IMIL_SCREENS")
-    if folder:
-        page.screenshot(path=f"{folder}/{name}.png")
-
-
 def test_the_trail_is_shown_taken_along_and_names_an_act_that_was_changed(
-    seen: tuple[Page, str], server: Server, tmp_path: Path
+    seen: tuple[Page, str], server: Server, screens: Path, tmp_path: Path
 ) -> None:
     page, study = seen
     page.get_by_role("tab", name="Results").click()
@@ -65,13 +59,13 @@ def test_the_trail_is_shown_taken_along_and_names_an_act_that_was_changed(
     expect(card.locator("tbody tr")).to_have_count(4)
     expect(card.locator("tbody tr").first).to_contain_text("Image skipped")
     card.scroll_into_view_if_needed()
-    screenshot(page, "audit-wide")
+    picture(page, screens, "audit-wide")
     page.set_viewport_size({"width": 390, "height": 844})
     card.scroll_into_view_if_needed()
     # A line of a phone's list is there for what there is: no time was spent on what was skipped.
     expect(card.locator("td[data-label='Spent']").nth(1)).to_be_visible()
     expect(card.locator("td[data-label='Spent']").first).to_be_hidden()
-    screenshot(page, "audit-narrow")
+    picture(page, screens, "audit-narrow")
     page.set_viewport_size({"width": 1440, "height": 900})
 
     with page.expect_download() as download:
@@ -89,4 +83,4 @@ def test_the_trail_is_shown_taken_along_and_names_an_act_that_was_changed(
     if not page.locator("#audit [role=alert]").is_visible():
         page.locator("#audit summary").click()
     expect(page.locator("#audit [role=alert]")).to_contain_text("Act 2 was changed")
-    screenshot(page, "audit-broken")
+    picture(page, screens, "audit-broken")
