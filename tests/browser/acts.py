@@ -1,4 +1,4 @@
-"""What a visitor does on the Train tab, and the films they bring."""
+"""What a visitor does with their films on the Train tab, and with a film on the Outliers tab."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 from imil.core.films import FilmSpec
+from imil.store.codec import MaskRecord, decode_masks
+from imil.store.local import LocalStore
 
 # Small enough to train in seconds, and so briefly that outliers are left.
 FILMS = FilmSpec(images=120, size=96, shortcut=0.9, label_noise=0.1, seed=3)
+# Around the corner that holds the mark of a film, in hundredths of its side.
+MARK = ((79, 8), (94, 8), (94, 17), (79, 17))
 
 
 def upload(page: Page, archive: Path, name: str) -> None:
@@ -35,3 +39,43 @@ def set_plan(page: Page, **values: str) -> None:
     expect(page.locator("#plan-summary")).to_contain_text("film_net")
     for name, value in values.items():
         page.locator(f"#plan-{name.replace('_', '-')} input").fill(value)
+
+
+def opened_film(page: Page, *, after: str = "") -> str:
+    """Wait until a film is open, another than `after`; return its id."""
+    page.locator(f"#painter .painter:not([data-ready='{after}']):not([data-ready=''])").wait_for()
+    # A film that has just opened ignores the rest of a double click.
+    page.wait_for_timeout(450)
+    return page.locator("#painter .painter").get_attribute("data-ready") or ""
+
+
+def drag(page: Page, *points: tuple[float, float]) -> None:
+    """Draw a line through points given in hundredths of a square film's side."""
+    box = page.locator("#painter .paint").bounding_box()
+    assert box is not None
+    scale = box["width"] / 100
+    for i, (x, y) in enumerate(points):
+        page.mouse.move(box["x"] + x * scale, box["y"] + y * scale, steps=6 if i else 1)
+        if i == 0:
+            page.mouse.down()
+    page.mouse.up()
+
+
+def black_out(page: Page) -> tuple[str, str]:
+    """Press the button; return the film and the one that opens next."""
+    film = opened_film(page)
+    page.locator("#black-out").click()
+    return film, opened_film(page, after=film)
+
+
+def start_from_predicted(page: Page) -> None:
+    page.locator("#start-predicted").click()
+    expect(page.locator("#painter .area")).to_contain_text("% of the image hidden")
+
+
+def stored(home: Path, study: str) -> list[MaskRecord]:
+    """Return the masks that an app keeps of a study, the first handed in first."""
+    store = LocalStore(home / "store")
+    names = [n for n in store.names("data/masks/") if n.endswith(f"-{study}.parquet")]
+    in_time = sorted(names, key=lambda name: name.rpartition("/")[2])
+    return [record for name in in_time for record in decode_masks(store.read(name) or b"")]

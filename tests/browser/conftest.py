@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, Error, Page, Request, expect, sync_playwright
 from xdist.scheduler import LoadFileScheduling
 
 from imil.core.films import write_films
 from tests.browser.acts import FILMS
+from tests.browser.fresh import FreshPage
 from tests.browser.install_chromium import on_path
 from tests.browser.serving import Server, serve
 
@@ -65,6 +66,9 @@ def browser() -> Iterator[Browser]:
     # A Chromium on the PATH, else Playwright's own; neither: Playwright's error says how to get it.
     # A minute until what a page should show is missing: CI's cores do other things too.
     expect.set_options(timeout=60_000)
+    # What has been imported stays: it need not be looked through at each collection of leftovers.
+    gc.collect()
+    gc.freeze()
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=on_path(), headless=True, args=ARGS)
         yield opened
@@ -85,22 +89,19 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield started
 
 
+@pytest.fixture(scope="session")
+def fresh(browser: Browser) -> FreshPage:
+    return FreshPage(browser)
+
+
 @pytest.fixture(autouse=True)
-def nothing_left_open(browser: Browser) -> Iterator[None]:
+def nothing_left_open(browser: Browser, fresh: FreshPage) -> Iterator[None]:
     """Close what a test opens: a page whose server has gone asks for it until the very end."""
     before = list(browser.contexts)
     yield
     for left in browser.contexts:
-        if left not in before:
+        if left not in before and left != fresh.context:
             left.close()
-
-
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    made = browser.new_context(viewport={"width": 1440, "height": 900})
-    made.set_default_timeout(60_000)
-    yield made
-    made.close()
 
 
 @pytest.fixture
@@ -116,15 +117,21 @@ def faults() -> list[str]:
 
 
 @pytest.fixture
-def page(context: BrowserContext, requests: list[str], faults: list[str]) -> Page:
-    opened = context.new_page()
+def page(fresh: FreshPage, requests: list[str], faults: list[str]) -> Iterator[Page]:
+    opened = fresh.take()
 
-    def note(request: Request) -> None:
+    def note_request(request: Request) -> None:
         requests.append(request.url)
 
-    opened.on("request", note)
-    opened.on("pageerror", lambda error: faults.append(str(error)))
-    return opened
+    def note_fault(error: Error) -> None:
+        faults.append(str(error))
+
+    opened.on("request", note_request)
+    opened.on("pageerror", note_fault)
+    yield opened
+    opened.remove_listener("request", note_request)
+    opened.remove_listener("pageerror", note_fault)
+    fresh.give_back()
 
 
 @pytest.fixture(scope="session")

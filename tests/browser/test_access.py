@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.access import violations_everywhere
-from tests.browser.acts import FILMS, set_plan, upload
+from tests.browser.acts import drag, opened_film, set_plan, upload
 from tests.browser.serving import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -30,13 +30,6 @@ def looked_at(page: Page, state: str, *tabs: str) -> list[str]:
     return found
 
 
-def opened_film(page: Page, *, after: str = "") -> str:
-    page.locator(f"#painter .painter:not([data-ready='{after}'])").wait_for()
-    # A film that has just opened ignores the rest of a double click.
-    page.wait_for_timeout(450)
-    return page.locator("#painter .painter").get_attribute("data-ready") or ""
-
-
 def test_axe_finds_nothing_serious_of_ours_on_any_tab_in_any_state(
     page: Page, server: Server, archive: Path
 ) -> None:
@@ -55,13 +48,7 @@ def test_axe_finds_nothing_serious_of_ours_on_any_tab_in_any_state(
 
     page.get_by_role("tab", name="Outliers").click()
     film = opened_film(page)
-    box = page.locator("#painter .paint").bounding_box()
-    assert box is not None
-    scale = box["width"] / FILMS.size
-    page.mouse.move(box["x"] + 70 * scale, box["y"] + 12 * scale)
-    page.mouse.down()
-    page.mouse.move(box["x"] + 88 * scale, box["y"] + 16 * scale, steps=4)
-    page.mouse.up()
+    drag(page, (73, 12), (92, 17))
     expect(page.locator("#painter .area")).to_contain_text("% of the image hidden")
     found += looked_at(page, "painting", "Outliers")
     page.locator("#black-out").click()

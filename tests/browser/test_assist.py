@@ -7,17 +7,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from imil.store.codec import MaskRecord, decode_masks
-from imil.store.local import LocalStore
-from tests.browser.acts import listed
+from tests.browser.acts import MARK, drag, listed, opened_film, stored
 from tests.browser.looks import picture
 from tests.browser.serving import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 PATIENCE = 60_000
-# Around the corner that holds the mark of a film, as shares of its side.
-MARK = ((0.83, 0.08), (0.93, 0.08), (0.93, 0.13), (0.83, 0.13))
 
 
 @pytest.fixture
@@ -26,38 +22,25 @@ def review(page: Page, server: Server) -> Page:
     page.set_default_timeout(PATIENCE)
     page.goto(server.url)
     page.get_by_role("tab", name="Outliers").click()
-    opened_film(page)
+    answered_film(page)
     return page
 
 
-def opened_film(page: Page, *, after: str = "") -> str:
-    page.locator(f"#painter .painter:not([data-ready='{after}']):not([data-ready=''])").wait_for()
+def answered_film(page: Page, *, after: str = "") -> str:
+    """Wait until a film is open and the model's answer to it there; return its id."""
+    film = opened_film(page, after=after)
     expect(page.locator("#answer .answer")).to_have_attribute("aria-busy", "false")
-    # A film that has just opened ignores the rest of a double click.
-    page.wait_for_timeout(450)
-    return page.locator("#painter .painter").get_attribute("data-ready") or ""
+    return film
 
 
 def paint(page: Page) -> None:
-    box = page.locator("#painter .paint").bounding_box()
-    assert box is not None
-    for i, (x, y) in enumerate(MARK):
-        page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=4)
-        if i == 0:
-            page.mouse.down()
-    page.mouse.up()
+    drag(page, *MARK)
     expect(page.locator("#answer")).to_contain_text("If this were hidden")
-
-
-def stored(home: Path, study: str) -> dict[str, MaskRecord]:
-    store = LocalStore(home / "store")
-    records = [r for n in store.names("data/masks/") for r in decode_masks(store.read(n) or b"")]
-    return {record.sample_id: record for record in records if record.study == study}
 
 
 def test_a_label_is_called_wrong_without_anything_moving(review: Page, faults: list[str]) -> None:
     page = review
-    film = opened_film(page)
+    film = answered_film(page)
     places = [page.locator(f"#{name}").bounding_box() for name in ("answer", "budget", "compare")]
 
     page.locator("#suspect").click()
@@ -70,7 +53,7 @@ def test_a_label_is_called_wrong_without_anything_moving(review: Page, faults: l
     page.locator("#exclude").click()
 
     assert opened == places
-    following = opened_film(page, after=film)
+    following = answered_film(page, after=film)
     expect(page.locator("#black-out")).to_be_visible()
     expect(page.locator(f"#queue [data-sample='{film}']")).to_have_count(0)
     expect(page.locator(f"#queue [data-sample='{following}']")).to_have_attribute(
@@ -83,7 +66,7 @@ def test_a_mask_is_copied_to_the_similar_films_that_stay_ticked(
     review: Page, server: Server, screens: Path, faults: list[str]
 ) -> None:
     page = review
-    film = opened_film(page)
+    film = answered_film(page)
     paint(page)
 
     page.locator("#copy-mask").click()
@@ -102,13 +85,13 @@ def test_a_mask_is_copied_to_the_similar_films_that_stay_ticked(
     expect(shown).to_have_count(0)
     expect(page.locator("#budget")).to_contain_text("4 of 40 masked")
     assert page.locator("#painter .painter").get_attribute("data-ready") == film
-    kept = stored(server.home, listed(page)[0])
+    kept = {r.sample_id: r for r in stored(server.home, listed(page)[0])}
     assert len(kept) == 4
     assert left_out not in kept
     assert {(record.origin, record.source) for record in kept.values()} == {("copied", film)}
 
     page.locator(f"#queue [data-sample='{next(iter(kept))}']").click()
-    opened_film(page, after=film)
+    answered_film(page, after=film)
     expect(page.locator("#painter .area")).to_contain_text("% of the image hidden")
     expect(page.locator("#readout")).to_contain_text("mask copied from")
     assert faults == []
@@ -129,7 +112,7 @@ def test_by_keys_a_reader_sees_where_the_model_looks_and_calls_a_label_wrong(
     review: Page, screens: Path, faults: list[str]
 ) -> None:
     page = review
-    film = opened_film(page)
+    film = answered_film(page)
     heat = page.locator("#painter canvas.heat")
 
     page.keyboard.press("o")
@@ -137,10 +120,10 @@ def test_by_keys_a_reader_sees_where_the_model_looks_and_calls_a_label_wrong(
     first = looks_at(page)
     picture(page, screens, "looks")
     page.keyboard.press("n")
-    other = opened_film(page, after=film)
+    other = answered_film(page, after=film)
     expect(heat).to_have_attribute("width", "64")
     page.keyboard.press("p")
-    opened_film(page, after=other)
+    answered_film(page, after=other)
     expect(heat).to_have_attribute("width", "64")
     page.keyboard.press("l")
     expect(page.locator("#relabel")).to_be_focused()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from gradio_client import Client, handle_file
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.acts import listed
 from tests.browser.looks import picture
@@ -26,11 +25,8 @@ pytestmark = [
 
 
 @pytest.fixture
-def seen(browser: Browser, server: Server, tmp_path: Path) -> Iterator[tuple[Page, str]]:
+def seen(page: Page, server: Server, tmp_path: Path) -> tuple[Page, str]:
     """A page with a demo study in which two films are masked and one is skipped."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    context.set_default_timeout(60_000)
-    page = context.new_page()
     page.goto(server.url)
     expect(page.locator("#study")).to_contain_text("No patient in two splits.", timeout=60_000)
     (study,) = listed(page)
@@ -44,8 +40,7 @@ def seen(browser: Browser, server: Server, tmp_path: Path) -> Iterator[tuple[Pag
         sent = (study, offer["sample_id"], handle_file(str(path)), "visitor", 12.0)
         client.predict(*sent, "mispredicted", "painted", api_name="/submit_mask")
     client.predict(study, offers[2]["sample_id"], api_name="/skip")
-    yield page, study
-    context.close()
+    return page, study
 
 
 def test_the_trail_is_shown_taken_along_and_names_an_act_that_was_changed(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.acts import listed
 from tests.browser.serving import Server
@@ -138,10 +138,8 @@ def test_the_next_visitor_begins_afresh_and_the_study_before_can_be_opened_again
     assert sorted(listed(page)) == sorted(after)
 
 
-def test_a_second_tab_of_the_same_browser_loses_no_study(
-    visitor: Page, context: BrowserContext, server: Server
-) -> None:
-    second = context.new_page()
+def test_a_second_tab_of_the_same_browser_loses_no_study(visitor: Page, server: Server) -> None:
+    second = visitor.context.new_page()
     second.goto(server.url)
     expect(second.locator("#review")).to_be_visible(timeout=PATIENCE)
     for page in (visitor, second):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.acts import set_plan, upload
+from tests.browser.acts import opened_film, set_plan, upload
 from tests.browser.serving import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -72,12 +72,6 @@ def stops(page: Page) -> list[str]:
             break
         page.keyboard.press("Tab")
     return met
-
-
-def opened_film(page: Page, *, after: str = "") -> str:
-    page.locator(f"#painter .painter:not([data-ready='{after}']):not([data-ready=''])").wait_for()
-    page.wait_for_timeout(450)  # in which the rest of a double click is ignored
-    return page.locator("#painter .painter").get_attribute("data-ready") or ""
 
 
 def is_seen(page: Page) -> bool:

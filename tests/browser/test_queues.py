@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from gradio_client import Client
-from playwright.sync_api import Browser, Page, StorageState, expect
+from playwright.sync_api import Browser, ConsoleMessage, Page, StorageState, expect
 
 from tests.browser.acts import FILMS, set_plan, upload
 from tests.browser.looks import SIZES, look, picture
@@ -65,21 +65,24 @@ def visit(browser: Browser, server: Server, archive: Path) -> StorageState:
 
 
 @pytest.fixture
-def tab(browser: Browser, server: Server, visit: StorageState, faults: list[str]) -> Iterator[Page]:
+def tab(page: Page, server: Server, visit: StorageState, faults: list[str]) -> Iterator[Page]:
     """The Outliers tab of that study, on a large screen."""
-    context = browser.new_context(
-        viewport={"width": 1440, "height": 900}, storage_state=visit, reduced_motion="reduce"
-    )
-    context.set_default_timeout(PATIENCE)
-    page = context.new_page()
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("console", lambda said: faults.append(said.text) if TOAST in said.text else None)
-    page.add_init_script(WATCH_TOASTS)
+
+    def note(said: ConsoleMessage) -> None:
+        if TOAST in said.text:
+            faults.append(said.text)
+
+    page.on("console", note)
+    page.emulate_media(reduced_motion="reduce")
+    page.goto(f"{server.url}/robots.txt")
+    kept = visit["origins"][0]["localStorage"]
+    page.evaluate("kept => kept.forEach(one => localStorage.setItem(one.name, one.value))", kept)
     page.goto(server.url)
+    page.evaluate(WATCH_TOASTS)
     page.get_by_role("tab", name="Outliers").click()
     expect(page.locator("#reviewed")).to_contain_text("reviewed", timeout=PATIENCE)
     yield page
-    context.close()
+    page.remove_listener("console", note)
     assert faults == []
 
 

@@ -6,10 +6,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from imil.core.records import Region
-from imil.store.codec import decode_masks
-from imil.store.local import LocalStore
-from tests.browser.acts import FILMS, listed, set_plan, upload
+from tests.browser.acts import FILMS, listed, opened_film, set_plan, stored, upload
 from tests.browser.looks import picture
 from tests.browser.serving import Server, foreign
 
@@ -19,13 +16,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 @pytest.fixture(scope="module")
 def server(bare: Server) -> Server:
     return bare
-
-
-def open_outliers(page: Page) -> str:
-    page.locator("#painter .painter:not([data-ready=''])").wait_for()
-    # A film that has just opened ignores the rest of a double click.
-    page.wait_for_timeout(450)
-    return page.locator("#painter .painter").get_attribute("data-ready") or ""
 
 
 def draw(page: Page) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -62,26 +52,26 @@ def test_a_visitor_goes_from_a_zip_to_a_verdict(
     picture(page, screens, "train")
 
     page.locator("#review").click()
-    sample_id = open_outliers(page)
+    sample_id = opened_film(page)
     start, end = draw(page)
     picture(page, screens, "outliers")
     page.reload()
     page.get_by_role("tab", name="Outliers").click()
-    assert open_outliers(page) == sample_id
+    assert opened_film(page) == sample_id
     expect(page.locator("#painter .area")).to_contain_text("% of the image hidden")
     page.locator("#black-out").dblclick()
     expect(page.locator("#budget")).to_contain_text("1 of 4 masked")
-    assert open_outliers(page) != sample_id
+    assert opened_film(page) != sample_id
 
     radius = 0.035 * FILMS.size
-    (stored,) = stored_masks(server.home, listed(page)[0])
-    assert stored[0] == sample_id
+    (mask,) = stored(server.home, listed(page)[0])
+    assert mask.sample_id == sample_id
     y, x = np.mgrid[0 : FILMS.size, 0 : FILMS.size] + 0.5
     along = np.clip(((x - start[0]) * 18 + (y - start[1]) * 4) / (18**2 + 4**2), 0, 1)
     distance = np.hypot(x - start[0] - along * 18, y - start[1] - along * 4)
     assert end == (start[0] + 18, start[1] + 4)
-    assert stored[1][distance < radius - 1].all()
-    assert not stored[1][distance > radius + 1].any()
+    assert mask.irrelevant[distance < radius - 1].all()
+    assert not mask.irrelevant[distance > radius + 1].any()
 
     page.locator("#compare").click()
     verdict = page.locator("#verdict .verdict")
@@ -92,13 +82,3 @@ def test_a_visitor_goes_from_a_zip_to_a_verdict(
 
     assert foreign(requests, server.url) == []
     assert faults == []
-
-
-def stored_masks(home: Path, study: str) -> list[tuple[str, Region]]:
-    store = LocalStore(home / "store")
-    return [
-        (record.sample_id, record.irrelevant)
-        for name in store.names("data/masks/")
-        if name.endswith(f"-{study}.parquet")
-        for record in decode_masks(store.read(name) or b"")
-    ]

@@ -31,8 +31,11 @@ def frames_of_a_second(page: Page) -> int:
 
 
 def test_a_new_visitor_meets_the_demo_and_nothing_foreign_is_asked_for_nor_drawn_for_nothing(
-    page: Page, server: Server, requests: list[str], faults: list[str]
+    browser: Browser, server: Server, requests: list[str], faults: list[str]
 ) -> None:
+    page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("pageerror", lambda error: faults.append(str(error)))
     page.add_init_script(COUNT)
     page.goto(server.url)
 

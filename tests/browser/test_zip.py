@@ -29,7 +29,7 @@ EVIL = '<img src=x onerror="window.hit=1">'
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def online(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The app with its state on the Hub, and studies that it lets go when nobody comes."""
     env = {"IMIL_STATE_REPO": REPO, "HF_TOKEN": TOKEN, "IMIL_IDLE_DAYS": "30"}
     with FakeHub() as hub:
@@ -89,18 +89,18 @@ def evil(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def bring(page: Page, server: Server, archive: Path) -> None:
+def bring(page: Page, online: Server, archive: Path) -> None:
     """Open the app and drop a zip, as far as the app's word on what it holds."""
-    page.goto(server.url)
+    page.goto(online.url)
     page.get_by_role("radio", name="Zip").check()
     page.locator("#archive input[type=file]").set_input_files(archive)
     expect(page.locator("#zip-has")).to_contain_text("in the zip", timeout=READ)
 
 
 def test_guessed_columns_are_shown_corrected_and_read_so(
-    page: Page, server: Server, export: Path, screens: Path, faults: list[str]
+    page: Page, online: Server, export: Path, screens: Path, faults: list[str]
 ) -> None:
-    bring(page, server, export)
+    bring(page, online, export)
     options = page.locator("#zip-options")
 
     expect(page.locator("#zip-has")).to_contain_text("41 images in the zip, 1 of them DICOM")
@@ -138,7 +138,7 @@ def test_guessed_columns_are_shown_corrected_and_read_so(
 
 
 def test_a_damaged_file_of_a_zip_is_named_before_and_after_the_others_are_read(
-    page: Page, server: Server, tmp_path: Path, screens: Path, faults: list[str]
+    page: Page, online: Server, tmp_path: Path, screens: Path, faults: list[str]
 ) -> None:
     archive = tmp_path / "films.zip"
     with zipfile.ZipFile(archive, "w") as made:
@@ -148,7 +148,7 @@ def test_a_damaged_file_of_a_zip_is_named_before_and_after_the_others_are_read(
     damaged = content[:99] + bytes(9) + content[108:]
     archive.write_bytes(archive.read_bytes().replace(content, damaged))
 
-    bring(page, server, archive)
+    bring(page, online, archive)
     expect(page.locator("#zip-has")).to_contain_text("23 images in the zip")
     page.locator("#zip-has").get_by_text("1 file of the zip will be left out").click()
     expect(page.locator("#zip-has")).to_contain_text("b/5.png: It is damaged in the zip.")
@@ -164,9 +164,9 @@ def test_a_damaged_file_of_a_zip_is_named_before_and_after_the_others_are_read(
 
 
 def test_markup_in_labels_columns_and_file_names_is_shown_as_text(
-    page: Page, server: Server, evil: Path, screens: Path, faults: list[str]
+    page: Page, online: Server, evil: Path, screens: Path, faults: list[str]
 ) -> None:
-    bring(page, server, evil)
+    bring(page, online, evil)
     page.locator("#zip-patient input").click()
     expect(page.get_by_role("option", name=EVIL)).to_be_visible()
     page.keyboard.press("Escape")
