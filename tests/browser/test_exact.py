@@ -144,20 +144,27 @@ def in_film(page: Page, told: list[tuple[float, float]], width: int) -> NDArray[
 def within(line: NDArray[np.float64], radius: float, width: int) -> tuple[Region, Region]:
     """Return the pixels whose centre is within `radius` of the line, and those on its very edge."""
     height = dict(SIZES)[width]
-    y, x = np.mgrid[0:height, 0:width] + 0.5
-    nearest = np.full((height, width), np.inf)
-    for (ax, ay), (bx, by) in zip(line[:1].tolist() + line[:-1].tolist(), line, strict=True):
-        dx, dy = bx - ax, by - ay
+    covered, sure, edge = np.zeros((3, height, width), np.bool_)
+    for a, b in zip(line[:1].tolist() + line[:-1].tolist(), line.tolist(), strict=True):
+        # What is further from the segment's box than the radius is further from the segment.
+        left, top = np.maximum(np.floor(np.minimum(a, b) - radius - 1), 0).astype(int)
+        right, bottom = np.ceil(np.maximum(a, b) + radius + 1).astype(int)
+        here = np.s_[top:bottom, left:right]
+        y, x = np.arange(height)[here[0], None] + 0.5, np.arange(width)[here[1]] + 0.5
+        dx, dy = b[0] - a[0], b[1] - a[1]
         length2 = dx * dx + dy * dy
-        t = np.clip(((x - ax) * dx + (y - ay) * dy) / length2, 0, 1) if length2 else 0.0
-        nearest = np.minimum(nearest, (x - ax - t * dx) ** 2 + (y - ay - t * dy) ** 2)
-    return nearest <= radius**2, np.abs(nearest - radius**2) < 1e-6
+        t = np.clip(((x - a[0]) * dx + (y - a[1]) * dy) / length2, 0, 1) if length2 else 0.0
+        squared = (x - a[0] - t * dx) ** 2 + (y - a[1] - t * dy) ** 2
+        covered[here] |= squared <= radius**2
+        sure[here] |= squared <= radius**2 - 1e-6
+        edge[here] |= np.abs(squared - radius**2) < 1e-6
+    return covered, edge & ~sure
 
 
 def inside(line: NDArray[np.float64], width: int) -> Region:
     """Return the pixels whose centre lies in the box from the first to the last point."""
     height = dict(SIZES)[width]
-    y, x = np.mgrid[0:height, 0:width] + 0.5
+    y, x = np.arange(height)[:, None] + 0.5, np.arange(width) + 0.5
     (left, top), (right, bottom) = np.minimum(line[0], line[-1]), np.maximum(line[0], line[-1])
     held: Region = (x >= left) & (x < right) & (y >= top) & (y < bottom)
     return held

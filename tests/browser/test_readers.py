@@ -41,11 +41,13 @@ class Place:
     study: Study
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    pool = WorkerPool(tmp_path / "jobs")
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """One for both tests: the first hands nothing in."""
+    folder = tmp_path_factory.mktemp("place")
+    pool = WorkerPool(folder / "jobs")
     films = FilmSpec(images=60, size=96, seed=1)
-    studies = Studies(tmp_path / "work", Tools(MemoryStore(), pool, no_weights), demo=films)
+    studies = Studies(folder / "work", Tools(MemoryStore(), pool, no_weights), demo=films)
     study = studies.demo()
     study.set_plan(replace(study.plan, size=32, epochs=1, epochs_after=1, budget=0.3))
     as_if_trained(study)
@@ -127,6 +129,29 @@ def each_way_of_pooling_is_in_sight(page: Page) -> None:
         assert ways.evaluate("one => one.scrollWidth <= one.clientWidth")
 
 
+def test_readers_of_one_browser_are_not_shown_each_others_strokes(
+    browser: Browser, place: Place
+) -> None:
+    with reading(browser, place, "Ada") as ada:
+        page, sample = ada.page, ada.film()
+        box = page.locator("#painter .paint").bounding_box()
+        assert box is not None
+        page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        drawn = page.locator("#painter .area")
+        expect(drawn).to_contain_text("% of the image hidden")
+        own = drawn.inner_text()
+
+        field = page.get_by_label("Reader")
+        field.fill("Bo")
+        field.press("Enter")
+
+        expect(drawn).not_to_contain_text("% of the image hidden")
+        assert ada.film() == sample
+        field.fill("Ada")
+        field.press("Enter")
+        expect(drawn).to_have_text(own)
+
+
 def test_two_readers_are_blind_to_each_other_then_pooled_and_compared(
     browser: Browser, place: Place, screens: Path
 ) -> None:
@@ -192,26 +217,3 @@ def test_two_readers_are_blind_to_each_other_then_pooled_and_compared(
             [masked[1], "Ada", "Bo"],
             [masked[0], "Ada", "Bo"],
         ]
-
-
-def test_readers_of_one_browser_are_not_shown_each_others_strokes(
-    browser: Browser, place: Place
-) -> None:
-    with reading(browser, place, "Ada") as ada:
-        page, sample = ada.page, ada.film()
-        box = page.locator("#painter .paint").bounding_box()
-        assert box is not None
-        page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-        drawn = page.locator("#painter .area")
-        expect(drawn).to_contain_text("% of the image hidden")
-        own = drawn.inner_text()
-
-        field = page.get_by_label("Reader")
-        field.fill("Bo")
-        field.press("Enter")
-
-        expect(drawn).not_to_contain_text("% of the image hidden")
-        assert ada.film() == sample
-        field.fill("Ada")
-        field.press("Enter")
-        expect(drawn).to_have_text(own)

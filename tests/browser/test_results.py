@@ -29,7 +29,7 @@ pytestmark = [
 ]
 
 PATIENCE = 120_000
-PLAN = {"backbone": "film_net", "size": 32, "epochs": 10, "epochs_after": 6, "budget": 0.1}
+PLAN = {"backbone": "film_net", "size": 32, "epochs": 6, "epochs_after": 4, "budget": 0.1}
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ def told(page: Page, part: str, words: str) -> None:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("place")
-    pool, store = WorkerPool(folder / "jobs"), MemoryStore()
+    pool, store = WorkerPool(folder / "jobs", workers=0), MemoryStore()
     films = FilmSpec(images=60, size=SIDE, seed=1)
     studies = Studies(folder / "work", Tools(store, pool, no_weights), demo=films)
     app = build_app(studies)
