@@ -8,8 +8,6 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 from imil.core.films import FilmSpec
-from imil.store.codec import MaskRecord, decode_masks
-from imil.store.local import LocalStore
 
 # Small enough to train in seconds, and so briefly that outliers are left.
 FILMS = FilmSpec(images=120, size=96, shortcut=0.9, label_noise=0.1, seed=3)
@@ -71,11 +69,3 @@ def black_out(page: Page) -> tuple[str, str]:
 def start_from_predicted(page: Page) -> None:
     page.locator("#start-predicted").click()
     expect(page.locator("#painter .area")).to_contain_text("% of the image hidden")
-
-
-def stored(home: Path, study: str) -> list[MaskRecord]:
-    """Return the masks that an app keeps of a study, the first handed in first."""
-    store = LocalStore(home / "store")
-    names = [n for n in store.names("data/masks/") if n.endswith(f"-{study}.parquet")]
-    in_time = sorted(names, key=lambda name: name.rpartition("/")[2])
-    return [record for name in in_time for record in decode_masks(store.read(name) or b"")]

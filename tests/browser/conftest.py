@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import shutil
 import warnings
@@ -15,6 +16,7 @@ from playwright.sync_api import Browser, Error, Page, Request, expect, sync_play
 from xdist.scheduler import LoadFileScheduling
 
 from imil.core.films import write_films
+from imil.ui.stubs import without_stubs
 from tests.browser.acts import FILMS
 from tests.browser.fresh import FreshPage
 from tests.browser.install_chromium import on_path
@@ -57,6 +59,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Lanes | None
     else this file is read too late to be asked.
     """
     return Lanes(config, log) if config.option.dist == "loadfile" else None
+
+
+def pytest_collectstart() -> None:
+    """Import Gradio as the app does, before the tests do; here it is only asked where they run."""
+    with without_stubs():
+        importlib.import_module("gradio")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

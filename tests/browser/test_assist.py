@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.acts import MARK, drag, listed, opened_film, stored
+from tests.browser.acts import MARK, drag, listed, opened_film
+from tests.browser.kept import stored
 from tests.browser.looks import picture
 from tests.browser.serving import Server
 

@@ -15,8 +15,8 @@ from tests.browser.acts import (
     listed,
     opened_film,
     start_from_predicted,
-    stored,
 )
+from tests.browser.kept import stored
 from tests.browser.looks import look
 from tests.browser.serving import Server
 

@@ -16,9 +16,9 @@ from tests.browser.acts import (
     opened_film,
     set_plan,
     start_from_predicted,
-    stored,
     upload,
 )
+from tests.browser.kept import stored
 from tests.browser.looks import look
 from tests.browser.serving import Server
 

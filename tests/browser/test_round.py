@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.acts import FILMS, listed, opened_film, set_plan, stored, upload
+from tests.browser.acts import FILMS, listed, opened_film, set_plan, upload
+from tests.browser.kept import stored
 from tests.browser.looks import picture
 from tests.browser.serving import Server, foreign
 

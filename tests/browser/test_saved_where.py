@@ -7,16 +7,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, ViewportSize, expect
 
-from app import _store as app_store
-from imil.compute.pool import WorkerPool
 from imil.core.films import FilmSpec
 from imil.settings import Settings
-from imil.ui.app import build_app
-from imil.ui.theme import launch_options
-from imil.workflow.studies import Studies
-from imil.workflow.tools import Tools
+from tests.browser.hosting import host
 from tests.browser.serving import Server
-from tests.standins.visitors import no_weights
 
 pytestmark = [
     pytest.mark.browser,
@@ -37,15 +31,9 @@ BETWEEN: tuple[ViewportSize, ...] = (
 @pytest.fixture(scope="module")
 def tokenless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of an app that was given a data set, and no token to write to it."""
-    home = tmp_path_factory.mktemp("home")
-    pool = WorkerPool(home / "jobs", workers=0)
-    films = FilmSpec(images=60, size=64, seed=1)
-    store = app_store(Settings(home, state_repo=REPO))
-    app = build_app(Studies(home / "work", Tools(store, pool, no_weights), demo=films))
-    _, url, _ = app.launch(**(launch_options() | {"prevent_thread_lock": True}))
-    yield url
-    app.close()
-    pool.close()
+    settings = Settings(tmp_path_factory.mktemp("home"), state_repo=REPO)
+    with host(settings, demo=FilmSpec(images=60, size=64, seed=1)) as url:
+        yield url
 
 
 def test_a_study_that_can_not_go_to_the_hub_says_so_and_what_to_do(

@@ -6,6 +6,7 @@ import io
 import re
 import zipfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,20 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from app import _trained_demo
+from imil.settings import Settings
 from tests.browser.acts import set_plan, upload
-from tests.browser.serving import Server, foreign, serve
+from tests.browser.hosting import host
+from tests.browser.serving import foreign
 from tests.sources.hub_sets import image_folder, parquet, picture
 from tests.standins.fakehub import FakeHub, Fault
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    # The server runs in this process here, and Gradio's own code warns.
+    pytest.mark.filterwarnings("default"),
+]
 
 # A reading starts a process, which takes its time on a busy machine.
 READ = 60_000
@@ -46,14 +55,24 @@ def hub() -> Iterator[FakeHub]:
         yield running
 
 
+@dataclass(frozen=True, slots=True)
+class Online:
+    """The app beside a Hub."""
+
+    url: str
+    home: Path
+
+
 @pytest.fixture(scope="module")
-def online(tmp_path_factory: pytest.TempPathFactory, hub: FakeHub) -> Iterator[Server]:
-    with serve(tmp_path_factory.mktemp("home"), hub=hub.endpoint) as started:
-        yield started
+def online(tmp_path_factory: pytest.TempPathFactory, hub: FakeHub) -> Iterator[Online]:
+    home = tmp_path_factory.mktemp("home")
+    settings = Settings(home, endpoint=hub.endpoint)
+    with host(settings, workers=1, trained=_trained_demo()) as url:
+        yield Online(url, home)
 
 
 @pytest.fixture
-def ready(page: Page, online: Server) -> Page:
+def ready(page: Page, online: Online) -> Page:
     page.goto(online.url)
     expect(page.locator("#study .samples img")).to_have_count(12, timeout=READ)
     return page
@@ -63,13 +82,13 @@ def choose(page: Page, source: str) -> None:
     page.locator("#source").get_by_role("radio", name=source).check()
 
 
-def image_folders(online: Server) -> int:
+def image_folders(online: Online) -> int:
     """Return how many studies have images of their own."""
     return len(list((online.home / "work" / "studies").glob("*/images")))
 
 
 def test_a_public_set_is_one_click_away_and_says_on_what_terms(
-    ready: Page, online: Server, requests: list[str], faults: list[str]
+    ready: Page, online: Online, requests: list[str], faults: list[str]
 ) -> None:
     before = image_folders(online)
 
@@ -110,7 +129,7 @@ def test_a_hub_out_of_reach_is_said_in_place_and_the_films_remain(
 
 
 def test_a_reading_goes_on_through_a_reload_and_makes_one_study(
-    ready: Page, hub: FakeHub, online: Server
+    ready: Page, hub: FakeHub, online: Online
 ) -> None:
     before = image_folders(online)
     hub.faults.append(Fault("GET .*/train/a/doe_jane_0.png", stall=6.0))
@@ -190,9 +209,7 @@ def test_a_preset_is_one_click_and_a_wrong_setting_is_said_where_it_stands(ready
     expect(ready.locator("#plan-summary")).to_contain_text("film_net", timeout=READ)
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_program_takes_the_same_steps(online: Server) -> None:
+def test_a_program_takes_the_same_steps(online: Online) -> None:
     client = Client(online.url, verbose=False)
 
     offered = client.predict(api_name="/public_sets")

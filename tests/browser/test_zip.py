@@ -13,12 +13,18 @@ from openpyxl import Workbook
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from imil.settings import Settings
+from tests.browser.hosting import host
 from tests.browser.looks import look
-from tests.browser.serving import Server, serve
 from tests.standins.dicoms import write_dicom
 from tests.standins.fakehub import TOKEN, FakeHub
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    # The server runs in this process here, and Gradio's own code warns.
+    pytest.mark.filterwarnings("default"),
+]
 
 READ = 60_000
 REPO = "alice/state"
@@ -29,14 +35,16 @@ EVIL = '<img src=x onerror="window.hit=1">'
 
 
 @pytest.fixture(scope="module")
-def online(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The app with its state on the Hub, and studies that it lets go when nobody comes."""
-    env = {"IMIL_STATE_REPO": REPO, "HF_TOKEN": TOKEN, "IMIL_IDLE_DAYS": "30"}
+def online(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an app with its state on the Hub, which lets go of what nobody visits."""
+    home = tmp_path_factory.mktemp("home")
     with FakeHub() as hub:
         hub.put(REPO, {}, kind="datasets", private=True)
-        home = tmp_path_factory.mktemp("home")
-        with serve(home, demo=False, hub=hub.endpoint, env=env) as started:
-            yield started
+        settings = Settings(
+            home, state_repo=REPO, token=TOKEN, endpoint=hub.endpoint, idle_days=30, demo=False
+        )
+        with host(settings) as url:
+            yield url
 
 
 def picture(number: int, *, level: int = 60) -> np.ndarray:
@@ -89,16 +97,16 @@ def evil(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def bring(page: Page, online: Server, archive: Path) -> None:
+def bring(page: Page, online: str, archive: Path) -> None:
     """Open the app and drop a zip, as far as the app's word on what it holds."""
-    page.goto(online.url)
+    page.goto(online)
     page.get_by_role("radio", name="Zip").check()
     page.locator("#archive input[type=file]").set_input_files(archive)
     expect(page.locator("#zip-has")).to_contain_text("in the zip", timeout=READ)
 
 
 def test_guessed_columns_are_shown_corrected_and_read_so(
-    page: Page, online: Server, export: Path, screens: Path, faults: list[str]
+    page: Page, online: str, export: Path, screens: Path, faults: list[str]
 ) -> None:
     bring(page, online, export)
     options = page.locator("#zip-options")
@@ -138,7 +146,7 @@ def test_guessed_columns_are_shown_corrected_and_read_so(
 
 
 def test_a_damaged_file_of_a_zip_is_named_before_and_after_the_others_are_read(
-    page: Page, online: Server, tmp_path: Path, screens: Path, faults: list[str]
+    page: Page, online: str, tmp_path: Path, screens: Path, faults: list[str]
 ) -> None:
     archive = tmp_path / "films.zip"
     with zipfile.ZipFile(archive, "w") as made:
@@ -164,7 +172,7 @@ def test_a_damaged_file_of_a_zip_is_named_before_and_after_the_others_are_read(
 
 
 def test_markup_in_labels_columns_and_file_names_is_shown_as_text(
-    page: Page, online: Server, evil: Path, screens: Path, faults: list[str]
+    page: Page, online: str, evil: Path, screens: Path, faults: list[str]
 ) -> None:
     bring(page, online, evil)
     page.locator("#zip-patient input").click()

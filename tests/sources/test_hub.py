@@ -82,6 +82,20 @@ def test_an_image_folder_is_read_with_names_and_files_of_our_own(
 
 
 @reads
+def test_a_reading_does_not_wait_until_torch_is_imported(
+    hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch" / "__init__.py").write_text("raise SystemExit('it was imported')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    asked = put(hub, "lab/films", image_folder(6))
+
+    listing, _ = read_hub(asked, tmp_path / "images", endpoint=hub.endpoint)
+
+    assert len(listing.entries) == 12
+
+
+@reads
 def test_an_images_pixels_are_kept_and_all_else_in_its_file_is_not(
     hub: FakeHub, tmp_path: Path
 ) -> None:
