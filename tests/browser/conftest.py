@@ -74,16 +74,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     used: dict[Path, set[str]] = {}
     for item in items:
-        here = item.path.parent == Path(__file__).parent
-        names = getattr(item, "fixturenames", ()) if here else ()
-        used.setdefault(item.path, set()).update(names)
+        if item.path.parent == Path(__file__).parent:
+            used.setdefault(item.path, set()).update(getattr(item, "fixturenames", ()))
 
     def place(item: pytest.Item) -> int:
-        if "bare" in used[item.path]:
-            return 0
-        if "server" in used[item.path]:
+        names = used.get(item.path)
+        if names is None or "bare" in names:
+            return 0  # what is not in this folder stays in its order
+        if "server" in names:
             return 4
-        # Which half of the others it is in matters little; that it stays together does.
+        # In which half a file of the others is matters little.
         return 2 if item.path.name in APART else 1 if item.path.name < min(APART) else 3
 
     items.sort(key=place)
