@@ -106,7 +106,7 @@ def _environment(home: Path, endpoint: str | None) -> dict[str, str]:
         "HF_UPDATE_DOWNLOAD_COUNTS": "0",
         "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
         "OMP_NUM_THREADS": "1",
-        "USE_TORCH": "0",  # the library imports it only to see whether it is in use: 2 s of a core
+        "USE_TORCH": "0",  # else it is imported, 2 s of a core, to share a counter with its loader
     }
 
 

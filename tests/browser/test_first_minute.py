@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.acts import listed
+from tests.browser.acts import listed, opened_film
 from tests.browser.serving import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -23,13 +23,6 @@ def visitor(page: Page, server: Server) -> Page:
     return page
 
 
-def film(page: Page) -> str:
-    """Return the film on the stage, once it takes strokes."""
-    page.locator("#painter .painter:not([data-ready=''])").wait_for()
-    page.wait_for_timeout(450)  # in which the rest of a double click is ignored
-    return page.locator("#painter .painter").get_attribute("data-ready") or ""
-
-
 def test_the_first_mask_takes_two_clicks_and_a_stroke_along_the_hint(
     visitor: Page, faults: list[str]
 ) -> None:
@@ -39,7 +32,7 @@ def test_the_first_mask_takes_two_clicks_and_a_stroke_along_the_hint(
     )
 
     page.locator("#review").click()
-    first = film(page)
+    first = opened_film(page)
     hint = page.locator(".coachbox")
     expect(hint).to_contain_text("Paint over this marker")
     ring = page.locator(".coachring").bounding_box()
@@ -59,7 +52,7 @@ def test_the_first_mask_takes_two_clicks_and_a_stroke_along_the_hint(
     page.locator("#black-out").click()
 
     expect(page.locator("#budget")).to_contain_text("1 of 40 masked")
-    assert film(page) != first
+    assert opened_film(page) != first
     assert page.evaluate("window.clicks") <= 3
     expect(hint).to_be_hidden()  # for good
     assert faults == []
@@ -68,7 +61,7 @@ def test_the_first_mask_takes_two_clicks_and_a_stroke_along_the_hint(
 def test_the_hint_can_be_closed_and_stays_closed(visitor: Page) -> None:
     page = visitor
     page.locator("#review").click()
-    film(page)
+    opened_film(page)
     # It makes room for the panel of keys.
     page.keyboard.press("?")
     expect(page.locator(".coachbox")).to_be_hidden()
@@ -80,7 +73,7 @@ def test_the_hint_can_be_closed_and_stays_closed(visitor: Page) -> None:
     page.reload()
     expect(page.locator("#review")).to_be_visible(timeout=PATIENCE)
     page.locator("#review").click()
-    film(page)
+    opened_film(page)
     expect(page.locator(".coachbox")).to_be_hidden()
 
 
@@ -109,7 +102,7 @@ def test_the_next_visitor_begins_afresh_and_the_study_before_can_be_opened_again
 ) -> None:
     page = visitor
     page.locator("#review").click()
-    first = film(page)
+    first = opened_film(page)
     page.locator("#painter .paint").click(position={"x": 60, "y": 60})
     (before,) = listed(page)
 
@@ -118,7 +111,7 @@ def test_the_next_visitor_begins_afresh_and_the_study_before_can_be_opened_again
     expect(asking).to_contain_text("1 image has strokes that are not blacked out yet")
     asking.get_by_role("button", name="Stay here").click()
     expect(asking).to_be_hidden()
-    assert film(page) == first
+    assert opened_film(page) == first
     page.get_by_role("button", name="Next visitor").click()
     asking.get_by_role("button", name="Next visitor").click()
 
@@ -128,7 +121,7 @@ def test_the_next_visitor_begins_afresh_and_the_study_before_can_be_opened_again
     assert len(after) == 2
     assert after[1] == before
     page.locator("#review").click()
-    film(page)
+    opened_film(page)
     expect(page.locator(".coachbox")).to_be_visible()
     expect(page.locator("#painter .area")).to_contain_text("nothing hidden")
 
@@ -170,7 +163,7 @@ def test_a_study_that_is_gone_leaves_the_list(visitor: Page) -> None:
 def test_words_are_explained_from_the_header_by_keyboard(visitor: Page) -> None:
     page = visitor
     page.locator("#review").click()
-    first = film(page)
+    first = opened_film(page)
     opener = page.get_by_role("button", name="Words")
 
     opener.focus()
@@ -183,7 +176,7 @@ def test_words_are_explained_from_the_header_by_keyboard(visitor: Page) -> None:
     page.keyboard.press("Escape")
     expect(words).to_be_hidden()
     expect(opener).to_be_focused()
-    assert film(page) == first
+    assert opened_film(page) == first
 
 
 def test_offline_is_said_and_goes_away(visitor: Page) -> None:
