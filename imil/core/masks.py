@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from imil.core.images import to_uint8
 from imil.core.records import Pixels, Region
 from imil.errors import MaskError
 
@@ -80,18 +81,24 @@ def fitted_region(irrelevant: Region, shape: tuple[int, int]) -> Region:
     return region
 
 
-def apply_blackout(pixels: Pixels, irrelevant: Region) -> Pixels:
-    """Return a copy with the irrelevant pixels set to 0 (the paper's edit).
+def apply_blackout(pixels: Pixels, irrelevant: Region) -> NDArray[np.uint8]:
+    """Return the image as it is shown, with its irrelevant pixels black (the paper's edit).
+
+    The window of an image of more than 8 bits is taken before anything is hidden: stored zeros
+    would move it, and so change the grey of every pixel that is not hidden.
 
     Args:
         pixels: (H, W) or (H, W, 3), uint8 or uint16; left as it is.
         irrelevant: (H, W).
+
+    Returns:
+        The same shape, uint8; outside the region equal to `to_uint8(pixels)`.
 
     Raises:
         ValueError: if the sizes differ.
     """
     if pixels.shape[:2] != irrelevant.shape:
         raise ValueError("mask and image differ in size")
-    edited = pixels.copy()
+    edited = to_uint8(pixels).copy()
     edited[irrelevant] = 0
     return edited

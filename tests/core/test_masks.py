@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from imil.core.images import to_uint8
 from imil.core.masks import (
     apply_blackout,
     check_mask,
@@ -30,13 +31,13 @@ def test_the_original_stays_as_it_was() -> None:
     assert image.min() == 7
 
 
-def test_keeps_sixteen_bits() -> None:
-    image = np.full((1, 2), 40_000, np.uint16)
+def test_black_is_black_on_screen_whatever_the_stored_levels_are() -> None:
+    image = np.linspace(20_000, 40_000, 64).astype(np.uint16).reshape(8, 8)
 
-    edited = apply_blackout(image, np.array([[True, False]]))
+    edited = apply_blackout(image, np.arange(64).reshape(8, 8) < 8)
 
-    assert edited.dtype == np.uint16
-    assert edited.tolist() == [[0, 40_000]]
+    assert edited[0].tolist() == [0] * 8
+    assert edited[1:].tolist() == to_uint8(image)[1:].tolist()
 
 
 def test_refuses_to_edit_with_a_mask_of_another_size() -> None:

@@ -12,6 +12,9 @@ from pydicom import data as pydicom_data
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi_lut
 from pydicom.pixels.utils import pixel_array
 
+from imil.core.edits import Fill, fill_region
+from imil.core.images import working_image
+from imil.core.masks import apply_blackout
 from imil.sources.dicom import RefusedError, hashed, is_dicom, read_dicom, read_header
 from tests.standins.dicoms import lookup, write_dicom
 
@@ -318,3 +321,37 @@ def test_each_frame_of_an_enhanced_file_has_its_own_rescaling_and_window(tmp_pat
     # The first from 0 to 200, the second from 50 to 450: both fill the range.
     assert first.tolist() == second.tolist() == [[0, 32768, 65535, 65535]]
     assert read_dicom(file, frame=2, preset=0).tolist() == [[50, 250, 450, 450]]
+
+
+EDITED_KINDS: dict[str, dict[str, Any]] = {
+    "8 bits": {"bits": 8},
+    "12 bits": {"bits": 12},
+    "16 bits": {"bits": 16},
+    "16 bits, bright is dark": {"bits": 16, "PhotometricInterpretation": "MONOCHROME1"},
+    "signed, lifted": {"bits": 16, "RescaleSlope": 1, "RescaleIntercept": -1024},
+    "a window": {"bits": 12, "WindowCenter": 2000, "WindowWidth": 1500},
+    "a lookup table": {"bits": 8, "VOILUTSequence": [lookup(list(range(0, 65536, 256)))]},
+}
+
+
+@pytest.mark.parametrize("fill", list(Fill))
+@pytest.mark.parametrize("tags", EDITED_KINDS.values(), ids=EDITED_KINDS)
+def test_hiding_a_region_changes_no_pixel_outside_of_it(
+    tags: dict[str, Any], fill: Fill, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    top = 2 ** tags["bits"]
+    # Nothing is as dark as a hidden region: where that counts, the window moves.
+    stored = rng.integers(top // 4, top, (32, 32)).astype(np.uint8 if top == 256 else np.uint16)
+    pixels = read_dicom(write_dicom(tmp_path / "a.dcm", stored, **tags))
+    irrelevant = np.zeros((32, 32), np.bool_)
+    irrelevant[2:8, 2:8] = True
+    shown = working_image(pixels, size=32, channels=1)
+
+    if fill is Fill.BLACK:
+        edited = working_image(apply_blackout(pixels, irrelevant), size=32, channels=1)
+    else:
+        edited = fill_region(shown, irrelevant, fill, rng=rng, donor=shown[:, ::-1])
+
+    assert (edited[:, ~irrelevant] == shown[:, ~irrelevant]).all()
+    assert (edited[:, irrelevant] != shown[:, irrelevant]).any()
