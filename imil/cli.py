@@ -56,9 +56,9 @@ from imil.sources.listing import (
 from imil.sources.names import parse_columns
 from imil.sources.weights import pretrained_bytes
 from imil.store.local import write_atomic
+from imil.ui.charts import run_plots
 from imil.ui.in_words import in_words
 from imil.ui.report import report_html
-from imil.workflow.charts import run_plots
 from imil.workflow.clinicians import readers_in
 from imil.workflow.headless import WORK, Request, run_study, settled_plan
 from imil.workflow.shipped import make_trained_demo

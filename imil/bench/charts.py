@@ -6,15 +6,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from imil.core.metrics import Metric, Robustness
-from imil.plots import Axis, Bar, Group, interval_plot, percent
-from imil.workflow.charts import LEGEND, POINTS, TONES
+from imil.ui import numbers
+from imil.ui.charts import LEGEND, POINTS, TONES
+from imil.ui.plots import Axis, Bar, Group, interval_plot
 
 
 def _whole(share: float) -> str:
-    return percent(round(share, 2))
+    return numbers.percent(round(share, 2))
 
 
-SHARE = Axis("share of the gap to shortcut-free films, 95 % interval", percent, 0.0, 1.0, _whole)
+SHARE = Axis(
+    "share of the gap to shortcut-free films, 95 % interval", numbers.percent, 0.0, 1.0, _whole
+)
 SWAPPED = Axis(
     "points of balanced accuracy against control, 95 % interval",
     POINTS.write,

@@ -9,9 +9,8 @@ from math import isnan, nan
 
 from imil.core.doses import Dose, DoseLine, doses
 from imil.core.rounds import Round
-from imil.plots import apart, nice_marks, signed
 from imil.ui import numbers, text
-from imil.ui.figures import interval_domain
+from imil.ui.figures import apart, interval_domain, nice_marks
 from imil.ui.tables import card, remark
 from imil.ui.verdict_card import interval_known
 
@@ -91,7 +90,7 @@ def _plot(title: str, axis: str, names: Sequence[str], lines: Sequence[Sequence[
         f'<path class="grid" d="M{LEFT} {y(mark):.1f}H{WIDTH - RIGHT}"'
         f' style="stroke:var(--{"text-2" if mark == 0 else "line"})"/>'
         f'<text class="axis" x="{LEFT - 8}" y="{y(mark) + 4:.1f}" text-anchor="end">'
-        f"{signed(mark)}</text>"
+        f"{numbers.signed(mark)}</text>"
         for mark in nice_marks(domain)
     )
     grid += "".join(

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
-from math import ceil, floor, isnan
+from math import ceil, floor, isnan, log10
 
 from imil.core.records import EpochFigures
-from imil.plots import MARKS, apart, nice_domain, nice_marks, nice_step, signed
 from imil.ui import numbers, text
 
+# At most this many marks on an axis.
+MARKS = 6
 # Geometry of a curve plot, px; the right margin holds the direct labels.
 WIDTH, HEIGHT = 424, 206
 LEFT, RIGHT, TOP, BOTTOM = 38, 78, 10, 28
@@ -66,7 +67,7 @@ def interval_axis(domain: tuple[float, float]) -> str:
     """Return the axis of an interval plot: points, with a true minus."""
     marks = "".join(
         f'<text class="axis" x="{_across(mark, domain):.2f}%" y="18" text-anchor="middle">'
-        f"{signed(mark)}</text>"
+        f"{numbers.signed(mark)}</text>"
         for mark in nice_marks(domain)
     )
     return f'<svg height="{AXIS}" aria-hidden="true">{marks}</svg>'
@@ -101,6 +102,51 @@ def interval_row(
             )
         drawn += f'<circle cx="{_across(value, domain):.2f}%" cy="{middle}" r="5" fill="{colour}"/>'
     return f'<svg height="{ROW}" aria-hidden="true">{drawn}</svg>'
+
+
+def nice_step(span: float) -> float:
+    """Return a round distance of marks, so that at most `MARKS` fit the span."""
+    rough = span / (MARKS - 1)
+    power = 10.0 ** floor(log10(rough))
+    return next(power * nice for nice in (1, 2, 5, 10) if power * nice >= rough)
+
+
+def nice_marks(domain: tuple[float, float]) -> list[float]:
+    """Return round values inside the domain, ends included."""
+    low, high = domain
+    step = nice_step(high - low)
+    first = ceil(low / step - 1e-9)
+    return [step * i for i in range(first, floor(high / step + 1e-9) + 1)]
+
+
+def nice_domain(values: Sequence[float], least: float, most: float) -> tuple[float, float]:
+    """Return round ends that hold all values, and at least `least` to `most`; NaN is left out."""
+    known = [value for value in values if not isnan(value)]
+    low, high = min((*known, least)), max((*known, most))
+    step = nice_step(high - low)
+    return floor(low / step + 1e-9) * step, ceil(high / step - 1e-9) * step
+
+
+def apart(places: Sequence[float], gap: float) -> list[float]:
+    """Return the places, moved as little as it takes for each two to be `gap` apart.
+
+    Their order stays; those that are too close share the shift.
+    """
+    order = sorted(range(len(places)), key=lambda i: places[i])
+    # Runs of neighbours that touch: (sum of where their first would be, how many).
+    runs: list[tuple[float, int]] = []
+    for i in order:
+        runs.append((places[i], 1))
+        while len(runs) > 1 and runs[-1][0] / runs[-1][1] < (
+            runs[-2][0] / runs[-2][1] + gap * runs[-2][1]
+        ):
+            (total, number), (before, others) = runs.pop(), runs.pop()
+            runs.append((before + total - number * gap * others, others + number))
+    moved = [total / number + gap * k for total, number in runs for k in range(number)]
+    found = [0.0] * len(places)
+    for i, place in zip(order, moved, strict=True):
+        found[i] = place
+    return found
 
 
 def _pair(

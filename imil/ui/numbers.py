@@ -37,7 +37,13 @@ def percent(value: float) -> str:
     """Return a share of 0-1 as per cent with at most one place: 0.7 %, 4 %; n/a for NaN."""
     if math.isnan(value):
         return NO_NUMBER
-    return f"{100 * value:.1f}".removesuffix(".0") + " %"
+    return f"{100 * value:.1f} %".replace(".0 ", " ").replace("-", MINUS)
+
+
+def signed(value: float) -> str:
+    """Return a number with its sign, a true minus: +5, −2.5, 0."""
+    sign = "+" if value > 0 else MINUS if value < 0 else ""
+    return f"{sign}{abs(value):g}"
 
 
 def points(value: float) -> str:

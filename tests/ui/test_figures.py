@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import re
 from math import nan
 from xml.etree import ElementTree as ET
@@ -7,7 +8,15 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from imil.core.records import EpochFigures
-from imil.ui.figures import interval_axis, interval_domain, interval_row, training_curves
+from imil.ui.figures import (
+    apart,
+    interval_axis,
+    interval_domain,
+    interval_row,
+    nice_domain,
+    nice_marks,
+    training_curves,
+)
 
 EPOCHS = (EpochFigures(1, 0.7, 0.5, 0.6, 0.6), EpochFigures(2, 0.4, 0.8, 0.5, 0.75))
 
@@ -65,3 +74,24 @@ def test_the_axis_is_written_with_a_true_minus() -> None:
     assert "\N{MINUS SIGN}10<" in interval_axis((-10.0, 10.0))
     assert ">+10<" in interval_axis((-10.0, 10.0))
     assert ">0<" in interval_axis((-10.0, 10.0))
+
+
+@pytest.mark.parametrize(
+    ("places", "wanted"),
+    [
+        ([0.0, 100.0], [0.0, 100.0]),
+        ([10.0, 12.0], [6.0, 16.0]),
+        ([12.0, 10.0], [16.0, 6.0]),
+        ([10.0, 10.0, 10.0], [0.0, 10.0, 20.0]),
+        ([0.0, 9.0, 16.0], [-1.67, 8.33, 18.33]),
+        ([], []),
+    ],
+)
+def test_labels_that_touch_share_the_shift(places: list[float], wanted: list[float]) -> None:
+    assert apart(places, 10) == pytest.approx(wanted, abs=0.01)
+
+
+def test_axes_end_on_round_values_that_hold_everything() -> None:
+    assert nice_domain([-28.1, 21.9, math.nan], -1, 1) == (-30, 30)
+    assert nice_domain([], 0, 1) == (0, 1)
+    assert nice_marks((-20, 20)) == [-20, -10, 0, 10, 20]

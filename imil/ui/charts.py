@@ -8,18 +8,8 @@ from imil.core.doses import DoseLine, doses
 from imil.core.metrics import Metric
 from imil.core.rounds import Round
 from imil.core.verdict import Verdict
-from imil.plots import (
-    Axis,
-    Bar,
-    Group,
-    Line,
-    Point,
-    Tone,
-    interval_plot,
-    line_plot,
-    points,
-    signed,
-)
+from imil.ui import numbers
+from imil.ui.plots import Axis, Bar, Group, Line, Point, Tone, interval_plot, line_plot
 
 TONES: Mapping[str, Tone] = {
     Verdict.SHOWN: Tone.GOOD,
@@ -33,7 +23,9 @@ LEGEND = (
     (Tone.BAD, "harmful"),
     (Tone.WARN, "too few seeds to tell"),
 )
-POINTS = Axis("points of accuracy against control, 95 % interval", signed, -1.0, 1.0, points)
+POINTS = Axis(
+    "points of accuracy against control, 95 % interval", numbers.signed, -1.0, 1.0, numbers.points
+)
 MASKED = Axis("training images masked", "{:g}".format, 0.0, 1.0)
 MINUTES = Axis("minutes of a clinician", "{:g}".format, 0.0, 1.0)
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
-from imil.workflow.charts import run_plots
+from imil.ui.charts import run_plots
 from tests.core.test_doses import found
 
 
