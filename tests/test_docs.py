@@ -18,6 +18,8 @@ import yaml
 import imil
 from imil.cli import app
 from imil.core.films import FilmSpec, write_films
+from imil.core.records import Arm, Queue
+from imil.ui.text import GLOSSARY
 from tests.standins.documents import ROOT, Command, Document, documents
 
 PAGES = documents()
@@ -169,6 +171,27 @@ def test_our_commands_and_options_in_the_text_exist(page: Document) -> None:
                 assert not hasattr(command, "commands"), code
 
 
+def options_of(command: Any) -> set[str]:
+    """Return the options of a command and of all below it."""
+    below = getattr(command, "commands", {}).values()
+    own = {o for each in command.params for o in (*each.opts, *each.secondary_opts)}
+    return own.union(*(options_of(each) for each in below))
+
+
+@pytest.mark.parametrize("name", ["command-line.md", "data.md", "method.md"])
+def test_options_that_are_explained_exist(name: str) -> None:
+    page = Document(ROOT / "docs" / name)
+    # That of the Hub's client, and a family of ours.
+    others = {"--dry-run", "--help"}
+    ours: Any = typer.main.get_command(app)
+
+    named = {word for code in page.code() for word in code.split() if re.match(r"--\w", word)}
+
+    families = {word.removesuffix("…") for word in named if word.endswith("…")}
+    assert {word for word in named if not word.endswith("…")} <= options_of(ours) | others
+    assert all(any(o.startswith(family) for o in options_of(ours)) for family in families)
+
+
 @pytest.mark.slow
 def test_the_first_run_runs_as_it_stands_and_writes_what_is_said(tmp_path: Path) -> None:
     commands = [command for command in COMMANDS if kind_of(command) is Kind.RUN]
@@ -295,7 +318,8 @@ def test_the_index_of_decisions_names_each_once() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_files_and_modules_that_are_named_exist(page: Document) -> None:
-    paths = [c for c in page.code() if re.fullmatch(r"(docs|tests|assets|imil)/[\w./-]*", c)]
+    named = re.compile(r"(?<![\w./:-])(?:docs|tests|assets|imil|benchmarks)/[\w./-]*")
+    paths = [path for code in page.code() for path in named.findall(code)]
     # All but `imil.json`, a file in repos on the Hub.
     modules = [c for c in page.code() if re.fullmatch(r"imil(\.\w+)+", c) and c != "imil.json"]
 
@@ -335,6 +359,20 @@ def test_the_architecture_names_every_package_and_they_stand_in_the_order_of_imp
     assert set(named) <= there
     ranks = [rank[name] for name in named if name in rank]
     assert ranks == sorted(ranks)
+
+
+def test_the_method_names_every_arm_and_every_queue() -> None:
+    first = [row[0] for row in Document(ROOT / "docs" / "method.md").rows()]
+    named = {name for cell in first for name in re.findall(r"`([a-z_]+)`", cell)}
+
+    assert {arm.value for arm in Arm} | {queue.value for queue in Queue} <= named
+
+
+def test_the_glossary_has_the_words_that_the_screen_explains() -> None:
+    rows = Document(ROOT / "docs" / "glossary.md").rows()
+    words = {row[0].strip("*`").lower() for row in rows}
+
+    assert {word.lower() for word, _ in GLOSSARY} - words == set()
 
 
 # ---- citation and changelog ----

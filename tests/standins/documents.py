@@ -73,7 +73,8 @@ class Document:
         A block that names no language counts as one of commands, so that none can hide.
         """
         blocks = _FENCE.findall(self.body)
-        assert len(blocks) * 2 == len(re.findall(r"^```", self.body, re.MULTILINE)), self.name
+        fences = re.findall(r"^\s*(?:```|~~~)", self.body, re.MULTILINE)
+        assert len(fences) == 2 * len(blocks), f"{self.name}: a block of code that is not found"
         shell = (text for language, text in blocks if language not in NO_SHELL)
         return [Command(self.name, text) for block in shell for text in _commands(block)]
 
