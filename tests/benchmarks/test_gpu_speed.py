@@ -33,15 +33,3 @@ def test_training_on_a_gpu_runs_at_nine_tenths_of_the_bare_step_or_is_not_measur
     RESULTS.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
     for rate in measured["rates"]:
         assert rate["of_the_bare_step"]["control"] >= 0.9, rate
-
-
-def test_the_figures_in_the_readme_are_those_of_the_last_measured_gpu() -> None:
-    measured = json.loads(RESULTS.read_text(encoding="utf-8"))
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-
-    assert measured["gpu"] in readme
-    for rate in measured["rates"]:
-        ours = sorted(rate["images_per_second"]["control"])
-        middle = (ours[(len(ours) - 1) // 2] + ours[len(ours) // 2]) / 2
-        share = rate["of_the_bare_step"]["control"]
-        assert f"| {round(middle):,} | {share:.2f} |" in readme

@@ -1,0 +1,151 @@
+"""Figures in the documents are those that were measured: each row against the raw figures."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.standins.documents import ROOT, Document
+
+RESULTS = ROOT / "tests" / "benchmarks" / "results"
+FILMS = json.loads((RESULTS / "bench_films.json").read_text(encoding="utf-8"))
+ALL_ARMS = json.loads((RESULTS / "bench_films_all_arms.json").read_text(encoding="utf-8"))
+SKIN = json.loads((RESULTS / "bench_isic2017.json").read_text(encoding="utf-8"))["study"]
+
+
+def points(found: Mapping[str, float]) -> str:
+    return f"{found['points']:+.1f} [{found['low']:+.1f}, {found['high']:+.1f}]"
+
+
+def plain(cell: str) -> str:
+    """Return a cell with the minus of programs."""
+    return cell.replace("−", "-")
+
+
+def outcome(paired: Mapping[str, Any]) -> str:
+    return f"{points(paired['accuracy'])} {paired['verdict'].replace('_', ' ')}"
+
+
+def mean(figures: list[float]) -> str:
+    return f"{np.mean(figures):.3f}"
+
+
+# ---- the README ----
+
+
+def readme_rows() -> Iterator[list[str]]:
+    """Yield what the README's table has to say, from the raw figures."""
+    arms = ("imil", "propagated", "upweight")
+    for cell in FILMS["cells"]:
+        wrong = f", {100 * cell['label_noise']:g} % wrong labels" if cell["label_noise"] else ""
+        yield [
+            f"films, shortcut {cell['shortcut']:g}{wrong}",
+            mean(cell["accuracy"]["control"]),
+            *(outcome(cell["paired"][arm]).removesuffix(" not shown") for arm in arms),
+        ]
+    yield [
+        "skin lesions (ISIC 2017)",
+        mean(SKIN["arms"]["control"]["accuracy"]),
+        *(outcome(SKIN["paired"][arm]).removesuffix(" not shown") for arm in arms),
+    ]
+
+
+def test_the_table_in_the_readme_is_what_was_measured() -> None:
+    rows = [[plain(c) for c in row] for row in Document(ROOT / "README.md").rows()]
+    table = [row for row in rows if len(row) == 5 and re.match(r"films|skin", row[0])]
+
+    assert table == list(readme_rows())
+
+
+def test_what_the_readme_says_of_the_table_is_so() -> None:
+    cells = FILMS["cells"]
+    verdicts = [cell["paired"]["imil"]["verdict"] for cell in cells]
+    closed = [cell["paired"]["propagated"]["share_closed"] for cell in cells]
+    skin = [paired["verdict"] for paired in SKIN["paired"].values()]
+
+    # “helped in none of eight settings and harmed in four”
+    assert (len(verdicts), verdicts.count("shown"), verdicts.count("harmful")) == (8, 0, 4)
+    # “won back 97 % or more of what a strong shortcut costs”
+    assert all(round(100 * share["value"]) >= 97 for share in closed if share)
+    # “no arm was shown to help”
+    assert "shown" not in skin
+
+
+# ---- results ----
+
+
+@pytest.mark.parametrize(("content", "arms"), [(FILMS, 5), (ALL_ARMS, 18)])
+def test_tables_of_films_are_what_was_measured(content: dict[str, Any], arms: int) -> None:
+    rows = Document(ROOT / "docs" / "results" / "films.md").rows()
+
+    assert len(content["arms"]) == arms
+    for noise in (0.0, 0.04):
+        cells = [cell for cell in content["cells"] if cell["label_noise"] == noise]
+        controls = ["control", *(mean(cell["accuracy"]["control"]) for cell in cells)]
+        assert controls in rows
+        table = rows[rows.index(controls) + 1 :][: arms - 1]
+        for arm, row in zip(content["arms"][1:], table, strict=True):
+            assert row[0] == arm
+            for cell, said in zip(cells, row[1:], strict=True):
+                closed = cell["paired"][arm]["share_closed"]
+                share = "" if closed is None else f", closes {closed['value']:.0%}"
+                assert said == outcome(cell["paired"][arm]) + share
+
+
+@pytest.mark.parametrize("content", [FILMS, ALL_ARMS], ids=["five", "all"])
+def test_what_following_the_recommendation_cost_is_what_was_measured(
+    content: dict[str, Any],
+) -> None:
+    page = Document(ROOT / "docs" / "results" / "films.md")
+    rows = page.rows()
+
+    for kind, what in (("pooled", "settings"), ("single", "studies of one seed")):
+        for name, scores in (
+            ("recommended", content["rule"]["recommended"]),
+            ("by swapped accuracy alone", content["rule"]["by_swapping"]),
+            *((f"always {arm}", content["rule"]["always"][arm]) for arm in ("imil", "propagated")),
+        ):
+            score = scores[kind]
+            regret, gain = (
+                points({"points": score[key]["value"], **score[key]}) for key in ("regret", "gain")
+            )
+            counts = [f"{score['cases']} {what}", f"{score['best']}", f"{score['harmful']}"]
+            assert [name, *counts, regret, f"{score['worst_regret']:.1f}", gain] in rows
+    for target in FILMS["targets"]:
+        met = "met" if target["met"] else "missed"
+        assert f"- **{met}**: {target['words']}: {target['found']}." in page.body
+
+
+def test_the_table_of_skin_lesions_is_what_was_measured() -> None:
+    rows = Document(ROOT / "docs" / "results" / "real-images.md").rows()
+    metrics = ("accuracy", "balanced_accuracy", "swapped_balanced_accuracy")
+
+    for arm, figures in SKIN["arms"].items():
+        (row,) = (row for row in rows if row[0] == arm)
+        assert row[1:4] == [mean(figures[metric]).removeprefix("0") for metric in metrics]
+        if arm != "control":
+            paired = SKIN["paired"][arm]
+            assert row[4:] == [
+                *(points(paired[metric]) for metric in metrics[:2]),
+                points(paired["swapped"][metrics[2]]),
+                paired["verdict"].replace("_", " "),
+            ]
+
+
+# ---- the rest ----
+
+
+def test_speed_on_a_gpu_is_that_of_the_last_measured_one() -> None:
+    measured = json.loads((RESULTS / "gpu_speed.json").read_text(encoding="utf-8"))
+    page = Document(ROOT / "docs" / "performance.md").body
+
+    assert measured["gpu"] in page
+    for rate in measured["rates"]:
+        middle = np.median(rate["images_per_second"]["control"])
+        share = rate["of_the_bare_step"]["control"]
+        assert f"| {round(middle):,} | {share:.2f} |" in page
