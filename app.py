@@ -24,6 +24,7 @@ from imil.store.hub_errors import no_token
 from imil.store.hub_models import HubModels
 from imil.store.hub_repo import HubRepo, prepare_client
 from imil.store.local import LocalStore
+from imil.ui.markup import ASSETS
 from imil.ui.stubs import without_stubs
 from imil.workflow.shipped import TrainedDemo, read_trained_demo
 from imil.workflow.studies import DEMO, Studies
@@ -41,8 +42,8 @@ LOOK_FOR_IDLE = 6 * 3600
 LATER = ("sklearn.linear_model", "captum.attr")
 LOAD_AFTER = 10
 
-# The demo's first training, as `python -m imil demo` leaves it.
-TRAINED_DEMO = Path(__file__).parent / "assets" / "demo"
+# The demo's first training, as `make demo` leaves it.
+TRAINED_DEMO = ASSETS / "demo"
 
 
 def main() -> None:

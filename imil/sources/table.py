@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import ParseError
 
-from imil.errors import DataError
+from imil.errors import DataError, how_to_install
 
 # The table of a folder in the ImageFolder convention.
 TABLE_NAME = "metadata.csv"
@@ -224,7 +224,7 @@ def _sheet(file: Path, name: str) -> Iterator[tuple[int, list[str]]]:
         raise DataError(
             f"“{name}” can't be read here.",
             why="Reading .xlsx needs openpyxl, which is not installed.",
-            fix="Save it as “CSV UTF-8” from your spreadsheet program, or install imil[xlsx].",
+            fix="Save it as “CSV UTF-8” from your spreadsheet program. " + how_to_install("xlsx"),
         ) from cause
     try:
         # Opened here: of a damaged one, openpyxl leaves its own file open.

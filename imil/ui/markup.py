@@ -9,7 +9,8 @@ from pathlib import Path, PurePosixPath
 
 from imil.core.images import ImageSet
 
-ASSETS = Path(__file__).parents[2] / "assets"
+# Scripts, style, logo and the trained demo: package data, so that an installed imil has them too.
+ASSETS = Path(__file__).parent / "static"
 
 # 16 × 16 line drawings, as SVG path data.
 ICONS = {

@@ -1,6 +1,6 @@
 """The painter: a film, and the mask painted on it, exact to the pixel.
 
-A `gr.HTML` in plain canvas; the browser's half is in `assets/painter`. The mask travels as run
+A `gr.HTML` in plain canvas; the browser's half is in `static/painter`. The mask travels as run
 lengths together with the film it was painted on, so that it can never land on another one; the
 film travels as its stored values, so that the browser can set the window at their own depth.
 

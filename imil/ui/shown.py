@@ -31,7 +31,7 @@ SLOW: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private"}
 
 
 def html(value: str = "", **kwargs: Any) -> gr.HTML:
-    """Return an HTML component without Gradio's text styles: ours are in `assets/theme.css`."""
+    """Return an HTML component without Gradio's text styles: ours are in `static/theme.css`."""
     return gr.HTML(value, apply_default_css=False, **kwargs)
 
 

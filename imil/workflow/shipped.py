@@ -31,7 +31,7 @@ from imil.workflow.workspace import Workspace
 DEMO_PLAN = replace(default_plan("film_net"), seed=1, threads=1, device="cpu")
 ABOUT = "about.json"
 SHIPPED_SCHEMA = 1
-MAKE_AGAIN = "Make it again with “python -m imil demo --out assets/demo”."
+MAKE_AGAIN = "Make it again with “make demo”, in a checkout of the app."
 
 
 @dataclass(frozen=True, slots=True)

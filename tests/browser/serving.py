@@ -36,12 +36,17 @@ class Server:
 
 @contextmanager
 def serve(
-    home: Path, *, demo: bool = True, hub: str | None = None, env: Mapping[str, str] | None = None
+    home: Path,
+    *,
+    demo: bool = True,
+    hub: str | None = None,
+    env: Mapping[str, str] | None = None,
+    root: Path = ROOT,
 ) -> Iterator[Server]:
     """Start the app on a free port with a private home, and stop it at the end.
 
     `hub` is the address of a stand-in for the Hub; without one the app is offline. `env` holds
-    variables besides.
+    variables besides. `root` is the folder of `app.py`.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -63,7 +68,7 @@ def serve(
     log = home / "server.log"
     with log.open("w") as written:
         process = subprocess.Popen(
-            [sys.executable, "app.py"], cwd=ROOT, env=env, stdout=written, stderr=written
+            [sys.executable, "app.py"], cwd=root, env=env, stdout=written, stderr=written
         )
     try:
         _wait(f"http://127.0.0.1:{port}/", process, log)

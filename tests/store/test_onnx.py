@@ -42,5 +42,5 @@ def test_a_model_that_onnx_gets_wrong_is_not_handed_out() -> None:
 def test_without_the_extra_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
 
-    with pytest.raises(WeightsError, match=r'not installed.*pip install "imil\[onnx\]"'):
+    with pytest.raises(WeightsError, match=r'not installed.*pip install "onnx>.*"onnxruntime'):
         to_onnx(film_net(), channels=1, size=32, classes=("a", "b"))

@@ -18,6 +18,7 @@ from imil.core.training import predict, restore
 from imil.errors import StoreError
 from imil.store.codec import decode_checkpoint
 from imil.store.local import LocalStore
+from imil.ui.markup import ASSETS
 from imil.workflow import shipped
 from imil.workflow.shipped import TrainedDemo, make_trained_demo, read_trained_demo
 from imil.workflow.studies import DEMO, Studies
@@ -26,7 +27,7 @@ from imil.workflow.tools import Tools
 from tests.standins.visitors import no_weights
 from tests.workflow.conftest import finish
 
-ASSETS = Path(__file__).parents[2] / "assets" / "demo"
+SHIPPED = ASSETS / "demo"
 # What a Space may carry without further ado.
 MOST_BYTES = 10_000_000
 FILMS = FilmSpec(images=60, size=48, shortcut=0.95)
@@ -37,26 +38,26 @@ FILMS = FilmSpec(images=60, size=48, shortcut=0.95)
 
 def test_the_shipped_training_is_of_the_films_and_the_plan_of_today() -> None:
     # If this fails, its error says how to make the files again.
-    trained = read_trained_demo(ASSETS, DEMO)
+    trained = read_trained_demo(SHIPPED, DEMO)
 
     assert trained is not None, shipped.MAKE_AGAIN
     assert trained.films == DEMO
 
 
 def test_the_shipped_files_are_small_and_all_of_them_are_listed() -> None:
-    trained = read_trained_demo(ASSETS, DEMO)
-    files = [path for path in ASSETS.rglob("*") if path.is_file()]
+    trained = read_trained_demo(SHIPPED, DEMO)
+    files = [path for path in SHIPPED.rglob("*") if path.is_file()]
 
     assert trained is not None
-    names = {path.relative_to(ASSETS).as_posix() for path in files}
+    names = {path.relative_to(SHIPPED).as_posix() for path in files}
     assert names == {*trained.files, "about.json"}
     assert sum(path.stat().st_size for path in files) < MOST_BYTES
 
 
 def test_the_shipped_weights_say_of_films_drawn_now_what_the_shipped_scores_say() -> None:
     # Films that changed without a new version would be found here.
-    plan, state, curves = decode_checkpoint((ASSETS / "checkpoint.safetensors").read_bytes())
-    films, scores = film_set(DEMO), np.load(ASSETS / "logits.npy")
+    plan, state, curves = decode_checkpoint((SHIPPED / "checkpoint.safetensors").read_bytes())
+    films, scores = film_set(DEMO), np.load(SHIPPED / "logits.npy")
     rows = np.arange(0, len(films), 97)
     drawn = [films.original(films.samples[row].sample_id) for row in rows]
     working = np.stack([working_image(each, size=plan.size, channels=1) for each in drawn])
@@ -69,7 +70,7 @@ def test_the_shipped_weights_say_of_films_drawn_now_what_the_shipped_scores_say(
 
 
 def test_the_first_film_that_is_offered_carries_the_marker() -> None:
-    scores, films = np.load(ASSETS / "logits.npy"), film_set(DEMO)
+    scores, films = np.load(SHIPPED / "logits.npy"), film_set(DEMO)
     rows = films.rows(Split.TRAIN)
     shares = np.exp(scores[rows]) / np.exp(scores[rows]).sum(axis=1, keepdims=True)
 
@@ -81,14 +82,14 @@ def test_the_first_film_that_is_offered_carries_the_marker() -> None:
 
 @pytest.mark.soak
 def test_the_shipped_training_is_made_again_bit_by_bit_on_its_machine_type(tmp_path: Path) -> None:
-    trained = read_trained_demo(ASSETS, DEMO)
+    trained = read_trained_demo(SHIPPED, DEMO)
 
     again = make_trained_demo(tmp_path / "again", DEMO, on_progress=lambda *_: None)
 
     assert trained is not None
     if trained.made_on == this_machine():
         assert again.files == trained.files
-    scores = [np.load(folder / "logits.npy") for folder in (ASSETS, tmp_path / "again")]
+    scores = [np.load(folder / "logits.npy") for folder in (SHIPPED, tmp_path / "again")]
     agree = (scores[0].argmax(axis=1) == scores[1].argmax(axis=1)).mean()
     assert agree > 0.9  # elsewhere it is another training of the same kind
 
@@ -256,7 +257,7 @@ def test_a_training_of_other_films_is_refused_and_says_how_to_make_it_again(
     with pytest.raises(StoreError, match="out of date") as caught:
         read_trained_demo(made.folder, other)
 
-    assert caught.value.fix == "Make it again with “python -m imil demo --out assets/demo”."
+    assert "“make demo”" in caught.value.fix
 
 
 @pytest.mark.parametrize("name", ["films_version", "plan"])
