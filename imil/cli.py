@@ -29,6 +29,7 @@ from imil.compute.machine import versions
 from imil.compute.pool import WorkerPool
 from imil.compute.together import TeamPool, follow, join
 from imil.core.arms import ARMS, parse_arms, with_readers, with_shares
+from imil.core.disk import full_disk
 from imil.core.films import FilmSpec, film_counts, film_set, write_films
 from imil.core.images import ImageSet
 from imil.core.metrics import Interval, Metric, Robustness
@@ -103,7 +104,8 @@ def benchmark_commands() -> None:
 def main() -> None:
     """Run the command line: exit 0, or 2 with an error that says what, why and the fix."""
     try:
-        app()
+        with full_disk("The result"):
+            app()
     except ImilError as error:
         console = Console(stderr=True, soft_wrap=True, highlight=False)
         for word, text in (("Error", error.what), ("Why", error.why), ("Fix", error.fix)):

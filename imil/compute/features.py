@@ -10,7 +10,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from imil.compute.disk import full_disk
+from imil.core.disk import full_disk
 from imil.core.frozen import Features, features_of
 from imil.core.records import Plan
 from imil.core.training import TrainState, restore

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from imil.core.disk import full_disk, new_array
 from imil.core.readings import Probe
 from imil.core.records import Region, Split
 from imil.store.local import write_atomic
@@ -45,7 +46,6 @@ class MaskedImages:
 
 def write_masked(path: Path, masked: MaskedImages) -> None:
     """Save the masks of one arm; complete once `rows.npy` is there."""
-    path.mkdir(parents=True, exist_ok=True)
     rows = sorted(masked.edited)
     # An arm may be given none of the masks that were painted: those of another queue.
     edited = [masked.edited[row] for row in rows] or np.zeros((0, 1, 1, 1), np.uint8)
@@ -96,16 +96,28 @@ def read_probe(path: Path) -> Probe:
 
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
-    """Save arrays by name as an `.npz` file, whole or not at all."""
+    """Save arrays by name as an `.npz` file, whole or not at all.
+
+    Raises:
+        ComputeError: the disk is full, or can't be written to.
+    """
     sink = io.BytesIO()
     np.savez_compressed(sink, **arrays)  # type: ignore[arg-type]  # arrays by name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, sink.getvalue())
+    with full_disk(f"“{path.name}”"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, sink.getvalue())
 
 
-def write_array(path: Path, array: NDArray[np.generic]) -> None:
-    """Save an array so that a kill leaves the old or the new file, whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".part.npy")
-    np.save(unfinished, array, allow_pickle=False)
-    unfinished.replace(path)
+def write_array(path: Path, array: NDArray[np.generic], *, what: str | None = None) -> None:
+    """Save an array so that a kill leaves the old or the new file, whole.
+
+    Args:
+        path: of the file.
+        array: what to save.
+        what: names it for people; the file's name if None.
+
+    Raises:
+        ComputeError: the disk is full, or can't be written to.
+    """
+    with new_array(path, array.dtype, array.shape, what=what or f"“{path.name}”") as kept:
+        kept[...] = array

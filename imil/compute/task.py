@@ -14,7 +14,6 @@ import torch
 from numpy.typing import NDArray
 
 from imil.compute.device import pick_device
-from imil.compute.disk import full_disk
 from imil.compute.features import kept_features
 from imil.compute.inputs import (
     SPLITS,
@@ -29,6 +28,7 @@ from imil.compute.inputs import (
 from imil.compute.machine import trained_on
 from imil.compute.memory import PARTS, out_of_memory, ran_out
 from imil.core.arms import ArmInputs, batches_of
+from imil.core.disk import full_disk
 from imil.core.frozen import Features
 from imil.core.images import open_cache
 from imil.core.metrics import Explanation
@@ -350,8 +350,9 @@ def _keep_dynamics(task: TrainingTask, report: EpochReport, seconds: float) -> N
     """Keep an epoch's answers, and how long it took, of a study's first training alone."""
     if task.start is not None or task.subset is not None:
         return
-    with full_disk("The scores of an epoch"):
-        write_array(task.dynamics(report.figures.epoch), report.scores)
+    what = "The scores of an epoch"
+    with full_disk(what):
+        write_array(task.dynamics(report.figures.epoch), report.scores, what=what)
         known = epoch_seconds(task) | {report.figures.epoch: seconds}
         write_atomic(task.folder / _SECONDS, json.dumps(known).encode())
 

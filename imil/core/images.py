@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from imil.core.disk import new_array
 from imil.core.records import Pixels, Region, Sample, Split
 from imil.core.windows import auto_bounds
 from imil.errors import DataError
@@ -226,26 +226,19 @@ def write_cache(images: ImageSet, path: Path, *, size: int) -> Iterator[int]:
 
     The file appears under its name only when complete; a complete one is kept and nothing is read.
     Its shape is (N, C, size, size) uint8 in sample order.
+
+    Raises:
+        ComputeError: the disk has no room for it.
     """
     if path.exists():
         yield len(images)
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # A name of its own: two visitors may ask for the same images at once, from one process.
-    unfinished = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        cache = np.lib.format.open_memmap(
-            unfinished, "w+", np.uint8, (len(images), images.channels, size, size)
-        )
+    shape = (len(images), images.channels, size, size)
+    with new_array(path, np.uint8, shape, what="The working images") as cache:
         for row, sample in enumerate(images.samples):
             pixels = images.original(sample.sample_id)
             cache[row] = working_image(pixels, size=size, channels=images.channels)
             yield row + 1
-        cache.flush()
-        del cache
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def open_cache(path: Path) -> NDArray[np.uint8]:

@@ -8,6 +8,7 @@ from html import escape
 
 import gradio as gr
 
+from imil.core.disk import not_saved, refused
 from imil.errors import ImilError
 from imil.ui import text
 from imil.ui.markup import note
@@ -18,7 +19,7 @@ READING_TIME = 12
 
 @contextmanager
 def errors_shown() -> Iterator[None]:
-    """Show an `ImilError` raised inside as a message; anything else is a fault and goes through.
+    """Show an `ImilError` raised inside, or a full disk, as a message; faults go through.
 
     The only place that makes a `gr.Error`. Its text is escaped: names of files and labels come
     from outside.
@@ -26,14 +27,23 @@ def errors_shown() -> Iterator[None]:
     try:
         yield
     except ImilError as error:
-        words, lead = _told(error)
-        # The traceback belongs to a fault; this is a sentence for a person.
-        raise gr.Error(
-            escape(words, quote=False),
-            title=escape(lead, quote=False),
-            duration=READING_TIME,
-            print_exception=False,
-        ) from error
+        raise _shown(error) from error
+    except OSError as error:
+        # Wherever it was that the disk refused a file: that is for people to mend, and no fault.
+        if not refused(error):
+            raise
+        raise _shown(not_saved("This", error)) from error
+
+
+def _shown(error: ImilError) -> gr.Error:
+    words, lead = _told(error)
+    # The traceback belongs to a fault; this is a sentence for a person.
+    return gr.Error(
+        escape(words, quote=False),
+        title=escape(lead, quote=False),
+        duration=READING_TIME,
+        print_exception=False,
+    )
 
 
 def error_in_place(error: ImilError) -> str:

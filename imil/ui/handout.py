@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import secrets
+import shutil
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -96,17 +97,21 @@ def export(study: Study, what: str, arm: str | None = None, *, reader: str | Non
             the reader must not see yet.
     """
     folder = Path(get_upload_folder()) / secrets.token_hex(16)
-    if what in WHOLE:
-        study.check_unblinded(reader)
-        # Written piece by piece: it may hold every image.
+    try:
+        if what in WHOLE:
+            study.check_unblinded(reader)
+            # Written piece by piece: it may hold every image.
+            folder.mkdir(parents=True, mode=0o700)
+            path = folder / "study.zip"
+            study.export(path, whole=WHOLE[what])
+            return path
+        name, content = make_file(study, what, arm, reader=reader)
         folder.mkdir(parents=True, mode=0o700)
-        path = folder / "study.zip"
-        study.export(path, whole=WHOLE[what])
-        return path
-    name, content = make_file(study, what, arm, reader=reader)
-    folder.mkdir(parents=True, mode=0o700)
-    path = folder / name
-    path.write_bytes(content)
+        path = folder / name
+        path.write_bytes(content)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)  # on a full disk its room is missed
+        raise
     return path
 
 

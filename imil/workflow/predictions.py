@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from imil.compute.task import TrainingTask
+from imil.core.disk import new_array
 from imil.core.images import open_cache
 from imil.core.irrelevance import (
     IrrelevancePredictor,
@@ -236,18 +236,16 @@ def write_regions(
 
     Images of the other splits have an empty region. The file appears under its name only when it
     is complete; a complete one is kept.
+
+    Raises:
+        ComputeError: the disk has no room for it.
     """
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.part")
         shape = (len(workspace.images), first.plan.size, first.plan.size)
-        regions = np.lib.format.open_memmap(unfinished, "w+", np.bool_, shape)
-        rows = workspace.rows(Split.TRAIN)
-        for part, confidence in predict_in_batches(predictor, open_cache(first.images), rows):
-            regions[part] = predictor.irrelevant(confidence)
-        regions.flush()
-        del regions
-        unfinished.replace(path)
+        with new_array(path, np.bool_, shape, what="The predicted masks") as regions:
+            rows = workspace.rows(Split.TRAIN)
+            for part, confidence in predict_in_batches(predictor, open_cache(first.images), rows):
+                regions[part] = predictor.irrelevant(confidence)
     found: NDArray[np.bool_] = np.load(path, mmap_mode="r", allow_pickle=False)
     return found
 

@@ -16,6 +16,7 @@ from typing import Any
 from imil.compute.machine import this_machine
 from imil.compute.pool import WorkerPool
 from imil.compute.task import TrainingTask
+from imil.core.disk import full_disk
 from imil.core.films import FILMS_VERSION, FilmSpec, film_set
 from imil.core.plans import default_plan
 from imil.core.records import Plan
@@ -136,13 +137,21 @@ def lay_out(trained: TrainedDemo, task: TrainingTask) -> None:
         target = task.folder / name
         if target.exists():
             continue
-        target.parent.mkdir(parents=True, exist_ok=True)
         unfinished = target.with_name(f"{target.name}.{secrets.token_hex(4)}.part")
-        try:
-            os.link(trained.folder / name, unfinished)
-        except OSError:  # another disk, or a file that belongs to somebody else
-            shutil.copyfile(trained.folder / name, unfinished)
-        unfinished.replace(target)
+        with full_disk("The demo's training"):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                _link_or_copy(trained.folder / name, unfinished)
+                unfinished.replace(target)
+            finally:
+                unfinished.unlink(missing_ok=True)
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another disk, or a file that belongs to somebody else
+        shutil.copyfile(source, target)
 
 
 def _pack(task: TrainingTask, films: FilmSpec, out: Path) -> TrainedDemo:

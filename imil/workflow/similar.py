@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imil.compute.task import TrainingTask
+from imil.core.disk import new_array, open_array
 from imil.core.images import open_cache
 from imil.core.records import Budget
 from imil.core.similar import nearest, penultimate
@@ -22,6 +23,8 @@ from imil.workflow.workspace import Workspace
 SIMILAR = 5
 # Of the checkpoint's content, in the name of the file of features.
 IDENTITY = 16
+# Of the file, for people.
+WHAT = "What images look like to the model"
 
 
 class Features:
@@ -62,11 +65,9 @@ class Features:
             with self._models.passing(first) as module:
                 width = penultimate(module, open_cache(first.images)[:1]).shape[1]
             shape = (len(self._workspace.images), width + 1)
-            unfinished = path.with_name(f"{path.name}.part")
-            # Sparse on most disks: what was never written takes no room, and reads as 0.
-            np.lib.format.open_memmap(unfinished, "w+", np.float32, shape).flush()
-            unfinished.replace(path)
-        return np.lib.format.open_memmap(path, "r+")
+            with new_array(path, np.float32, shape, what=WHAT):
+                pass  # zeros say that no row is complete
+        return open_array(path, what=WHAT)
 
     def _identity(self, first: TrainingTask) -> str:
         """Return a name for the content of the checkpoint, which doesn't change any more."""

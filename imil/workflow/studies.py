@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -12,11 +13,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from imil.core.disk import full_disk
 from imil.core.films import FILMS_VERSION, FilmSpec
 from imil.core.plans import default_plan
 from imil.core.records import Plan
 from imil.core.splits import DisjointProof
-from imil.errors import StoreError
+from imil.errors import ImilError, StoreError
 from imil.sources.archive import read_archive
 from imil.sources.choices import Choices
 from imil.sources.entries import Limits, also_told, lost_among
@@ -337,9 +339,17 @@ class Studies:
         shutil.rmtree(self._brought, ignore_errors=True)
 
     def draw_demo(self) -> None:
-        """Draw the trained demo's films before anybody asks for them; takes seconds, once."""
-        if self._trained is not None:
-            draw_beforehand(self._demo_films(self._demo), self._trained)
+        """Draw the trained demo's films before anybody asks for them; takes seconds, once.
+
+        The app serves without: what fails here is said in the log, and to whoever opens the demo.
+        """
+        if self._trained is None:
+            return
+        try:
+            with full_disk("The demo's films"):
+                draw_beforehand(self._demo_films(self._demo), self._trained)
+        except ImilError as error:
+            sys.stderr.write(f"{error}\n")
 
     @property
     def endpoint(self) -> str | None:
@@ -425,11 +435,13 @@ class Studies:
         folder, brought = self._folder(study_id), self._brought / study_id
         reading, writing = _halves(on_progress)
         try:
-            named, source = read(brought, reading)
-            with also_told(lost_among(named.report.skipped)):
-                named = with_splits(named, seed=SPLIT_SEED)
-                images, _ = image_set(named)  # refuses what can't be trained, before it is kept
-            listing = without_names(named, images, folder / IMAGES, salt=salt, on_progress=writing)
+            with full_disk("The images"):
+                named, source = read(brought, reading)
+                with also_told(lost_among(named.report.skipped)):
+                    named = with_splits(named, seed=SPLIT_SEED)
+                    images, _ = image_set(named)  # refuses what can't be trained, before it is kept
+                own = folder / IMAGES
+                listing = without_names(named, images, own, salt=salt, on_progress=writing)
             self._tools.store.write(listing_file(study_id), listing_to_json(listing).encode())
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 import threading
+import traceback
 from collections.abc import Callable, Mapping
 from contextvars import copy_context
 from dataclasses import asdict, replace
@@ -14,9 +16,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from imil.compute.jobs import JobState
+from imil.compute.jobs import JobState, crashed
 from imil.compute.trial import Subject, settled
 from imil.core.counterfactual import Answer
+from imil.core.disk import full_disk
 from imil.core.images import to_uint8
 from imil.core.masks import check_mask
 from imil.core.plans import check_plan
@@ -550,25 +553,33 @@ class Study(Copying):
 
     def _prepare(self) -> None:
         try:
-            total = len(self.images)
-            for done in self._workspace.prepare(self.plan):
-                self._preparing = f"Preparing image {done} of {total}"
-                if self._stopping.is_set():
-                    return
-            notice = self._workspace.keep_pretrained(self.plan, self._tools.fetch_weights)
-            if self.plan.precision is Precision.AUTO:
-                self._choose_arithmetic()
-            with self._lock:
-                again = MADE_AGAIN if self._reviewed_before() else None
-                told = (*self._record.notices, notice, again)
-                self._save(notices=tuple(dict.fromkeys(each for each in told if each)))
-                if self._stopping.is_set():
-                    return
-                self._tools.pool.submit(self._training_job, (self._first,))
+            with full_disk("What training needs"):
+                self._prepare_or_stop()
         except ImilError as error:
             self._failure = error
+        except Exception:  # noqa: BLE001  # told to who waits: a thread that dies tells nobody
+            text = traceback.format_exc()
+            sys.stderr.write(text)
+            self._failure = crashed(text)
         finally:
             self._preparing = None
+
+    def _prepare_or_stop(self) -> None:
+        total = len(self.images)
+        for done in self._workspace.prepare(self.plan):
+            self._preparing = f"Preparing image {done} of {total}"
+            if self._stopping.is_set():
+                return
+        notice = self._workspace.keep_pretrained(self.plan, self._tools.fetch_weights)
+        if self.plan.precision is Precision.AUTO:
+            self._choose_arithmetic()
+        with self._lock:
+            again = MADE_AGAIN if self._reviewed_before() else None
+            told = (*self._record.notices, notice, again)
+            self._save(notices=tuple(dict.fromkeys(each for each in told if each)))
+            if self._stopping.is_set():
+                return
+            self._tools.pool.submit(self._training_job, (self._first,))
 
     def _choose_arithmetic(self) -> None:
         """Settle what the plan leaves open, once: arms, resumed and replayed trainings share it."""
