@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from numbers import Real
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -12,6 +15,25 @@ from imil.errors import MaskError
 
 # Above this share too little is left to learn the diagnosis from. Our choice, not the paper's.
 MAX_COVERAGE = 0.9
+# Seconds that one mask can have taken: 30 days, for a page that was left open. Our choice; what
+# counts is that the times of all masks can be added up.
+MOST_SECONDS = 30 * 24 * 3600.0
+
+
+def check_seconds(seconds: Any) -> float:
+    """Return the time that a mask took, in seconds.
+
+    Raises:
+        MaskError: it is no finite number from 0 to `MOST_SECONDS`.
+    """
+    number = isinstance(seconds, Real)
+    if not number or not 0 <= seconds <= MOST_SECONDS:
+        raise MaskError(
+            "The time that the mask took can't be kept.",
+            why=f"It is a number of seconds from 0 to {MOST_SECONDS:.0f}, and this is none.",
+            fix="Send the seconds that the image was in sight.",
+        )
+    return float(seconds)
 
 
 def coverage(irrelevant: Region) -> float:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
 from enum import StrEnum
+from math import isfinite
 from typing import Any
 
 from imil.store.codec import check_version
+from imil.store.sheets import csv_text
 from imil.store.values import to_json
 
 ACT_SCHEMA = 1
 # Who is named where the program itself did it.
 PROGRAM = "imil"
+# Characters of a name or id in an act, and bytes of its details; far above what any of ours has.
+LONGEST = 10_000
+MOST_DETAILS = 2**22
 
 
 class What(StrEnum):
@@ -30,6 +34,8 @@ class What(StrEnum):
     TRAINING_FINISHED = "training_finished"
     MASK_ACCEPTED = "mask_accepted"
     MASK_COPIED = "mask_copied"
+    # What the model says with an accepted mask, where that was not known when it was accepted.
+    ANSWERED = "answered"
     SKIPPED = "skipped"
     RELABELLED = "relabelled"
     EXCLUDED = "excluded"
@@ -48,6 +54,8 @@ class What(StrEnum):
     EXPORTED = "exported"
     IMPORTED = "imported"
     IMAGES_REMOVED = "images_removed"
+    # Digests of files that no act had told of: the log vouches for them from here on.
+    FILES_NOTED = "files_noted"
     # Something was done that could not be written down when it was done.
     GAP = "gap"
 
@@ -152,11 +160,17 @@ def first_link(study_id: str) -> str:
 
 
 def chained(act: Act, *, seq: int, previous: str) -> Act:
-    """Return the act as the one of that number, after the one with the digest `previous`."""
+    """Return the act as the one of that number, after the one with the digest `previous`.
+
+    Raises:
+        ValueError: it holds what JSON can't, such as an infinite number, or is too large.
+    """
+    details = _canonical(act.details)
+    if len(details) > MOST_DETAILS:
+        raise ValueError("the details of an act are too large")
     # As it will be read again, so that both have one digest.
-    placed = replace(
-        act, seq=seq, previous=previous, digest="", details=json.loads(_canonical(act.details))
-    )
+    placed = replace(act, seq=seq, previous=previous, digest="", details=json.loads(details))
+    _check(placed)
     return replace(placed, digest=_digest(_content(placed)))
 
 
@@ -176,8 +190,9 @@ def read_act(content: bytes) -> Act | None:
         check_version("A log of acts", saved["schema_version"], ACT_SCHEMA)
         values = {each.name: saved[each.name] for each in fields(Act)}
         act = Act(**values | {"what": What(saved["what"])})
+        _check(act)
         whole = content == encode_act(act) and act.digest == _digest(_content(act))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return act if whole else None
 
@@ -196,11 +211,20 @@ def check_links(
     broken = _first_break(study_id, found)
     if broken is not None or known is None:
         return broken
-    last = found[-1][0] if found else -1
+    return check_head([act for _, act in found if act is not None], known)
+
+
+def check_head(acts: Sequence[Act], known: Head) -> Break | None:
+    """Return how a log whose links hold differs from a head that was kept elsewhere; None if not.
+
+    Args:
+        acts: all of them, the first one's number is 0.
+        known: the log must contain it.
+    """
+    last = len(acts) - 1
     if last < known.seq:
         return _broken(last + 1, Flaw.CUT, known.seq - last)
-    act = found[known.seq][1]
-    if act is not None and act.digest != known.digest:
+    if acts[known.seq].digest != known.digest:
         told = f"Act {known.seq} is not the one that was saved: the log was written anew."
         return Break(known.seq, Flaw.CHANGED, told)
     return None
@@ -251,15 +275,34 @@ def acts_jsonl(acts: Iterable[Act]) -> bytes:
 
 def acts_csv(acts: Iterable[Act]) -> bytes:
     """Return the acts as a table, a row each; details are JSON."""
-    sink = io.StringIO()
-    writer = csv.writer(sink, lineterminator="\n")
     names = [each.name for each in fields(Act)]
     columns = ["seq", *(name for name in names if name != "seq")]
-    writer.writerow(columns)
+    rows: list[list[object]] = [list(columns)]
     for act in acts:
         row = _content(act) | {"digest": act.digest, "details": _canonical(act.details).decode()}
-        writer.writerow("" if row[name] is None else row[name] for name in columns)
-    return sink.getvalue().encode()
+        rows.append([row[name] for name in columns])
+    return csv_text(rows).encode()
+
+
+def files_of(act: Act) -> dict[str, str]:
+    """Return the files that an act vouches for: names in the store and their SHA-256."""
+    files: dict[str, str] = act.details.get("files", {})
+    return files
+
+
+def _check(act: Act) -> None:
+    """Raise ValueError for an act that no log of ours holds: whoever reads one relies on this."""
+    datetime.fromisoformat(act.time)
+    texts = (act.who, act.sample_id, act.model, act.previous, act.digest)
+    files, mask = act.details.get("files", {}), act.details.get("mask", "")
+    named = isinstance(files, Mapping) and all(isinstance(each, str) for each in files.values())
+    if not named or not all(isinstance(each, str) and len(each) <= LONGEST for each in texts):
+        raise ValueError("no text")
+    if type(act.seq) is not int or not isinstance(mask, str):
+        raise ValueError("no number, or no mask")
+    for number in (act.p_before, act.p_after, act.seconds):
+        if number is not None and not (type(number) in {int, float} and isfinite(number)):
+            raise ValueError("no finite number")
 
 
 def _content(act: Act) -> dict[str, Any]:

@@ -71,14 +71,15 @@ def save_cases(
     store: Store, study_id: str, cases: Cases, *, key: str, classes: Sequence[str]
 ) -> None:
     """Save the answers of a round under the round's key."""
-    store.write(_name(study_id, key), encode_cases(cases, classes))
+    store.write(cases_file(study_id, key), encode_cases(cases, classes))
 
 
 def load_cases(store: Store, study_id: str, *, key: str, classes: Sequence[str]) -> Cases | None:
     """Return the answers of a round; None only where there are none."""
-    content = store.read(_name(study_id, key))
+    content = store.read(cases_file(study_id, key))
     return None if content is None else decode_cases(content, classes)
 
 
-def _name(study_id: str, key: str) -> str:
+def cases_file(study_id: str, key: str) -> str:
+    """Return the name in the store of the answers of a round."""
     return f"studies/{study_id}/rounds/{key}-images.parquet"

@@ -19,6 +19,8 @@ from pyarrow import parquet
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
+from imil.core.masks import MOST_SECONDS
+from imil.core.readers import LONGEST_NAME
 from imil.core.records import (
     EpochFigures,
     Origin,
@@ -36,6 +38,8 @@ MASK_SCHEMA = 1
 CHECKPOINT_SCHEMA = 1
 # Masks of one file that are in memory at a time.
 ROWS_AT_ONCE = 256
+# Rounds that a mask can belong to: what its column can hold.
+MOST_ROUNDS = 2**31 - 1
 
 # Column types in the words of the datasets library, so that `load_dataset` gives typed columns.
 MASK_COLUMNS = {
@@ -103,6 +107,13 @@ class MaskRecord:
     source: str = ""
     image: bytes | None = None
     edited_image: bytes | None = None
+
+    def __post_init__(self) -> None:
+        # Whoever adds up times, or writes one into the log, relies on it.
+        if not 0 <= self.seconds <= MOST_SECONDS:
+            raise ValueError("a mask's seconds are out of range")
+        if not 0 <= self.round <= MOST_ROUNDS or len(self.reader) > LONGEST_NAME:
+            raise ValueError("a mask's round or reader is out of range")
 
 
 def encode_mask(record: MaskRecord) -> bytes:
@@ -211,8 +222,9 @@ def _mask_of(row: Mapping[str, Any]) -> MaskRecord:
         label=row["label"],
         prediction=row["prediction"],
         confidence=row["confidence"],
-        reader=row["reader"],
-        seconds=row["seconds"],
+        reader=row["reader"][:LONGEST_NAME],
+        # Older versions took any number: one that no mask can have taken counts for nothing.
+        seconds=row["seconds"] if 0 <= row["seconds"] <= MOST_SECONDS else 0.0,
         round=row["round"],
         time=datetime.fromisoformat(row["time"]),
         # Files of older versions lack both: they knew one queue, found in one way.

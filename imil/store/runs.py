@@ -75,8 +75,11 @@ class RunRow:
         return self.round, self.arm, self.seed
 
 
-def save_runs(store: Store, study_id: str, rows: Sequence[RunRow]) -> None:
+def save_runs(store: Store, study_id: str, rows: Sequence[RunRow]) -> tuple[str, ...]:
     """Keep the rows of those trainings of a study that are not kept yet, as one new record.
+
+    Returns:
+        The record's name in the store; nothing where all were kept before.
 
     Raises:
         StoreError: what is kept can't be read, or the rows can't be kept.
@@ -84,8 +87,11 @@ def save_runs(store: Store, study_id: str, rows: Sequence[RunRow]) -> None:
     names = [n for n in store.of_study(study_id) if n.startswith(f"{RECORDS}{_KIND}/")]
     kept = {row.training for name in names for row in decode_runs(store.read(name) or b"")}
     new = [row for row in rows if row.training not in kept]
-    if new:
-        store.add(new_record(_KIND, study_id, new[0].time), encode_runs(new))
+    if not new:
+        return ()
+    name = new_record(_KIND, study_id, new[0].time)
+    store.add(name, encode_runs(new))
+    return (name,)
 
 
 def encode_runs(rows: Sequence[RunRow]) -> bytes:

@@ -119,13 +119,19 @@ def results_endpoints(studies: Studies) -> tuple[Callable[..., Any], ...]:
             return gr.FileData(path=str(export(opened, str(file), arm and str(arm))))
 
     def audit(study: str) -> dict[str, Any]:
-        """Return every act in the study's log, and whether the chain of them is intact."""
+        """Return every act in the study's log, and whether the chain of them is intact.
+
+        `uncovered` says in sentences what the log does not vouch for, `waiting` how many acts are
+        not in it yet.
+        """
         with errors_shown():
             found = studies.open(str(study)).audit()
             return {
                 "intact": found.broken is None,
                 "broken": found.broken and asdict(found.broken),
                 "head": found.head and asdict(found.head),
+                "uncovered": list(found.uncovered),
+                "waiting": found.waiting,
                 "acts": [asdict(act) for act in found.acts],
             }
 

@@ -20,8 +20,12 @@ from imil.workflow.study import Study
 
 # Acts in the table; all of them are in the files.
 SHOWN = 12
+# Sentences on what a log does not vouch for; the rest are counted.
+NAMED = 5
 # Digits of a digest that are shown: enough to compare by eye.
 DIGITS = 12
+# A moment, for people.
+TIME = "%d %b %Y, %H:%M:%S"
 HEAD = (
     text.AUDIT_NUMBER,
     text.AUDIT_TIME,
@@ -33,16 +37,21 @@ HEAD = (
 )
 
 
-def audit_card(study: Study, *, opened: bool = False) -> str:
+def audit_card(study: Study, *, opened: bool = False, whole: bool = False) -> str:
     """Return the card, closed until asked for; "" for a study in which nothing was done yet.
 
     A broken chain stands open.
 
-    Its buttons carry `data-ask`: {"act": "compare"}, or {"file": one of the files}. A log that
-    can't be read is said to be so: the rest of the tab does not depend on it.
+    Its buttons carry `data-ask`: {"act": "compare"}, {"act": "check"}, or {"file": one of the
+    files}. A log that can't be read is said to be so: the rest of the tab does not depend on it.
+
+    Args:
+        study: whose log.
+        opened: whether the card is open.
+        whole: check all of it again, not only what came after the last look.
     """
     try:
-        found = study.audit()
+        found = study.audit(whole=whole)
     except ImilError as error:
         return closed_card(text.AUDIT_TITLE, error_in_place(error))
     if not found.acts and found.broken is None:
@@ -51,7 +60,7 @@ def audit_card(study: Study, *, opened: bool = False) -> str:
     drawn = study.images_from["kind"] == "demo"
     files = [name for name in text.RECORD_FILES if not (drawn and name == "study_light")]
     body = (
-        f"{remark(text.AUDIT_WORDS)}{_state(found)}{_beside(study, found)}"
+        f"{remark(text.AUDIT_WORDS)}{_state(found)}{_limits(found)}{_beside(study, found)}"
         f"{acts_table(found.acts[-SHOWN:][::-1], called)}{_more(found)}"
         f'<div class="files">{"".join(_file(name) for name in files)}</div>'
     )
@@ -77,15 +86,32 @@ def acts_table(acts: Sequence[Act], called: Callable[[str], str]) -> str:
 
 def _state(found: Audit) -> str:
     if found.broken is None:
-        return note(text.AUDIT_CHAIN, tone="good", lead=f"{chain_words(found)}.")
+        checked = "" if found.whole is None else f"{found.whole:{TIME}}"
+        words = text.AUDIT_CHAIN.format(time=checked)
+        return note(words, tone="good", lead=f"{chain_words(found)}.")
     return note(text.AUDIT_BROKEN_WORDS, tone="bad", lead=found.broken.told, alert=True)
+
+
+def _limits(found: Audit) -> str:
+    """Return what the log does not vouch for, and what is not in it yet."""
+    told = ""
+    if found.uncovered:
+        more = len(found.uncovered) - NAMED
+        rest = [text.AUDIT_UNCOVERED_MORE.format(n=numbers.count(more))] if more > 0 else []
+        words = " ".join([*found.uncovered[:NAMED], *rest])
+        told = note(words, tone="info", lead=f"{text.AUDIT_UNCOVERED}:")
+    if found.waiting:
+        acts = numbers.some(found.waiting, text.AUDIT_ACT, text.AUDIT_ACTS)
+        told += remark(text.AUDIT_WAITING.format(acts=acts))
+    return told
 
 
 def _beside(study: Study, found: Audit) -> str:
     """Return whether the log was compared with its data set's copy, and the button that does it."""
     there, repo = study.published, study.goes_to
+    check = _button({"act": "check"}, text.AUDIT_CHECK)
     if repo is None:
-        return remark(text.AUDIT_ALONE)
+        return f"{remark(text.AUDIT_ALONE)}{check}"
     if there is None:
         told = text.AUDIT_NOT_COMPARED.format(repo=repo)
     elif there.trouble is not None:
@@ -97,14 +123,18 @@ def _beside(study: Study, found: Audit) -> str:
             repo=repo,
             acts=numbers.some(there.acts, text.AUDIT_ACT, text.AUDIT_ACTS),
             digest=there.head.digest[:DIGITS],
-            time=f"{there.asked:%d %b %Y, %H:%M:%S}",
+            time=f"{there.asked:{TIME}}",
         )
         if found.broken is None:
             told += " " + text.AUDIT_AGREES
-    ask = escape(json.dumps({"act": "compare"}))
+    return f"{remark(told)}{_button({'act': 'compare'}, text.AUDIT_COMPARE)}{check}"
+
+
+def _button(ask: dict[str, str], words: str) -> str:
+    asked = escape(json.dumps(ask))
     return (
-        f'{remark(told)}<button type="button" class="imil-btn" data-ask="{ask}">'
-        f"<span>{escape(text.AUDIT_COMPARE)}</span></button>"
+        f'<button type="button" class="imil-btn" data-ask="{asked}">'
+        f"<span>{escape(words)}</span></button>"
     )
 
 
@@ -117,7 +147,7 @@ def _row(act: Act, called: Callable[[str], str]) -> list[str]:
     moment = datetime.fromisoformat(act.time)
     return [
         str(act.seq),
-        f"{moment:%d %b %Y, %H:%M:%S}",
+        f"{moment:{TIME}}",
         escape(act.who or text.AUDIT_NOBODY),
         escape(text.ACTS[act.what]),
         escape(called(act.sample_id)) if act.sample_id else "",

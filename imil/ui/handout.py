@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import secrets
@@ -24,6 +23,7 @@ from imil.errors import PlanError
 from imil.store.acts import Act, acts_csv, acts_jsonl
 from imil.store.codec import MaskRecord, encode_masks, encode_region
 from imil.store.onnx import installed
+from imil.store.sheets import csv_text
 from imil.ui import text
 from imil.ui.handover import model_files
 from imil.ui.markup import ASSETS, icon
@@ -224,16 +224,14 @@ def _model(study: Study, found: Round, arm: str) -> tuple[str, bytes]:
 
 
 def _curves(study: Study) -> bytes:
-    sink = io.StringIO()
-    writer = csv.writer(sink, lineterminator="\n")
     figures = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
-    writer.writerow(("arm", "seed", "epoch", *figures))
+    rows: list[tuple[object, ...]] = [("arm", "seed", "epoch", *figures)]
     for arm, seeds in study.curves().items():
         for seed, epochs in seeds.items():
             for epoch in epochs:
                 values = (f"{getattr(epoch, name):.6f}" for name in figures)
-                writer.writerow((arm, seed, epoch.epoch, *values))
-    return sink.getvalue().encode()
+                rows.append((arm, seed, epoch.epoch, *values))
+    return csv_text(rows).encode()
 
 
 def _zipped(files: Mapping[str, bytes]) -> bytes:

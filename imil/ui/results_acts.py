@@ -169,13 +169,15 @@ class ResultsActs:
 
     @costs(Cost.EXPORT)
     def trail(self, study_id: str, reader: str, event: gr.EventData) -> Shown:
-        """Compare the log with the data set's copy, or hand out a file of the trail."""
-        if event.ask.get("act") != "compare":
+        """Check the log, alone or with the data set's copy, or hand out a file of the trail."""
+        act = event.ask.get("act")
+        if act not in {"compare", "check"}:
             return self.download(study_id, reader, event)
         with errors_shown():
             study = self.screen.studies.open(study_id)
-            study.compare_log()
-            return {self.screen.results.audit: audit_card(study, opened=True)}
+            if act == "compare":
+                study.compare_log()
+            return {self.screen.results.audit: audit_card(study, opened=True, whole=True)}
 
     @costs(Cost.EXPORT)
     def download(self, study_id: str, reader: str, event: gr.EventData) -> Shown:

@@ -1290,7 +1290,14 @@ AUDIT_WORDS = (
 AUDIT_INTACT = "Chain intact: {acts}, head {digest}"
 AUDIT_ACT = "act"
 AUDIT_ACTS = "acts"
-AUDIT_CHAIN = "Masks and comparisons are the ones that the acts tell of."
+AUDIT_CHAIN = (
+    "The list of images, masks, trainings and comparisons are the ones that the acts tell of. All "
+    "of it was checked on {time} UTC, and since then what came after."
+)
+AUDIT_UNCOVERED = "What the log does not vouch for"
+AUDIT_UNCOVERED_MORE = "And {n} more."
+AUDIT_WAITING = "{acts} not in the log yet."
+AUDIT_CHECK = "Check everything again"
 AUDIT_BROKEN = "Chain broken"
 AUDIT_BROKEN_WORDS = (
     "Somebody, or a fault of the disk, changed the study outside of this app, or another app went "
@@ -1325,6 +1332,7 @@ ACTS = {
     What.TRAINING_FINISHED: "Training finished",
     What.MASK_ACCEPTED: "Mask accepted",
     What.MASK_COPIED: "Mask copied",
+    What.ANSWERED: "Model answered to a mask",
     What.SKIPPED: "Image skipped",
     What.RELABELLED: "Label changed",
     What.EXCLUDED: "Image excluded",
@@ -1343,6 +1351,7 @@ ACTS = {
     What.EXPORTED: "Study exported",
     What.IMPORTED: "Study imported",
     What.IMAGES_REMOVED: "Images and models removed, long unvisited",
+    What.FILES_NOTED: "Fingerprints of files taken",
     What.GAP: "Gap: something was not written down",
 }
 RECORD_FILES = {

@@ -7,6 +7,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -134,8 +135,7 @@ class WarmModels:
         edited = self._edited(workspace, first, sample_id, irrelevant)
         if irrelevant is None or edited is None:
             return answer_of(before, None, label=label, coverage=0.0)
-        region = hashlib.sha256(np.packbits(irrelevant).tobytes()).hexdigest()
-        key = (str(first.checkpoint), sample_id, region)
+        key = _answer_key(first, sample_id, irrelevant)
         known = self._answers.known(key)
         if known is not None:
             return known
@@ -143,15 +143,33 @@ class WarmModels:
         made = answer_of(before, after, label=label, coverage=coverage(irrelevant))
         return self._answers.get(key, lambda: made)
 
+    def known_answer(
+        self, first: TrainingTask, sample_id: str, irrelevant: Region
+    ) -> Answer | None:
+        """Return what `answer` has just returned for the same region; None where it was not asked.
+
+        Costs no forward pass, and waits for none.
+        """
+        return self._answers.known(_answer_key(first, sample_id, irrelevant))
+
     def version(self, first: TrainingTask) -> str:
         """Return the first 12 hex digits of the SHA-256 of a finished training's checkpoint."""
+        return self._version(first.checkpoint)
 
+    def version_of(self, checkpoint: Path) -> str:
+        """Return the same of a file; "" where it can't be read."""
+        try:
+            return self._version(checkpoint)
+        except OSError:
+            return ""
+
+    def _version(self, checkpoint: Path) -> str:
         def digest() -> str:
-            with first.checkpoint.open("rb") as file:
+            with checkpoint.open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()[:12]
 
-        made = first.checkpoint.stat().st_mtime_ns
-        return self._versions.get((str(first.checkpoint), made), digest)
+        made = checkpoint.stat().st_mtime_ns
+        return self._versions.get((str(checkpoint), made), digest)
 
     def saliency(
         self, workspace: Workspace, first: TrainingTask, sample_id: str, irrelevant: Region | None
@@ -231,6 +249,11 @@ class WarmModels:
             # For this thread; as many as training has, which leaves the server its core.
             torch.set_num_threads(first.plan.threads)
             yield module
+
+
+def _answer_key(first: TrainingTask, sample_id: str, irrelevant: Region) -> tuple[str, str, str]:
+    region = hashlib.sha256(np.packbits(irrelevant).tobytes()).hexdigest()
+    return str(first.checkpoint), sample_id, region
 
 
 def _read_model(first: TrainingTask) -> nn.Module:

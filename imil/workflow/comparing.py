@@ -32,7 +32,7 @@ from imil.core.splits import DisjointProof
 from imil.core.verdict import MIN_SEEDS
 from imil.errors import MaskError, PlanError, StoreError
 from imil.store.acts import PROGRAM, What
-from imil.store.cases import save_cases
+from imil.store.cases import cases_file, save_cases
 from imil.store.codec import MaskRecord
 from imil.store.runs import RunRow, save_runs
 from imil.store.studies import (
@@ -54,6 +54,7 @@ from imil.workflow.status import TrainingStatus, status_of
 from imil.workflow.stock import Stock
 from imil.workflow.tools import Tools
 from imil.workflow.triage import triage_key, triage_notices, triage_rows, untriaged
+from imil.workflow.vouching import scores_of
 from imil.workflow.workspace import Workspace
 
 # Seeds vary only what follows the one checkpoint that the clinician reviewed.
@@ -568,7 +569,7 @@ class Comparing(Reviewing):
         samples = self._workspace.samples(split)
         finished = compare(trained, samples, setting, settled.validation)
         scores = {name: outcome.logits for name, outcome in trained.items()}
-        save_runs(self._tools.store, self.study_id, self._runs_of(asked))
+        runs = save_runs(self._tools.store, self.study_id, self._runs_of(asked))
         # First the answers: a round whose figures are there can always open its images.
         save_cases(
             self._tools.store,
@@ -578,8 +579,11 @@ class Comparing(Reviewing):
             classes=self.images.classes,
         )
         save_round(self._tools.store, self.study_id, finished, key=key)
+        files = (round_file(self.study_id, key), cases_file(self.study_id, key), *runs)
         if len(asked.seeds) == self.seeds_asked():
-            self._note_round(asked, finished, key)
+            self._note_round(asked, finished, files)
+        else:  # shown meanwhile, so that the log vouches for them too
+            self._note(What.FILES_NOTED, who=PROGRAM, details={"files": self._digests(files)})
         return finished
 
     def _runs_of(self, asked: Comparison) -> tuple[RunRow, ...]:
@@ -611,8 +615,11 @@ class Comparing(Reviewing):
             },
         )
 
-    def _note_round(self, asked: Comparison, finished: Round, key: str) -> None:
-        """Note a finished comparison: its file, where its arms trained, and each arm's accuracy."""
+    def _note_round(self, asked: Comparison, finished: Round, files: Sequence[str]) -> None:
+        """Note a finished comparison: its files, where its arms trained, and each arm's accuracy.
+
+        With it go the digests of what the arms answered, from which figures may be made again.
+        """
         tasks = {arm: self._tasks(asked, arm) for arm in asked.arms}
         ran = {json.dumps(each) for of in tasks.values() for task in of for each in machines(task)}
         self._note(
@@ -624,7 +631,11 @@ class Comparing(Reviewing):
                 "seeds": list(finished.seeds),
                 "accuracy": {arm.arm: arm.values[Metric.ACCURACY] for arm in finished.arms},
                 "machines": [json.loads(each) for each in sorted(ran)],
-                "files": self._digests((round_file(self.study_id, key),)),
+                "files": self._digests(files),
+                "trained": [
+                    scores_of(task, self._workspace.folder, self._model(task))
+                    for task in {task.folder: task for of in tasks.values() for task in of}.values()
+                ],
             },
         )
 

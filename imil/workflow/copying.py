@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from imil.core.masks import apply_blackout, check_mask, fitted_region
+from imil.core.masks import apply_blackout, check_mask, check_seconds, fitted_region
 from imil.core.readers import reader_name
 from imil.core.records import Budget, Origin, Queue, Region
 from imil.core.splits import DisjointProof
@@ -117,16 +117,19 @@ class Copying(Reporting):
 
         Raises:
             MaskError: no target; one that is masked already, or no training image; more than the
-                budget has room for; or a mask that is empty, too large or of the wrong size.
+                budget has room for; a mask that is empty, too large or of the wrong size; or a time
+                that is none.
             DataError: no such image.
         """
         check_training(self._workspace, sample_id)
         region = check_mask(irrelevant, self.images.original(sample_id).shape[:2])
+        seconds = check_seconds(seconds)
         names = tuple(dict.fromkeys(targets))
         if not names:
             raise no_target()
         fitted = {name: self._fitted(region, name) for name in names}
         reader = reader_name(reader)
+        known = {name: self._known_answer(name, fitted[name]) for name in names}
         with self._lock:
             for name in names:
                 if self._masks.has(name, reader) or name == sample_id:
@@ -147,7 +150,7 @@ class Copying(Reporting):
                     source=sample_id,
                 )
                 kept = self._masks.add(record, shown=self._shown_with(record))
-                self._note_mask(kept, record, What.MASK_COPIED)
+                self._note_mask(kept, record, known[name], What.MASK_COPIED)
             self._save_skips(reader, (s for s in self._own_skips(reader) if s not in names))
             return self.budget()
 

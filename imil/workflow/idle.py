@@ -27,6 +27,7 @@ _NO_WORK = frozenset(
         What.SELECTION_SET,
         What.FOLDS_STARTED,
         What.EXPORTED,
+        What.FILES_NOTED,
     }
 )
 

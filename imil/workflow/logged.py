@@ -15,6 +15,7 @@ from imil.core.images import ImageSet
 from imil.core.records import Plan, Region
 from imil.errors import ImilError, StoreError
 from imil.store.acts import (
+    LONGEST,
     PROGRAM,
     Act,
     Break,
@@ -23,15 +24,24 @@ from imil.store.acts import (
     Head,
     What,
     acts_folder,
+    files_of,
     read_act,
 )
-from imil.store.base import Saved, Store
+from imil.store.base import RECORDS, Saved, Store
 from imil.store.codec import MaskRecord
 from imil.store.runs import FIRST, RunRow, save_runs
-from imil.store.studies import Consent, StudyRecord
+from imil.store.studies import Consent, StudyRecord, listing_file
 from imil.workflow.acts import ActLog, broken_content
 from imil.workflow.maskbook import MaskBook
 from imil.workflow.tools import Tools
+from imil.workflow.vouching import (
+    contradiction,
+    decided,
+    decisions_told,
+    named_at_once,
+    other_scores,
+    uncovered,
+)
 from imil.workflow.workspace import Workspace, read_curves
 
 
@@ -42,10 +52,16 @@ class Audit:
     Attributes:
         acts: every act that can be read, in order.
         broken: the first sign of tampering; None where there is none.
+        uncovered: what the log does not vouch for, a sentence each.
+        waiting: how many acts are not in the log yet.
+        whole: when (UTC) the whole log, and every file that it names, was last read and checked.
     """
 
     acts: tuple[Act, ...]
     broken: Break | None
+    uncovered: tuple[str, ...] = ()
+    waiting: int = 0
+    whole: datetime | None = None
 
     @property
     def head(self) -> Head | None:
@@ -72,12 +88,28 @@ class Published:
     trouble: ImilError | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a trained model says of an image's label, as far as that is known.
+
+    Attributes:
+        model: first 12 hex digits of the SHA-256 of its checkpoint; "" where it can't be read.
+        before: probability of the image's label as it is, 0-1; None where nobody knows.
+        after: the same with a mask blacked out.
+    """
+
+    model: str = ""
+    before: float | None = None
+    after: float | None = None
+
+
 class Logged:
     """A study's state and the log of what was done to it; `Reviewing` and others build on it.
 
-    An act is written after what it tells of is on disk, and never instead: where the log can't be
-    written, the study goes on, and the next act tells of the gap. What a mask does to the model's
-    answer is told in the background, so that nobody waits for it.
+    An act is written after what it tells of is on disk, never instead, and before anybody is told
+    that it was done: where the log can't be written, the study goes on, and the log tells of the
+    gap. What a mask does to the model's answer, where that is not known yet, is an act of its own,
+    written in the background: nobody waits for a forward pass.
     """
 
     def __init__(self, record: StudyRecord, workspace: Workspace, tools: Tools) -> None:
@@ -86,7 +118,14 @@ class Logged:
         self._tools = tools
         self._lock = threading.RLock()
         self._masks = MaskBook(tools.store, record.study_id)
+        # What was there when the study was opened, of which the log may not tell.
         self._before = self._masks.every()
+        self._figures = (
+            *(name for name in self._masks.others if name.startswith(f"{RECORDS}runs/")),
+            *tools.store.names(f"studies/{record.study_id}/rounds/"),
+        )
+        # The last audit, which the next look goes on from.
+        self._audited: Audit | None = None
         self._finish_noted = False
         self._published: Published | None = None
         self._acts = ActLog(tools.store, record.study_id, catch_up=self._unseen, known=record.head)
@@ -171,28 +210,56 @@ class Logged:
         self._published = Published(repo, len(known), known[-1].head if known else None, asked)
         return self._published
 
-    def audit(self, known: Sequence[Head] = ()) -> Audit:
+    def audit(self, known: Sequence[Head] = (), *, whole: bool = True) -> Audit:
         """Return the log as it is in the store now, and the first sign of tampering in it.
 
-        The chain is checked, also against what `compare_log` has found; then the masks and
-        comparisons that its acts name by their digests.
+        The chain is checked, also against what `compare_log` has found; then the list of images,
+        masks, trainings and comparisons that its acts name by their digests, and what the study's
+        own file says.
 
         Args:
             known: last acts that were kept elsewhere, which the log must still contain.
+            whole: check all of it. Otherwise only what came after the last audit is checked, so
+                that a look costs the same however long the log is; the first look checks all.
 
         Raises:
             StoreError: the log can't be read, or was written by a newer version.
         """
         self._note_finished()
+        self._acts.catch_up()
         there = None if self._published is None else self._published.head
         heads = (*known, *(head for head in (self._record.head, there) if head is not None))
-        return audited(self._tools.store, self._acts.read(heads))
+        last = self._audited
+        if whole or last is None or last.broken is not None:
+            self._acts.settle()
+            chain = self._acts.read(heads)
+            found = audited(self._tools.store, chain, self._tools.now())
+            found = self._compared(found)
+        else:
+            chain = self._acts.read(heads, whole=False)
+            found = audited(self._tools.store, chain, last.whole, after=len(last.acts))
+            found = replace(found, uncovered=last.uncovered)
+        self._audited = replace(found, waiting=self._acts.waiting)
+        return self._audited
 
     def settle(self) -> None:
-        """Wait until every act is written."""
+        """Wait until every act is written; not for ever, where one can't be."""
         self._acts.settle()
 
     # ---- inside ---------------------------------------------------------------------------------
+
+    def _compared(self, found: Audit) -> Audit:
+        """Return an audit with what differs between the log and what the study has now."""
+        if found.broken is not None or not found.acts:
+            return found
+        acts, first = found.acts, self._first
+        with self._lock:  # nothing is decided, and told of, meanwhile
+            now = self._acts.read(whole=False).acts
+            broken = contradiction(now, self._record)
+        other, remade = other_scores(
+            acts, self._workspace.folder, first, self._tools.models.version_of
+        )
+        return replace(found, broken=broken or other, uncovered=(*uncovered(acts), *remade))
 
     @property
     def _first(self) -> TrainingTask:
@@ -209,10 +276,19 @@ class Logged:
         """Write an act that was done just now."""
         self._note_finished()
         now = self._tools.now().isoformat()
-        self._acts.append(Act(what, now, who, sample_id, details or {}))
+        self._acts.append(Act(what, now, _bounded(who), sample_id, details or {}))
 
-    def _note_mask(self, name: str, record: MaskRecord, what: What = What.MASK_ACCEPTED) -> None:
-        """Have an accepted mask written into the log, with what it does to the model's answer."""
+    def _note_mask(
+        self, name: str, record: MaskRecord, known: Said, what: What = What.MASK_ACCEPTED
+    ) -> None:
+        """Write an accepted mask into the log; then, in the background, what the model says.
+
+        Args:
+            name: of the mask in the store.
+            record: the mask.
+            known: what is known of the model's answer, by `_known_answer`.
+            what: how the mask came about.
+        """
         self._note_finished()
         first = self._first
         details = {
@@ -222,6 +298,7 @@ class Logged:
             "selection": record.selection,
             "round": record.round,
             **({"source": record.source} if record.source else {}),
+            "files": self._digests((name,)),
         }
         act = Act(
             what,
@@ -229,21 +306,26 @@ class Logged:
             record.reader,
             record.sample_id,
             details,
-            seconds=float(record.seconds),
+            known.model,
+            known.before,
+            known.after,
+            float(record.seconds),
+        )
+        self._acts.append(act)
+        if known.after is not None:
+            return
+        answered = Act(
+            What.ANSWERED, act.time, PROGRAM, record.sample_id, {"mask": name}, known.model
         )
 
         def make() -> Act:
-            digests = self._digests((name,))
-            model, before, after = self._answered(first, record.sample_id, record.irrelevant)
+            said = self._answered(first, record.sample_id, record.irrelevant)
+            now = self._tools.now().isoformat()
             return replace(
-                act,
-                details=details | {"files": digests},
-                model=model,
-                p_before=before,
-                p_after=after,
+                answered, time=now, model=said.model, p_before=said.before, p_after=said.after
             )
 
-        self._acts.later(make)
+        self._acts.later(answered, make)
 
     def _note_finished(self) -> None:
         """Note that the first training has ended, once; nobody presses anything when it does.
@@ -259,19 +341,17 @@ class Logged:
         self._finish_noted = True
         ended = datetime.fromtimestamp(first.logits.stat().st_mtime, UTC).isoformat()
 
+        act = Act(What.TRAINING_FINISHED, ended, PROGRAM)
+
         def make() -> Act:
+            kept: tuple[str, ...] = ()
             with suppress(StoreError):  # tried again with the first comparison
-                save_runs(self._tools.store, self.study_id, self._first_runs())
-            return Act(
-                What.TRAINING_FINISHED,
-                ended,
-                PROGRAM,
-                details=training_told(first),
-                model=self._model(first),
-            )
+                kept = save_runs(self._tools.store, self.study_id, self._first_runs())
+            details = training_told(first) | {"files": self._digests(kept)}
+            return replace(act, details=details, model=self._model(first))
 
         if not self._told_of(What.TRAINING_FINISHED):
-            self._acts.later(make)
+            self._acts.append(act, make)
 
     def _first_runs(self) -> tuple[RunRow, ...]:
         """Return how the first training went; nothing where it was not done here."""
@@ -301,25 +381,41 @@ class Logged:
 
     def _told_of(self, what: What) -> bool:
         try:
-            return any(act.what is what for act in self._acts.read().acts)
+            return any(act.what is what for act in self._acts.read(whole=False).acts)
         except ImilError:
             return True  # a log that can't be read is not written to either
 
     def _unseen(self, acts: tuple[Act, ...]) -> tuple[Act, ...]:
-        """Return what the log must first catch up with: the beginning, and masks that it missed."""
-        record, missed = self._record, []
+        """Return what the log must first catch up with: the beginning, and what it missed."""
+        record, now, missed = self._record, self._tools.now().isoformat(), []
+        listing = self._digests((listing_file(self.study_id),))
         if not acts:
             counts = {"images": len(self.images), "classes": list(self.images.classes)}
-            details = {"source": dict(record.source), **counts}
+            details = {"source": dict(record.source), **counts, "files": listing}
+            if "trained" in record.source:  # the plan of a training that was not done here
+                details["plan"] = asdict(record.plan)
             missed.append(Act(What.STUDY_BEGUN, record.created, PROGRAM, details=details))
         told = {act.details.get("mask") for act in acts}
-        told |= {name for act in acts for name in act.details.get("files", {})}
-        lost = tuple(name for name in self._before if name not in told)
-        if lost:
-            now = self._tools.now().isoformat()
-            details = {"why": "masks were kept and no act told of it", "files": self._digests(lost)}
+        told |= {name for act in (*acts, *missed) for name in files_of(act)}
+        lost = [name for name in self._before if name not in told]
+        for some in named_at_once(lost):
+            details = {"why": "masks were kept and no act told of it", "files": self._digests(some)}
             missed.append(Act(What.GAP, now, PROGRAM, details=details))
+        # Studies of older versions, and figures of a comparison that a kill has ended.
+        files = [name for name in (*listing, *self._figures) if name not in told]
+        for some in named_at_once(files):
+            details = {"why": "files were kept and no act told of it", "files": self._digests(some)}
+            missed.append(Act(What.FILES_NOTED, now, PROGRAM, details=details))
+        missed += self._undecided(acts, now)
         return tuple(missed)
+
+    def _undecided(self, acts: Sequence[Act], now: str) -> tuple[Act, ...]:
+        """Return an act that tells of decisions on labels which no act told of; none for none."""
+        log, own = decisions_told(acts), decided(self._record.triage)
+        if log == own:
+            return ()
+        details = {"why": "decisions on labels differ from the log's", "triage": own}
+        return (Act(What.GAP, now, PROGRAM, details=details),)
 
     def _digests(self, names: Sequence[str]) -> dict[str, str]:
         """Return the SHA-256 of files in the store; one that can't be read is left out."""
@@ -333,35 +429,62 @@ class Logged:
                 found[name] = hashlib.sha256(content).hexdigest()
         return found
 
-    def _answered(
-        self, first: TrainingTask, sample_id: str, irrelevant: Region
-    ) -> tuple[str, float | None, float | None]:
+    def _answered(self, first: TrainingTask, sample_id: str, irrelevant: Region) -> Said:
         """Return the model and the label's probability before and after; none that can't be had."""
         try:
             answer = self._tools.models.answer(self._workspace, first, sample_id, irrelevant)
             before, after = answer.before[answer.label], answer.after[answer.label]
-            return self._model(first), round(before, 6), round(after, 6)
+            return Said(self._model(first), round(before, 6), round(after, 6))
         except Exception:  # noqa: BLE001  # the act is written all the same, without the figures
-            return "", None, None
+            return Said()
 
-    def _model(self, first: TrainingTask) -> str:
+    def _known_answer(self, sample_id: str, irrelevant: Region) -> Said:
+        """Return what is known of the model's answer without asking it.
+
+        Call it without the study's lock: it may have to read the checkpoint.
+        """
+        first, models = self._first, self._tools.models
         try:
-            return self._tools.models.version(first)
-        except OSError:
-            return ""
+            known = models.known_answer(first, sample_id, irrelevant)
+            plain = known or models.answer(self._workspace, first, sample_id, None)
+            before = round(plain.before[plain.label], 6)
+            after = None if known is None else round(known.after[known.label], 6)
+            return Said(self._model(first), before, after)
+        except Exception:  # noqa: BLE001  # the act is written all the same, without the figures
+            return Said()
+
+    def _model(self, task: TrainingTask) -> str:
+        return self._tools.models.version_of(task.checkpoint)
 
 
-def audited(store: Store, chain: Chain) -> Audit:
-    """Return a log with the first sign of tampering: in the chain, else in what it names."""
+def audited(store: Store, chain: Chain, whole: datetime | None = None, *, after: int = 0) -> Audit:
+    """Return a log with the first sign of tampering: in the chain, else in what it names.
+
+    Args:
+        store: where the files are that its acts name.
+        chain: the log.
+        whole: when all of it was last checked.
+        after: how many of its acts need no check any more of what they name.
+    """
     if chain.broken is not None:
-        return Audit(chain.acts, chain.broken)
-    changed = broken_content(store, chain.acts)
+        return Audit(chain.acts, chain.broken, whole=whole)
+    changed = broken_content(store, chain.acts[after:])
     if changed is None:
-        return Audit(chain.acts, None)
+        return Audit(chain.acts, None, whole=whole)
     seq, name = changed
-    kind = "mask" if name.startswith("data/masks/") else "file"
-    told = f"The {kind} that act {seq} tells of is not the one that was kept: {name}."
-    return Audit(chain.acts, Break(seq, Flaw.CHANGED, told))
+    return Audit(chain.acts, Break(seq, Flaw.CHANGED, _told(seq, name)), whole=whole)
+
+
+def _told(seq: int, name: str) -> str:
+    kinds = {"data/masks/": "mask", "data/runs/": "record of trainings"}
+    kind = next((kind for start, kind in kinds.items() if name.startswith(start)), "file")
+    kind = "list of images" if name.endswith("/listing.json") else kind
+    return f"The {kind} that act {seq} tells of is not the one that was kept: {name}."
+
+
+def _bounded(who: str) -> str:
+    """Return a name as an act can hold it, whatever was given as one."""
+    return who.encode("utf-8", "replace").decode()[:LONGEST]
 
 
 def training_told(task: TrainingTask) -> dict[str, Any]:

@@ -34,9 +34,11 @@ class MaskBook:
         # The names of the last masks: of each reader and image, and of each image.
         self._last: dict[tuple[str, str], str] = {}
         self._latest: dict[str, str] = {}
-        damaged = []
+        damaged, others = [], []
         for name in store.of_study(study_id):
-            if name.startswith(_MASKS):
+            if not name.startswith(_MASKS):
+                others.append(name)
+            else:
                 try:
                     records = decode_masks(store.read(name) or b"")
                 except DamagedError:
@@ -44,8 +46,9 @@ class MaskBook:
                     continue
                 for record in records:
                     self._keep(name, record)
-        # The names of those that can't be read.
+        # The names of those that can't be read, and of the study's records that are no masks.
         self.damaged = tuple(damaged)
+        self.others = tuple(others)
 
     def __len__(self) -> int:
         return self.images()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +11,7 @@ from statistics import median
 from imil.core.agreement import Agreement, agreement
 from imil.core.images import ImageSet
 from imil.core.records import Region
+from imil.store.sheets import csv_text
 from imil.workflow.maskbook import MaskBook, named
 
 
@@ -79,14 +78,12 @@ def read_by(
 
 def agreement_csv(found: Agreement) -> str:
     """Return a row an image and pair of readers, lowest mean Dice first; empty where undefined."""
-    sink = io.StringIO()
-    writer = csv.writer(sink, lineterminator="\n")
-    writer.writerow(("image", "first", "second", "dice", "iou"))
+    rows: list[tuple[object, ...]] = [("image", "first", "second", "dice", "iou")]
     for image in found.images:
         for (first, second), own in image.overlaps.items():
             figures = ("" if isnan(value) else f"{value:.6f}" for value in (own.dice, own.iou))
-            writer.writerow((image.sample_id, first, second, *figures))
-    return sink.getvalue()
+            rows.append((image.sample_id, first, second, *figures))
+    return csv_text(rows)
 
 
 def _figures(book: MaskBook, reader: str, skipped: int) -> ReaderFigures:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -17,6 +15,7 @@ from imil.core.records import Arm, Plan, Selection
 from imil.core.rounds import Advice, ArmFigures, Round
 from imil.core.saliency import Explainer
 from imil.core.splits import DisjointProof
+from imil.store.sheets import csv_text
 from imil.store.studies import round_to_json
 from imil.store.values import to_json
 from imil.workflow.reading import Reading
@@ -121,15 +120,13 @@ def reading_json(found: Reading) -> dict[str, Any]:
 
 def results_csv(finished: Round) -> str:
     """Return a row an arm, metric and seed."""
-    sink = io.StringIO()
-    writer = csv.writer(sink, lineterminator="\n")
-    writer.writerow(("arm", "metric", "split", "seed", "value"))
+    rows: list[tuple[object, ...]] = [("arm", "metric", "split", "seed", "value")]
     for arm in finished.arms:
         for metric, values in _values(arm).items():
             for seed, value in zip(finished.seeds, values, strict=True):
                 written = "" if value is None else f"{value:.6f}"
-                writer.writerow((arm.arm, metric, finished.split, seed, written))
-    return sink.getvalue()
+                rows.append((arm.arm, metric, finished.split, seed, written))
+    return csv_text(rows)
 
 
 def _values(arm: ArmFigures) -> dict[str, list[float | None]]:

@@ -21,7 +21,7 @@ from imil.compute.trial import Subject, settled
 from imil.core.counterfactual import Answer
 from imil.core.disk import full_disk
 from imil.core.images import to_uint8
-from imil.core.masks import check_mask
+from imil.core.masks import check_mask, check_seconds
 from imil.core.plans import check_plan
 from imil.core.readers import UNNAMED, reader_name
 from imil.core.records import Budget, Origin, Plan, Precision, Queue, Region, Split
@@ -406,12 +406,13 @@ class Study(Copying):
 
         Raises:
             MaskChangedError: the image has another mask of that reader by now than `replaces`.
-            MaskError: empty, too large, of the wrong size, over the budget, or not of a training
-                image.
+            MaskError: empty, too large, of the wrong size, over the budget, not of a training
+                image, or with a time that is none.
         """
         check_training(self._workspace, sample_id)
         region = check_mask(irrelevant, self.images.original(sample_id).shape[:2])
-        reader = reader_name(reader)
+        seconds, reader = check_seconds(seconds), reader_name(reader)
+        known = self._known_answer(sample_id, region)
         with self._lock:
             last = self._masks.last(sample_id, reader)
             if last is not None and _came_twice(last, region, seconds):
@@ -431,7 +432,7 @@ class Study(Copying):
                 source=self.copied_from(sample_id, reader) if origin is Origin.COPIED else "",
             )
             kept = self._masks.add(record, shown=self._shown_with(record))
-            self._note_mask(kept, record)
+            self._note_mask(kept, record, known)
             self._save_skips(reader, (s for s in self._own_skips(reader) if s != sample_id))
             return self.budget()
 

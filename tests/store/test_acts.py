@@ -22,6 +22,7 @@ from imil.store.acts import (
     read_act,
 )
 
+NOW = "2026-11-25T10:00:00+00:00"
 STUDY = "a" * 32
 Found = list[tuple[int, Act | None]]
 
@@ -60,8 +61,8 @@ def test_an_act_is_read_as_it_was_written() -> None:
 
 
 def test_the_same_act_has_the_same_digest_whatever_the_order_of_its_details() -> None:
-    one = Act(What.SKIPPED, "t", details={"a": 1, "b": 2})
-    other = Act(What.SKIPPED, "t", details={"b": 2, "a": 1})
+    one = Act(What.SKIPPED, NOW, details={"a": 1, "b": 2})
+    other = Act(What.SKIPPED, NOW, details={"b": 2, "a": 1})
 
     first, second = (chained(act, seq=0, previous="x") for act in (one, other))
 
@@ -124,7 +125,7 @@ def test_names_the_act_that_was_removed() -> None:
 
 def test_names_the_act_that_was_inserted() -> None:
     acts = log(3)
-    forged = chained(Act(What.SKIPPED, "t", "nobody"), seq=1, previous=acts[0].digest)
+    forged = chained(Act(What.SKIPPED, NOW, "nobody"), seq=1, previous=acts[0].digest)
 
     broken = check_links(STUDY, found([acts[0], forged, *acts[1:]]))
 

@@ -45,20 +45,24 @@ def test_acts_are_numbered_and_chained_across_restarts() -> None:
     assert chain.broken is None
 
 
-def test_what_waits_is_written_in_order_and_before_what_follows() -> None:
+def test_what_is_made_in_the_background_comes_in_its_order_and_holds_nothing_up() -> None:
     log = ActLog(MemoryStore(), STUDY)
     held = threading.Event()
 
     def slow() -> Act:
         held.wait(10)
-        return act("first")
+        return act("made first")
 
-    log.later(slow)
-    log.later(lambda: act("second"))
-    threading.Timer(0.05, held.set).start()
-    log.append(act("third"))
+    log.later(act(), slow)
+    log.later(act(), lambda: act("made second"))
+    log.append(act("at once"))
+    before = [each.who for each in log.read().acts]
+    held.set()
+    settled = log.settle()
 
-    assert [each.who for each in log.read().acts] == ["first", "second", "third"]
+    assert before == ["at once"]
+    assert settled
+    assert [each.who for each in log.read().acts] == ["at once", "made first", "made second"]
 
 
 def test_two_processes_write_one_chain() -> None:

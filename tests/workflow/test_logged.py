@@ -61,11 +61,13 @@ def test_the_first_act_is_the_study_s_beginning(study: Study) -> None:
 
 
 def test_an_accepted_mask_is_told_with_reader_seconds_model_and_what_it_does(study: Study) -> None:
-    sample_id = mask(study)
+    sample_id = study.queue()[0].sample_id
+    answer = study.answer(sample_id, corner(study, sample_id))
+    mask(study)
 
     (act,) = acts(study, What.MASK_ACCEPTED)
 
-    answer = study.answer(sample_id, study.irrelevant(sample_id))
+    assert acts(study, What.ANSWERED) == []
     assert (act.who, act.sample_id, act.seconds) == ("dr", sample_id, 4.5)
     assert act.model == study._tools.models.version(study._first)
     assert len(act.model) == 12
@@ -75,6 +77,18 @@ def test_an_accepted_mask_is_told_with_reader_seconds_model_and_what_it_does(stu
     (name,) = act.details["files"]
     assert name == act.details["mask"]
     assert name.startswith("data/masks/")
+
+
+def test_what_a_mask_does_is_told_later_where_nobody_had_asked_the_model(study: Study) -> None:
+    sample_id = mask(study)
+
+    (accepted,), (told,) = acts(study, What.MASK_ACCEPTED), acts(study, What.ANSWERED)
+
+    answer = study.answer(sample_id, study.irrelevant(sample_id))
+    assert (accepted.p_before, accepted.p_after) == (told.p_before, None)
+    assert told.details == {"mask": accepted.details["mask"]}
+    assert (told.sample_id, told.model) == (sample_id, accepted.model)
+    assert told.p_after == pytest.approx(answer.after[answer.label], abs=1e-6)
 
 
 def test_the_answer_that_a_reader_was_shown_is_not_made_again(study: Study) -> None:
@@ -92,8 +106,9 @@ def test_a_mask_is_told_of_even_where_the_model_can_not_answer(study: Study) -> 
 
     study.submit_mask(sample_id, corner(study, sample_id), reader="dr", seconds=1)
 
-    (act,) = acts(study, What.MASK_ACCEPTED)
-    assert (act.p_before, act.p_after) == (None, None)
+    (act,), (told,) = acts(study, What.MASK_ACCEPTED), acts(study, What.ANSWERED)
+    assert act.p_after is None
+    assert (told.p_before, told.p_after) == (None, None)
 
 
 def test_a_mask_that_comes_twice_is_told_of_once(study: Study) -> None:
@@ -309,10 +324,10 @@ def test_a_log_that_was_written_anew_is_not_the_one_that_the_hub_has(tmp_path: P
     assert silent.trouble is not None
     assert unknown.broken is None
     assert compared is not None
-    assert (compared.repo, compared.acts, compared.trouble) == ("lab/state", 3, None)
+    assert (compared.repo, compared.acts, compared.trouble) == ("lab/state", 4, None)
     found = again.audit()
     assert found.broken is not None
-    assert found.broken.told == "Act 2 is not the one that was saved: the log was written anew."
+    assert found.broken.told == "Act 3 is not the one that was saved: the log was written anew."
     machine.pool.close()
 
 
@@ -328,6 +343,6 @@ def test_a_log_that_goes_on_from_what_the_hub_has_is_intact(tmp_path: Path) -> N
     compared = study.compare_log()
 
     assert compared is not None
-    assert compared.head == study.audit().acts[1].head
+    assert compared.head == study.audit().acts[2].head
     assert study.audit().broken is None
     machine.pool.close()

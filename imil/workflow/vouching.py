@@ -1,0 +1,165 @@
+"""What a study has now, compared with what the acts of its log tell of."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from imil.compute.task import TrainingTask
+from imil.core.records import Decision, Triage
+from imil.store.acts import Act, Break, Flaw, What, files_of
+from imil.store.codec import plan_from_json
+from imil.store.studies import StudyRecord
+
+# Names of files in one act; more of them make more acts.
+NAMES_AT_ONCE = 1000
+_DECISIONS = {
+    What.RELABELLED: Decision.RELABEL,
+    What.EXCLUDED: Decision.EXCLUDE,
+    What.LABEL_KEPT: Decision.KEEP,
+}
+# By image: what was decided on its label, and the new label.
+Decisions = dict[str, list[str]]
+
+
+def decided(triage: Sequence[Triage]) -> Decisions:
+    """Return the decisions on labels that a study has."""
+    return {each.sample_id: [each.decision.value, each.label] for each in triage}
+
+
+def decisions_told(acts: Sequence[Act]) -> Decisions:
+    """Return the decisions on labels that a log tells of."""
+    told: Decisions = {}
+    for act in acts:
+        if act.what in _DECISIONS:
+            label = str(act.details.get("label", ""))
+            told[act.sample_id] = [_DECISIONS[act.what].value, label]
+        elif act.what is What.GAP and "triage" in act.details:
+            told = dict(act.details["triage"])
+    return told
+
+
+def named_at_once(names: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return names in portions, each of which one act can tell of."""
+    starts = range(0, len(names), NAMES_AT_ONCE)
+    return [tuple(names[start : start + NAMES_AT_ONCE]) for start in starts]
+
+
+def contradiction(acts: Sequence[Act], record: StudyRecord) -> Break | None:
+    """Return where a study's own file says something else than its log; None where it does not.
+
+    Figures rest on the source of the images, the plan, the decisions on labels, and how often the
+    test set was opened.
+    """
+    said = {act.what: act for act in acts}  # the last of each kind
+    begun, trained = said.get(What.STUDY_BEGUN), said.get(What.TRAINING_FINISHED)
+    if begun is not None and begun.details.get("source") != _as_json(record.source):
+        told = "The study's file names another source of images than act {} tells of."
+        return _changed(begun, told)
+    planned = trained or begun
+    if planned is not None and not _same_plan(planned.details.get("plan"), record):
+        return _changed(planned, "The study's file has another plan than act {} tells of.")
+    opened = [act for act in acts if act.what is What.TEST_OPENED]
+    if len(opened) > record.test_openings:
+        told = "The study's file counts fewer openings of the test set than there were by act {}."
+        return _changed(opened[-1], told)
+    last = [act for act in acts if act.what in _DECISIONS]
+    missed = any("not_written" in act.details for act in acts if act.what is What.GAP)
+    if not missed and decisions_told(acts) != decided(record.triage):
+        told = "The study's file has other decisions on labels than the log tells of up to act {}."
+        return _changed(last[-1] if last else acts[-1], told)
+    return None
+
+
+def uncovered(acts: Sequence[Act]) -> tuple[str, ...]:
+    """Return what a log does not vouch for by its own words, a sentence each."""
+    told = []
+    for act in acts:
+        files = len(files_of(act))
+        if files and "why" in act.details:
+            named = "the list of images" if _lists(act) and files == 1 else f"{files} files"
+            told.append(
+                f"Act {act.seq} vouches for {named} from then on; no act tells of what was before."
+            )
+        elif act.what is What.GAP:
+            count = act.details.get("acts", len(act.details.get("not_written", ())))
+            told.append(
+                f"Act {act.seq} tells that {count or 'some'} acts before it were not written."
+            )
+    return tuple(told)
+
+
+def scores_of(task: TrainingTask, folder: Path, model: str) -> dict[str, str]:
+    """Return what an act tells of a finished segment's answers, which figures are made from.
+
+    Args:
+        task: the segment.
+        folder: the study's working folder.
+        model: the first digits of its checkpoint's SHA-256.
+    """
+    segment = task.folder.relative_to(folder).as_posix()
+    return {"segment": segment, "scores": _sha(task.logits), "model": model}
+
+
+def other_scores(
+    acts: Sequence[Act], folder: Path, first: TrainingTask, version: Callable[[Path], str]
+) -> tuple[Break | None, tuple[str, ...]]:
+    """Return the first trained segment of which only the answers are others than an act tells.
+
+    Args:
+        acts: the log.
+        folder: the study's working folder; segments that are not there are not looked at.
+        first: the first training.
+        version: from a checkpoint to the first digits of its SHA-256.
+
+    Returns:
+        The break, or None; and a sentence for each segment that is another one as a whole: made
+        again, as it is where it was lost, or changed.
+    """
+    told: dict[Path, tuple[Act, Mapping[str, Any]]] = {}
+    for act in acts:
+        if act.what is What.TRAINING_FINISHED and "scores" in act.details:
+            told[first.folder] = act, {"scores": act.details["scores"], "model": act.model}
+        for each in act.details.get("trained", ()) if act.what is What.COMPARISON_FINISHED else ():
+            place = PurePosixPath(str(each["segment"]))
+            if not place.is_absolute() and ".." not in place.parts:
+                told[folder / place] = act, each
+    remade = []
+    for segment, (act, each) in told.items():
+        scores = segment / first.logits.name
+        if not scores.exists() or _sha(scores) == each["scores"]:
+            continue
+        if version(segment / first.checkpoint.name) == each["model"]:
+            told_of = f"The answers of the segment “{segment.name}” are not those that act"
+            return _changed(act, told_of + " {} tells of."), ()
+        remade.append(
+            f"The segment “{segment.name}” is not the one that act {act.seq} tells of: it was "
+            "trained again, or changed."
+        )
+    return None, tuple(remade)
+
+
+def _lists(act: Act) -> bool:
+    return any(name.endswith("/listing.json") for name in files_of(act))
+
+
+def _changed(act: Act, told: str) -> Break:
+    return Break(act.seq, Flaw.CHANGED, told.format(act.seq))
+
+
+def _same_plan(told: object, record: StudyRecord) -> bool:
+    if told is None:  # of an older version, or before any training
+        return True
+    return isinstance(told, Mapping) and plan_from_json(told) == record.plan
+
+
+def _as_json(value: Mapping[str, Any]) -> Any:
+    return json.loads(json.dumps(dict(value)))
+
+
+def _sha(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
