@@ -14,6 +14,7 @@ from torch import Tensor
 
 from imil.core.augment import USUAL, base_draws, base_grid, moved, moved_regions, usual_augmentation
 from imil.core.batches import Batch, Batches
+from imil.core.bounds import MOST_ARMS, check_above
 from imil.core.counterfactual import swap_region
 from imil.core.edits import Fill, Mode, fill_region
 from imil.core.penalties import Penalty
@@ -489,6 +490,7 @@ def parse_arms(names: tuple[str, ...]) -> tuple[str, ...]:
     Raises:
         PlanError: if an arm is unknown, or a setting, or one that the arm doesn't have.
     """
+    check_arms(names)
     variants = [parse_variant(name) for name in (Arm.CONTROL.value, *names)]
     for variant in variants:
         unfit = variant.changed - ARMS[variant.arm].settings
@@ -502,6 +504,16 @@ def parse_arms(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(variant.name for variant in variants))
 
 
+def check_arms(names: Sequence[str]) -> None:
+    """Raise PlanError if more arms are named than one comparison has."""
+    if len(names) > MOST_ARMS:
+        raise PlanError(
+            f"{len(names)} arms can't be compared at once.",
+            why=f"A comparison has at most {MOST_ARMS}, and each is trained.",
+            fix="Name fewer arms.",
+        )
+
+
 def with_shares(names: Sequence[str], shares: Sequence[float]) -> tuple[str, ...]:
     """Return the names, and of each arm that is given masks one variant a share of them.
 
@@ -510,6 +522,8 @@ def with_shares(names: Sequence[str], shares: Sequence[float]) -> tuple[str, ...
         shares: of the training images, 0-1; those that a name has of its own stay as they are, and
             so do arms of one reader.
     """
+    for share in shares:
+        check_above("share of the images", share, 0, 1)
     more = [
         replace(variant, share=share).name
         for variant in map(parse_variant, names)

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from imil.core.bounds import quoted
 from imil.errors import PlanError, WeightsError, how_to_install
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -133,14 +134,13 @@ class Backbone:
 
 def backbone(name: str) -> Backbone:
     """Return the backbone of that name; PlanError if there is none."""
-    try:
-        return BACKBONES[name]
-    except KeyError:
+    if not isinstance(name, str) or name not in BACKBONES:
         raise PlanError(
-            f"There is no backbone “{name}”.",
+            f"There is no backbone {quoted(name)}.",
             why=f"The backbones are {', '.join(BACKBONES)}.",
             fix="Name one of them.",
-        ) from None
+        )
+    return BACKBONES[name]
 
 
 def check_size(name: str, size: int) -> Backbone:
@@ -148,7 +148,7 @@ def check_size(name: str, size: int) -> Backbone:
     kind = backbone(name)
     if not kind.smallest <= size <= kind.largest:
         raise PlanError(
-            f"{name} can't take images of {size} px.",
+            f"{name} can't take images of {quoted(size)} px.",
             why=f"It is made for {kind.smallest} to {kind.largest} px.",
             fix="Pick a size in that range, or another backbone.",
         )

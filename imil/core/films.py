@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from imil.core.bounds import MOST_FILMS, check_seed, is_number, is_whole, quoted
 from imil.core.images import ImageSet
 from imil.core.phantom import (
     Scene,
@@ -83,6 +84,20 @@ class FilmSpec:
 
     def __post_init__(self) -> None:
         """Check the ranges; PlanError says which value can't be used."""
+        for name in ("images", "size", "distractors", "seed"):
+            if not is_whole(getattr(self, name)):
+                raise PlanError(
+                    f"The {name} of the films can't be {quoted(getattr(self, name))}.",
+                    why="It is a whole number.",
+                    fix="Pick a whole number.",
+                )
+        check_seed(self.seed)
+        if self.images > MOST_FILMS:
+            raise PlanError(
+                f"{quoted(self.images)} training films are too many.",
+                why=f"At most {MOST_FILMS} are drawn.",
+                fix=f"Ask for {MOST_FILMS} films or fewer.",
+            )
         if self.images < FEWEST_IMAGES:
             raise PlanError(
                 f"{self.images} training films are too few.",
@@ -91,28 +106,22 @@ class FilmSpec:
             )
         if not SMALLEST_SIZE <= self.size <= LARGEST_SIZE:
             raise PlanError(
-                f"Films can't be {self.size} px wide.",
+                f"Films can't be {quoted(self.size)} px wide.",
                 why=f"They are drawn at {SMALLEST_SIZE} to {LARGEST_SIZE} px.",
                 fix=f"Pick a size from {SMALLEST_SIZE} to {LARGEST_SIZE}.",
             )
         for name, share in (("shortcut", self.shortcut), ("label noise", self.label_noise)):
-            if not 0 <= share <= 1:
+            if not is_number(share) or not 0 <= share <= 1:
                 raise PlanError(
-                    f"The {name} of the films can't be {share:g}.",
+                    f"The {name} of the films can't be {quoted(share)}.",
                     why="It is a share of the films.",
                     fix="Pick a number from 0 to 1.",
                 )
         if not 0 <= self.distractors <= MOST_DISTRACTORS:
             raise PlanError(
-                f"A film can't have {self.distractors} distractors.",
+                f"A film can't have {quoted(self.distractors)} distractors.",
                 why=f"There is room for 0 to {MOST_DISTRACTORS} beside the lungs.",
                 fix=f"Pick a number from 0 to {MOST_DISTRACTORS}.",
-            )
-        if self.seed < 0:
-            raise PlanError(
-                f"The seed of the films can't be {self.seed}.",
-                why="Seeds are whole numbers from 0.",
-                fix="Pick 0 or more.",
             )
 
 

@@ -3,14 +3,39 @@
 from __future__ import annotations
 
 from imil.core.backbones import backbone, check_size
+from imil.core.bounds import (
+    LARGEST_SEED,
+    MOST_SEEDS,
+    MOST_THREADS,
+    MOST_TRAININGS,
+    check_above,
+    check_flag,
+    check_number,
+    check_whole,
+    is_whole,
+    quoted,
+)
 from imil.core.queues import allowed_masks
 from imil.core.records import Plan, Precision
 from imil.errors import PlanError
 
-# Bounds that keep a mistyped number from filling the memory or a night; our choice.
-_WHOLE = {"epochs": (1, 1000), "epochs_after": (1, 1000), "batch_size": (2, 1024)}
-_SHARES = {"warmup_share": 1.0, "shift_share": 0.5, "scale_share": 0.5}
-_SEED_MAX = 2**31 - 1
+# What each setting can be, from and to; our choice. Size and budget have checks of their own.
+_WHOLE = {
+    "epochs": (1, 1000),
+    "epochs_after": (1, 1000),
+    "batch_size": (2, 1024),
+    "seed": (0, LARGEST_SEED),
+    "threads": (1, MOST_THREADS),
+}
+_NUMBERS = {
+    "weight_decay": (0.0, 10.0),
+    "warmup_share": (0.0, 1.0),
+    "shift_share": (0.0, 0.5),
+    "scale_share": (0.0, 0.5),
+}
+_ABOVE_ZERO = {"learning_rate": 1.0, "clip_norm": 1e6}
+_FLAGS = ("pretrained", "class_weighted", "channels_last", "fast")
+_DEVICES = ("cpu", "cuda")
 # Side of the working images where nobody asked for another, px: what two CPU cores train in
 # minutes. Films have their own. Our choice; the paper's size is not known.
 DEFAULT_SIZE = 128
@@ -38,40 +63,60 @@ def default_plan(name: str, *, size: int | None = None) -> Plan:
 
 
 def check_plan(plan: Plan) -> Plan:
-    """Return the plan if it can be trained; PlanError says which setting can't, and why."""
+    """Return the plan if it can be trained; PlanError says which setting can't, and why.
+
+    Nothing is taken for granted: a setting may have come from a file or a program, of any type.
+    """
+    backbone(plan.backbone)
+    if not is_whole(plan.size):
+        raise PlanError(
+            f"The plan's size is {quoted(plan.size)}.",
+            why="It must be a whole number of pixels.",
+            fix="Change size and try again.",
+        )
     check_size(plan.backbone, plan.size)
     for name, (low, high) in _WHOLE.items():
-        value = getattr(plan, name)
-        if not low <= value <= high:
-            raise _out_of_range(name, value, f"{low} to {high}")
-    for name, highest in _SHARES.items():
-        value = getattr(plan, name)
-        if not 0 <= value <= highest:
-            raise _out_of_range(name, value, f"0 to {highest:g}")
-    if not 0 < plan.learning_rate <= 1:
-        raise _out_of_range("learning_rate", plan.learning_rate, "above 0 to 1")
-    if not 0 <= plan.seed <= _SEED_MAX:
-        raise _out_of_range("seed", plan.seed, f"0 to {_SEED_MAX}")
+        check_whole(_words(name), getattr(plan, name), low, high)
+    for name, (least, most) in _NUMBERS.items():
+        check_number(_words(name), getattr(plan, name), least, most)
+    for name, most in _ABOVE_ZERO.items():
+        check_above(_words(name), getattr(plan, name), 0, most)
+    for name in _FLAGS:
+        check_flag(_words(name), getattr(plan, name))
+    if plan.device not in _DEVICES:
+        raise PlanError(
+            f"The plan's device is {quoted(plan.device)}.",
+            why=f"A study trains on {' or '.join(_DEVICES)}.",
+            fix="Name one of them.",
+        )
+    precision_of(plan.precision)
     allowed_masks(plan.budget, 1)
     return plan
 
 
-def precision_of(word: str) -> Precision:
+def check_seeds(seeds: int, *, arms: int) -> int:
+    """Return how many seeds a comparison of so many arms asks for; PlanError if that can't be."""
+    most = min(MOST_SEEDS, MOST_TRAININGS // max(1, arms))
+    if not is_whole(seeds) or not 1 <= seeds <= most:
+        raise PlanError(
+            f"{quoted(seeds)} seeds can't be compared.",
+            why=f"Each arm is trained once a seed; of {arms} arms at most {most} seeds are.",
+            fix="Ask for at least one seed; from five on a verdict is given.",
+        )
+    return seeds
+
+
+def precision_of(word: object) -> Precision:
     """Return the arithmetic of that name; PlanError if there is none."""
     try:
-        return Precision(word)
+        return Precision(word)  # type: ignore[arg-type]  # anything else is no member
     except ValueError:
         raise PlanError(
-            f"There is no arithmetic “{word}”.",
+            f"There is no arithmetic {quoted(word)}.",
             why=f"Training knows {', '.join(Precision)}.",
             fix="Name one of them.",
         ) from None
 
 
-def _out_of_range(name: str, value: float, allowed: str) -> PlanError:
-    words = name.replace("_", " ")
-    return PlanError(
-        f"The plan's {words} is {value:g}.",
-        why=f"It can be {allowed}.",
-        fix=f"Change {words} and try again.",
-    )
+def _words(name: str) -> str:
+    return f"plan's {name.replace('_', ' ')}"

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 from torch import Tensor
 
+from imil.core.bounds import is_number, quoted
 from imil.core.records import Budget, Outlier
 from imil.errors import PlanError
 
@@ -234,9 +235,9 @@ def allowed_masks(share: float, training_images: int) -> int:
     Raises:
         PlanError: if the share is not above 0 and at most 1.
     """
-    if not 0 < share <= 1:
+    if not is_number(share) or not 0 < share <= 1:
         raise PlanError(
-            f"A budget of {share:g} can't be used.",
+            f"A budget of {quoted(share)} can't be used.",
             why="The budget is the share of the training images that may be painted.",
             fix="Give a share above 0 and at most 1, such as 0.04 (the paper's 4 %).",
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from imil.core.bounds import LARGEST_WEIGHT, quoted
 from imil.core.edits import Fill, Mode
 from imil.core.penalties import Penalty
 from imil.core.records import Arm, Queue
@@ -77,7 +78,7 @@ def parse_variant(name: str) -> Variant:
     arm, *words = settings.split("+")
     if arm not in set(Arm):
         raise PlanError(
-            f"There is no arm “{arm}”.",
+            f"There is no arm {quoted(arm)}.",
             why="A comparison is made of known training conditions only.",
             fix=f"Use one of: {', '.join(Arm)}.",
         )
@@ -111,11 +112,11 @@ def _read(word: str, name: str) -> tuple[Setting, Queue | Fill | Mode | Penalty 
         number = -1.0
     if word.endswith("%") and 0 < number <= 100:  # the whole
         return Setting.SHARE, number / 100
-    if not word.endswith("%") and 0 < number < float("inf"):
+    if not word.endswith("%") and 0 < number <= LARGEST_WEIGHT:
         return Setting.WEIGHT, number
     known = [*Queue, *Fill, *Mode, *Penalty]
     raise PlanError(
-        f"“{word}” in “{name}” is no setting of an arm.",
+        f"{quoted(word)} in {quoted(name)} is no setting of an arm.",
         why="After the arm come settings, joined by “+”, such as imil+noise+append.",
         fix=f"Use {', '.join(known)}, a weight such as 100, or a share such as 2%.",
     )

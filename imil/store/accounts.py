@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from imil.store.base import Store
+from imil.store.base import Store, is_study_id
 from imil.store.codec import check_version, damaged
 
 ACCOUNTS_SCHEMA = 1
@@ -64,8 +64,9 @@ def owner_of(store: Store, study_id: str) -> str:
     Raises:
         StoreError: it can't be read, is damaged, or of a newer version.
     """
-    # Ids are letters and digits: anything else was not made by us and names no file.
-    return str(_read(store, _owner_file(study_id)).get("account", "")) if study_id.isalnum() else ""
+    if not is_study_id(study_id):
+        return ""
+    return str(_read(store, _owner_file(study_id)).get("account", ""))
 
 
 def set_owner(store: Store, study_id: str, key: str) -> None:

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 from imil.errors import ImilError, StoreError
 
@@ -16,8 +16,9 @@ _PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 
 # Records of all studies lie here, each under a name of its own that ends with its study.
 RECORDS = "data/"
-_RECORD = re.compile(r"data/.+-(?P<study>[A-Za-z0-9]+)\.[A-Za-z0-9]+\Z")
-_OWN = re.compile(r"studies/(?P<study>[A-Za-z0-9]+)/")
+_ID = r"[A-Za-z0-9]{1,64}"
+_RECORD = re.compile(rf"data/.+-(?P<study>{_ID})\.[A-Za-z0-9]+\Z")
+_OWN = re.compile(rf"studies/(?P<study>{_ID})/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,14 @@ def check_name(name: str) -> str:
     if not name or not all(_PART.match(part) for part in name.split("/")):
         raise ValueError(f"not a name in the store: {name!r}")
     return name
+
+
+def is_study_id(value: object) -> TypeGuard[str]:
+    """Return whether a value can be a study's id: ASCII letters and digits, at most 64.
+
+    Anything else was not made by us and names no file.
+    """
+    return isinstance(value, str) and re.fullmatch(_ID, value, re.ASCII) is not None
 
 
 def study_of(name: str) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from imil.core.bounds import quoted
 from imil.core.readers import UNNAMED
 from imil.core.records import Decision, Plan, Selection, Triage
 from imil.core.rounds import Round
@@ -237,7 +238,7 @@ def lost_listing(name: str) -> StoreError:
 def unknown_study(study_id: str) -> StoreError:
     """Return the error of opening a study that isn't there."""
     return StoreError(
-        f"There is no study “{study_id}” here.",
+        f"There is no study {quoted(study_id)} here.",
         why="Nothing is saved under that id on this machine.",
         fix="Check the link, or begin a new study on the Train tab.",
     )

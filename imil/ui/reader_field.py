@@ -6,7 +6,8 @@ from typing import Any
 
 import gradio as gr
 
-from imil.core.readers import LONGEST_NAME, UNNAMED
+from imil.core.bounds import LONGEST_READER
+from imil.core.readers import UNNAMED
 from imil.ui import numbers, text
 from imil.workflow.study import Study
 
@@ -16,7 +17,7 @@ def build_reader_field() -> gr.Textbox:
     return gr.Textbox(
         label=text.READER,
         placeholder=UNNAMED,
-        max_length=LONGEST_NAME,
+        max_length=LONGEST_READER,
         info=text.READER_INFO,
         elem_id="reader",
         elem_classes=["field", "readerfield"],

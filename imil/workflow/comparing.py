@@ -25,6 +25,7 @@ from imil.core.cases import cases_of
 from imil.core.frozen import FAST_TOLD
 from imil.core.irrelevance import IrrelevancePredictor
 from imil.core.metrics import Metric
+from imil.core.plans import check_seeds
 from imil.core.queues import budget
 from imil.core.records import Arm, Budget, Origin, Outlier, Split
 from imil.core.rounds import Round, Setting, Trained, compare
@@ -171,13 +172,8 @@ class Comparing(Reviewing):
             self._require_images()
             if self.comparison_status().active:
                 return
-            if seeds < 1:
-                raise PlanError(
-                    f"{seeds} seeds can't be compared.",
-                    why="Each arm is trained once a seed.",
-                    fix="Ask for at least one seed; from five on a verdict is given.",
-                )
             compared = parse_arms(self._usual_arms() if arms is None else tuple(arms))
+            check_seeds(seeds, arms=len(with_weights(compared)))
             self._check_readers(compared)
             _check_painted(compared)
             check_triage(compared, len(self.triaged()), left=untriaged(self.images, self.triaged()))
@@ -216,6 +212,7 @@ class Comparing(Reviewing):
                 )
             if self.comparison_status().active:
                 return
+            check_seeds(seeds, arms=len(with_weights(asked.arms)))
             self._reviewed()
             self._require_images()
             if seeds > len(asked.seeds):

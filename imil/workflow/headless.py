@@ -22,16 +22,18 @@ from imil.compute.together import TeamPool
 from imil.compute.trial import Subject, settled
 from imil.core.arms import (
     Masks,
+    check_arms,
     check_triage,
     definition,
     of_all_readers,
     reader_of,
     with_weights,
 )
+from imil.core.bounds import check_seed
 from imil.core.frozen import FAST_TOLD
 from imil.core.images import ImageSet
 from imil.core.metrics import FIGURE_DRAWS, Metric, figures
-from imil.core.plans import check_plan
+from imil.core.plans import check_plan, check_seeds
 from imil.core.records import Arm, Plan, Precision, Queue, Selection, Split, Triage
 from imil.core.robustness import MaskOnly
 from imil.core.rounds import Round, Setting, Trained, clusters_of, compare
@@ -202,6 +204,10 @@ def _check_arms(request: Request) -> None:
             why="The same seed twice is the same training twice, and would count double.",
             fix="Give a list such as --seeds 0,1,2,3,4.",
         )
+    check_arms(request.arms)
+    check_seeds(len(request.seeds), arms=len(request.arms))
+    for seed in request.seeds:
+        check_seed(seed)
 
 
 def _check_triage(request: Request) -> None:

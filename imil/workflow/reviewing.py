@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from imil.compute.task import TrainingTask
+from imil.core.bounds import quoted
 from imil.core.readers import UNNAMED, Pooling, reader_name, usual_pooling
 from imil.core.records import (
     Decision,
@@ -89,7 +90,7 @@ class Reviewing(Logged):
         """Choose how masks are pooled from now on; PlanError for no such way."""
         if pooling not in list(Pooling):
             raise PlanError(
-                f"Masks can't be pooled by “{pooling}”.",
+                f"Masks can't be pooled by {quoted(pooling)}.",
                 why=f"There are {', '.join(Pooling)}.",
                 fix="Send one of these names.",
             )

@@ -13,9 +13,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from imil.core.bounds import study_name
 from imil.core.disk import full_disk
 from imil.core.films import FILMS_VERSION, FilmSpec
 from imil.core.plans import default_plan
+from imil.core.readers import reader_name
 from imil.core.records import Plan
 from imil.core.splits import DisjointProof
 from imil.errors import ImilError, StoreError
@@ -34,7 +36,7 @@ from imil.sources.listing import (
 )
 from imil.sources.nameless import without_names
 from imil.store.accounts import owner_of
-from imil.store.base import study_of
+from imil.store.base import is_study_id, study_of
 from imil.store.studies import (
     StudyRecord,
     listing_file,
@@ -161,6 +163,7 @@ class Studies:
         """
         if is_study_zip(archive):
             return self.import_zip(archive)
+        name = name and study_name(name)
         name = name or f"Study of {self._tools.now():%d %B %Y, %H:%M} UTC"
 
         def read(into: Path, tell: Tell | None) -> tuple[Listing, dict[str, Any]]:
@@ -192,6 +195,7 @@ class Studies:
         Raises:
             DataError: what is wrong with the set, or the way to it, and how to mend it.
         """
+        name = name and study_name(name)
 
         def read(into: Path, tell: Tell | None) -> tuple[Listing, dict[str, Any]]:
             listing, choice = read_hub(
@@ -257,7 +261,8 @@ class Studies:
             StoreError: there is no such study, or something could not be removed.
         """
         store = self._tools.store
-        tombstone = load_tombstone(store, study_id) if study_id.isalnum() else None
+        who = who and reader_name(who)
+        tombstone = load_tombstone(store, study_id) if is_study_id(study_id) else None
         if tombstone is None:
             study = self._opened(study_id)
             study.end()
@@ -370,7 +375,7 @@ class Studies:
 
     def known(self, study_ids: Sequence[str]) -> frozenset[str]:
         """Return which studies there are, without opening any; StoreError if it can't be told."""
-        files = {study_file(each): each for each in study_ids if each.isalnum()}
+        files = {study_file(each): each for each in study_ids if is_study_id(each)}
         return frozenset(files[name] for name in self._tools.store.there(files.keys()))
 
     def open(self, study_id: str) -> Study:
@@ -394,8 +399,7 @@ class Studies:
                     break
             opening.wait()
         try:
-            # Ids are letters and digits: anything else was not made by us and names no file.
-            known = study_id.isalnum()
+            known = is_study_id(study_id)
             tombstone = load_tombstone(self._tools.store, study_id) if known else None
             if tombstone is not None:
                 raise deleted_study(tombstone)

@@ -373,6 +373,7 @@ class Study(Copying):
             MaskError: the masks are others by now, too few, or contradict each other.
         """
         check_seen(key, self.predictions.key)
+        reader = reader_name(reader)
         self.predictions.learn()
         with self._lock:
             self._save(confirmation=Confirmation(key, reader, self._tools.now().isoformat()))

@@ -23,7 +23,7 @@ from imil.sources.archive import unpack
 from imil.sources.entries import Limits
 from imil.sources.listing import Entry, ImportReport, Listing, listing_to_json
 from imil.store.acts import acts_folder
-from imil.store.base import Store, check_name
+from imil.store.base import Store, check_name, is_study_id
 from imil.store.codec import check_version, damaged
 from imil.store.images import holds_images
 from imil.store.memory import MemoryStore
@@ -270,7 +270,7 @@ def _described(into: Path) -> Packed:
         packed = Packed(str(about["study"]), bool(about["images"]), dict(about["files"]))
     except (ValueError, KeyError, TypeError) as cause:
         raise damaged("This study.zip") from cause
-    if not packed.study_id.isalnum():
+    if not is_study_id(packed.study_id):
         raise damaged("This study.zip")
     return packed
 

@@ -200,7 +200,7 @@ def test_a_preset_is_one_click_and_a_wrong_setting_is_said_where_it_stands(ready
     ready.get_by_role("button", name="Advanced").click()
     ready.locator("#plan-epochs input").fill("0")
     trouble = ready.locator("#plan-trouble")
-    expect(trouble).to_contain_text("It can be 1 to 1000.", timeout=READ)
+    expect(trouble).to_contain_text("It must be a whole number from 1 to 1000.", timeout=READ)
     expect(preset.locator("label.selected")).to_have_count(0, timeout=READ)
     ready.locator("#plan-size input").fill("")
     expect(trouble).to_contain_text("The field “Image size, px” is empty.", timeout=READ)

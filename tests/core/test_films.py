@@ -242,7 +242,7 @@ def test_what_is_there_is_not_overwritten(tmp_path: Path) -> None:
         ("label_noise", -0.1, r"label noise of the films can't be -0.1.*from 0 to 1"),
         ("distractors", -1, r"can't have -1 distractors.*from 0 to 20"),
         ("distractors", 21, r"can't have 21 distractors.*from 0 to 20"),
-        ("seed", -1, r"seed of the films can't be -1.*0 or more"),
+        ("seed", -1, r"seed is -1.*from 0 to"),
     ],
 )
 def test_values_out_of_range_are_refused(field: str, value: float, text: str) -> None:

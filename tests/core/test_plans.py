@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -35,13 +35,41 @@ def test_a_size_that_the_backbone_cannot_take_is_refused() -> None:
     [
         ({"epochs": 0}, "epochs is 0.*1 to 1000"),
         ({"batch_size": 1}, "batch size is 1.*2 to 1024"),
-        ({"learning_rate": 0.0}, "learning rate is 0.*above 0 to 1"),
+        ({"learning_rate": 0.0}, "learning rate is 0.*above 0 and at most 1"),
         ({"shift_share": 0.9}, "shift share is 0.9.*0 to 0.5"),
-        ({"seed": -1}, "seed is -1.*Change seed"),
+        ({"seed": -1}, "seed is -1.*Change the plan's seed"),
         ({"budget": 0.0}, "budget of 0 can't be used"),
         ({"budget": 1.5}, "budget of 1.5 can't be used"),
     ],
 )
 def test_a_setting_out_of_range_says_what_it_can_be(change: dict[str, Any], text: str) -> None:
     with pytest.raises(PlanError, match=text):
+        check_plan(replace(Plan(), **change))
+
+
+@pytest.mark.parametrize("setting", [field.name for field in fields(Plan)])
+@pytest.mark.parametrize(
+    "value",
+    [None, "x", "", [], {}, (), float("nan"), float("inf"), -(10**400), 10**400, -1, 1e308],
+)
+def test_no_setting_takes_what_a_hostile_file_or_program_may_hold(setting: str, value: Any) -> None:
+    with pytest.raises(PlanError):
+        check_plan(replace(Plan(), **{setting: value}))
+
+
+@pytest.mark.parametrize("setting", [field.name for field in fields(Plan)])
+def test_a_flag_is_no_number_and_a_number_no_flag(setting: str) -> None:
+    other: Any = 1 if isinstance(getattr(Plan(), setting), bool) else True
+
+    with pytest.raises(PlanError):
+        check_plan(replace(Plan(), **{setting: other}))
+
+
+@pytest.mark.parametrize(
+    "whole", ["size", "epochs", "epochs_after", "batch_size", "seed", "threads"]
+)
+def test_a_whole_number_has_no_fraction(whole: str) -> None:
+    change: dict[str, Any] = {whole: 64.0}
+
+    with pytest.raises(PlanError, match="whole number"):
         check_plan(replace(Plan(), **change))

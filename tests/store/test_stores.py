@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from imil.errors import StoreError
-from imil.store.base import Saved, Store, is_record, new_record, study_of
+from imil.store.base import Saved, Store, is_record, is_study_id, new_record, study_of
 from imil.store.local import LocalStore, write_atomic
 from imil.store.memory import MemoryStore
 from tests.standins.fakehub import FakeHub
@@ -201,3 +201,28 @@ def test_says_which_names_there_are(store: Store) -> None:
     store.write("studies/a/study.json", b"one")
 
     assert store.there(["studies/a/study.json", "studies/b/study.json"]) == {"studies/a/study.json"}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "é",
+        "abcé",
+        "٣",
+        "ⅷ",
+        "",
+        "a/b",
+        "../a",
+        "a.b",
+        "a\n",
+        "\x00",
+        "a" * 65,
+        None,
+        3,
+        ["a"],
+        b"a",
+    ],
+)
+def test_a_study_is_called_by_ascii_letters_and_digits_alone(value: object) -> None:
+    assert not is_study_id(value)
+    assert is_study_id("0123456789abcdefABCDEF")

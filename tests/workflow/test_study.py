@@ -570,7 +570,7 @@ def test_missing_pretrained_weights_are_said_and_training_goes_on(machine: Machi
     assert "resnet18 starts from random weights" in study.notices[0]
 
 
-@pytest.mark.parametrize("study_id", ["0" * 16, "../../etc", "", "a/b"])
+@pytest.mark.parametrize("study_id", ["0" * 16, "../../etc", "", "a/b", "é", "a" * 10**6])
 def test_an_unknown_study_is_refused(machine: Machine, study_id: str) -> None:
     with pytest.raises(StoreError, match=r"no study.*Check the link"):
         machine.studies.open(study_id)
