@@ -232,12 +232,10 @@ def run(
         bool, typer.Option("--black-corners", help="Black out text found in corners of images.")
     ] = False,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
-    threads: Annotated[
-        int | None, typer.Option(help="Torch threads of one training; of a trial, the most.")
-    ] = None,
+    threads: Annotated[int | None, typer.Option(help="Torch threads of one training.")] = None,
     precision: Annotated[
         Precision | None,
-        typer.Option(help="Arithmetic on a CPU: fp32, bf16, or auto: the fastest in a trial."),
+        typer.Option(help="Arithmetic on a CPU: fp32, bf16, or auto: by model and processor."),
     ] = None,
     fast: Annotated[
         bool,
@@ -319,7 +317,7 @@ def run(
         finished,
         name=images.name,
         classes=images.classes,
-        plan=settled_plan(request)[0],
+        plan=settled_plan(request),
         proof=proof.sentence,
         versions=versions(),
     )

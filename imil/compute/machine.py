@@ -12,6 +12,8 @@ import imil
 
 # What a figure may depend on.
 PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn", "pillow")
+# Flags of x86 processors; of others nothing was measured.
+NATIVE_BF16 = frozenset({"amx_bf16", "avx512_bf16"})
 _CPU_INFO = Path("/proc/cpuinfo")
 
 
@@ -42,9 +44,20 @@ def trained_on(*, device: str, threads: int, processes: int = 1) -> dict[str, st
 
 def cpu_model() -> str:
     """Return the processor's name; its kind where the system gives no name."""
+    return _cpu_field("model name") or platform.processor() or platform.machine()
+
+
+def has_native_bf16() -> bool:
+    """Return whether the processor multiplies bfloat16 numbers; False where it is not known."""
+    # The system's words: `torch.cpu.get_capabilities` came after the oldest torch in use here.
+    return not NATIVE_BF16.isdisjoint(_cpu_field("flags").split())
+
+
+def _cpu_field(wanted: str) -> str:
+    """Return what Linux says of the first processor; "" where it says nothing."""
     if _CPU_INFO.exists():
         for line in _CPU_INFO.read_text().splitlines():
             name, _, value = line.partition(":")
-            if name.strip() == "model name":
+            if name.strip() == wanted:
                 return value.strip()
-    return platform.processor() or platform.machine()
+    return ""

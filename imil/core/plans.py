@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from imil.core.backbones import backbone, check_size
 from imil.core.bounds import (
     LARGEST_SEED,
@@ -40,9 +42,6 @@ _DEVICES = ("cpu", "cuda")
 # minutes. Films have their own. Our choice; the paper's size is not known.
 DEFAULT_SIZE = 128
 DEFAULT_SIZES = {"film_net": 64}
-# Nets that train in float32 unless something else is asked for: a thousand films take less than
-# half a minute, a trial would be a sixth of it, and the benchmarks' figures are of float32.
-IN_FP32 = frozenset({"film_net"})
 
 
 def default_plan(name: str, *, size: int | None = None) -> Plan:
@@ -57,7 +56,7 @@ def default_plan(name: str, *, size: int | None = None) -> Plan:
         size=size or min(known.largest, DEFAULT_SIZES.get(name, DEFAULT_SIZE)),
         learning_rate=known.learning_rate,
         pretrained=bool(known.pretrained),
-        precision=Precision.FP32 if name in IN_FP32 else Precision.AUTO,
+        precision=Precision.AUTO if known.gains_by_bf16 else Precision.FP32,
     )
     return check_plan(plan)
 
@@ -104,6 +103,25 @@ def check_seeds(seeds: int, *, arms: int) -> int:
             fix="Ask for at least one seed; from five on a verdict is given.",
         )
     return seeds
+
+
+def with_arithmetic(plan: Plan, *, native_bf16: bool) -> Plan:
+    """Return the plan with its arithmetic settled; one that names its own stays as it is.
+
+    Our choice: bfloat16 for networks that gain by it, where the processor computes in it, else
+    float32; channels last in both. See docs/decisions/0027.
+
+    Args:
+        plan: as asked for.
+        native_bf16: whether the processor multiplies bfloat16 numbers without emulation.
+    """
+    if plan.precision is not Precision.AUTO:
+        return plan
+    if plan.device != "cpu":  # a GPU that computes in bfloat16 is never slower in it
+        return replace(plan, precision=Precision.BF16)
+    faster = native_bf16 and backbone(plan.backbone).gains_by_bf16
+    precision = Precision.BF16 if faster else Precision.FP32
+    return replace(plan, precision=precision, channels_last=True)
 
 
 def precision_of(word: object) -> Precision:

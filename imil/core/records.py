@@ -84,7 +84,7 @@ class Decision(StrEnum):
 class Precision(StrEnum):
     """In which arithmetic a net trains on the processor; the values are also what is stored."""
 
-    AUTO = "auto"  # the fastest here, by a short trial before the study trains
+    AUTO = "auto"  # by a rule on network and processor when training starts
     FP32 = "fp32"
     BF16 = "bf16"  # convolutions and products in bfloat16, all else in float32
 
@@ -155,8 +155,8 @@ class Plan:
         threads: torch threads; kept, because sums differ with their number.
         device: "cpu" or "cuda".
         precision: arithmetic of training on the processor; answers are always in float32. A GPU
-            has its own, see `imil.core.training`. What a trial found takes the place of `auto`
-            before anything is trained, so that a study trains in one arithmetic throughout.
+            has its own, see `imil.core.steps`. What the rule says takes the place of `auto` before
+            anything is trained, so that a study trains in one arithmetic throughout.
         channels_last: whether a net's maps are laid out channels last on the processor.
         fast: train the last stage and the head alone in later rounds, see `imil.core.frozen`.
     """

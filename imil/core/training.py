@@ -133,10 +133,10 @@ def fit(
 
     Raises:
         ComputeError: the loss is no longer a finite number.
-        ValueError: the plan's arithmetic was not chosen yet, or a fast round has no features.
+        ValueError: the plan's arithmetic is not settled yet, or a fast round has no features.
     """
     if plan.precision is Precision.AUTO:
-        raise ValueError("a trial chooses the arithmetic before anything is trained")
+        raise ValueError("the plan's arithmetic is settled before anything is trained")
     if trains_last_stage(plan, state) != (features is not None):
         raise ValueError("fast rounds train on features, and no others do")
     device, team = torch.device(plan.device), batches.team
@@ -206,19 +206,6 @@ def _answers(
     # Where a row stands twice numpy keeps the last: assignment goes in order.
     scores[np.searchsorted(train, rows[plain])] = logits[plain]
     return scores
-
-
-def steps_without_end(plan: Plan, state: TrainState, batches: Batches) -> Iterator[None]:
-    """Take one optimiser step after the other, as `fit` does, and yield after each; for trials."""
-    module = placed(restore(plan, state), torch.device(plan.device), batches.team)
-    step = step_of(
-        module, optimiser_of(module, plan, state.tensors), Taking(None, plan, batches.team)
-    )
-    module.train()
-    while True:
-        for batch in batches.epoch(plan.seed):
-            step(batch, plan.learning_rate)
-            yield
 
 
 def predict(

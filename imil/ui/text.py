@@ -420,7 +420,7 @@ PRETRAINED_INFO = "From ImageNet, where the model has any; said where they can't
 PRECISION = "Arithmetic"
 PRECISION_INFO = "On the processor. The choice is kept: every arm trains in it"
 PRECISIONS = {
-    Precision.AUTO: "The fastest here, by a short trial",
+    Precision.AUTO: "By model and processor",
     Precision.FP32: "float32 (fp32)",
     Precision.BF16: "bfloat16 (bf16)",
 }

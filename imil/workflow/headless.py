@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from imil.compute.machine import has_native_bf16
 from imil.compute.pool import WorkerPool
 from imil.compute.task import TrainingTask, in_parts
 from imil.compute.together import TeamPool
-from imil.compute.trial import Subject, settled
 from imil.core.arms import (
     Masks,
     check_arms,
@@ -33,8 +33,8 @@ from imil.core.bounds import check_seed
 from imil.core.frozen import FAST_TOLD
 from imil.core.images import ImageSet
 from imil.core.metrics import FIGURE_DRAWS, Metric, figures
-from imil.core.plans import check_plan, check_seeds
-from imil.core.records import Arm, Plan, Precision, Queue, Selection, Split, Triage
+from imil.core.plans import check_plan, check_seeds, with_arithmetic
+from imil.core.records import Arm, Plan, Queue, Selection, Split, Triage
 from imil.core.robustness import MaskOnly
 from imil.core.rounds import Round, Setting, Trained, clusters_of, compare
 from imil.core.splits import DisjointProof
@@ -160,11 +160,8 @@ def run_study(
             on_progress("preparing images", done / len(request.images), None)
         notice = workspace.keep_pretrained(request.plan, request.fetch_weights)
         log.notices += [notice] if notice else []
-        on_progress("trying which arithmetic is fastest", 1.0, None)
-        plan, told = settled_plan(request)
-        request = replace(request, plan=plan)
-        log.notices += [told] if told else []
-        log.notices += [FAST_TOLD] if plan.fast else []
+        request = replace(request, plan=settled_plan(request))
+        log.notices += [FAST_TOLD] if request.plan.fast else []
     firsts = _first_tasks(request, workspace)
     with log.timed("first training"):
         first_jobs = {f"{request.job_prefix}first-{task.plan.seed}": (task,) for task in firsts}
@@ -266,20 +263,15 @@ def as_now(about: Mapping[str, Any]) -> dict[str, Any]:
     return {**about, "plan": plan_from_json(about["plan"])}
 
 
-def settled_plan(request: Request) -> tuple[Plan, str]:
-    """Return a run's plan with its arithmetic, and a sentence on it; tried once a folder."""
+def settled_plan(request: Request) -> Plan:
+    """Return a run's plan with its arithmetic; a folder keeps what it began with."""
     path = request.out / WORK / "arithmetic.json"
     if path.exists():
-        saved = json.loads(path.read_bytes())
-        return plan_from_json(saved["plan"]), saved["told"]
-    images = request.images
-    subject = Subject(
-        request.plan, len(images.classes), images.channels, len(images.rows(Split.TRAIN))
-    )
-    found = settled(subject)
-    if request.plan.precision is Precision.AUTO:
-        write_atomic(path, json.dumps(asdict(found), indent=1).encode())
-    return found.plan, found.told
+        return plan_from_json(json.loads(path.read_bytes())["plan"])
+    plan = with_arithmetic(request.plan, native_bf16=has_native_bf16())
+    if plan != request.plan:
+        write_atomic(path, json.dumps({"plan": asdict(plan)}, indent=1).encode())
+    return plan
 
 
 def _first_tasks(request: Request, workspace: Workspace) -> tuple[TrainingTask, ...]:

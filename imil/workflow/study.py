@@ -17,14 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imil.compute.jobs import JobState, crashed
-from imil.compute.trial import Subject, settled
+from imil.compute.machine import has_native_bf16
 from imil.core.counterfactual import Answer
 from imil.core.disk import full_disk
 from imil.core.images import to_uint8
 from imil.core.masks import check_mask, check_seconds
-from imil.core.plans import check_plan
+from imil.core.plans import check_plan, with_arithmetic
 from imil.core.readers import UNNAMED, reader_name
-from imil.core.records import Budget, Origin, Plan, Precision, Queue, Region, Split
+from imil.core.records import Budget, Origin, Plan, Precision, Queue, Region
 from imil.core.saliency import SaliencyMap
 from imil.core.splits import DisjointProof
 from imil.errors import DataError, ImilError, MaskChangedError, MaskError, PlanError
@@ -141,9 +141,13 @@ class Study(Copying):
             plan = self.plan
             if not self._record.started:
                 plan = replace(plan, device=self._tools.pool.device_for(plan))
-            self._save(started=True, plan=plan)
-            self._note(What.TRAINING_STARTED, who=who, details={"plan": asdict(self.plan)})
-            self._prepare_then_submit()
+            self._begin(plan, who)
+
+    def _begin(self, plan: Plan, who: str) -> None:
+        plan = with_arithmetic(plan, native_bf16=has_native_bf16())
+        self._save(started=True, plan=plan)
+        self._note(What.TRAINING_STARTED, who=who, details={"plan": asdict(self.plan)})
+        self._prepare_then_submit()
 
     def stop(self, *, who: str = "") -> None:
         """Stop whatever trains, within one batch; it can be started again and goes on.
@@ -534,7 +538,9 @@ class Study(Copying):
         if self._record.started and not self._first.finished:
             job = self._tools.pool.status(self._training_job)
             # A job that was done has left nothing: its folder was lost since.
-            if job is None or job.state is JobState.DONE:
+            if self.plan.precision is Precision.AUTO:  # an older version was killed early
+                self._begin(self.plan, PROGRAM)
+            elif job is None or job.state is JobState.DONE:
                 self._prepare_then_submit()
             return
         if self._record.folds and self.out_of_fold_status().state is None:
@@ -573,8 +579,6 @@ class Study(Copying):
             if self._stopping.is_set():
                 return
         notice = self._workspace.keep_pretrained(self.plan, self._tools.fetch_weights)
-        if self.plan.precision is Precision.AUTO:
-            self._choose_arithmetic()
         with self._lock:
             again = MADE_AGAIN if self._reviewed_before() else None
             told = (*self._record.notices, notice, again)
@@ -582,18 +586,6 @@ class Study(Copying):
             if self._stopping.is_set():
                 return
             self._tools.pool.submit(self._training_job, (self._first,))
-
-    def _choose_arithmetic(self) -> None:
-        """Settle what the plan leaves open, once: arms, resumed and replayed trainings share it."""
-        self._preparing = "Trying which arithmetic is fastest"
-        images = len(self._workspace.rows(Split.TRAIN))
-        subject = Subject(self.plan, len(self.images.classes), self.images.channels, images)
-        found = settled(subject)
-        with self._lock:
-            told = tuple(dict.fromkeys((*self._record.notices, found.told)))
-            self._save(plan=found.plan, notices=tuple(each for each in told if each))
-            details = {"plan": asdict(found.plan), "seconds_a_step": found.steps}
-            self._note(What.ARITHMETIC_CHOSEN, who=PROGRAM, details=details)
 
     def _reviewed_before(self) -> bool:
         """Return whether a first training was reviewed that is not there any more."""

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from imil.core.plans import check_plan, default_plan
-from imil.core.records import Plan
+from imil.core.backbones import BACKBONES
+from imil.core.plans import check_plan, default_plan, with_arithmetic
+from imil.core.records import Plan, Precision
 from imil.errors import PlanError
 
 
@@ -73,3 +74,45 @@ def test_a_whole_number_has_no_fraction(whole: str) -> None:
 
     with pytest.raises(PlanError, match="whole number"):
         check_plan(replace(Plan(), **change))
+
+
+@pytest.mark.parametrize(
+    ("name", "with_native_bf16", "without"),
+    [
+        ("film_net", Precision.FP32, Precision.FP32),
+        ("resnet18", Precision.BF16, Precision.FP32),
+        ("resnet50", Precision.BF16, Precision.FP32),
+        ("tf_efficientnet_lite0", Precision.FP32, Precision.FP32),
+    ],
+)
+def test_arithmetic_follows_from_network_and_processor(
+    name: str, with_native_bf16: Precision, without: Precision
+) -> None:
+    plan = Plan(backbone=name, precision=Precision.AUTO)
+
+    settled = [with_arithmetic(plan, native_bf16=native) for native in (True, False)]
+
+    assert [each.precision for each in settled] == [with_native_bf16, without]
+    assert all(each.channels_last for each in settled)
+
+
+def test_a_gpu_trains_in_its_own_arithmetic() -> None:
+    plan = Plan(precision=Precision.AUTO, device="cuda")
+
+    assert with_arithmetic(plan, native_bf16=False).precision is Precision.BF16
+
+
+@pytest.mark.parametrize("precision", [Precision.FP32, Precision.BF16])
+def test_arithmetic_that_was_asked_for_stays(precision: Precision) -> None:
+    plan = Plan(backbone="resnet18", precision=precision, channels_last=False)
+
+    assert with_arithmetic(plan, native_bf16=precision is Precision.FP32) == plan
+
+
+def test_arithmetic_is_left_open_only_where_the_processor_decides() -> None:
+    assert {name: default_plan(name).precision for name in BACKBONES} == {
+        "film_net": Precision.FP32,
+        "resnet18": Precision.AUTO,
+        "resnet50": Precision.AUTO,
+        "tf_efficientnet_lite0": Precision.FP32,
+    }

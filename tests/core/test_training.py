@@ -243,7 +243,7 @@ def test_the_layout_of_maps_changes_how_fast_but_hardly_what_is_learned() -> Non
 
 
 def test_nothing_is_trained_before_its_arithmetic_is_chosen() -> None:
-    with pytest.raises(ValueError, match="trial chooses the arithmetic"):
+    with pytest.raises(ValueError, match="arithmetic is settled before"):
         train(start(), plan=replace(PLAN, precision=Precision.AUTO))
 
 

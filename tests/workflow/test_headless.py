@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from imil.core.arms import ARMS, with_readers
 from imil.core.films import film_set
 from imil.core.images import ImageSet
 from imil.core.metrics import Metric
-from imil.core.records import Arm, Pixels, Plan, Region, Selection, Split
+from imil.core.records import Arm, Pixels, Plan, Precision, Region, Selection, Split
 from imil.core.rounds import Round
 from imil.core.splits import prove_disjoint
 from imil.errors import DataError, MaskError, PlanError
@@ -22,7 +22,7 @@ from imil.store.codec import decode_masks
 from imil.store.studies import round_to_json
 from imil.store.values import to_json
 from imil.workflow.clinicians import readers_in
-from imil.workflow.headless import WORK, Request, run_study
+from imil.workflow.headless import WORK, Request, run_study, settled_plan
 from tests.standins.visitors import no_weights
 
 from .conftest import FILMS
@@ -89,6 +89,18 @@ def test_a_run_writes_the_results_with_all_that_was_set(run: Run, tmp_path: Path
     assert set(found["operating_points"]) == {"control", "imil"}  # type: ignore[call-overload]  # JSON
     assert found["doses"] == {}
     assert (tmp_path / "results.csv").read_text().startswith("arm,metric,split,seed,value\n")
+
+
+def test_a_folder_keeps_the_arithmetic_that_its_run_began_with(tmp_path: Path) -> None:
+    asked = replace(request(tmp_path), plan=replace(PLAN, precision=Precision.AUTO))
+    # As an older version left it, on another processor.
+    began = {**asdict(PLAN), "precision": "bf16", "channels_last": False}
+    (tmp_path / WORK).mkdir()
+    (tmp_path / WORK / "arithmetic.json").write_text(json.dumps({"plan": began, "told": "Tried."}))
+
+    plan = settled_plan(asked)
+
+    assert (plan.precision, plan.channels_last) == (Precision.BF16, False)
 
 
 def test_a_run_again_changes_nothing_and_opens_nothing(run: Run, tmp_path: Path) -> None:

@@ -99,14 +99,13 @@ def test_the_arithmetic_is_chosen_once_and_every_arm_trains_in_it(
     packed: tuple[Study, Path],
 ) -> None:
     study, _ = packed
-    chosen = [act for act in study.audit().acts if act.what is What.ARITHMETIC_CHOSEN]
+    started = [act for act in study.audit().acts if act.what is What.TRAINING_STARTED]
 
     plans = {decode_checkpoint(p.read_bytes())[0] for p in checkpoints(study)}
 
     assert plans == {study.plan}
     assert study.plan.precision is not Precision.AUTO
-    assert [plan_from_json(act.details["plan"]) for act in chosen] == [study.plan]
-    assert any("Training is in fp32" in notice for notice in study.notices)
+    assert [plan_from_json(act.details["plan"]) for act in started] == [study.plan]
 
 
 def checkpoints(study: Study) -> list[Path]:

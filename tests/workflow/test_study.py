@@ -13,7 +13,7 @@ from PIL import Image
 
 from imil.compute.jobs import JobState
 from imil.core.metrics import Metric
-from imil.core.records import Region, Split
+from imil.core.records import Precision, Region, Split
 from imil.core.verdict import Verdict
 from imil.errors import DataError, MaskChangedError, MaskError, PlanError, StoreError
 from imil.store.studies import load_study
@@ -451,6 +451,20 @@ def test_a_training_goes_on_after_the_app_was_killed(machine: Machine) -> None:
 
     assert finish(again.training_status).state is JobState.DONE
     assert [f.epoch for f in again.training_status().curves] == list(range(1, 61))
+
+
+def test_a_study_that_an_older_version_began_without_settled_arithmetic_goes_on(
+    machine: Machine,
+) -> None:
+    study = machine.studies.demo()
+    plan = replace(study.plan, size=32, epochs=1, precision=Precision.AUTO)
+    study._save(started=True, plan=plan)
+    machine.restart()
+
+    again = machine.studies.open(study.study_id)
+
+    assert finish(again.training_status).state is JobState.DONE
+    assert again.plan == replace(plan, precision=Precision.FP32)
 
 
 def test_a_stopped_training_waits_to_be_started_again(machine: Machine) -> None:
