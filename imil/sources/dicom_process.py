@@ -8,13 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-import queue
-import resource
-import subprocess
 import sys
-import threading
 import warnings
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +18,7 @@ from typing import Any, Self
 from PIL import Image
 
 from imil.sources.dicom import Header, RefusedError, hashed, read_dicom, read_header
+from imil.sources.process import LineProcess, limit_self
 
 # Seconds for one file. A mammogram in JPEG 2000 takes about three on a slow core.
 LIMIT_SECONDS = 20.0
@@ -55,8 +51,7 @@ class DicomReader:
     def __init__(self, *, salt: str, limit: float = LIMIT_SECONDS) -> None:
         self._salt = salt
         self._limit = limit
-        self._process: subprocess.Popen[str] | None = None
-        self._lines: queue.Queue[str | None] = queue.Queue()
+        self._process: LineProcess | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -85,69 +80,29 @@ class DicomReader:
     def close(self) -> None:
         """End the process, if one runs."""
         process, self._process = self._process, None
-        if process is None:
-            return
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                with suppress(BrokenPipeError):
-                    pipe.close()
+        if process is not None:
+            process.close()
 
     def _asked(self, request: dict[str, Any]) -> dict[str, Any]:
         limit = self._limit if self._process is not None else self._limit + START_SECONDS
-        process = self._process or self._begin()
-        if process.stdin is None:
-            raise ValueError("the process has no pipe")
+        self._process = process = self._process or LineProcess("imil.sources.dicom_process")
+        process.send(request)
         try:
-            process.stdin.write(f"{json.dumps(request)}\n")
-            process.stdin.flush()
-            line = self._lines.get(timeout=limit)
-        except queue.Empty:
+            answer = process.receive(limit)
+        except TimeoutError:
             self.close()
             raise RefusedError(_SLOW) from None
-        except BrokenPipeError:
-            line = None
-        if line is None:
+        if answer is None:
             self.close()
             raise RefusedError(_CRASHED)
-        answer: dict[str, Any] = json.loads(line)
         if "refused" in answer:
             raise RefusedError(answer["refused"])
         return answer
 
-    def _begin(self) -> subprocess.Popen[str]:
-        self._process = process = subprocess.Popen(
-            [sys.executable, "-m", "imil.sources.dicom_process"],
-            cwd=Path(__file__).parents[2],
-            env={**_inherited(), "OMP_NUM_THREADS": "1"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        # A queue of its own, since the last process may still be writing to the old one.
-        self._lines = lines = queue.Queue[str | None]()
-
-        def pump() -> None:
-            with suppress(ValueError):  # closed while it was read
-                for line in process.stdout or ():
-                    lines.put(line)
-            lines.put(None)
-
-        threading.Thread(target=pump, daemon=True).start()
-        return process
-
-
-def _inherited() -> dict[str, str]:
-    """Return the environment without tokens: decoders need none."""
-    return {name: value for name, value in os.environ.items() if "TOKEN" not in name.upper()}
-
 
 def main() -> None:
     """Answer requests until there are no more."""
-    with suppress(ValueError, OSError):  # where the system has no such limit
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    limit_self(memory=MEMORY)
     warnings.simplefilter("ignore")
     # Decoders write to the standard output too: answers get one of their own.
     answers = os.fdopen(os.dup(1), "w")

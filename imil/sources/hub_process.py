@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
-import queue
-import subprocess
-import sys
 import tempfile
-import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from imil.errors import DataError
+from imil.sources.process import LineProcess
 
 # Images of a sample where nobody asked for more: enough to train on, minutes to fetch.
 LIMIT = 1000
@@ -68,30 +64,17 @@ def messages(
         "black_corners": asked.black_corners,
         "into": None if into is None else str(into),
     }
-    with tempfile.TemporaryDirectory(prefix="imil-hub-") as home:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "imil.sources.hub_rows"],
-            cwd=Path(__file__).parents[2],
-            env=_environment(Path(home), endpoint),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        try:
-            for line in _lines(process, json.dumps(request), asked.repo):
-                message = json.loads(line)
-                if "refused" in message:
-                    raise _in_words(asked, message)
-                if "failed" in message:
-                    raise _failed(asked.repo, message)
-                yield message
-        finally:
-            process.kill()
-            process.wait()
-            for pipe in (process.stdin, process.stdout):
-                if pipe is not None:
-                    pipe.close()
+    with (
+        tempfile.TemporaryDirectory(prefix="imil-hub-") as home,
+        LineProcess("imil.sources.hub_rows", env=_environment(Path(home), endpoint)) as process,
+    ):
+        process.send(request)
+        while (message := _received(process, asked.repo)) is not None:
+            if "refused" in message:
+                raise _in_words(asked, message)
+            if "failed" in message:
+                raise _failed(asked.repo, message)
+            yield message
 
 
 def _environment(home: Path, endpoint: str | None) -> dict[str, str]:
@@ -110,30 +93,13 @@ def _environment(home: Path, endpoint: str | None) -> dict[str, str]:
     }
 
 
-def _lines(process: subprocess.Popen[str], request: str, repo: str) -> Iterator[str]:
-    """Yield the lines that the process writes; DataError when none comes for long."""
-    if process.stdin is None or process.stdout is None:
-        raise ValueError("the process has no pipes")
-    written, lines = process.stdout, queue.Queue[str | None]()
-
-    def pump() -> None:
-        for line in written:
-            lines.put(line)
-        lines.put(None)
-
-    reader = threading.Thread(target=pump, daemon=True)
-    reader.start()
-    process.stdin.write(request)
-    process.stdin.close()
-    while True:
-        try:
-            line = lines.get(timeout=SILENCE_SECONDS)
-        except queue.Empty:
-            silent = f"The Hub sent nothing for {SILENCE_SECONDS:.0f} seconds."
-            raise out_of_reach(repo, silent) from None
-        if line is None:
-            return
-        yield line
+def _received(process: LineProcess, repo: str) -> dict[str, Any] | None:
+    """Return what the process says next, None at its end; DataError when it is silent for long."""
+    try:
+        return process.receive(SILENCE_SECONDS)
+    except TimeoutError:
+        silent = f"The Hub sent nothing for {SILENCE_SECONDS:.0f} seconds."
+        raise out_of_reach(repo, silent) from None
 
 
 def _in_words(asked: HubRequest, said: Mapping[str, Any]) -> DataError:

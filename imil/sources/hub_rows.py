@@ -222,7 +222,7 @@ def _names(error: BaseException) -> Sequence[str]:
 
 if __name__ == "__main__":
     try:
-        for _message in main(json.load(sys.stdin)):
+        for _message in main(json.loads(sys.stdin.readline())):
             _say(_message)
     except Refused as refused:
         _say({"refused": refused.kind, **refused.facts})
