@@ -19,8 +19,8 @@ from pyarrow import parquet
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
+from imil.core.bounds import LONGEST_READER
 from imil.core.masks import MOST_SECONDS
-from imil.core.readers import LONGEST_NAME
 from imil.core.records import (
     EpochFigures,
     Origin,
@@ -112,7 +112,7 @@ class MaskRecord:
         # Whoever adds up times, or writes one into the log, relies on it.
         if not 0 <= self.seconds <= MOST_SECONDS:
             raise ValueError("a mask's seconds are out of range")
-        if not 0 <= self.round <= MOST_ROUNDS or len(self.reader) > LONGEST_NAME:
+        if not 0 <= self.round <= MOST_ROUNDS or len(self.reader) > LONGEST_READER:
             raise ValueError("a mask's round or reader is out of range")
 
 
@@ -222,7 +222,7 @@ def _mask_of(row: Mapping[str, Any]) -> MaskRecord:
         label=row["label"],
         prediction=row["prediction"],
         confidence=row["confidence"],
-        reader=row["reader"][:LONGEST_NAME],
+        reader=row["reader"][:LONGEST_READER],
         # Older versions took any number: one that no mask can have taken counts for nothing.
         seconds=row["seconds"] if 0 <= row["seconds"] <= MOST_SECONDS else 0.0,
         round=row["round"],
