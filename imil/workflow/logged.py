@@ -27,6 +27,7 @@ from imil.store.acts import (
 )
 from imil.store.base import Saved, Store
 from imil.store.codec import MaskRecord
+from imil.store.own import StudyStore
 from imil.store.runs import FIRST, RunRow, save_runs
 from imil.store.studies import Consent, StudyRecord
 from imil.workflow.acts import ActLog, broken_content
@@ -83,13 +84,15 @@ class Logged:
     def __init__(self, record: StudyRecord, workspace: Workspace, tools: Tools) -> None:
         self._record = record
         self._workspace = workspace
-        self._tools = tools
+        # All that the study reads and writes goes through here, and it is the study's own.
+        self._store = StudyStore(tools.store, record.study_id, record.log_id)
+        self._tools = replace(tools, store=self._store)
         self._lock = threading.RLock()
-        self._masks = MaskBook(tools.store, record.study_id)
+        self._masks = MaskBook(self._store, record.log_id)
         self._before = self._masks.every()
         self._finish_noted = False
         self._published: Published | None = None
-        self._acts = ActLog(tools.store, record.study_id, catch_up=self._unseen, known=record.head)
+        self._acts = ActLog(self._store, record.log_id, catch_up=self._unseen, known=record.head)
 
     @property
     def study_id(self) -> str:
@@ -165,7 +168,7 @@ class Logged:
             acts, head = (0, None) if last is None else (last.acts, last.head)
             self._published = Published(repo, acts, head, asked, error)
             return self._published
-        folder = acts_folder(self.study_id)
+        folder = acts_folder(self._log_id)
         acts_there = [read_act(each) for name, each in there.items() if name.startswith(folder)]
         known = sorted((act for act in acts_there if act is not None), key=lambda act: act.seq)
         self._published = Published(repo, len(known), known[-1].head if known else None, asked)
@@ -193,6 +196,11 @@ class Logged:
         self._acts.settle()
 
     # ---- inside ---------------------------------------------------------------------------------
+
+    @property
+    def _log_id(self) -> str:
+        """The id that the study's own files use; see `StudyRecord.origin_id`."""
+        return self._record.log_id
 
     @property
     def _first(self) -> TrainingTask:
@@ -261,7 +269,7 @@ class Logged:
 
         def make() -> Act:
             with suppress(StoreError):  # tried again with the first comparison
-                save_runs(self._tools.store, self.study_id, self._first_runs())
+                save_runs(self._tools.store, self._log_id, self._first_runs())
             return Act(
                 What.TRAINING_FINISHED,
                 ended,
@@ -286,7 +294,7 @@ class Logged:
         now = self._tools.now()
         return tuple(
             RunRow(
-                study=self.study_id,
+                study=self._log_id,
                 round=number,
                 arm=arm,
                 seed=task.plan.seed,
