@@ -233,28 +233,35 @@ def read_rows(
 def read_bounded(content: bytes, *, most: int) -> pa.Table:
     """Return the table in a Parquet file that can't fill the memory, whatever it claims.
 
-    A few bytes can stand for any number of rows, and a word that is written once for all of them.
+    A few bytes can stand for any number of rows, and a text that is written once for all of them.
 
     Raises:
-        ValueError: it has more rows, or more text in a row, than any file of ours.
+        ValueError: it has more rows, or more text in a row, than any file of ours; or a column of
+            a type that none has.
     """
     file = parquet.ParquetFile(io.BytesIO(content))
     if file.metadata.num_rows > most:
         raise ValueError("too many rows")
-    words = [field.name for field in file.schema_arrow if pa.types.is_string(field.type)]
+    words = [field.name for field in file.schema_arrow if _is_text(field.type)]
+    known = (pa.types.is_primitive, pa.types.is_struct)
+    others = (field.type for field in file.schema_arrow if field.name not in words)
+    if not all(any(is_known(kind) for is_known in known) for kind in others):
+        raise ValueError("a column of an unknown type")
+    # Each text once, as it is in the file.
     table = parquet.ParquetFile(io.BytesIO(content), read_dictionary=words).read()
     for name in words:
-        column = table[name].combine_chunks()
-        longest = pc.max(pc.binary_length(column.dictionary)).as_py() or 0
-        if longest > LONGEST_WORD:
+        lengths = pc.binary_length(table[name].combine_chunks().dictionary)
+        if (pc.max(lengths).as_py() or 0) > LONGEST_WORD:
             raise ValueError("too long a text")
-    plain = pa.schema(
-        [
-            table.schema.field(n).with_type(pa.string()) if n in words else table.schema.field(n)
-            for n in table.column_names
-        ]
+        at = table.schema.get_field_index(name)
+        table = table.set_column(at, name, table[name].cast(pa.string()))
+    return table
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(
+        kind.value_type if pa.types.is_dictionary(kind) else kind  # as `write_table` leaves it
     )
-    return table.cast(plain)
 
 
 def decode_masks(content: bytes) -> tuple[MaskRecord, ...]:

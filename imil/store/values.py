@@ -8,6 +8,7 @@ import typing
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from functools import cache
 from typing import Any, TypeVar
 
 Value = TypeVar("Value")
@@ -49,11 +50,16 @@ def _read(kind: Any, saved: Any) -> Any:
         return _read_many(origin, inner, saved)
     if is_dataclass(kind):
         _check(saved, dict)
-        hints = typing.get_type_hints(kind)
+        hints = _hints(kind)
         known_fields = [field.name for field in fields(kind) if field.name in saved]
         make: Any = kind
         return make(**{name: _read(hints[name], saved[name]) for name in known_fields})
     return saved if kind is Any else _read_one(kind, saved)
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
 
 
 def _read_many(origin: Any, inner: tuple[Any, ...], saved: Any) -> Any:

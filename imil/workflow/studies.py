@@ -291,7 +291,11 @@ class Studies:
         check_work(work, record, workspace.images)
         tools = Tools(state, Untrained(), self._tools.fetch_weights, self._tools.now)
         study = Study(record, workspace, tools, proof=proof, report=report, stock=stock)
-        read_whole(study.check_readable)
+        try:
+            read_whole(study.check_readable)
+        finally:
+            # What it does in the background reads the files here, which are moved next.
+            study.settle()
 
     def delete(self, study_id: str, *, who: str = "") -> Tombstone:
         """Delete a study: its state, images and models. How its log ended is kept, without content.
