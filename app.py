@@ -91,8 +91,7 @@ def main() -> None:
     )
     studies.sweep()
     ended = threading.Event()
-    if settings.idle_days:
-        threading.Thread(target=_sweep_idle, args=(studies, ended), daemon=True).start()
+    threading.Thread(target=_sweep_idle, args=(studies, ended), daemon=True).start()
     threading.Thread(target=_load_later, args=(ended,), daemon=True).start()
     if settings.demo:
         threading.Thread(target=studies.draw_demo, daemon=True).start()
@@ -121,9 +120,12 @@ def _load_later(ended: threading.Event) -> None:
 def _sweep_idle(studies: Studies, ended: threading.Event) -> None:
     """Let go of studies that nobody visits, now and again, until the app has ended."""
     while True:
-        gone = studies.sweep_idle()
-        if gone:
-            sys.stderr.write(f"Studies let go since nobody visits them: {len(gone)}.\n")
+        try:
+            gone = studies.sweep_idle()
+            if gone:
+                sys.stderr.write(f"Studies let go since nobody visits them: {len(gone)}.\n")
+        except Exception as error:  # noqa: BLE001  # the next time it may go well
+            sys.stderr.write(f"Idle studies could not be looked for: {type(error).__name__}.\n")
         if ended.wait(LOOK_FOR_IDLE):
             return
 

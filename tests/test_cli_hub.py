@@ -14,6 +14,7 @@ from imil.cli import app
 from imil.compute.pool import WorkerPool
 from imil.core.backbones import build, weights_to_bytes
 from imil.core.films import FilmSpec
+from imil.store.base import study_of
 from imil.store.hub_repo import ANSWER_SECONDS
 from imil.store.local import LocalStore
 from imil.workflow.studies import Studies
@@ -79,8 +80,12 @@ def test_a_pushed_study_is_pulled_on_another_machine(study: str, tmp_path: Path)
         none = imil("pull", "--repo", "alice/none", home=other, **env)
 
     assert done.exit_code == 0, told(done)
-    assert f"is here as {study}" in done.output
-    assert len(LocalStore(other / "store").of_study(study)) == 1
+    store = LocalStore(other / "store")
+    (opened,) = {study_of(name) for name in store.names("studies/")}
+    assert opened is not None
+    assert opened != study
+    assert f"is here as {opened}" in done.output
+    assert len(store.of_study(opened)) == 1
     assert "There is no study in alice/none." in told(none)
 
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
+from types import NoneType
+from typing import Any, TypeVar
 
 from imil.core.duplicates import Twins, apart, near_pairs, together, twins
 from imil.core.images import ImageSet
@@ -22,8 +23,24 @@ from imil.core.splits import (
 )
 from imil.errors import DataError, StoreError
 from imil.sources.pixels import read_pixels, read_region
+from imil.store.values import from_json
 
 SCHEMA_VERSION = 1
+# What each field of a saved entry is; None where it may be unknown, or missing in older lists.
+_ENTRY = {
+    "sample_id": (str,),
+    "file": (str,),
+    "label": (str,),
+    "split": (str, NoneType),
+    "patient": (str, NoneType),
+    "group": (str, NoneType),
+    "relevant_file": (str, NoneType),
+    "grey": (bool,),
+    "width": (int,),
+    "height": (int,),
+    "reference_label": (str, NoneType),
+}
+Found = TypeVar("Found")
 # Images with text in their corners that a report names; all are counted.
 MAX_BURNT = 12
 # Patients in two splits that an error names; the rest are counted.
@@ -367,22 +384,24 @@ def listing_from_json(text: str, root: Path) -> Listing:
         saved = json.loads(text)
         if saved["schema_version"] != SCHEMA_VERSION:
             raise _newer(saved["schema_version"])
+        skipped = from_json(tuple[tuple[str, str], ...], saved["skipped"])
         return Listing(
-            name=saved["name"],
+            name=from_json(str, saved["name"]),
             root=root,
-            classes=tuple(saved["classes"]),
-            positive=saved["positive"],
+            classes=from_json(tuple[str, ...], saved["classes"]),
+            positive=_known(saved["positive"], str, NoneType),
             entries=tuple(_entry_from_json(entry, root) for entry in saved["entries"]),
             report=ImportReport(
-                saved["taken"],
-                tuple(Skipped(name, reason) for name, reason in saved["skipped"]),
-                tuple(saved["notes"]),
-                _twins_from_json(saved.get("twins")),  # missing in lists of older versions
-                _burnt_from_json(saved.get("burnt_in")),  # the same
+                from_json(int, saved["taken"]),
+                tuple(Skipped(name, reason) for name, reason in skipped),
+                from_json(tuple[str, ...], saved["notes"]),
+                # What follows is missing in lists of older versions.
+                _optional(Twins, saved.get("twins")),
+                _optional(BurntIn, saved.get("burnt_in")),
             ),
-            named=saved.get("named", True),
+            named=from_json(bool, saved.get("named", True)),
         )
-    except (KeyError, TypeError, ValueError) as cause:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as cause:
         raise StoreError(
             "The saved list of images can't be read.",
             why="It is damaged, or was changed by hand.",
@@ -416,6 +435,8 @@ def _entry_to_json(entry: Entry, root: Path) -> dict[str, Any]:
 
 
 def _entry_from_json(saved: dict[str, Any], root: Path) -> Entry:
+    for name, kinds in _ENTRY.items():
+        _known(saved.get(name), *kinds)
     split, mask = saved["split"], saved["relevant_file"]
     restored = {
         "file": _below(root, saved["file"]),
@@ -425,18 +446,19 @@ def _entry_from_json(saved: dict[str, Any], root: Path) -> Entry:
     return Entry(**{**saved, **restored})
 
 
-def _twins_from_json(saved: dict[str, Any] | None) -> Twins | None:
-    if saved is None:
-        return None
-    return Twins(**{**saved, "named": tuple((one, other) for one, other in saved["named"])})
+def _known(saved: Any, *kinds: type) -> Any:
+    """Return a value of one of these types; TypeError for any other: a bool is no int."""
+    if type(saved) not in kinds:
+        raise TypeError(f"{type(saved).__name__} where {kinds[0].__name__} is meant")
+    return saved
+
+
+def _optional(kind: type[Found], saved: Any) -> Found | None:
+    return None if saved is None else from_json(kind, saved)
 
 
 def _burnt_to_json(found: BurntIn | None) -> dict[str, Any] | None:
     return None if found is None else asdict(found)
-
-
-def _burnt_from_json(saved: dict[str, Any] | None) -> BurntIn | None:
-    return None if saved is None else BurntIn(**{**saved, "named": tuple(saved["named"])})
 
 
 def _below(root: Path, name: str) -> Path:

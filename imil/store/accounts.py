@@ -7,8 +7,10 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from imil.store.base import Store, is_study_id
-from imil.store.codec import check_version, damaged
+from imil.store.base import ACCOUNTS, Store, is_study_id
+from imil.store.codec import check_version, damaged, read_json
+from imil.store.studies import study_file
+from imil.store.values import from_json
 
 ACCOUNTS_SCHEMA = 1
 WHAT = "A list of studies"
@@ -45,10 +47,10 @@ def load_listed(store: Store, key: str) -> tuple[Listed, ...]:
     Raises:
         StoreError: it can't be read, is damaged, or of a newer version.
     """
-    saved = _read(store, _list_file(key))
+    saved = _read(store, _list_file(key)) or _older(store, key)
     try:
-        return tuple(Listed(**each) for each in saved.get("studies", ()))
-    except TypeError as cause:
+        return from_json(tuple[Listed, ...], saved.get("studies", []))
+    except (TypeError, ValueError) as cause:
         raise damaged(WHAT) from cause
 
 
@@ -79,17 +81,23 @@ def _read(store: Store, name: str) -> dict[str, Any]:
     content = store.read(name)
     if content is None:
         return {}
-    try:
-        saved = json.loads(content)
-        check_version(WHAT, saved["schema_version"], ACCOUNTS_SCHEMA)
-    except (ValueError, KeyError, TypeError) as cause:
-        raise damaged(WHAT) from cause
-    return dict(saved)
+    saved = read_json(WHAT, content)
+    check_version(WHAT, saved.get("schema_version", 0), ACCOUNTS_SCHEMA)
+    return saved
+
+
+def _older(store: Store, key: str) -> dict[str, Any]:
+    """Return the list where older versions kept it: in a folder as studies have.
+
+    A list beside a study is none: it came with that study, from outside. The list moves when it is
+    next saved.
+    """
+    saved = _read(store, f"studies/{key}/account.json")
+    return {} if saved and store.read(study_file(key)) is not None else saved
 
 
 def _list_file(key: str) -> str:
-    # In a folder as studies have: a fresh disk then fetches it from the Hub as it fetches a study.
-    return f"studies/{key}/account.json"
+    return f"{ACCOUNTS}{key}.json"
 
 
 def _owner_file(study_id: str) -> str:

@@ -16,6 +16,8 @@ _PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 
 # Records of all studies lie here, each under a name of its own that ends with its study.
 RECORDS = "data/"
+# Lists of accounts lie here: no study's id can name one.
+ACCOUNTS = "accounts/"
 _ID = r"[A-Za-z0-9]{1,64}"
 _RECORD = re.compile(rf"data/.+-(?P<study>{_ID})\.[A-Za-z0-9]+\Z")
 _OWN = re.compile(rf"studies/(?P<study>{_ID})/")
@@ -87,7 +89,10 @@ class Store(Protocol):
         """
 
     def forget(self, study_id: str) -> None:
-        """Remove everything of a study: its records and `studies/<study>/`. StoreError if not."""
+        """Remove everything of a study but its tombstone: records and `studies/<study>/`.
+
+        StoreError if something can't be removed. It can be interrupted at any moment, and repeated.
+        """
 
     def saved(self, study_id: str) -> Saved:
         """Return how far the study's state has got beyond this machine."""
@@ -112,6 +117,22 @@ def study_of(name: str) -> str | None:
     """Return the study that a name belongs to; None for a name of no study."""
     found = _RECORD.match(name) or _OWN.match(name)
     return None if found is None else found["study"]
+
+
+def renamed(name: str, study_id: str) -> str:
+    """Return the name that the same file has in another study; ValueError for a file of none."""
+    owner = study_of(name)
+    if owner is None:
+        raise ValueError(f"not a name of a study: {name!r}")
+    if name.startswith(f"studies/{owner}/"):
+        return f"studies/{study_id}/{name.removeprefix(f'studies/{owner}/')}"
+    stem, _, ending = name.rpartition(".")
+    return f"{stem.removesuffix(owner)}{study_id}.{ending}"
+
+
+def tombstone_file(study_id: str) -> str:
+    """Return the name of a study's tombstone, the one file that outlives the study."""
+    return f"studies/{study_id}/tombstone.json"
 
 
 def is_record(name: str) -> bool:

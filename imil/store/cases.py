@@ -11,9 +11,11 @@ from pyarrow import parquet
 
 from imil.core.cases import Cases
 from imil.store.base import Store
-from imil.store.codec import check_version, damaged
+from imil.store.codec import check_version, damaged, read_bounded
 
 CASES_SCHEMA = 1
+# Rows of a file of answers: 100 arms and seeds of 100,000 images.
+MOST_CASES = 10_000_000
 
 
 def encode_cases(cases: Cases, classes: Sequence[str]) -> bytes:
@@ -44,7 +46,7 @@ def decode_cases(content: bytes, classes: Sequence[str]) -> Cases:
         StoreError: the file is damaged, of other classes or of a newer version.
     """
     try:
-        table = parquet.read_table(io.BytesIO(content))
+        table = read_bounded(content, most=MOST_CASES)
         columns = {name: table[name].to_pylist() for name in table.column_names}
         check_version("A file of answers", max(columns["schema_version"]), CASES_SCHEMA)
         arms = list(dict.fromkeys(columns["arm"]))
@@ -56,7 +58,14 @@ def decode_cases(content: bytes, classes: Sequence[str]) -> Cases:
         shape = (len(arms), len(seeds), images)
         confidence = np.array(columns["confidence"], np.float32).reshape(shape)
         predicted = said.reshape(shape)
-    except (pa.ArrowException, OSError, KeyError, ValueError) as cause:
+    except (
+        pa.ArrowException,
+        ArithmeticError,
+        OSError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ) as cause:
         raise damaged("A file of answers") from cause
     return Cases(
         sample_ids=tuple(columns["image_name"][:images]),

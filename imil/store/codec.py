@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from PIL import Image
+from pyarrow import compute as pc
 from pyarrow import parquet
 from safetensors import SafetensorError
 from safetensors.torch import load, save
@@ -40,6 +42,14 @@ CHECKPOINT_SCHEMA = 1
 ROWS_AT_ONCE = 256
 # Rounds that a mask can belong to: what its column can hold.
 MOST_ROUNDS = 2**31 - 1
+# Rows that a table can have, and bytes of a text in it; above what any of ours has.
+MOST_ROWS = 1_000_000
+LONGEST_WORD = 10_000
+# Pixels of a mask: none is larger than its image, and larger images are not read.
+MOST_PIXELS = 80_000_000
+
+# What Pillow raises for a picture that claims to be huge.
+BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 # Column types in the words of the datasets library, so that `load_dataset` gives typed columns.
 MASK_COLUMNS = {
@@ -184,20 +194,85 @@ def _mask_row(record: MaskRecord) -> dict[str, Any]:
     }
 
 
-def read_rows(what: str, content: bytes, known: int) -> list[dict[str, Any]]:
-    """Return the rows of a Parquet file whose format is at most the `known` one.
+def read_json(what: str, content: bytes) -> dict[str, Any]:
+    """Return the object in a JSON file; StoreError if there is none.
 
-    Raises:
-        StoreError: the file, which people call `what`, is damaged or of a newer version.
+    Numbers that are not finite, and values nested too deeply, are damage too.
     """
     try:
-        rows: list[dict[str, Any]] = parquet.read_table(io.BytesIO(content)).to_pylist()
+        saved = json.loads(content, parse_constant=_not_finite, parse_float=_finite)
+    except (ValueError, RecursionError) as cause:
+        raise damaged(what) from cause
+    if not isinstance(saved, dict):
+        raise damaged(what)
+    return saved
+
+
+def _finite(written: str) -> float:
+    number = float(written)
+    return number if math.isfinite(number) else _not_finite(written)
+
+
+def _not_finite(written: str) -> float:
+    raise ValueError(f"not a finite number: {written}")
+
+
+def read_rows(
+    what: str, content: bytes, known: int, *, most: int = MOST_ROWS
+) -> list[dict[str, Any]]:
+    """Return the rows of a Parquet file whose format is at most the `known` one.
+
+    Args:
+        what: what people call the file.
+        content: of the file.
+        known: the newest format that can be read.
+        most: rows; a file of more is damaged.
+
+    Raises:
+        StoreError: the file is damaged or of a newer version.
+    """
+    try:
+        rows: list[dict[str, Any]] = read_bounded(content, most=most).to_pylist()
         versions = [row["schema_version"] for row in rows]
-    except (pa.ArrowException, OSError, KeyError) as cause:
+    except (pa.ArrowException, OSError, KeyError, ValueError) as cause:
         raise damaged(what) from cause
     for version in versions:
         check_version(what, version, known)
     return rows
+
+
+def read_bounded(content: bytes, *, most: int) -> pa.Table:
+    """Return the table in a Parquet file that can't fill the memory, whatever it claims.
+
+    A few bytes can stand for any number of rows, and a text that is written once for all of them.
+
+    Raises:
+        ValueError: it has more rows, or more text in a row, than any file of ours; or a column of
+            a type that none has.
+    """
+    file = parquet.ParquetFile(io.BytesIO(content))
+    if file.metadata.num_rows > most:
+        raise ValueError("too many rows")
+    words = [field.name for field in file.schema_arrow if _is_text(field.type)]
+    known = (pa.types.is_primitive, pa.types.is_struct)
+    others = (field.type for field in file.schema_arrow if field.name not in words)
+    if not all(any(is_known(kind) for is_known in known) for kind in others):
+        raise ValueError("a column of an unknown type")
+    # Each text once, as it is in the file.
+    table = parquet.ParquetFile(io.BytesIO(content), read_dictionary=words).read()
+    for name in words:
+        lengths = pc.binary_length(table[name].combine_chunks().dictionary)
+        if (pc.max(lengths).as_py() or 0) > LONGEST_WORD:
+            raise ValueError("too long a text")
+        at = table.schema.get_field_index(name)
+        table = table.set_column(at, name, table[name].cast(pa.string()))
+    return table
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(
+        kind.value_type if pa.types.is_dictionary(kind) else kind  # as `write_table` leaves it
+    )
 
 
 def decode_masks(content: bytes) -> tuple[MaskRecord, ...]:
@@ -210,7 +285,7 @@ def decode_masks(content: bytes) -> tuple[MaskRecord, ...]:
     rows = read_rows(what, content, MASK_SCHEMA)
     try:
         return tuple(_mask_of(row) for row in rows)
-    except (KeyError, TypeError, ValueError, OSError) as cause:
+    except (KeyError, TypeError, ValueError, OSError, SyntaxError, *BOMBS) as cause:
         raise damaged(what) from cause
 
 
@@ -268,6 +343,8 @@ def encode_pixels(pixels: Pixels) -> bytes:
 def decode_region(content: bytes) -> Region:
     """Return the (H, W) region of a PNG written by `encode_region`."""
     with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
+        if image.width * image.height > MOST_PIXELS:
+            raise ValueError("a mask of too many pixels")
         return np.asarray(image.convert("1"), np.bool_)
 
 
@@ -355,7 +432,9 @@ def plan_from_json(saved: Mapping[str, Any]) -> Plan:
 
 
 def check_version(what: str, found: int, known: int) -> None:
-    """Raise StoreError if a file was written by a newer version of IMIL."""
+    """Raise StoreError if a file is of a newer version of IMIL, or doesn't say of which."""
+    if type(found) is not int or found < 1:
+        raise damaged(what)
     if found > known:
         raise StoreError(
             f"{what} was written by a newer version of IMIL.",

@@ -10,14 +10,21 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from imil.errors import StoreError
-from imil.store.base import RECORDS, Saved, by_file_name, is_record, study_of
+from imil.store.base import (
+    ACCOUNTS,
+    RECORDS,
+    Saved,
+    by_file_name,
+    is_record,
+    study_of,
+    tombstone_file,
+)
 from imil.store.committer import Committer, Pace
 from imil.store.hub_errors import FAILURES, failure_of
 from imil.store.hub_repo import HubRepo
 from imil.store.local import LocalStore
 from imil.store.outbox import MarkingStore, Outbox
 from imil.store.packs import RECORD_BYTES, Packs, is_pack, read_pack
-from imil.store.tombstones import tombstone_file
 
 # Names that go up in one commit. The Hub advises 50 to 100 files; a name brings up to two.
 NAMES_AT_ONCE = 100
@@ -77,6 +84,8 @@ class HubStore:
         self._begun: set[str] = set()
         self._complete = dict.fromkeys(LocalStore(side / "sent").names(""), time.monotonic())
         self._sent = LocalStore(side / "sent")
+        # Lists of accounts that the Hub was asked for.
+        self._asked: set[str] = set()
         self._fetching: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._forget_on()
         self._older = self._unsent()
@@ -90,6 +99,8 @@ class HubStore:
         """
         found = self._local.read(name)
         study_id = study_of(name)
+        if found is None and name.startswith(ACCOUNTS):
+            return self._fetch_list(name)
         if found is not None or study_id is None:
             return found
         self._fetch(study_id)
@@ -154,7 +165,7 @@ class HubStore:
         return tuple(sorted(set(away), key=by_file_name))
 
     def forget(self, study_id: str) -> None:
-        """Remove everything of a study here, and from the Hub with its past as soon as it answers.
+        """Remove all of a study but its tombstone: here, and from the Hub as soon as it answers.
 
         StoreError if something here can't be removed.
         """
@@ -171,6 +182,8 @@ class HubStore:
         self._sent.remove(study_id)
         self._complete.pop(study_id, None)
         self._begun.add(study_id)  # what is written from now on is no visitor's first look
+        # It is sent again, after all the rest is gone from there.
+        self._outbox.mark(self._local.there([tombstone_file(study_id)]))
         self._forgotten.write(study_id, _GONE_HERE)
 
     def _forget_on(self) -> None:
@@ -179,15 +192,7 @@ class HubStore:
             # What can't be removed now is tried again at the next start, and when it is asked for.
             with suppress(StoreError):
                 if self._forgotten.read(study_id) == _BEGUN:
-                    self._forget_but_tombstone(study_id)
-
-    def _forget_but_tombstone(self, study_id: str) -> None:
-        name = tombstone_file(study_id)
-        tombstone = self._local.read(name)
-        self._forget_here(study_id)
-        if tombstone is not None:
-            with self._outbox.putting(name):
-                self._local.write(name, tombstone)
+                    self._forget_here(study_id)
 
     def saved(self, study_id: str) -> Saved:
         """Return how far the study's state has got to the Hub."""
@@ -237,7 +242,9 @@ class HubStore:
             study_id = study_of(name)
             if study_id is not None and study_id not in self._complete:
                 found[study_id].append(name)
-        return {s: tuple(names) for s, names in found.items() if _whole(s, names)}
+        lists = [name for name in self._local.names(ACCOUNTS) if name not in self._complete]
+        whole = {s: tuple(names) for s, names in found.items() if _whole(s, names)}
+        return whole | {name: (name,) for name in lists}
 
     def _send(self) -> bool:
         """Send some of what waits; return whether there was any."""
@@ -262,6 +269,8 @@ class HubStore:
         self._outbox.sent(batch)
         for name in batch:
             self._shown.remove(name)
+            if name.startswith(ACCOUNTS):
+                self._mark_complete(name)
         touched = {study_of(name) for name in batch}
         for sent_of in touched:
             if sent_of is not None and not self._outbox.waiting(sent_of):
@@ -317,6 +326,21 @@ class HubStore:
                 self._begun.add(study_id)
                 self._mark_complete(study_id)
 
+    def _fetch_list(self, name: str) -> bytes | None:
+        """Bring an account's list to this disk; StoreError if the Hub can't be asked."""
+        with self._fetching[name]:
+            if name not in self._asked and self._local.read(name) is None:
+                try:
+                    self._repo.check()
+                except FAILURES as cause:
+                    raise _not_fetched(cause, self._repo.id) from cause
+                found = self._get(name)
+                if found is not None:
+                    self._local.write(name, found)
+                    self._mark_complete(name)
+                self._asked.add(name)
+            return self._local.read(name)
+
     def _keep(self, study_id: str, path: str, content: bytes) -> None:
         if not is_pack(path):
             self._local.write(path, content)
@@ -338,7 +362,7 @@ def _whole(study_id: str, names: Sequence[str]) -> bool:
     """Return whether what is on disk of a study is all of it, and more than a first look.
 
     Without its own file, which is fetched last, it is what a killed process had fetched; a list of
-    an account and what is left of a deleted study have none.
+    an account, where older versions kept it, and what is left of a deleted study have none.
     """
     own = f"studies/{study_id}/"
     if _STUDY.format(study_id) in names:

@@ -18,6 +18,7 @@ from imil.store.base import (
     is_record,
     study_of,
     taken,
+    tombstone_file,
 )
 
 # While a file is being written it carries this ending, which no stored name may have.
@@ -86,10 +87,11 @@ class LocalStore:
         return tuple(sorted(mine, key=by_file_name))
 
     def forget(self, study_id: str) -> None:
-        """Remove everything of a study; StoreError if something of it can't be removed."""
+        """Remove everything of a study but its tombstone; StoreError if something stays."""
         own = f"studies/{study_id}/"
         for name in (*self.of_study(study_id), *self.names(own)):
-            self.remove(name)
+            if name != tombstone_file(study_id):
+                self.remove(name)
         for folder in sorted((self._root / own).glob("**/"), reverse=True):
             with suppress(OSError):  # an empty folder left behind tells nothing
                 folder.rmdir()

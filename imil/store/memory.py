@@ -5,7 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection
 
-from imil.store.base import Saved, by_file_name, check_name, is_record, study_of, taken
+from imil.store.base import (
+    Saved,
+    by_file_name,
+    check_name,
+    is_record,
+    study_of,
+    taken,
+    tombstone_file,
+)
 
 
 class MemoryStore:
@@ -56,9 +64,10 @@ class MemoryStore:
         return tuple(sorted(mine, key=by_file_name))
 
     def forget(self, study_id: str) -> None:
-        """Remove everything of a study."""
+        """Remove everything of a study but its tombstone."""
+        kept = tombstone_file(study_id)
         with self._lock:
-            for name in [name for name in self._content if study_of(name) == study_id]:
+            for name in [n for n in self._content if study_of(n) == study_id and n != kept]:
                 del self._content[name]
 
     def saved(self, study_id: str) -> Saved:  # noqa: ARG002  # the same for every study

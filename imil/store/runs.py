@@ -11,7 +11,7 @@ from types import MappingProxyType
 from pyarrow import parquet
 
 from imil.store.base import RECORDS, Store, new_record
-from imil.store.codec import read_rows, typed_table
+from imil.store.codec import damaged, read_rows, typed_table
 
 RUN_SCHEMA = 1
 # The arm of the first training.
@@ -105,10 +105,13 @@ def decode_runs(content: bytes) -> tuple[RunRow, ...]:
     """Return what `encode_runs` was given; StoreError if it is damaged or of a newer version."""
     rows = read_rows("A file of trainings", content, RUN_SCHEMA)
     names = [each.name for each in fields(RunRow)]
-    return tuple(
-        RunRow(**{n: row[n] for n in names} | {"time": datetime.fromisoformat(row["time"])})
-        for row in rows
-    )
+    try:
+        return tuple(
+            RunRow(**{n: row[n] for n in names} | {"time": datetime.fromisoformat(row["time"])})
+            for row in rows
+        )
+    except (KeyError, TypeError, ValueError) as cause:
+        raise damaged("A file of trainings") from cause
 
 
 def _stored(row: RunRow) -> dict[str, object]:

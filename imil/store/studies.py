@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from imil.core.bounds import quoted
 from imil.core.readers import UNNAMED
-from imil.core.records import Decision, Plan, Selection, Triage
+from imil.core.records import Plan, Selection, Triage
 from imil.core.rounds import Round
 from imil.errors import StoreError
 from imil.store.acts import Head
 from imil.store.base import Store
-from imil.store.codec import check_version, damaged, plan_from_json
+from imil.store.codec import check_version, damaged, read_json
 from imil.store.values import from_json, to_json
 
 # 2: passed-over images a reader.
@@ -91,6 +91,8 @@ class StudyRecord:
         consent: that images may leave this machine; None without.
         pooling: how several readers' masks become one an image, a `Pooling`; "" as is usual.
         unblinded: when readers were first shown each other's masks, UTC, ISO 8601; "" for never.
+        origin_id: the id that it was exported with; "" for a study that was begun here. Its log and
+            records are named by that id, see `imil.store.own`.
     """
 
     study_id: str
@@ -113,6 +115,12 @@ class StudyRecord:
     consent: Consent | None = None
     pooling: str = ""
     unblinded: str = ""
+    origin_id: str = ""
+
+    @property
+    def log_id(self) -> str:
+        """The id that the study's log and records use."""
+        return self.origin_id or self.study_id
 
 
 def listing_file(study_id: str) -> str:
@@ -127,66 +135,33 @@ def study_file(study_id: str) -> str:
 
 def save_study(store: Store, record: StudyRecord) -> None:
     """Save the study, replacing what was saved before."""
+    store.write(study_file(record.study_id), study_json(record))
+
+
+def study_json(record: StudyRecord) -> bytes:
+    """Return a study's file."""
     content = {"schema_version": STUDY_SCHEMA, **asdict(record)}
-    store.write(study_file(record.study_id), json.dumps(content, indent=1).encode())
+    return json.dumps(content, indent=1).encode()
 
 
 def load_study(store: Store, study_id: str) -> StudyRecord | None:
-    """Return the saved study; None only where there is none."""
+    """Return the saved study; None only where there is none.
+
+    Raises:
+        StoreError: it is damaged: a field is missing or of another type; or of a newer version.
+    """
     content = store.read(study_file(study_id))
     if content is None:
         return None
     saved = _parse("A study", content)
-    comparison, confirmation = saved["comparison"], saved.get("confirmation")
-    consent = saved.get("consent")
-    return StudyRecord(
-        study_id=saved["study_id"],
-        name=saved["name"],
-        created=saved["created"],
-        source=saved["source"],
-        plan=plan_from_json(saved["plan"]),
-        started=saved["started"],
-        skips=_skips(saved),
-        comparison=None if comparison is None else _comparison(comparison),
-        test_openings=saved["test_openings"],
-        notices=tuple(saved["notices"]),
-        # What follows is missing in studies of older versions.
-        selection=Selection(saved.get("selection", Selection.IN_SAMPLE)),
-        folds=saved.get("folds", False),
-        triage=_triage(saved),
-        confirmation=None if confirmation is None else Confirmation(**confirmation),
-        earlier=tuple(_comparison(each) for each in saved.get("earlier", ())),
-        head=None if saved.get("head") is None else Head(**saved["head"]),
-        salt=saved.get("salt", ""),
-        consent=None if consent is None else Consent(**consent),
-        pooling=saved.get("pooling", ""),
-        unblinded=saved.get("unblinded", ""),
-    )
-
-
-def _comparison(saved: Mapping[str, Any]) -> Comparison:
-    return Comparison(
-        arms=tuple(saved["arms"]),
-        seeds=tuple(saved["seeds"]),
-        masks=tuple(saved["masks"]),
-        triage=_triage(saved),
-        number=saved.get("number", 1),
-        test_seen=saved.get("test_seen", False),
-        readers=tuple(saved.get("readers", ())),
-        pooling=saved.get("pooling", ""),
-    )
-
-
-def _skips(saved: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     # Studies of version 1 knew one reader.
-    skips = saved["skips"] if "skips" in saved else {UNNAMED: saved["skipped"]}
-    return {reader: tuple(images) for reader, images in skips.items() if images}
-
-
-def _triage(saved: Mapping[str, Any]) -> tuple[Triage, ...]:
-    return tuple(
-        Triage(t["sample_id"], Decision(t["decision"]), t["label"]) for t in saved.get("triage", ())
-    )
+    if "skips" not in saved and "skipped" in saved:
+        saved["skips"] = {UNNAMED: saved["skipped"]}
+    try:
+        record = from_json(StudyRecord, saved)
+    except (KeyError, TypeError, ValueError) as cause:
+        raise damaged("A study") from cause
+    return replace(record, skips={who: images for who, images in record.skips.items() if images})
 
 
 def round_to_json(finished: Round) -> dict[str, Any]:
@@ -212,17 +187,16 @@ def load_round(store: Store, study_id: str, *, key: str) -> Round | None:
 
 
 def round_from_json(saved: Mapping[str, Any]) -> Round:
-    """Return the round that `round_to_json` was given."""
-    return from_json(Round, saved)
+    """Return the round that `round_to_json` was given; StoreError if it is damaged."""
+    try:
+        return from_json(Round, saved)
+    except (KeyError, TypeError, ValueError) as cause:
+        raise damaged("A comparison") from cause
 
 
 def _parse(what: str, content: bytes) -> dict[str, Any]:
-    try:
-        saved: dict[str, Any] = json.loads(content)
-        version = saved["schema_version"]
-    except (ValueError, KeyError) as cause:
-        raise damaged(what) from cause
-    check_version(what, version, STUDY_SCHEMA)
+    saved = read_json(what, content)
+    check_version(what, saved.get("schema_version", 0), STUDY_SCHEMA)
     return saved
 
 

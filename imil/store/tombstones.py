@@ -8,7 +8,7 @@ from datetime import datetime
 
 from imil.errors import StoreError
 from imil.store.acts import Head
-from imil.store.base import Store
+from imil.store.base import Store, tombstone_file
 from imil.store.codec import check_version, damaged
 
 TOMBSTONE_SCHEMA = 1
@@ -33,11 +33,6 @@ class Tombstone:
     who: str
     acts: int
     head: Head | None
-
-
-def tombstone_file(study_id: str) -> str:
-    """Return the name of a study's tombstone in the store."""
-    return f"studies/{study_id}/tombstone.json"
 
 
 def save_tombstone(store: Store, tombstone: Tombstone) -> None:

@@ -496,7 +496,7 @@ class Comparing(Reviewing):
         with self._rounding:
             key = self._round_key(asked, split)
             if key != self._last_round[0]:
-                found = load_round(self._tools.store, self.study_id, key=key)
+                found = load_round(self._tools.store, self._log_id, key=key)
                 if found is None and self._trained_here(asked) and not self._lost(asked):
                     found = self._new_round(asked, split, key)
                 self._last_round = key, found
@@ -516,7 +516,7 @@ class Comparing(Reviewing):
             key = self._named(asked, split, probe)
             if key in self._kept_keys:
                 return key
-            if self._tools.store.read(round_file(self.study_id, key)) is not None:
+            if self._tools.store.read(round_file(self._log_id, key)) is not None:
                 self._kept_keys.add(key)
                 return key
         return None
@@ -566,17 +566,17 @@ class Comparing(Reviewing):
         samples = self._workspace.samples(split)
         finished = compare(trained, samples, setting, settled.validation)
         scores = {name: outcome.logits for name, outcome in trained.items()}
-        runs = save_runs(self._tools.store, self.study_id, self._runs_of(asked))
+        runs = save_runs(self._tools.store, self._log_id, self._runs_of(asked))
         # First the answers: a round whose figures are there can always open its images.
         save_cases(
             self._tools.store,
-            self.study_id,
+            self._log_id,
             cases_of(scores, samples, asked.seeds),
             key=key,
             classes=self.images.classes,
         )
-        save_round(self._tools.store, self.study_id, finished, key=key)
-        files = (round_file(self.study_id, key), cases_file(self.study_id, key), *runs)
+        save_round(self._tools.store, self._log_id, finished, key=key)
+        files = (round_file(self._log_id, key), cases_file(self._log_id, key), *runs)
         if len(asked.seeds) == self.seeds_asked():
             self._note_round(asked, finished, files)
         else:  # shown meanwhile, so that the log vouches for them too

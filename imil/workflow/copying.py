@@ -171,7 +171,7 @@ class Copying(Reporting):
         """Return an accepted mask as it is kept, with what the model said of the image."""
         classes = self.images.classes
         return MaskRecord(
-            study=self.study_id,
+            study=self._log_id,
             sample_id=sample_id,
             irrelevant=irrelevant,
             label=classes[self.images.sample(sample_id).label],

@@ -38,9 +38,15 @@ class DemoFilms:
 def demo_films(spec: FilmSpec, folder: Path) -> DemoFilms:
     """Return films whose working images lie in `folder`."""
     images = film_set(spec)
-    drawn = "-".join(f"{value:g}" for value in asdict(spec).values())
+    drawn = "-".join(_exact(value) for value in asdict(spec).values())
     cache = folder / f"films-{FILMS_VERSION}-{drawn}"
     return DemoFilms(images, prove_disjoint(images.samples), cache)
+
+
+def _exact(value: float) -> str:
+    """Return a number in a word that no other number has: films of two kinds share no folder."""
+    short = f"{value:g}"
+    return short if float(short) == value else repr(value)
 
 
 def draw_beforehand(films: DemoFilms, trained: TrainedDemo) -> None:

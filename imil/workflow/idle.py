@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -75,6 +77,13 @@ class Visits:
         """Forget a study whose folder is gone."""
         with self._lock:
             self._noted.pop(study_id, None)
+
+
+def tell_failed(study_id: str, error: Exception) -> None:
+    """Say on stderr which study could not be looked at, and where that failed; no content."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{Path(last.filename).name}:{last.lineno}"
+    sys.stderr.write(f"Study {study_id} was left as it is: {type(error).__name__} in {where}.\n")
 
 
 def untouched(acts: Iterable[Act]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -10,10 +10,47 @@ from imil.compute.jobs import JobStatus
 from imil.compute.pool import WorkerPool
 from imil.compute.task import TrainingTask
 from imil.compute.together import TeamPool
+from imil.core.records import Plan
 from imil.errors import ComputeError
 
 # Seconds between two looks at the jobs.
 POLL = 0.2
+
+
+class Untrained:
+    """A trainer that trains nothing, for studies that are only to be read."""
+
+    def submit(self, job_id: str, tasks: tuple[TrainingTask, ...]) -> None:
+        """Do nothing."""
+
+    def status(self, job_id: str) -> JobStatus | None:  # noqa: ARG002  # there is none
+        """Return that there never was such a job."""
+        return None
+
+    def stop(self, job_id: str) -> None:
+        """Do nothing."""
+
+    def wait(
+        self,
+        job_ids: Iterable[str],  # noqa: ARG002  # there is none
+        *,
+        timeout: float | None = None,  # noqa: ARG002  # nothing is waited for
+    ) -> bool:
+        """Return that every job has ended."""
+        return True
+
+    def device_for(self, plan: Plan) -> str:
+        """Return the plan's own device."""
+        return plan.device
+
+    @property
+    def asks_on(self) -> str | None:
+        """The plan's own device."""
+        return None
+
+    def takes_up(self, plan: Plan) -> bool:  # noqa: ARG002  # the same for all
+        """Return that nothing goes on by itself."""
+        return False
 
 
 def train(

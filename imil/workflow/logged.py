@@ -29,6 +29,7 @@ from imil.store.acts import (
 )
 from imil.store.base import RECORDS, Saved, Store
 from imil.store.codec import MaskRecord
+from imil.store.own import StudyStore
 from imil.store.runs import FIRST, RunRow, save_runs
 from imil.store.studies import Consent, StudyRecord, listing_file
 from imil.workflow.acts import ActLog, broken_content
@@ -115,20 +116,22 @@ class Logged:
     def __init__(self, record: StudyRecord, workspace: Workspace, tools: Tools) -> None:
         self._record = record
         self._workspace = workspace
-        self._tools = tools
+        # All that the study reads and writes goes through here, and it is the study's own.
+        self._store = StudyStore(tools.store, record.study_id, record.log_id)
+        self._tools = replace(tools, store=self._store)
         self._lock = threading.RLock()
-        self._masks = MaskBook(tools.store, record.study_id)
+        self._masks = MaskBook(self._store, record.log_id)
         # What was there when the study was opened, of which the log may not tell.
         self._before = self._masks.every()
         self._figures = (
             *(name for name in self._masks.others if name.startswith(f"{RECORDS}runs/")),
-            *tools.store.names(f"studies/{record.study_id}/rounds/"),
+            *self._store.names(f"studies/{record.log_id}/rounds/"),
         )
         # The last audit, which the next look goes on from.
         self._audited: Audit | None = None
         self._finish_noted = False
         self._published: Published | None = None
-        self._acts = ActLog(tools.store, record.study_id, catch_up=self._unseen, known=record.head)
+        self._acts = ActLog(self._store, record.log_id, catch_up=self._unseen, known=record.head)
 
     @property
     def study_id(self) -> str:
@@ -204,7 +207,7 @@ class Logged:
             acts, head = (0, None) if last is None else (last.acts, last.head)
             self._published = Published(repo, acts, head, asked, error)
             return self._published
-        folder = acts_folder(self.study_id)
+        folder = acts_folder(self._log_id)
         acts_there = [read_act(each) for name, each in there.items() if name.startswith(folder)]
         known = sorted((act for act in acts_there if act is not None), key=lambda act: act.seq)
         self._published = Published(repo, len(known), known[-1].head if known else None, asked)
@@ -260,6 +263,11 @@ class Logged:
             acts, self._workspace.folder, first, self._tools.models.version_of
         )
         return replace(found, broken=broken or other, uncovered=(*uncovered(acts), *remade))
+
+    @property
+    def _log_id(self) -> str:
+        """The id that the study's own files use; see `StudyRecord.origin_id`."""
+        return self._record.log_id
 
     @property
     def _first(self) -> TrainingTask:
@@ -346,7 +354,7 @@ class Logged:
         def make() -> Act:
             kept: tuple[str, ...] = ()
             with suppress(StoreError):  # tried again with the first comparison
-                kept = save_runs(self._tools.store, self.study_id, self._first_runs())
+                kept = save_runs(self._tools.store, self._log_id, self._first_runs())
             details = training_told(first) | {"files": self._digests(kept)}
             return replace(act, details=details, model=self._model(first))
 
@@ -366,7 +374,7 @@ class Logged:
         now = self._tools.now()
         return tuple(
             RunRow(
-                study=self.study_id,
+                study=self._log_id,
                 round=number,
                 arm=arm,
                 seed=task.plan.seed,
@@ -388,7 +396,7 @@ class Logged:
     def _unseen(self, acts: tuple[Act, ...]) -> tuple[Act, ...]:
         """Return what the log must first catch up with: the beginning, and what it missed."""
         record, now, missed = self._record, self._tools.now().isoformat(), []
-        listing = self._digests((listing_file(self.study_id),))
+        listing = self._digests((listing_file(self._log_id),))
         if not acts:
             counts = {"images": len(self.images), "classes": list(self.images.classes)}
             details = {"source": dict(record.source), **counts, "files": listing}

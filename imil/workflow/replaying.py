@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,7 +27,7 @@ from imil.workflow.logged import audited
 from imil.workflow.status import TrainingStatus
 from imil.workflow.studies import Studies
 from imil.workflow.study import Study
-from imil.workflow.studyzip import open_zip, put_state, put_work, record_of, state_of
+from imil.workflow.studyzip import open_zip, put_state, put_work
 from imil.workflow.tools import Tools
 
 # Seconds between two looks at a training.
@@ -102,20 +101,18 @@ def replay(
     """
     into = work / "zip"
     packed = open_zip(archive, into)
-    saved = state_of(into)
-    record = record_of(saved, packed.study_id)
+    saved, record = packed.state, packed.record
     acts = _intact(saved, record)
-    if not packed.images:
+    if not packed.manifest.images:
         raise _no_images()
     if not record.started:
         raise _nothing_trained()
     if record.plan.device == "cuda" and pick_device("auto") != "cuda":
         raise _no_gpu()
     recorded = _scores_of(acts) or _scores_inside(into, record.plan)
-    put_work(into, work / "work" / "studies" / record.study_id, ("images", "weights"))
+    put_work(packed, work / "work" / "studies" / record.study_id, ("images", "weights"))
     store = LocalStore(work / "store")
-    put_state(saved, store, record, rounds=False)
-    shutil.rmtree(into)
+    put_state(packed, store, rounds=False)
     pool = WorkerPool(work / "jobs")
     try:
         maker = _Maker(store, pool, work / "work", record, fetch_weights, on_progress)

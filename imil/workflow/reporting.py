@@ -108,7 +108,7 @@ class Reporting(Comparing):
         if found is None or asked is None:
             return None
         key, classes = self._round_key(asked, found.split), self.images.classes
-        saved = load_cases(self._tools.store, self.study_id, key=key, classes=classes)
+        saved = load_cases(self._tools.store, self._log_id, key=key, classes=classes)
         if saved is not None or not self._trained_here(asked):
             return saved
         outcomes = self._outcomes(asked, found.split)
@@ -309,7 +309,7 @@ class Reporting(Comparing):
         if asked is None or not self._record.test_openings:
             return None
         key = self._round_key(asked, Split.TEST)
-        return load_round(self._tools.store, self.study_id, key=key)
+        return load_round(self._tools.store, self._log_id, key=key)
 
     def _found_by(self) -> str:
         """Return how the mispredicted images that were compared had been found."""

@@ -6,8 +6,8 @@ import secrets
 import shutil
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import timedelta
 from pathlib import Path
@@ -36,7 +36,8 @@ from imil.sources.listing import (
 )
 from imil.sources.nameless import without_names
 from imil.store.accounts import owner_of
-from imil.store.base import is_study_id, study_of
+from imil.store.base import Store, is_study_id, study_of, tombstone_file
+from imil.store.own import StudyStore
 from imil.store.studies import (
     StudyRecord,
     listing_file,
@@ -55,23 +56,29 @@ from imil.store.tombstones import (
 )
 from imil.workflow.accounts import Accounts
 from imil.workflow.demo import DemoFilms, demo_films, draw_beforehand
-from imil.workflow.idle import USED, Visits, untouched
+from imil.workflow.idle import USED, Visits, tell_failed, untouched
+from imil.workflow.jobs import Untrained
 from imil.workflow.presets import Preset, preset_plan
 from imil.workflow.shipped import TrainedDemo, lay_out
 from imil.workflow.stock import Stock
 from imil.workflow.study import Study
 from imil.workflow.studyzip import (
-    Packed,
-    already_here,
+    Unpacked,
     is_study_zip,
     open_zip,
     put_state,
     put_work,
-    record_of,
-    state_of,
 )
 from imil.workflow.tools import Tools
 from imil.workflow.workspace import Workspace
+from imil.workflow.zipcheck import (
+    check_review,
+    check_rounds,
+    check_work,
+    checked_listing,
+    read_whole,
+    sizes_of,
+)
 
 # The demo: a planted shortcut that agrees with the label in 95 % of the training films, drawn large
 # enough to paint on and trained small enough for two CPU cores. Our choice.
@@ -85,6 +92,8 @@ SALT_BYTES = 16
 IMAGES = "images"
 # What a visitor brought, while it is read.
 BROUGHT = "brought"
+# What a `study.zip` holds, while it is checked; a folder of the study that it becomes.
+IMPORTING = "importing"
 # Told (done, total) after each image.
 Tell: TypeAlias = Callable[[int, int], None]
 
@@ -218,9 +227,11 @@ class Studies:
         return self._listed(name or asked.repo, read, on_progress)
 
     def import_zip(self, archive: Path, *, who: str = "", limits: Limits | None = None) -> Study:
-        """Open a study that was exported as a `study.zip`, here or elsewhere, as it was.
+        """Open a study that was exported as a `study.zip`, here or elsewhere, as it was then.
 
-        An act of its log that was changed is no reason to refuse it: the study's audit names it.
+        It is a study of its own here, under a new id that nobody knows: whatever the zip says, it
+        replaces nothing, belongs to nobody, and nobody has agreed that its images leave. All of it
+        is read before anything is kept.
 
         Args:
             archive: the zip; its entries are checked as those of any upload.
@@ -229,33 +240,73 @@ class Studies:
 
         Raises:
             DataError: it is no zip that may be unpacked.
-            StoreError: it holds no study, was changed, or the study is here already.
+            StoreError: it holds no study, was changed, or that study was deleted here.
+            PlanError: its plan or a comparison of it can't be trained.
         """
-        store = self._tools.store
-        with self._importing, self._unpacked(archive, limits) as (into, packed):
-            state = state_of(into)
-            record = record_of(state, packed.study_id)
-            tombstone = load_tombstone(store, record.study_id)
-            if tombstone is not None:
-                raise deleted_study(tombstone)
-            folder = self._folder(record.study_id)
-            if self.knows(record.study_id) or folder.exists():
-                raise already_here(record.name)
-            try:
-                put_work(into, folder)
-                put_state(state, store, record)
-            except BaseException:
-                shutil.rmtree(folder, ignore_errors=True)
-                store.forget(record.study_id)
-                raise
-        study = self.open(record.study_id)
+        store, study_id = self._tools.store, _new_id()
+        folder, into = self._folder(study_id), self._work / IMPORTING / study_id
+        try:
+            # One at a time: each may take much memory.
+            with self._importing:
+                unpacked = open_zip(archive, into, limits=limits)
+                self._require_not_deleted(unpacked.record.study_id)
+                self._check(unpacked)
+                record = self._imported(unpacked.record, study_id)
+                try:
+                    put_state(unpacked, StudyStore(store, study_id, record.log_id))
+                    put_work(unpacked, folder)
+                    save_study(store, record)
+                except BaseException:
+                    shutil.rmtree(folder, ignore_errors=True)
+                    store.forget(study_id)
+                    raise
+        finally:
+            shutil.rmtree(into, ignore_errors=True)
+        study = self.open(study_id)
         study.note_import(who)
         return study
+
+    def _imported(self, record: StudyRecord, study_id: str) -> StudyRecord:
+        """Return the study of a zip under a new id, and a name that tells it from the first one."""
+        origin = record.study_id
+        name = f"{record.name} · copy" if self.known([origin]) else record.name
+        return replace(record, study_id=study_id, origin_id=origin, name=name)
+
+    def _require_not_deleted(self, study_id: str) -> None:
+        """Raise a StoreError if a study was deleted here: its zip does not bring it back."""
+        store = self._tools.store
+        if store.there([tombstone_file(study_id)]):
+            tombstone = load_tombstone(store, study_id)
+            if tombstone is not None:
+                raise deleted_study(tombstone)
+
+    def _check(self, unpacked: Unpacked) -> None:
+        """Raise an ImilError unless all of an unpacked study can be used, and read as a page does.
+
+        It is opened where it lies; nothing of it is kept, trained or sent.
+        """
+        record, state, work = unpacked.record, unpacked.state, unpacked.work
+        listing = None
+        if record.source["kind"] != "demo":
+            content = state.read(listing_file(record.study_id))
+            listing = checked_listing(record, content, work / IMAGES)
+        workspace, proof, report, stock = self._images(record, work, state)
+        check_review(state, record, workspace.images, sizes_of(record, listing))
+        check_rounds(state, record, workspace.images)
+        check_work(work, record, workspace.images)
+        tools = Tools(state, Untrained(), self._tools.fetch_weights, self._tools.now)
+        study = Study(record, workspace, tools, proof=proof, report=report, stock=stock)
+        try:
+            read_whole(study.check_readable)
+        finally:
+            # What it does in the background reads the files here, which are moved next.
+            study.settle()
 
     def delete(self, study_id: str, *, who: str = "") -> Tombstone:
         """Delete a study: its state, images and models. How its log ended is kept, without content.
 
-        Called again it goes on with a deletion that was interrupted.
+        From its tombstone on the study is deleted, whatever interrupts what follows: it can't be
+        opened, nor written to. Called again, and by `sweep_idle`, the deletion goes on.
 
         Raises:
             StoreError: there is no such study, or something could not be removed.
@@ -265,19 +316,21 @@ class Studies:
         tombstone = load_tombstone(store, study_id) if is_study_id(study_id) else None
         if tombstone is None:
             study = self._opened(study_id)
-            study.end()
-            study.stop_keeping()
-            acts = study.audit().acts
-            now = self._tools.now().isoformat()
-            tombstone = Tombstone(study_id, now, who, len(acts), acts[-1].head if acts else None)
-            # First: whatever interrupts what follows, the study is deleted and can't be opened.
-            save_tombstone(store, tombstone)
-        with self._lock:
-            self._open.pop(study_id, None)
+            try:
+                study.end_for_good()
+                acts = study.audit().acts
+                now = self._tools.now().isoformat()
+                last = acts[-1].head if acts else None
+                tombstone = Tombstone(study_id, now, who, len(acts), last)
+                save_tombstone(store, tombstone)
+            finally:
+                # Where it could not be deleted it is opened anew, and can be written to again.
+                with self._lock:
+                    self._open.pop(study_id, None)
         store.forget(study_id)
         if self._tools.checkpoints is not None:
             self._tools.checkpoints.forget(f"{study_id}/")
-        save_tombstone(store, tombstone)
+        # Last: a folder that is there says that the deletion is to go on.
         self._remove(study_id)
         return tombstone
 
@@ -288,20 +341,48 @@ class Studies:
         and only once the Hub has all the rest, where there is one: masks, log and results stay, and
         the study opens again as after a lost disk. One without any work is deleted whole. Studies
         of accounts stay as they are, and so does what trains.
+
+        Deletions that were interrupted go on. Whatever is wrong with one study is said on stderr,
+        by its id and without content, and the next one is looked at.
         """
-        store, days, now = self._tools.store, self._tools.idle_days, self._tools.now()
-        known = {study_of(name) for name in store.names("studies/")} - {None} if days else set()
+        names = self._tools.store.names("studies/")
+        known = sorted({found for name in names if (found := study_of(name)) is not None})
+        self._delete_on(known)
         gone = []
-        for study_id in sorted(filter(None, known)):
-            # One that can't be read is nobody's to judge here: whoever opens it is told.
-            with suppress(StoreError):
-                record = load_study(store, study_id)
-                if record is None or owner_of(store, study_id):
-                    continue
-                idle = now - self._visits.last(study_id, record.created)
-                if idle >= timedelta(days=days) and self._let_go(study_id):
+        for study_id in known if self._tools.idle_days else ():
+            try:
+                if self._is_idle(study_id) and self._let_go(study_id):
                     gone.append(study_id)
+            except Exception as error:  # noqa: BLE001  # the other studies are looked at all the same
+                tell_failed(study_id, error)
         return tuple(gone)
+
+    def _is_idle(self, study_id: str) -> bool:
+        """Return whether nobody has visited a study for long, which belongs to no account."""
+        store = self._tools.store
+        record = load_study(store, study_id)
+        if record is None or owner_of(store, study_id):
+            return False
+        last = self._visits.last(study_id, record.created)
+        return self._tools.now() - last >= timedelta(days=self._tools.idle_days)
+
+    def _delete_on(self, known: Sequence[str]) -> None:
+        """Go on with deletions that were interrupted: of studies in the store, or with a folder."""
+        store = self._tools.store
+        folders = [path.name for path in (self._work / "studies").glob("*") if path.is_dir()]
+        asked = {tombstone_file(each): each for each in {*known, *folders} if is_study_id(each)}
+        try:
+            dead = sorted(asked[name] for name in store.there(asked.keys()))
+        except ImilError as error:
+            sys.stderr.write(f"Deletions could not be looked for: {type(error).__name__}.\n")
+            return
+        for study_id in dead:
+            try:
+                left = store.names(f"studies/{study_id}/") != (tombstone_file(study_id),)
+                if left or store.of_study(study_id) or self._folder(study_id).exists():
+                    self.delete(study_id)
+            except Exception as error:  # noqa: BLE001  # the other studies are looked at all the same
+                tell_failed(study_id, error)
 
     def _let_go(self, study_id: str) -> bool:
         """Remove what may be removed of a study; return whether there was anything."""
@@ -340,8 +421,18 @@ class Studies:
         return look_at(asked, endpoint=self._tools.endpoint)
 
     def sweep(self) -> None:
-        """Remove what a killed process was reading; nothing else reads here when the app starts."""
-        shutil.rmtree(self._brought, ignore_errors=True)
+        """Remove what a killed process was reading; nothing else reads here when the app starts.
+
+        What it had kept by then of a study that never came to be goes too.
+        """
+        for reading in (self._brought, self._work / IMPORTING):
+            begun = [path.name for path in reading.glob("*") if is_study_id(path.name)]
+            # Where it can't be told whether a study came to be, it is tried at the next start.
+            with suppress(StoreError):
+                for study_id in sorted(set(begun) - self.known(begun)):
+                    self._tools.store.forget(study_id)
+                    shutil.rmtree(self._folder(study_id), ignore_errors=True)
+                shutil.rmtree(reading, ignore_errors=True)
 
     def draw_demo(self) -> None:
         """Draw the trained demo's films before anybody asks for them; takes seconds, once.
@@ -376,7 +467,10 @@ class Studies:
     def known(self, study_ids: Sequence[str]) -> frozenset[str]:
         """Return which studies there are, without opening any; StoreError if it can't be told."""
         files = {study_file(each): each for each in study_ids if is_study_id(each)}
-        return frozenset(files[name] for name in self._tools.store.there(files.keys()))
+        dead = {tombstone_file(each): each for each in files.values()}
+        found = self._tools.store.there([*files, *dead])
+        deleted = {dead[name] for name in found & dead.keys()}
+        return frozenset(files[name] for name in found & files.keys()) - deleted
 
     def open(self, study_id: str) -> Study:
         """Return the study of that id, with everything saved of it; StoreError if there is none.
@@ -414,15 +508,6 @@ class Studies:
             with self._lock:
                 del self._opening[study_id]
             opening.set()
-
-    @contextmanager
-    def _unpacked(self, archive: Path, limits: Limits | None) -> Iterator[tuple[Path, Packed]]:
-        """Give the content of a `study.zip`, which is gone afterwards."""
-        into = self._work / "importing" / secrets.token_hex(8)
-        try:
-            yield into, open_zip(archive, into, limits=limits)
-        finally:
-            shutil.rmtree(into, ignore_errors=True)
 
     def _listed(
         self,
@@ -472,38 +557,28 @@ class Studies:
         return self.open(study_id)
 
     def _handle(self, record: StudyRecord) -> Study:
-        workspace, proof, report, stock = self._images(record, self._folder(record.study_id))
+        store = StudyStore(self._tools.store, record.study_id, record.log_id)
+        folder = self._folder(record.study_id)
+        workspace, proof, report, stock = self._images(record, folder, store)
         workspace = replace(workspace, asks_on=self._tools.pool.asks_on)
-        shipped = self._trained
         # Also where the folder was lost: otherwise it would be trained again.
-        if shipped is not None and record.source.get("trained") == shipped.digest:
-            lay_out(shipped, workspace.first_task(record.plan))
+        if self._trained is not None and is_trained_demo(record, self._trained):
+            lay_out(self._trained, workspace.first_task(record.plan))
         return Study(record, workspace, self._tools, proof=proof, report=report, stock=stock)
 
     def _images(
-        self, record: StudyRecord, folder: Path
+        self, record: StudyRecord, folder: Path, store: Store
     ) -> tuple[Workspace, DisjointProof, ImportReport, Stock | None]:
         if record.source["kind"] == "demo":
             films = self._demo_films(FilmSpec(**record.source["films"]))
             report = ImportReport(len(films.images))
             return films.workspace(folder), films.proof, report, None
-        listing = self._listing(record, folder)
+        listing = _listing(record, folder, store)
         images, proof = image_set(listing)
         report = self._reports.pop(record.study_id, listing.report)
         choices = Choices(**record.source.get("pixels", {}))
         stock = Stock(listing, record.salt, self._brought, choices)
         return Workspace(folder, images, folder), proof, report, stock
-
-    def _listing(self, record: StudyRecord, folder: Path) -> Listing:
-        """Return the list of a study's images, whether or not those are there."""
-        content = self._tools.store.read(listing_file(record.study_id))
-        if content is not None:
-            return listing_from_json(content.decode(), folder / IMAGES)
-        # Older versions kept it beside the images, with their names.
-        older = folder / "listing.json"
-        if not older.exists():
-            raise lost_listing(record.name)
-        return listing_from_json(older.read_text(), folder / record.source["root"])
 
     def _demo_films(self, spec: FilmSpec) -> DemoFilms:
         with self._lock:
@@ -520,6 +595,29 @@ class Studies:
     @property
     def _brought(self) -> Path:
         return self._work / BROUGHT
+
+
+def is_trained_demo(record: StudyRecord, trained: TrainedDemo) -> bool:
+    """Return whether a study began with just this training, of just these films."""
+    source = record.source
+    return (
+        source["kind"] == "demo"
+        and source.get("trained") == trained.digest
+        and FilmSpec(**source["films"]) == trained.films
+        and record.plan == trained.plan
+    )
+
+
+def _listing(record: StudyRecord, folder: Path, store: Store) -> Listing:
+    """Return the list of a study's images, whether or not those are there."""
+    content = store.read(listing_file(record.study_id))
+    if content is not None:
+        return listing_from_json(content.decode(), folder / IMAGES)
+    # Older versions kept it beside the images, with their names.
+    older = folder / "listing.json"
+    if not older.exists():
+        raise lost_listing(record.name)
+    return listing_from_json(older.read_text(), folder / record.source["root"])
 
 
 def _halves(on_progress: Tell | None) -> tuple[Tell | None, Tell | None]:

@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 
 from imil.compute.jobs import JobState, crashed
 from imil.compute.machine import has_native_bf16
+from imil.compute.task import machines
 from imil.core.counterfactual import Answer
 from imil.core.disk import full_disk
 from imil.core.images import to_uint8
 from imil.core.masks import check_mask, check_seconds
 from imil.core.plans import check_plan, with_arithmetic
 from imil.core.readers import UNNAMED, reader_name
-from imil.core.records import Budget, Origin, Plan, Precision, Queue, Region
+from imil.core.records import Budget, Origin, Plan, Queue, Region, Split
 from imil.core.saliency import SaliencyMap
 from imil.core.splits import DisjointProof
 from imil.errors import DataError, ImilError, MaskChangedError, MaskError, PlanError
@@ -35,7 +36,7 @@ from imil.sources.listing import ImportReport
 from imil.sources.pixels import PixelsError
 from imil.store.acts import PROGRAM, What
 from imil.store.codec import MaskRecord
-from imil.store.studies import Confirmation, Consent, StudyRecord
+from imil.store.studies import Comparison, Confirmation, Consent, StudyRecord
 from imil.workflow.copying import Copying
 from imil.workflow.demo import Hint, demo_hint
 from imil.workflow.keeping import Keeping
@@ -78,10 +79,13 @@ class Study(Copying):
             None
             if stock is None
             else Keeping(
-                record.study_id, self.images, stock, tools, lambda: self.consent is not None
+                record.study_id, self.images, stock, self._tools, lambda: self.consent is not None
             )
         )
         self._preparing: str | None = None
+        self._preparer: threading.Thread | None = None
+        # Set once the study is being deleted: nothing begins any more.
+        self._deleted = False
         self._stopping = threading.Event()
         self._failure: ImilError | None = None
         self._first_kept = False
@@ -165,9 +169,19 @@ class Study(Copying):
     def end(self) -> None:
         """Stop whatever trains, and wait for it: nothing is written to the study's folder then."""
         self.stop()
+        if (preparer := self._preparer) is not None:
+            preparer.join(STOPPING)
         jobs = (self._training_job, self._comparison_job, self._folds_job)
         known = [job for job in jobs if self._tools.pool.status(job) is not None]
         self._tools.pool.wait(known, timeout=STOPPING)
+
+    def end_for_good(self) -> None:
+        """End the study, which is to be deleted: nothing of it is written or begun any more."""
+        self.stop_keeping()
+        with self._lock:
+            self._deleted = True
+        self._store.end()
+        self.end()
 
     @property
     def busy(self) -> bool:
@@ -497,7 +511,37 @@ class Study(Copying):
         """Say in the log that the study came here as a `study.zip`."""
         self._note(What.IMPORTED, who=who)
 
+    def check_readable(self) -> None:
+        """Read what the study's page reads; whatever can't be read is raised.
+
+        Figures that were not saved are not made.
+        """
+        self.reading()
+        self.budget()
+        self.training_status()
+        self.comparison_status()
+        self.out_of_fold_status()
+        if self._first.finished:
+            self.answers()
+            self.queue()
+            self.queue_counts()
+            self.out_of_fold_cost()
+            self._check_model()
+        for asked in (*self._record.earlier, self._record.comparison):
+            if asked is not None and (done := self._done(asked)) is not None:
+                self._check_done(done)
+
     # ---- inside ---------------------------------------------------------------------------------
+
+    def _check_model(self) -> None:
+        self._tools.models.version(self._first)
+        machines(self._first)
+
+    def _check_done(self, done: Comparison) -> None:
+        for split in (Split.VALIDATION, Split.TEST):
+            if self._trained_here(done):
+                self._outcomes(done, split)
+        self._round_key(done, Split.VALIDATION)
 
     @property
     def _training_job(self) -> str:
@@ -529,7 +573,7 @@ class Study(Copying):
 
     def _go_on(self) -> None:
         """Take up what a killed process left unfinished, or what was lost with its folder."""
-        if self.missing_images:
+        if self._deleted or self.missing_images:
             return
         if self.consent is not None and self._keeping is not None:
             self._keeping.keep(self._first)
@@ -557,7 +601,8 @@ class Study(Copying):
         self._preparing = "Preparing images"
         # On behalf of whoever asked: a GPU that is lent is lent to the visitor of this request.
         prepare = partial(copy_context().run, self._prepare)
-        threading.Thread(target=prepare, daemon=True).start()
+        self._preparer = threading.Thread(target=prepare, daemon=True)
+        self._preparer.start()
 
     def _prepare(self) -> None:
         try:
@@ -580,11 +625,11 @@ class Study(Copying):
                 return
         notice = self._workspace.keep_pretrained(self.plan, self._tools.fetch_weights)
         with self._lock:
+            if self._stopping.is_set():
+                return
             again = MADE_AGAIN if self._reviewed_before() else None
             told = (*self._record.notices, notice, again)
             self._save(notices=tuple(dict.fromkeys(each for each in told if each)))
-            if self._stopping.is_set():
-                return
             self._tools.pool.submit(self._training_job, (self._first,))
 
     def _reviewed_before(self) -> bool:

@@ -8,27 +8,39 @@ import json
 import re
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path, PurePosixPath
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 from PIL import Image
 
 import imil
-from imil.core.films import FilmSpec
 from imil.core.images import ImageSet
 from imil.errors import StoreError
 from imil.sources.archive import unpack
 from imil.sources.entries import Limits
 from imil.sources.listing import Entry, ImportReport, Listing, listing_to_json
 from imil.store.acts import acts_folder
-from imil.store.base import Store, check_name, is_study_id
-from imil.store.codec import check_version, damaged
-from imil.store.images import holds_images
-from imil.store.memory import MemoryStore
-from imil.store.studies import StudyRecord, load_study
+from imil.store.base import Store
+from imil.store.codec import check_version, damaged, read_json
+from imil.store.local import LocalStore
+from imil.store.own import StudyStore
+from imil.store.studies import StudyRecord, listing_file, study_file, study_json
+from imil.store.values import from_json
 from imil.workflow.logged import Audit
+from imil.workflow.zipcheck import (
+    MOST_JSON,
+    STUDY_ID,
+    WHAT,
+    Manifest,
+    check_log,
+    check_sizes,
+    checked_record,
+    taken,
+    travels,
+    unknown_file,
+    with_openings,
+)
 
 ZIP_SCHEMA = 1
 ABOUT = "imil-study.json"
@@ -39,24 +51,32 @@ MOMENT = (1980, 1, 1, 0, 0, 0)
 # What is taken along of a working folder; the rest is made again from it.
 _KEPT = ("images", "segments", "weights")
 _UNFINISHED = re.compile(r"\.part\b|\.unfinished\Z")
-# A demo's films in a file from outside: many times those of the app's own.
-MOST_FILMS = 100_000
 _COPY = 2**20
 
 
 @dataclass(frozen=True, slots=True)
-class Packed:
-    """What a `study.zip` says of itself.
+class Unpacked:
+    """A `study.zip` that was unpacked, and of which state and log were checked.
 
     Attributes:
-        study_id: whose.
-        images: whether the images can be had: they are inside, or drawn anew.
-        files: SHA-256 by name in the zip.
+        folder: where it lies.
+        manifest: what it says of itself.
+        record: its study, under the id that its files use.
     """
 
-    study_id: str
-    images: bool
-    files: Mapping[str, str]
+    folder: Path
+    manifest: Manifest
+    record: StudyRecord
+
+    @property
+    def state(self) -> StudyStore:
+        """The study's state; it can be read and not changed."""
+        return state_of(self.folder, self.record.study_id)
+
+    @property
+    def work(self) -> Path:
+        """What it has of a working folder."""
+        return self.folder / WORK
 
 
 def pack(
@@ -73,7 +93,7 @@ def pack(
 
     Args:
         path: of the zip; it appears there when it is complete.
-        record: the study.
+        record: the study. Nobody's consent goes along.
         images: its images.
         audit: its log, as it was found now; what is broken is said in the zip.
         store: where its state is.
@@ -83,13 +103,11 @@ def pack(
     Raises:
         StoreError: something can't be read.
     """
-    drawn = record.source["kind"] == "demo"
-    state = {
-        STATE + name: content
-        for name, content in _state(store, record.study_id)
-        if whole or not holds_images(name)
-    }
-    listed = f"{STATE}studies/{record.study_id}/listing.json"
+    drawn, log_id = record.source["kind"] == "demo", record.log_id
+    state = {STATE + name: content for name, content in _state(store, log_id)}
+    inside = replace(record, study_id=log_id, origin_id="", consent=None)
+    state[STATE + study_file(log_id)] = study_json(inside)
+    listed = STATE + listing_file(log_id)
     pictures: dict[str, Callable[[], bytes]] = {}
     if whole and not drawn and listed not in state:
         # Older versions kept images as they were brought: here they are written from pixels.
@@ -109,7 +127,7 @@ def pack(
             about = {
                 "schema_version": ZIP_SCHEMA,
                 "imil": imil.__version__,
-                "study": record.study_id,
+                "study": log_id,
                 "name": record.name,
                 "images": drawn or any(name.startswith(f"{WORK}images/") for name in written),
                 "head": None if audit.head is None else asdict(audit.head),
@@ -131,75 +149,68 @@ def is_study_zip(path: Path) -> bool:
         return False
 
 
-def open_zip(archive: Path, into: Path, *, limits: Limits | None = None) -> Packed:
-    """Unpack a `study.zip` into a new folder and check that it is whole; all or nothing.
+def open_zip(archive: Path, into: Path, *, limits: Limits | None = None) -> Unpacked:
+    """Unpack a `study.zip` into a new folder and check state and log; all or nothing.
 
-    The acts of its log are let through as they are: the chain names the one that was changed.
+    What is not taken of it is gone from the folder.
 
     Raises:
         DataError: it is no zip that may be unpacked; see `imil.sources.archive.unpack`.
-        StoreError: it is no study, of a newer version, or a file is not the one that was exported.
+        StoreError: it is no study, of a newer version, a file is not the one that was exported, or
+            holds what it can't.
+        PlanError: its plan can't be trained.
     """
     unpack(archive, into, limits=limits, whole=True)
     try:
-        packed = _described(into)
-        _check_files(into, packed)
-        _check_record(into, packed)
+        manifest = _described(into)
+        _check_files(into, manifest)
+        state = state_of(into, manifest.study)
+        record = checked_record(state, manifest.study)
+        log = check_log(state, record, manifest)
+        return Unpacked(into, manifest, with_openings(record, log))
     except BaseException:
         shutil.rmtree(into)
         raise
-    return packed
 
 
-def state_of(into: Path) -> MemoryStore:
-    """Return the state that an unpacked `study.zip` holds."""
-    found = MemoryStore()
-    root = into / STATE
-    for path in sorted(p for p in root.rglob("*") if p.is_file()):
-        found.add(path.relative_to(root).as_posix(), path.read_bytes())
+def state_of(into: Path, study_id: str) -> StudyStore:
+    """Return the state that an unpacked `study.zip` holds; it can be read and not changed."""
+    found = StudyStore(LocalStore(into / STATE), study_id, study_id)
+    found.end()
     return found
 
 
-def put_state(state: Store, store: Store, record: StudyRecord, *, rounds: bool = True) -> None:
-    """Put a study's state into a store that has none of it; the study's own file comes last.
+def put_state(unpacked: Unpacked, store: Store, *, rounds: bool = True) -> None:
+    """Put a study's state into a store that has none of it, all but the study's own file.
 
     Without `rounds` its figures stay out: they are to be made again.
     """
-    own = f"studies/{record.study_id}/"
-    last = f"{own}study.json"
-    for name, content in _state(state, record.study_id):
-        if name == last or (name.startswith(f"{own}rounds/") and not rounds):
+    study_id = unpacked.record.study_id
+    own = f"studies/{study_id}/"
+    for name, content in _state(unpacked.state, study_id):
+        if name == study_file(study_id) or (name.startswith(f"{own}rounds/") and not rounds):
             continue
-        fixed = not name.startswith(own) or name.startswith(acts_folder(record.study_id))
+        fixed = not name.startswith(own) or name.startswith(acts_folder(study_id))
         (store.add if fixed else store.write)(name, content)
-    store.write(last, state.read(last) or b"")
 
 
-def put_work(into: Path, folder: Path, kinds: tuple[str, ...] = _KEPT) -> None:
+def put_work(unpacked: Unpacked, folder: Path, kinds: tuple[str, ...] = _KEPT) -> None:
     """Move what an unpacked `study.zip` has of a working folder there."""
     for kind in kinds:
-        found = into / WORK / kind
+        found = unpacked.work / kind
         if found.exists():
             folder.mkdir(parents=True, exist_ok=True)
             shutil.move(found, folder / kind)
-
-
-def record_of(state: Store, study_id: str) -> StudyRecord:
-    """Return the study in a state that was checked."""
-    record = load_study(state, study_id)
-    if record is None:
-        raise no_study()
-    return record
 
 
 # ---- inside -------------------------------------------------------------------------------------
 
 
 def _state(store: Store, study_id: str) -> Iterator[tuple[str, bytes]]:
+    """Yield the files that travel with a study; what is a right, or tells of one, stays here."""
     own = store.names(f"studies/{study_id}/")
     for name in (*own, *store.of_study(study_id)):
-        # Packs of the Hub hold the same records again.
-        if not name.endswith(".zip") and (content := store.read(name)) is not None:
+        if travels(name, study_id) and (content := store.read(name)) is not None:
             yield name, content
 
 
@@ -260,69 +271,40 @@ def _copy(archive: zipfile.ZipFile, name: str, path: Path) -> str:
     return digest.hexdigest()
 
 
-def _described(into: Path) -> Packed:
+def _described(into: Path) -> Manifest:
     path = into / ABOUT
     if not path.is_file():
         raise no_study()
+    if path.stat().st_size > MOST_JSON:
+        raise damaged(WHAT)
+    about = read_json(WHAT, path.read_bytes())
+    check_version(WHAT, about.get("schema_version", 0), ZIP_SCHEMA)
     try:
-        about: dict[str, Any] = json.loads(path.read_bytes())
-        check_version("This study.zip", about["schema_version"], ZIP_SCHEMA)
-        packed = Packed(str(about["study"]), bool(about["images"]), dict(about["files"]))
+        manifest = from_json(Manifest, about)
     except (ValueError, KeyError, TypeError) as cause:
-        raise damaged("This study.zip") from cause
-    if not is_study_id(packed.study_id):
-        raise damaged("This study.zip")
-    return packed
+        raise damaged(WHAT) from cause
+    if not STUDY_ID.match(manifest.study):
+        raise damaged(WHAT)
+    return manifest
 
 
-def _check_files(into: Path, packed: Packed) -> None:
-    acts = STATE + acts_folder(packed.study_id)
-    own = (f"{STATE}studies/{packed.study_id}/", f"{STATE}data/")
-    there = {p.relative_to(into).as_posix() for p in into.rglob("*") if p.is_file()} - {ABOUT}
-    for name in sorted(there | set(packed.files)):
-        if name.startswith(acts):
-            continue
-        known = packed.files.get(name)
-        if name not in there or known is None or _digest(into / name) != known:
-            raise _not_exported(name)
-        inside = name.startswith(own) or name.removeprefix(WORK).split("/")[0] in _KEPT
-        if not inside or (
-            name.startswith(own[1]) and not PurePosixPath(name).stem.endswith(f"-{packed.study_id}")
-        ):
-            raise _not_exported(name)
-    try:
-        for name in there:
-            if name.startswith(STATE):
-                check_name(name.removeprefix(STATE))
-    except ValueError as cause:
-        raise damaged("This study.zip") from cause
-
-
-def _check_record(into: Path, packed: Packed) -> None:
-    record = record_of(state_of(into), packed.study_id)
-    try:
-        root = PurePosixPath(record.source.get("root", ""))
-        kind = record.source["kind"]
-        drawn = FilmSpec(**record.source["films"]) if kind == "demo" else FilmSpec()
-    except (KeyError, TypeError, ValueError) as cause:
-        raise damaged("This study.zip") from cause
-    outside = root.is_absolute() or ".." in root.parts
-    large = drawn.images > MOST_FILMS
-    if record.study_id != packed.study_id or outside or large:
-        raise damaged("This study.zip")
+def _check_files(into: Path, manifest: Manifest) -> None:
+    """Check that each file is the one that was exported; remove those that are not taken."""
+    paths = (path for path in into.rglob("*") if path.is_file())
+    there = {path.relative_to(into).as_posix(): path for path in paths}
+    del there[ABOUT]
+    check_sizes({name: path.stat().st_size for name, path in there.items()})
+    for name in sorted({*there, *manifest.files}):
+        path, known = there.get(name), manifest.files.get(name)
+        if path is None or _digest(path) != known:
+            raise unknown_file(name)
+        if not taken(name, manifest.study):
+            path.unlink()
 
 
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _not_exported(name: str) -> StoreError:
-    return StoreError(
-        f"This study.zip was changed: “{name}” is not as it was exported.",
-        why="Each file's digest was written down when it was, and this one has another or none.",
-        fix="Use an untouched copy of the zip, or export the study again.",
-    )
 
 
 def no_study() -> StoreError:
@@ -331,13 +313,4 @@ def no_study() -> StoreError:
         "This zip holds no study.",
         why=f"A study.zip has a file {ABOUT}, and this one does not, or it names no study.",
         fix="Export the study again, or bring the zip as images.",
-    )
-
-
-def already_here(name: str) -> StoreError:
-    """Return the error of importing a study that is there."""
-    return StoreError(
-        f"The study “{name}” is already here.",
-        why="An import never overwrites a study: what was painted here since would be lost.",
-        fix="Open it from the list of studies, or import the zip into another IMIL_HOME.",
     )

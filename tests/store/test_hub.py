@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from imil.errors import StoreError
+from imil.store.base import tombstone_file
 from imil.store.codec import MaskRecord
 from imil.store.committer import Pace
 from imil.store.hub import HubStore, beside_app, side_folder
 from imil.store.local import LocalStore
-from imil.store.tombstones import tombstone_file
 from imil.workflow.maskbook import MaskBook
 from tests.standins.fakehub import READER, FakeHub, Fault
 from tests.store.hub_disks import NOWHERE, PACE, REPO, commits, files, hub_store, until

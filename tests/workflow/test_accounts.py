@@ -102,7 +102,7 @@ def test_nothing_kept_names_the_account(store: MemoryStore) -> None:
 
 
 def test_a_damaged_or_newer_list_is_said_and_never_replaced(store: MemoryStore) -> None:
-    name = f"studies/{ALICE.key}/account.json"
+    name = f"accounts/{ALICE.key}.json"
     for content, said in (
         (b"{", r"damaged"),
         (b'{"schema_version": 99}', r"newer"),

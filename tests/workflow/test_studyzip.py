@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import zipfile
@@ -66,7 +67,8 @@ def test_a_study_opens_in_another_home_as_it_was(
 ) -> None:
     again = other.studies.import_zip(packed, who="dr")
 
-    assert (again.study_id, again.name, again.plan) == (study.study_id, study.name, study.plan)
+    assert again.study_id != study.study_id
+    assert (again.name, again.plan) == (study.name, study.plan)
     for offer in study.queue()[:2]:
         assert again.review_state(offer.sample_id) == "masked"
         kept, brought = study.irrelevant(offer.sample_id), again.irrelevant(offer.sample_id)
@@ -82,12 +84,11 @@ def test_a_study_opens_in_another_home_as_it_was(
 
 
 def test_the_same_study_gives_the_same_bytes_and_its_log_says_that_it_was_exported(
-    study: Study, packed: Path, tmp_path: Path
+    machine: Machine, study: Study, packed: Path, tmp_path: Path
 ) -> None:
     log = study._tools.store.names(f"studies/{study.study_id}/acts/")
     exported = study.audit().acts[-1]
-    path = study._tools.store._root / log[-1]  # type: ignore[attr-defined]  # of a local store
-    path.unlink()
+    (machine.home / "state" / log[-1]).unlink()
     again = tmp_path / "again.zip"
 
     study.export(again)
@@ -110,13 +111,47 @@ def test_without_images_and_models_it_holds_what_the_store_has(
     assert not again._first.finished
 
 
-def test_a_study_that_is_here_is_never_overwritten(machine: Machine, packed: Path) -> None:
-    before = machine.store.names("")
+def test_each_import_is_a_study_of_its_own_and_touches_no_other(
+    machine: Machine, study: Study, packed: Path
+) -> None:
+    study.settle()
+    before = {name: machine.store.read(name) for name in machine.store.names("")}
+    sample_id = study.queue()[3].sample_id
 
-    with pytest.raises(StoreError, match=r"is already here.*never overwrites.*another IMIL_HOME"):
-        machine.studies.import_zip(packed)
+    once, twice = machine.studies.import_zip(packed), machine.studies.import_zip(packed)
+    once.submit_mask(sample_id, corner(once, sample_id), reader="dr", seconds=3)
 
-    assert machine.store.names("") == before
+    assert len({study.study_id, once.study_id, twice.study_id}) == 3
+    assert once.name == twice.name == f"{study.name} · copy"
+    assert once.review_state(sample_id) == "masked"
+    assert study.review_state(sample_id) == twice.review_state(sample_id) is None
+    assert {name: machine.store.read(name) for name in before} == before
+    machine.studies.delete(once.study_id)
+    assert {name: machine.store.read(name) for name in before} == before
+    assert twice.audit().broken is None
+
+
+def test_an_imported_study_goes_on_and_is_exported_again_as_any_other(
+    study: Study, packed: Path, other: Machine, tmp_path: Path
+) -> None:
+    first = other.studies.import_zip(packed)
+    sample_id = study.queue()[3].sample_id
+    first.submit_mask(sample_id, corner(first, sample_id), reader="dr", seconds=3)
+    first.skip(study.queue()[4].sample_id)
+    first.settle()
+    other.restart()
+
+    first = other.studies.open(first.study_id)
+    first.export(tmp_path / "again.zip")
+    again = other.studies.import_zip(tmp_path / "again.zip")
+
+    assert first.audit().broken is again.audit().broken is None
+    assert again.budget().painted == 3
+    assert again.review_state(study.queue()[4].sample_id) == "skipped"
+    with zipfile.ZipFile(tmp_path / "again.zip") as archive:
+        inside = b"".join(archive.read(name) for name in archive.namelist())
+        assert first.study_id not in "".join(archive.namelist())
+    assert first.study_id.encode() not in inside
 
 
 def test_a_zip_of_a_study_is_opened_wherever_a_zip_of_images_is_taken(
@@ -125,39 +160,55 @@ def test_a_zip_of_a_study_is_opened_wherever_a_zip_of_images_is_taken(
     assert is_study_zip(packed)
     assert not is_study_zip(packed.with_name("nothing.zip"))
 
-    assert other.studies.from_archive(packed, name="x").study_id == study.study_id
+    assert other.studies.from_archive(packed, name="x").queue() == study.queue()
 
 
-def test_an_act_that_was_edited_in_the_zip_is_named(
+def redigested(files: Files) -> None:
+    """Let the zip say of itself that its files are as they were exported."""
+    about = json.loads(files[ABOUT])
+    about["files"] = {
+        name: hashlib.sha256(content).hexdigest()
+        for name, content in files.items()
+        if name != ABOUT
+    }
+    files[ABOUT] = json.dumps(about).encode()
+
+
+def test_an_act_that_was_edited_or_removed_in_the_zip_is_named_and_the_zip_refused(
     study: Study, packed: Path, other: Machine
 ) -> None:
     name = "state/" + act_file(study.study_id, 1)
 
     def edit(files: Files) -> None:
         files[name] = files[name].replace(b'"who":"dr"', b'"who":"me"')
-
-    again = other.studies.import_zip(rezipped(packed, edit))
-
-    broken = again.audit().broken
-    assert broken is not None
-    assert (broken.seq, broken.flaw) == (1, Flaw.CHANGED)
-
-
-def test_an_act_that_was_removed_from_the_zip_is_named(
-    study: Study, packed: Path, other: Machine, tmp_path: Path
-) -> None:
-    name = "state/" + act_file(study.study_id, 1)
+        redigested(files)
 
     def remove(files: Files) -> None:
         del files[name]
+        redigested(files)
 
-    again = other.studies.import_zip(rezipped(packed, remove))
+    for change, told in ((edit, "Act 1 was changed"), (remove, "Act 1 is missing")):
+        with pytest.raises(StoreError, match=rf"was changed: {told}.*untouched copy"):
+            other.studies.import_zip(rezipped(packed, change))
 
-    found = again.export(tmp_path / "second.zip")
-    assert found.broken is not None
-    assert (found.broken.seq, found.broken.flaw) == (1, Flaw.MISSING)
-    with zipfile.ZipFile(tmp_path / "second.zip") as archive:
-        assert json.loads(archive.read(ABOUT))["broken"] == found.broken.told
+    assert other.store.names("") == ()
+
+
+def test_a_log_that_was_broken_before_the_export_is_brought_along_as_broken(
+    machine: Machine, study: Study, other: Machine, tmp_path: Path
+) -> None:
+    study.settle()
+    (machine.home / "state" / act_file(study.study_id, 1)).unlink()
+    path = tmp_path / "broken.zip"
+    study.export(path)
+
+    again = other.studies.import_zip(path)
+
+    found = again.audit().broken
+    assert found is not None
+    assert (found.seq, found.flaw) == (1, Flaw.MISSING)
+    with zipfile.ZipFile(path) as archive:
+        assert json.loads(archive.read(ABOUT))["broken"] == found.told
 
 
 def change_mask(files: Files) -> None:

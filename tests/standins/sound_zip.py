@@ -1,0 +1,162 @@
+"""A small study with everything in it, as one `study.zip`, and zips that differ from it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import torch
+from pyarrow import parquet
+
+from imil.compute.inputs import read_probe, write_array
+from imil.compute.task import TrainingTask, _write_readings
+from imil.core.films import FilmSpec, write_films
+from imil.core.images import open_cache
+from imil.core.readings import take_readings
+from imil.core.records import EpochFigures
+from imil.core.training import initial_state, next_round, predict, restore
+from imil.store.base import Store
+from imil.store.codec import encode_checkpoint
+from imil.store.memory import MemoryStore
+from imil.workflow.jobs import Untrained
+from imil.workflow.studies import Studies
+from imil.workflow.study import Study
+from imil.workflow.studyzip import ABOUT
+from imil.workflow.tools import Tools
+from tests.standins.trained import as_if_trained, corner
+from tests.standins.visitors import no_weights
+
+Files = dict[str, bytes]
+EPOCH = EpochFigures(1, 0.7, 0.5, 0.7, 0.5)
+
+
+def studies_in(home: Path, store: Store | None = None) -> Studies:
+    """Return the studies of a home that trains nothing."""
+    tools = Tools(MemoryStore() if store is None else store, Untrained(), no_weights)
+    return Studies(home / "work", tools)
+
+
+def sound_study(home: Path) -> Study:
+    """Return a study of brought films: reviewed by two readers, compared, its test set opened."""
+    for _ in write_films(FilmSpec(images=24, size=32, seed=2), home / "films"):
+        pass
+    archive = shutil.make_archive(str(home / "films"), "zip", home / "films")
+    study = studies_in(home).from_archive(Path(archive), name="films")
+    study.set_plan(replace(study.plan, size=32, epochs=1, epochs_after=1, budget=0.25))
+    study.start_training()
+    if (preparer := study._preparer) is not None:
+        preparer.join()
+    as_if_trained(study)
+    offers = study.queue()
+    for offer, reader in zip(offers[:4], ("dr", "ada", "dr", "ada"), strict=True):
+        irrelevant = corner(study, offer.sample_id)
+        study.submit_mask(offer.sample_id, irrelevant, reader=reader, seconds=3)
+    study.skip(offers[4].sample_id, reader="dr")
+    others = [name for name in study.images.classes if name != _label(study, offers[5].sample_id)]
+    study.relabel(offers[5].sample_id, others[0], reader="ada")
+    study.start_comparison(arms=["imil"])
+    for seed, task in enumerate(study._tasks_of_comparison()):
+        _as_if_trained_on(study, task, seed)
+    assert study.shown_results() is not None
+    study.final_comparison()
+    study.settle()
+    return study
+
+
+def files_of(path: Path) -> Files:
+    """Return the files in a zip."""
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def zipped(path: Path, files: Mapping[str, bytes]) -> Path:
+    """Write files as a zip."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def redigested(files: Files) -> Files:
+    """Return the files of a study.zip that says of itself that each is as it was exported."""
+    about = json.loads(files[ABOUT])
+    about["files"] = {
+        name: hashlib.sha256(content).hexdigest()
+        for name, content in files.items()
+        if name != ABOUT
+    }
+    return files | {ABOUT: json.dumps(about).encode()}
+
+
+def as_of(files: Files, study_id: str) -> Files:
+    """Return the files of a study.zip as if the study had another id, wherever it is written."""
+    own = json.loads(files[ABOUT])["study"]
+    renamed = {name.replace(own, study_id): content for name, content in files.items()}
+    for name, content in renamed.items():
+        if name.endswith(".json"):
+            renamed[name] = content.replace(own.encode(), study_id.encode())
+        elif name.startswith("state/data/"):
+            table = parquet.read_table(pa.BufferReader(content))
+            named, sink = pa.array([study_id] * len(table)), pa.BufferOutputStream()
+            at = table.schema.get_field_index("study")
+            parquet.write_table(table.set_column(at, "study", named), sink)
+            renamed[name] = sink.getvalue().to_pybytes()
+    return redigested(renamed)
+
+
+def page_reads(study: Study) -> None:
+    """Read what the page of a study reads."""
+    study.training_status()
+    study.comparison_status()
+    study.readers()
+    study.reading()
+    study.budget()
+    study.queue()
+    study.queue_counts()
+    study.confusion()
+    for sample in study.images.samples[:3]:
+        study.picture(sample.sample_id)
+        study.thumbnail(sample.sample_id)
+        study.answer(sample.sample_id, None)
+    for offer in study.queue()[:6]:
+        study.review_state(offer.sample_id)
+        study.irrelevant(offer.sample_id)
+        study.triage(offer.sample_id)
+    study.shown_results()
+    study.cases()
+    study.results_json()
+    study.results_csv()
+    study.cases_parquet()
+    study.mask_records()
+    study.curves()
+    study.rounds()
+    study.seeds_done()
+
+
+Change = Callable[[Files], Files]
+
+
+def _label(study: Study, sample_id: str) -> str:
+    return study.images.classes[study.images.sample(sample_id).label]
+
+
+def _as_if_trained_on(study: Study, task: TrainingTask, seed: int) -> None:
+    """Leave what an arm's training leaves: other random weights answer too."""
+    images = study.images
+    made = initial_state(
+        replace(task.plan, seed=seed + 5), classes=len(images.classes), channels=images.channels
+    )
+    state = next_round(made)
+    task.folder.mkdir(parents=True, exist_ok=True)
+    task.checkpoint.write_bytes(encode_checkpoint(task.plan, state, (EPOCH,)))
+    module, cache = restore(task.plan, state), open_cache(task.images)
+    if task.probe is not None and task.readings is not None:
+        torch.set_num_threads(1)
+        _write_readings(task.readings, take_readings(module, cache, read_probe(task.probe)))
+    write_array(task.logits, predict(module, cache).numpy())
