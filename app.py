@@ -98,7 +98,9 @@ def main() -> None:
     # A machine that is about to go says so: what waits for the Hub is sent first.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        build_app(studies, demo=settings.demo, sign_in=settings.sign_in).launch(**launch_options())
+        build_app(
+            studies, demo=settings.demo, sign_in=settings.sign_in, proxied=settings.space
+        ).launch(**launch_options())
     finally:
         ended.set()
         pool.close()

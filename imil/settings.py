@@ -41,6 +41,7 @@ class Settings:
         idle_days: days without a visit after which a study's images and models are deleted here
             (`IMIL_IDLE_DAYS`); 0 for never.
         workers: processes that train side by side, where there are as many cores (`IMIL_WORKERS`).
+        space: this is a Space: whoever visits comes through its proxy.
         zero: GPUs are lent by ZeroGPU (`SPACES_ZERO_GPU`, which such a Space sets itself).
     """
 
@@ -50,6 +51,7 @@ class Settings:
     endpoint: str | None = None
     token: str | None = None
     sign_in: bool = False
+    space: bool = False
     zero: bool = False
     state_repo: str | None = None
     idle_days: int = 0
@@ -76,6 +78,7 @@ class Settings:
             state_repo=_repo(env),
             # Anywhere else Gradio would ask the Hub for the owner of this machine's own token.
             sign_in=env.get("SYSTEM") == "spaces" and all(env.get(name) for name in _OAUTH),
+            space=env.get("SYSTEM") == "spaces",
             idle_days=_days(env),
             workers=_workers(env),
             # As the package of that name reads it.

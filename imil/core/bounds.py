@@ -28,16 +28,15 @@ LARGEST_WEIGHT = 1e6
 MOST_FILMS = 100_000
 # Images that one mask is copied to, and neighbours of one image that are asked for, at a time.
 MOST_AT_ONCE = 1000
-# Seconds that one mask takes.
+# Seconds that one mask takes; what a page says beyond is time that nobody painted.
 LONGEST_PAINTING = 24 * 3600.0
 # Changes of one mask, as the browser counts them: the largest whole number that it counts exactly.
 MOST_CHANGES = 2**53 - 1
 
-# In signs. A reader's name is cut at its length; all else is refused.
-LONGEST_READER = 40
+# In signs; for readers' names see `imil.core.readers`.
 LONGEST_STUDY_NAME = 120
 # Names of classes, splits, columns, data sets and what else is named in a line.
-LONGEST_NAME = 200
+LONGEST_LINE = 200
 # Any other text that a program may send: a token, a pattern, a list of columns.
 LONGEST_TEXT = 2000
 # What an error quotes of a value that can't be used.

@@ -7,12 +7,14 @@ from enum import StrEnum
 
 import numpy as np
 
-from imil.core.bounds import LONGEST_READER, one_line
+from imil.core.bounds import one_line
 from imil.core.masks import MAX_COVERAGE, coverage
 from imil.core.records import Region
 
 # Names the reader of masks whose reader has no name.
 UNNAMED = "visitor"
+# Longer names are cut: enough for a person with a title, and short in a table. Our choice.
+LONGEST_NAME = 40
 # Signs that would break a list of arms, or a sentence that quotes one.
 NOT_IN_NAMES = frozenset(',;:“”"<>')
 # From so many readers on a majority can outvote somebody.
@@ -36,8 +38,8 @@ def reader_name(written: object) -> str:
     if not isinstance(written, str):
         return UNNAMED
     # Cut first: what is sent may be of any length, and a few blanks more or less don't matter.
-    kept = "".join(s for s in written[: 10 * LONGEST_READER] if s not in NOT_IN_NAMES)
-    return one_line(kept)[:LONGEST_READER].strip() or UNNAMED
+    kept = "".join(s for s in written[: 10 * LONGEST_NAME] if s not in NOT_IN_NAMES)
+    return one_line(kept)[:LONGEST_NAME].strip() or UNNAMED
 
 
 def usual_pooling(readers: int) -> Pooling:

@@ -11,6 +11,7 @@ from imil.errors import ImilError
 from imil.ui import text, train_tab
 from imil.ui.account_menu import account_of, listed, menu_value, refused, said
 from imil.ui.errors import errors_shown
+from imil.ui.given import event_value
 from imil.ui.handover import save_copy
 from imil.ui.header import gone_studies, header
 from imil.ui.rates import Cost, costs
@@ -29,7 +30,7 @@ class AccountActs:
 
     def wire(self) -> None:
         """Attach the callbacks to the dialog's events."""
-        menu, free = self.menu, {"concurrency_limit": None, **QUIET}
+        menu, free = self.menu, QUIET
         every = [*self.screen.outputs, menu]
         menu.look(self.look, None, menu, **free)
         menu.save(self.save, None, menu, **QUIET)
@@ -39,10 +40,11 @@ class AccountActs:
 
     def look(self, event: gr.EventData, profile: gr.OAuthProfile | None) -> Any:
         """Keep the open study on the account's list, and return what the dialog shows."""
-        account, study_id = account_of(profile), str(event.study or "")
+        account = account_of(profile)
         with errors_shown():
+            study_id = event_value(event, "study", str, "")
             if account is not None and study_id:
-                self._keep(account, study_id, own=bool(event.own))
+                self._keep(account, study_id, own=event_value(event, "own", bool, usual=False))
             return menu_value(self.screen.studies, account, study_id)
 
     @costs(Cost.EXPORT)
@@ -50,9 +52,9 @@ class AccountActs:
         self, event: gr.EventData, profile: gr.OAuthProfile | None, token: gr.OAuthToken | None
     ) -> Any:
         """Put a private copy into the visitor's account, with the visitor's token alone."""
-        account, study_id = account_of(profile), str(event.study)
-        studies = self.screen.studies
+        account, studies = account_of(profile), self.screen.studies
         with errors_shown():
+            study_id = event_value(event, "study", str)
             if account is None or token is None:
                 return menu_value(studies, None, told={**said(text.SIGNED_OUT), "tone": "bad"})
             try:
@@ -65,9 +67,11 @@ class AccountActs:
 
     def grant(self, event: gr.EventData, profile: gr.OAuthProfile | None) -> Any:
         """Share the study with one of the account's organisations, or no longer."""
-        account, study_id = account_of(profile), str(event.study)
-        studies, name, shared = self.screen.studies, str(event.organisation), bool(event.shared)
+        account, studies = account_of(profile), self.screen.studies
         with errors_shown():
+            study_id = event_value(event, "study", str)
+            name = event_value(event, "organisation", str)
+            shared = event_value(event, "shared", bool)
             if account is None:
                 return menu_value(studies, None, told={**said(text.SIGNED_OUT), "tone": "bad"})
             try:
@@ -82,9 +86,9 @@ class AccountActs:
 
     def choose(self, reader: str, event: gr.EventData, profile: gr.OAuthProfile | None) -> Shown:
         """Open a study of the account's list; one that is gone is taken off it."""
-        account, study_id = account_of(profile), str(event.study)
-        studies = self.screen.studies
+        account, studies = account_of(profile), self.screen.studies
         with errors_shown():
+            study_id = event_value(event, "study", str)
             try:
                 shown = show_all(self.screen, studies.open(study_id), reader)
             except ImilError as error:
@@ -95,9 +99,9 @@ class AccountActs:
 
     def remove(self, reader: str, event: gr.EventData, profile: gr.OAuthProfile | None) -> Shown:
         """Delete the study, and go on with a new demo or an empty page."""
-        account, study_id = account_of(profile), str(event.study)
-        studies = self.screen.studies
+        account, studies = account_of(profile), self.screen.studies
         with errors_shown():
+            study_id = event_value(event, "study", str)
             try:
                 studies.accounts.require_owner(account, study_id)
                 studies.delete(study_id, who="" if account is None else account.name)

@@ -60,7 +60,7 @@ def add_endpoints(studies: Studies) -> None:
 
 
 def _endpoints(studies: Studies) -> tuple[Callable[..., Any], ...]:  # noqa: C901, PLR0915 (a list)
-    @costs(Cost.BEGIN)
+    @costs(Cost.DEMO)
     def open_demo(trained: bool = True) -> dict[str, Any]:
         """Begin a study of the demo's synthetic films, after or before its first training."""
         with errors_shown():
@@ -245,7 +245,9 @@ def _add_uploads(studies: Studies) -> None:
         with errors_shown():
             path = _uploaded(archive)
             return _about(
-                studies.from_archive(path, name=name.strip() or None, positive=positive or None)
+                studies.from_archive(
+                    path, name=(name or "").strip() or None, positive=positive or None
+                )
             )
 
     def submit_mask(
@@ -298,7 +300,10 @@ def _add_uploads(studies: Studies) -> None:
         open_archive, [file, words[0], words[1]], answers[0], concurrency_limit=None
     )
     gr.Button(visible=False).click(
-        submit_mask, [words[2], words[3], mask, words[4], seconds, queue, origin], answers[1]
+        submit_mask,
+        [words[2], words[3], mask, words[4], seconds, queue, origin],
+        answers[1],
+        concurrency_limit=None,
     )
     gr.Button(visible=False).click(
         answer, [words[5], words[6], asked], answers[2], concurrency_limit=None

@@ -56,13 +56,16 @@ def add_archive_endpoints(
             choices = Choices(
                 columns=parse_columns(columns) if columns else None,
                 patient_pattern=patient_pattern or None,
-                frame=whole("frame", frame) or None,
-                preset=whole("view", view),
+                frame=whole("frame", frame or 0) or None,
+                preset=whole("view", view or 0),
                 black_corners=bool(black_corners),
             )
             return about(
                 studies.from_archive(
-                    path, name=name.strip() or None, positive=positive or None, choices=choices
+                    path,
+                    name=(name or "").strip() or None,
+                    positive=positive or None,
+                    choices=choices,
                 )
             )
 

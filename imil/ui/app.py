@@ -44,7 +44,7 @@ class Visits:
 
     def wire(self, app: gr.Blocks) -> None:
         """Attach the callbacks."""
-        screen, free = self.screen, {"concurrency_limit": None, **QUIET}
+        screen, free = self.screen, QUIET
         opened = [screen.study_id, screen.reader]
         app.load(self.on_load, opened, screen.outputs, js=link_script(), **free)
         looked = [screen.study_id, screen.results.seen, screen.reader]
@@ -81,16 +81,24 @@ class Visits:
             return show_progress(self.screen, self.screen.studies.open(study_id), seen, reader)
 
 
-def build_app(studies: Studies, *, demo: bool = True, sign_in: bool = False) -> Page:
+def build_app(
+    studies: Studies, *, demo: bool = True, sign_in: bool = False, proxied: bool = False
+) -> Page:
     """Return the app on those studies.
 
     Args:
         studies: what it shows.
         demo: open the demo study for a new visitor.
         sign_in: visitors can sign in with Hugging Face; only where a Space has OAuth set up.
+        proxied: requests come through a proxy in front of the app, as on a Space.
     """
     with Page(
-        title=text.TITLE, analytics_enabled=False, fill_width=True, delete_cache=SWEEP
+        title=text.TITLE,
+        analytics_enabled=False,
+        fill_width=True,
+        delete_cache=SWEEP,
+        busy=studies.busy,
+        proxied=proxied,
     ) as app:
         top = build_header(elem_id="header", sign_in=sign_in)
         menu = build_account_menu(elem_id="account", sign_in=sign_in)

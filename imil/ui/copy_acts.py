@@ -11,6 +11,7 @@ from imil.errors import ImilError, MaskError
 from imil.ui import outliers_tab, results_tab
 from imil.ui.copy_card import copied_value, refused_value, show_copy, similar_value
 from imil.ui.errors import errors_shown
+from imil.ui.given import event_value
 from imil.ui.painter import Painted, decode_painted
 from imil.ui.predicted_panel import show_predicted
 from imil.ui.queue_picker import read_view
@@ -53,15 +54,17 @@ class CopyActs:
                 return unchanged()
             tab, study = self.screen.outliers, self.screen.studies.open(painted.study_id)
             view = read_view(study, kind, chosen)
-            targets = [str(name) for name in event.targets]
+            targets = event_value(event, "targets", list)
             try:
-                _check_same(painted, str(event.sample), str(event.stroke))
+                _check_same(
+                    painted, event_value(event, "sample", str), event_value(event, "stroke", str)
+                )
                 study.copy_mask(
                     painted.sample_id,
                     painted.irrelevant,
                     targets,
                     reader=painted.reader,
-                    seconds=max(0.0, float(event.seconds)),
+                    seconds=max(0.0, event_value(event, "seconds", float)),
                     queue=view.opened_from,
                 )
             except ImilError as error:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import Counter
 from functools import partial
-from typing import Any
+from typing import Any, Literal
+from weakref import WeakKeyDictionary
 
 from gradio import queueing
 from gradio.routes import App
 from gradio.server_messages import EventMessage
 from gradio.utils import LRUCache
 
+from imil.ui import text
+from imil.ui.rates import MOST_WAITING, share_of_one
 from imil.ui.sessions import Sessions
+from imil.ui.visitors import Visitor, visitor_of
 
 # Seconds between two looks for answers that nobody fetches; a page that is open does so at once.
 UNREAD_EVERY = 60.0
@@ -37,6 +42,8 @@ class Events(queueing.Queue):
     Gradio takes that for the end of the visit: it drops what waits, and answers nothing that runs.
     A page that was closed or loaded anew right after "Black out" would lose that mask.
 
+    Of events that cost much no visitor has more than a share begun, see `imil.ui.rates`.
+
     Events with the `concurrency_id` `IN_TURN` are begun in turn for each session, whatever the
     others wait for. Gradio knows one line for all sessions, or none.
 
@@ -46,6 +53,8 @@ class Events(queueing.Queue):
 
     def __init__(self, like: queueing.Queue) -> None:
         self._begun = time.monotonic()
+        # Who sent each event.
+        self._visitors: WeakKeyDictionary[queueing.Event, Visitor] = WeakKeyDictionary()
         super().__init__(
             live_updates=like.live_updates,
             concurrency_count=like.max_thread_count,
@@ -74,6 +83,22 @@ class Events(queueing.Queue):
             app.state_holder.set_blocks(self.blocks)
         _ask_for_no_password(app)
 
+    async def push(
+        self, body: Any, request: Any, username: str | None
+    ) -> tuple[bool, Any, Literal["success", "error", "queue_full", "validator_error"]]:
+        """Let an event wait; one of a visitor of whom too many wait already is refused."""
+        visitor = visitor_of(request, proxied=getattr(self.blocks, "proxied", False))
+        lines = self.event_queue_per_concurrency_id.values()
+        waiting = sum(
+            self._visitors.get(event) == visitor for line in lines for event in line.queue
+        )
+        if waiting >= MOST_WAITING * visitor.people:
+            return False, text.WAITING, "queue_full"
+        begun, event_id, how = await super().push(body, request, username)
+        if begun and (event := self.event_ids_to_events.get(str(event_id))) is not None:
+            self._visitors[event] = visitor
+        return begun, event_id, how
+
     def get_events(self) -> tuple[list[queueing.Event], bool, str] | None:
         """Return what is begun next; what goes in turn waits for nothing of another session."""
         busy = {
@@ -82,6 +107,11 @@ class Events(queueing.Queue):
             for event in job or ()
             if event.concurrency_id == IN_TURN
         }
+        taken = Counter(
+            (event.concurrency_id, self._visitors.get(event))
+            for job in self.active_jobs
+            for event in job or ()
+        )
         names = list(self.event_queue_per_concurrency_id)
         random.shuffle(names)
         for name in names:
@@ -89,8 +119,11 @@ class Events(queueing.Queue):
             limit = queue.concurrency_limit
             if limit is not None and queue.current_concurrency >= limit:
                 continue
+            most = share_of_one(name)
             for event in queue.queue:
-                if name != IN_TURN or event.session_hash not in busy:
+                if name == IN_TURN and event.session_hash in busy:
+                    continue
+                if most is None or taken[name, self._visitors.get(event)] < most:
                     queue.queue.remove(event)
                     self._begun = time.monotonic()
                     return [event], event.fn.batch, name

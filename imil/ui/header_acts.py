@@ -7,8 +7,10 @@ from typing import Any
 
 import gradio as gr
 
+from imil.core.bounds import MOST_AT_ONCE
 from imil.errors import StoreError
 from imil.ui.errors import error_in_place, errors_shown
+from imil.ui.given import event_value
 from imil.ui.header import gone_studies, saved_value
 from imil.ui.screen import Screen, show_all
 from imil.ui.shown import QUIET, Shown, unchanged
@@ -36,8 +38,8 @@ class HeaderActs:
 
     def choose(self, reader: str, event: gr.EventData) -> Shown:
         """Open another study of the list; one that is gone is taken off it, and this is said."""
-        study_id = str(event.study)
         with errors_shown():
+            study_id = event_value(event, "study", str)
             if not self.screen.studies.knows(study_id):
                 return self._gone(study_id)
             return show_all(self.screen, self.screen.studies.open(study_id), reader)
@@ -57,7 +59,8 @@ class HeaderActs:
 
     def check(self, event: gr.EventData) -> Shown:
         """Say which studies of the browser's list are gone; none while it can't be told."""
-        listed = [str(study_id) for study_id in event.studies]
+        with errors_shown():
+            listed = event_value(event, "studies", list)[:MOST_AT_ONCE]
         try:
             known = self.screen.studies.known(listed)
         except StoreError:  # whoever opens one is told

@@ -16,6 +16,7 @@ from imil.ui import outliers_tab, results_tab
 from imil.ui import screen as screens
 from imil.ui.errors import errors_shown
 from imil.ui.filmstrip import page_of
+from imil.ui.given import choice, event_value
 from imil.ui.handing_in import refuse_mask, store_mask
 from imil.ui.painter import Accepted, decode_painted, kept_value
 from imil.ui.predicted_panel import show_predicted
@@ -61,7 +62,7 @@ class OutliersActs:
         # "multiple": each order or cell that is chosen comes with its event, and none is dropped.
         looked = [screen.study_id, tab.painter, tab.picker.kind]
         tab.picker.filters.look(self.look, looked, tab.outputs, trigger_mode="multiple", **QUIET)
-        tab.again.tick(self.look_again, placed, tab.outputs, concurrency_limit=None, **QUIET)
+        tab.again.tick(self.look_again, placed, tab.outputs, **QUIET)
         tab.show_whole.click(self.show_whole, placed, tab.outputs, **QUIET)
         tab.paint_random.click(self.paint_random, shown, tab.outputs, **QUIET)
         read = [screen.study_id, tab.painter, tab.picker.reader, *tab.picker.view]
@@ -88,7 +89,7 @@ class OutliersActs:
         """Show the queue in another order, or a part of it; the film that is open may stay."""
         with errors_shown():
             study = self.screen.studies.open(study_id)
-            view, keep = read_view(study, kind, event.chosen), _film(payload)
+            view, keep = read_view(study, kind, event_value(event, "chosen", dict)), _film(payload)
             return outliers_tab.show_outliers(self.screen.outliers, study, view, keep=keep)
 
     def show_whole(self, study_id: str, payload: Any, kind: str, chosen: Any) -> Shown:
@@ -128,8 +129,9 @@ class OutliersActs:
 
     def choose_selection(self, study_id: str, selection: str, kind: str, chosen: Any) -> Shown:
         """Find the mispredicted in another way; what must be trained first is said, not done."""
-        tab, wanted = self.screen.outliers, Selection(selection)
+        tab = self.screen.outliers
         with errors_shown():
+            wanted = choice(Selection, selection)
             study = self.screen.studies.open(study_id)
             view = read_view(study, kind, chosen)
             trained = study.out_of_fold_status().state is JobState.DONE
@@ -160,7 +162,7 @@ class OutliersActs:
             study = self.screen.studies.open(study_id)
             tab = self.screen.outliers
             view = read_view(study, kind, chosen)
-            return outliers_tab.show_film(tab, study, view, str(event.sample))
+            return outliers_tab.show_film(tab, study, view, event_value(event, "sample", str))
 
     def turn(self, study_id: str, kind: str, chosen: Any, event: gr.EventData) -> Shown:
         """Show another page of the queue."""
@@ -168,7 +170,7 @@ class OutliersActs:
             study = self.screen.studies.open(study_id)
             tab = self.screen.outliers
             view = read_view(study, kind, chosen)
-            return outliers_tab.show_page(tab, study, view, int(event.page))
+            return outliers_tab.show_page(tab, study, view, event_value(event, "page", int))
 
     def next(self, study_id: str, payload: Any, kind: str, chosen: Any) -> Shown:
         """Open the next film."""
@@ -203,7 +205,7 @@ class OutliersActs:
     def keep(self, opened: tuple[str, str], kind: str, chosen: Any, event: gr.EventData) -> Shown:
         """Keep a mask that had waited for the connection; the film that is open stays open."""
         with errors_shown():
-            painted = decode_painted(event.painted)
+            painted = decode_painted(event_value(event, "painted", dict))
             if painted is None:
                 return unchanged()
             studies, tab = self.screen.studies, self.screen.outliers

@@ -5,13 +5,14 @@ What a browser keeps can be emptied, too.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from inspect import signature
 from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
+from anyio import to_thread
 from gradio.block_function import BlockFunction
 from gradio.blocks import convert_component_dict_to_list, postprocess_update_dict
 from gradio.state_holder import SessionState
@@ -19,7 +20,9 @@ from gradio.utils import delete_none
 
 from imil.ui.errors import errors_shown
 from imil.ui.events import Events
-from imil.ui.rates import Rates, cost_of
+from imil.ui.rates import AT_ONCE, Cost, Rates, cost_of, line_of
+from imil.ui.sent import check_json, check_sent, study_among
+from imil.ui.visitors import visitor_of
 
 # What Gradio takes for “leave this component as it is”.
 _SKIP = gr.skip()
@@ -62,14 +65,32 @@ class Page(gr.Blocks):
     A `gr.BrowserState` that a callback sets to "" is empty after a reload, too.
 
     Args:
-        rates: how often a session may ask for what is expensive; the usual ones if None.
+        rates: how often a visitor may ask for what is expensive; the usual ones if None.
+        busy: whether the study of an id trains, or waits to.
+        proxied: requests come through a proxy in front of the app, as on a Space.
         given: as `gr.Blocks`.
     """
 
-    def __init__(self, *, rates: Rates | None = None, **given: Any) -> None:
+    def __init__(
+        self,
+        *,
+        rates: Rates | None = None,
+        busy: Callable[[str], bool] = lambda _: False,
+        proxied: bool = False,
+        **given: Any,
+    ) -> None:
         super().__init__(**given)
         self.rates = rates or Rates()
+        self.proxied = proxied
+        self._busy = busy
         self._looks: dict[tuple[Any, ...], Any] = {}
+
+    def __exit__(self, *given: object) -> None:
+        """End the page, and let its costly events wait in line, whatever their wiring says."""
+        super().__exit__(*given)  # type: ignore[arg-type]  # as Python gives them
+        for event in self.fns.values():
+            if (cost := cost_of(event.fn)) is not None:
+                event.concurrency_id, event.concurrency_limit = line_of(cost), AT_ONCE[cost]
 
     def queue(self, *given: Any, **named: Any) -> Page:
         """Set up the queue of events; see `gr.Blocks.queue`."""
@@ -78,16 +99,38 @@ class Page(gr.Blocks):
         return self
 
     async def process_api(
-        self, block_fn: BlockFunction | int, *given: Any, **named: Any
+        self, block_fn: BlockFunction | int, inputs: list[Any], *given: Any, **named: Any
     ) -> dict[str, Any]:
-        """Answer an event; see `gr.Blocks.process_api`. One too many is refused, in words."""
+        """Answer an event; see `gr.Blocks.process_api`.
+
+        What can't have been meant is refused in words, and so is one call too many.
+        """
         called = self.fns[block_fn] if isinstance(block_fn, int) else block_fn
-        cost, session = cost_of(called.fn), named.get("session_hash")
-        # An iterator goes on with a call that was counted.
-        if cost is not None and session is not None and named.get("iterator") is None:
-            with errors_shown():
-                self.rates.spend(session, cost)
-        answer: dict[str, Any] = await super().process_api(block_fn, *given, **named)
+        # An iterator goes on with a call that was looked at.
+        if named.get("iterator") is not None:
+            return await self._answer(called, inputs, *given, **named)
+        with errors_shown():
+            if (event := named.get("event_data")) is not None:
+                check_json("event", event._data)  # noqa: SLF001  # Gradio's
+            checked = check_sent(called, inputs)
+            # A call from this process costs nobody else anything.
+            if (cost := cost_of(called.fn)) is not None and named.get("request") is not None:
+                await self._count(called, checked, cost, named["request"])
+        return await self._answer(called, checked, *given, **named)
+
+    async def _count(
+        self, called: BlockFunction, inputs: Sequence[Any], cost: Cost, request: Any
+    ) -> None:
+        """Count a costly call of whoever sent it; ComputeError for one too many."""
+        visitor = visitor_of(request, proxied=self.proxied)
+        self.rates.spend(visitor, cost)
+        study = study_among(called, inputs)
+        if cost is Cost.TRAIN and study is not None:
+            # In a thread: a study may be held for a while by what it does.
+            await to_thread.run_sync(self.rates.train, visitor, study, self._busy)
+
+    async def _answer(self, *given: Any, **named: Any) -> dict[str, Any]:
+        answer: dict[str, Any] = await super().process_api(*given, **named)
         return answer
 
     async def preprocess_data(

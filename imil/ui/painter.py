@@ -35,10 +35,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from imil.core.bounds import (
+    LONGEST_PAINTING,
+    MOST_CHANGES,
+    check_number,
+    check_text,
+    check_whole,
+    is_whole,
+)
 from imil.core.readers import UNNAMED, reader_name
 from imil.core.records import Origin, Pixels, Queue, Region
 from imil.core.windows import Window, full_bounds, window_presets
-from imil.errors import ImilError, MaskError
+from imil.errors import ImilError, MaskError, PlanError
 from imil.ui.markup import ASSETS
 from imil.ui.painter_markup import painter_markup
 from imil.ui.reader_field import kept_name
@@ -143,7 +151,7 @@ def decode_runs(runs: Sequence[int], *, width: int, height: int) -> Region:
     Raises:
         MaskError: if the size is out of bounds, or the counts don't fill it exactly.
     """
-    whole = all(isinstance(n, int) and not isinstance(n, bool) for n in (width, height, *runs))
+    whole = all(is_whole(n) for n in (width, height, *runs))
     if not whole or min(width, height) < 1 or width * height > MAX_PIXELS:
         raise MaskError(
             "The mask could not be read.",
@@ -172,31 +180,38 @@ def decode_painted(payload: Any) -> Painted | None:
     try:
         width, height = payload["size"]
         runs = list(payload["runs"])
-        study_id, sample_id = str(payload["study"]), str(payload["sample"])
-        rev, seconds = int(payload["rev"]), float(payload["seconds"])
+        study_id, sample_id = _text(payload, "study"), _text(payload, "sample")
+        stroke, press = _text(payload, "stroke", ""), _text(payload, "press", "")
+        base = None if payload.get("base") is None else _text(payload, "base")
+        rev = check_whole("count of changes", payload["rev"], 0, MOST_CHANGES)
+        seconds = check_number("time", payload["seconds"], -MOST_CHANGES, MOST_CHANGES)
         origin = Origin(payload.get("origin", Origin.PAINTED))
         queue = None if payload.get("queue") is None else Queue(payload["queue"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, PlanError) as error:
         raise MaskError(
             "The mask could not be read.",
             why="The browser sent a value that the painter does not make.",
             fix="Reload the page; what you painted is kept in the browser.",
         ) from error
     irrelevant = decode_runs(runs, width=width, height=height)
-    base = payload.get("base")
     return Painted(
         study_id,
         sample_id,
         irrelevant,
         rev,
-        max(0.0, seconds),
+        min(max(0.0, seconds), LONGEST_PAINTING),
         origin,
-        stroke=str(payload.get("stroke", "")),
+        stroke=stroke,
         queue=queue,
-        base=None if base is None else str(base),
-        press=str(payload.get("press", "")),
+        base=base,
+        press=press,
         reader=reader_name(payload.get("reader")),
     )
+
+
+def _text(payload: Mapping[str, Any], name: str, usual: str | None = None) -> str:
+    """Return a short text of a payload; PlanError or KeyError where there is none."""
+    return check_text(name, payload[name] if usual is None else payload.get(name, usual))
 
 
 def encode_pixels(pixels: Pixels) -> str:

@@ -12,6 +12,7 @@ from imil.ui import outliers_tab, text
 from imil.ui.answer_card import answer_value, trouble_value
 from imil.ui.api_predictions import export
 from imil.ui.errors import errors_shown
+from imil.ui.given import event_value
 from imil.ui.painter import decode_painted, offer, saliency_value
 from imil.ui.predicted_panel import look_at_predicted, show_start
 from imil.ui.queue_picker import read_view
@@ -36,7 +37,6 @@ class PredictedActs:
             [tab.painter, *tab.picker.view],
             tab.read.answer,
             trigger_mode="always_last",
-            concurrency_limit=None,
             **QUIET,
         )
         tab.painter.saliency(
@@ -44,7 +44,6 @@ class PredictedActs:
             tab.painter,
             tab.painter,
             trigger_mode="always_last",
-            concurrency_limit=None,
             **QUIET,
         )
         tab.read.start.click(self.start, tab.painter, [tab.painter, tab.read.start], **QUIET)
@@ -129,7 +128,7 @@ class PredictedActs:
             study = self.screen.studies.open(study_id)
             tab = self.screen.outliers
             view = read_view(study, kind, chosen)
-            return outliers_tab.show_film(tab, study, view, str(event.sample))
+            return outliers_tab.show_film(tab, study, view, event_value(event, "sample", str))
 
     @costs(Cost.EXPORT)
     def prepare(self, study_id: str) -> Shown:

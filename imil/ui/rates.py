@@ -1,7 +1,12 @@
-"""How often one session may ask for what is expensive: so that none takes the machine from all."""
+"""How often visitors may ask for what is expensive, and how much of it is done at once.
+
+So that one visitor never takes the app from the others, nor all of them more than it has. Visitors
+are those of `imil.ui.visitors`. For hosting only: whoever runs the app alone hardly meets a limit.
+"""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
@@ -10,13 +15,14 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from imil.errors import ComputeError
-from imil.ui import text
+from imil.ui import numbers, text
 from imil.ui.numbers import duration
+from imil.ui.visitors import Visitor
 
 Callback = TypeVar("Callback", bound=Callable[..., Any])
 
-# Sessions that are remembered; the one that asked longest ago is forgotten first.
-SESSIONS = 10_000
+# Visitors that are remembered; the one that asked longest ago is forgotten first.
+VISITORS = 10_000
 # Where a callback says what it costs.
 _MARK = "cost"
 
@@ -24,6 +30,7 @@ _MARK = "cost"
 class Cost(StrEnum):
     """What is expensive about a call."""
 
+    DEMO = "demo"
     BEGIN = "begin"
     TRAIN = "train"
     ASK = "ask"
@@ -32,7 +39,7 @@ class Cost(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """So many calls in so many seconds."""
+    """So many calls in so many seconds, of one person."""
 
     calls: int
     seconds: float
@@ -41,6 +48,8 @@ class Rate:
 # Several times what somebody does who works in a hurry, and what a script needs that waits for its
 # answers. Our choice.
 RATES = {
+    # A study on the disk each, of films that are there.
+    Cost.DEMO: Rate(40, 600),
     # Sets are read and copied; ordinarily one an hour.
     Cost.BEGIN: Rate(40, 600),
     # A training waits for its turn, but each is a task on the disk.
@@ -50,10 +59,19 @@ RATES = {
     # All images, masks or models of a study in a file.
     Cost.EXPORT: Rate(120, 600),
 }
+# Calls that are answered at once, of all visitors; others wait in line. No visitor has more than
+# half of them. All together take less than Gradio's 40 threads, so that whatever is not expensive
+# never waits for what is. Our choice.
+AT_ONCE = {Cost.DEMO: 4, Cost.BEGIN: 4, Cost.TRAIN: 4, Cost.ASK: 12, Cost.EXPORT: 4}
+# Studies that train, or wait to: of one person, and of all visitors. Our choice: a comparison may
+# take hours, and whoever comes next waits for all that came before.
+MOST_TRAINING, MOST_TRAINING_OF_ALL = 3, 60
+# Calls of one person that wait in line. Far more than a page sends; a script waits for answers.
+MOST_WAITING = 100
 
 
 def costs(cost: Cost) -> Callable[[Callback], Callback]:
-    """Mark a callback as expensive; the page counts it, see `Rates`."""
+    """Mark a callback as expensive; the page counts and limits it."""
 
     def mark(callback: Callback) -> Callback:
         setattr(callback, _MARK, cost)
@@ -67,9 +85,19 @@ def cost_of(callback: Callable[..., Any] | None) -> Cost | None:
     return getattr(callback, _MARK, None)
 
 
+def line_of(cost: Cost) -> str:
+    """Return the name of the line in which calls of a cost wait."""
+    return f"costs {cost.value}"
+
+
+def share_of_one(line: str) -> int | None:
+    """Return how many calls of a line are answered at once for one visitor; None for any number."""
+    return next((max(1, AT_ONCE[cost] // 2) for cost in Cost if line == line_of(cost)), None)
+
+
 @dataclass(slots=True)
 class Rates:
-    """What each session has asked for lately.
+    """What each visitor has asked for lately.
 
     Attributes:
         rates: how often what may be asked for.
@@ -79,22 +107,44 @@ class Rates:
     rates: dict[Cost, Rate] = field(default_factory=lambda: dict(RATES))
     clock: Callable[[], float] = time.monotonic
     _asked: OrderedDict[tuple[str, Cost], deque[float]] = field(default_factory=OrderedDict)
+    _training: dict[str, Visitor] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def spend(self, session: str, cost: Cost) -> None:
+    def spend(self, visitor: Visitor, cost: Cost) -> None:
         """Count a call; ComputeError where it is one too many, which then is not counted."""
         rate, now = self.rates[cost], self.clock()
-        asked = self._asked.setdefault((session, cost), deque())
-        self._asked.move_to_end((session, cost))
+        calls = rate.calls * visitor.people
+        asked = self._asked.setdefault((visitor.key, cost), deque())
+        self._asked.move_to_end((visitor.key, cost))
         while asked and asked[0] <= now - rate.seconds:
             asked.popleft()
-        if len(asked) >= rate.calls:
-            raise _too_often(cost, rate, wait=asked[0] + rate.seconds - now)
+        if len(asked) >= calls:
+            raise _too_often(cost, Rate(calls, rate.seconds), asked[0] + rate.seconds - now)
         asked.append(now)
-        while len(self._asked) > SESSIONS:
+        while len(self._asked) > VISITORS:
             self._asked.popitem(last=False)
 
+    def train(self, visitor: Visitor, study_id: str, busy: Callable[[str], bool]) -> None:
+        """Note that a visitor lets a study train; ComputeError where too many do already.
 
-def _too_often(cost: Cost, rate: Rate, *, wait: float) -> ComputeError:
+        Args:
+            visitor: who asks.
+            study_id: of the study; one that trains already is no further one.
+            busy: whether a study trains, or waits to.
+        """
+        with self._lock:
+            self._training = {each: by for each, by in self._training.items() if busy(each)}
+            if study_id in self._training:
+                return
+            own = sum(by.key == visitor.key for by in self._training.values())
+            if own >= MOST_TRAINING * visitor.people:
+                raise _too_many(text.TRAINING_OWN, own)
+            if len(self._training) >= MOST_TRAINING_OF_ALL:
+                raise _too_many(text.TRAINING_ALL, len(self._training))
+            self._training[study_id] = visitor
+
+
+def _too_often(cost: Cost, rate: Rate, wait: float) -> ComputeError:
     numbers = {
         "acts": text.COSTS[cost.value],
         "calls": rate.calls,
@@ -102,4 +152,9 @@ def _too_often(cost: Cost, rate: Rate, *, wait: float) -> ComputeError:
         "wait": duration(wait),
     }
     what, why, fix = (words.format(**numbers) for words in text.TOO_OFTEN)
+    return ComputeError(what, why=why, fix=fix)
+
+
+def _too_many(words: tuple[str, str, str], count: int) -> ComputeError:
+    what, why, fix = (each.format(n=numbers.count(count)) for each in words)
     return ComputeError(what, why=why, fix=fix)

@@ -6,8 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from imil.core.bounds import LONGEST_READER
-from imil.core.readers import UNNAMED
+from imil.core.readers import LONGEST_NAME, UNNAMED
 from imil.ui import numbers, text
 from imil.workflow.study import Study
 
@@ -17,7 +16,7 @@ def build_reader_field() -> gr.Textbox:
     return gr.Textbox(
         label=text.READER,
         placeholder=UNNAMED,
-        max_length=LONGEST_READER,
+        max_length=LONGEST_NAME,
         info=text.READER_INFO,
         elem_id="reader",
         elem_classes=["field", "readerfield"],

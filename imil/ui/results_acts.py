@@ -7,13 +7,15 @@ from typing import Any
 
 import gradio as gr
 
+from imil.core.bounds import check_text, is_whole, quoted
 from imil.core.readers import reader_name
-from imil.errors import ImilError
+from imil.errors import ImilError, PlanError
 from imil.ui import results_tab
 from imil.ui import screen as screens
 from imil.ui.arms_form import preset_of, show_choice
 from imil.ui.audit_card import audit_card
 from imil.ui.errors import error_in_place, errors_shown
+from imil.ui.given import event_value
 from imil.ui.handout import export, handed_out
 from imil.ui.rates import Cost, costs
 from imil.ui.results_tab import SEEDS
@@ -134,19 +136,21 @@ class ResultsActs:
         """Open the images behind a count."""
         with errors_shown():
             study = self.screen.studies.open(study_id)
-            return gr.update(value=viewer_page(study, event.ask, 0), large=None)
+            return gr.update(value=viewer_page(study, _ask(event), 0), large=None)
 
     def turn(self, study_id: str, event: gr.EventData) -> Any:
         """Show another page of the images behind a count."""
         with errors_shown():
             study = self.screen.studies.open(study_id)
-            return gr.update(value=viewer_page(study, event.ask, int(event.page)), large=None)
+            return gr.update(
+                value=viewer_page(study, _ask(event), event_value(event, "page", int)), large=None
+            )
 
     def look(self, study_id: str, event: gr.EventData) -> Any:
         """Show one image large."""
         with errors_shown():
             study = self.screen.studies.open(study_id)
-            return gr.update(large=large_picture(study, str(event.sample)))
+            return gr.update(large=large_picture(study, event_value(event, "sample", str)))
 
     @costs(Cost.EXPORT)
     def report(self, study_id: str) -> dict[str, str]:
@@ -159,7 +163,7 @@ class ResultsActs:
         tab = self.screen.results
         with errors_shown():
             study = self.screen.studies.open(study_id)
-            if event.ask.get("act") != "unblind":
+            if _ask(event).get("act") != "unblind":
                 return {tab.handout: handed_out(export(study, "agreement"))}
             try:
                 study.unblind(who=reader_name(reader))
@@ -170,7 +174,8 @@ class ResultsActs:
     @costs(Cost.EXPORT)
     def trail(self, study_id: str, reader: str, event: gr.EventData) -> Shown:
         """Check the log, alone or with the data set's copy, or hand out a file of the trail."""
-        act = event.ask.get("act")
+        with errors_shown():
+            act = _ask(event).get("act")
         if act not in {"compare", "check"}:
             return self.download(study_id, reader, event)
         with errors_shown():
@@ -184,10 +189,27 @@ class ResultsActs:
         """Hand out a file; what a reader must not see yet is said, with the way to see it."""
         tab = self.screen.results
         with errors_shown():
-            study, file = self.screen.studies.open(study_id), str(event.ask.get("file"))
+            study, ask = self.screen.studies.open(study_id), _ask(event)
             try:
-                made = export(study, file, event.ask.get("arm"), reader=reader_name(reader))
+                made = export(
+                    study, str(ask.get("file")), ask.get("arm"), reader=reader_name(reader)
+                )
             except ImilError as error:
                 told = results_tab.show_readers(tab, study, reader_name(reader))
                 return {tab.trouble: error_in_place(error), **told}
             return {tab.handout: handed_out(made)}
+
+
+def _ask(event: gr.EventData) -> dict[str, Any]:
+    """Return what was asked for; PlanError unless it is an object of short values."""
+    ask = event_value(event, "ask", dict)
+    for name, value in ask.items():
+        if isinstance(value, str):
+            check_text(name, value)
+        elif value is not None and not is_whole(value):
+            raise PlanError(
+                f"What the page sent as {quoted(name)} is {quoted(value)}.",
+                why="The page does not send that by itself.",
+                fix="Reload the page, and try again.",
+            )
+    return ask

@@ -22,12 +22,19 @@ QUIET: dict[str, Any] = {
     "show_progress": "hidden",
     "show_progress_on": [],
     "api_visibility": "private",
+    # Any number at once: each takes milliseconds. Gradio's own choice would be one for all visitors
+    # together. What costs more is limited by what it costs, see `imil.ui.rates`.
+    "concurrency_limit": None,
 }
 # The same of what a reader does with films: one act after another, whatever other visitors wait
 # for. At once, of all visitors: our choice.
 REVIEW: dict[str, Any] = QUIET | {"concurrency_id": IN_TURN, "concurrency_limit": 4}
 # The same of what may take seconds: its outputs show that something happens.
-SLOW: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private"}
+SLOW: dict[str, Any] = {
+    "show_progress": "minimal",
+    "api_visibility": "private",
+    "concurrency_limit": None,
+}
 
 
 def html(value: str = "", **kwargs: Any) -> gr.HTML:

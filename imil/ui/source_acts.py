@@ -75,7 +75,7 @@ class SourceActs:
         ticked = [screen.study_id, screen.reader, consent.tick]
         consent.tick.input(self.agree, ticked, consent.outputs, **QUIET)
         picker.stop.click(self.stop, picker.reading, picker.stop, queue=False, **QUIET)
-        free = {"concurrency_limit": None, **QUIET}
+        free = QUIET
         looked = [picker.reading, screen.reader]
         picker.timer.tick(self.look_on, looked, screen.outputs, **free)
         app.load(self.come_back, picker.reading, begun, **free)
@@ -84,13 +84,13 @@ class SourceActs:
         """Show the fields of a source."""
         return show_side(self.picker, source)
 
-    @costs(Cost.BEGIN)
+    @costs(Cost.DEMO)
     def open_demo(self, reader: str) -> Shown:
         """Begin a demo study, trained where a training is shipped."""
         with errors_shown():
             return show_all(self.screen, self.screen.studies.demo(), reader)
 
-    @costs(Cost.BEGIN)
+    @costs(Cost.DEMO)
     def open_untrained(self, reader: str) -> Shown:
         """Begin a demo study whose plan can still be changed."""
         with errors_shown():

@@ -41,6 +41,7 @@ NO_STUDY = "No study open"
 
 # ---- asked for too often ----
 COSTS = {
+    "demo": "begin demo studies",
     "begin": "begin or look into sets of images",
     "train": "start trainings",
     "ask": "ask the model",
@@ -48,9 +49,21 @@ COSTS = {
 }
 TOO_OFTEN = (
     "That is more than the app does for one visitor at a time.",
-    "Within {within}, one page may {acts} {calls} times, so that all visitors are served.",
+    "Within {within}, one visitor may {acts} {calls} times, so that all visitors are served.",
     "Go on in {wait}; nothing is lost.",
 )
+
+TRAINING_OWN = (
+    "{n} of your studies train or wait to.",
+    "Each takes its turn, and other visitors wait behind them.",
+    "Wait until one is done, or stop one on its Train tab; nothing is lost.",
+)
+TRAINING_ALL = (
+    "{n} studies train or wait to, as many as the app takes at a time.",
+    "Each takes its turn.",
+    "Try again in a while; nothing is lost.",
+)
+WAITING = "Too much of yours waits to be done. Go on when it is; nothing is lost."
 
 # ---- header ----
 STUDY = "Study"

@@ -63,8 +63,9 @@ def asked_cases(study: Study, cases: Cases | None, ask: Mapping[str, Any]) -> tu
             fix="Ask for one of these.",
         )
     kinds = {"fixed": fixed, "broken": broken}
-    if ask.get("changed") in kinds:
-        return kinds[ask["changed"]](cases, arm)
+    changed = ask.get("changed")
+    if isinstance(changed, str) and changed in kinds:
+        return kinds[changed](cases, arm)
     label, said = ask.get("label"), ask.get("said")
     known = range(len(study.images.classes))
     if not isinstance(label, int) or not isinstance(said, int) or {label, said} - set(known):
@@ -134,7 +135,7 @@ def _item(study: Study, case: Case, arm: str, classes: Sequence[str]) -> dict[st
 
 def _title(ask: Mapping[str, Any], arm: str, classes: Sequence[str]) -> str:
     name = text.arm_name(arm)
-    if "changed" in ask:
+    if "label" not in ask:
         titles = {"fixed": text.FIXED_TITLE, "broken": text.BROKEN_TITLE}
         return titles[ask["changed"]].format(arm=name)
     return text.CELL_TITLE.format(

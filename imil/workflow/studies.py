@@ -457,6 +457,12 @@ class Studies:
         """Whether studies are kept on the Hub as well."""
         return self._tools.store.saved("").repo is not None
 
+    def busy(self, study_id: str) -> bool:
+        """Return whether a study is open, and trains or waits to."""
+        with self._lock:
+            study = self._open.get(study_id)
+        return study is not None and study.busy
+
     def knows(self, study_id: str) -> bool:
         """Return whether there is a study of that id, without opening it; StoreError if unread."""
         with self._lock:

@@ -25,7 +25,7 @@ from imil.core.images import to_uint8
 from imil.core.masks import check_mask, check_seconds
 from imil.core.plans import check_plan, with_arithmetic
 from imil.core.readers import UNNAMED, reader_name
-from imil.core.records import Budget, Origin, Plan, Queue, Region, Split
+from imil.core.records import Budget, Origin, Plan, Precision, Queue, Region, Split
 from imil.core.saliency import SaliencyMap
 from imil.core.splits import DisjointProof
 from imil.errors import DataError, ImilError, MaskChangedError, MaskError, PlanError

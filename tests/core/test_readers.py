@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from imil.core.bounds import LONGEST_READER
 from imil.core.readers import (
+    LONGEST_NAME,
     UNNAMED,
     Pooling,
     pool,
@@ -77,7 +77,7 @@ def test_a_pooled_mask_that_hides_nothing_or_nearly_everything_is_of_no_use() ->
         (" , ", UNNAMED),
         (None, UNNAMED),
         (7, UNNAMED),
-        ("n" * 99, "n" * LONGEST_READER),
+        ("n" * 99, "n" * LONGEST_NAME),
     ],
 )
 def test_a_name_is_kept_on_one_line_without_signs_that_lists_use(

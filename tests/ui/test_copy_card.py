@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
@@ -61,7 +60,8 @@ def payload(study: Study) -> dict[str, Any]:
 
 
 def confirmed(study: Study, *targets: str, stroke: str = "7") -> Any:
-    return SimpleNamespace(targets=list(targets), sample=film(study), stroke=stroke, seconds=6.0)
+    sent = {"targets": list(targets), "sample": film(study), "stroke": stroke, "seconds": 6.0}
+    return gr.EventData(None, sent)
 
 
 def test_five_similar_images_are_shown_with_the_mask_and_all_are_ticked(study: Study) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from imil.core.bounds import LONGEST_PAINTING
 from imil.core.records import Origin, Pixels, Queue, Region
 from imil.errors import MaskError
 from imil.ui.markup import ASSETS
@@ -115,6 +116,41 @@ def test_no_open_image_gives_no_mask(sent: Any) -> None:
 def test_a_value_the_painter_does_not_make_is_refused(broken: dict[str, Any]) -> None:
     with pytest.raises(MaskError, match=r"does not make.*kept in the browser"):
         decode_painted(payload(**broken))
+
+
+HOSTILE = [float("nan"), float("inf"), -(10**400), 10**400, "x" * 10**6, "\ud800", [[[]]], {}, True]
+
+
+@pytest.mark.parametrize("name", ["rev", "seconds", "study", "sample", "stroke", "press", "base"])
+def test_whatever_a_hostile_page_sends_in_a_value_is_refused_in_words(name: str) -> None:
+    for value in HOSTILE:
+        with pytest.raises(MaskError, match=r"does not make.*kept in the browser"):
+            decode_painted(payload(**{name: value}))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"runs": [value]} for value in HOSTILE),
+        *({"size": [value, 2]} for value in HOSTILE),
+        *({"size": value, "runs": value} for value in HOSTILE),
+        {"runs": [6] * 10**5},
+        {"runs": [2**63, -(2**63), 6]},
+        {"size": [-3, -2]},
+        {"origin": ["painted"]},
+        {"queue": {"mispredicted": 1}},
+    ],
+)
+def test_runs_and_sizes_of_a_hostile_page_are_refused_in_words(change: dict[str, Any]) -> None:
+    with pytest.raises(MaskError):
+        decode_painted(payload(**change))
+
+
+def test_a_film_left_open_for_a_week_costs_nobody_the_mask() -> None:
+    painted = decode_painted(payload(seconds=7 * 86400.0))
+
+    assert painted is not None
+    assert painted.seconds == LONGEST_PAINTING
 
 
 def test_the_browser_is_told_size_mask_and_what_was_stored() -> None:

@@ -1,0 +1,214 @@
+"""What a browser or a program sends to an event, checked before any callback sees it.
+
+Gradio passes on whatever JSON comes: an endpoint's text may be a list, a number infinite, a file
+the address of another server. Here each value is held to its endpoint's types, or to its component,
+so that a new endpoint is covered without a line of its own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from inspect import signature
+from pathlib import Path
+from types import MappingProxyType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+import gradio as gr
+from gradio.block_function import BlockFunction
+from gradio.components.api_component import Api
+from gradio.utils import get_upload_folder
+
+from imil.core.bounds import (
+    LONGEST_LINE,
+    LONGEST_TEXT,
+    MOST_AT_ONCE,
+    check_flag,
+    check_number,
+    check_text,
+    check_whole,
+    quoted,
+)
+from imil.errors import PlanError
+
+# The largest whole number that every browser counts exactly; no number that is sent is larger.
+LARGEST = 2**53 - 1
+# Lists in lists, as no value of ours has them.
+DEEPEST = 20
+# Signs of all that a page keeps in the browser under one name.
+LONGEST_KEPT = 100_000
+# Values of a component with a script of its own: a mask has as many as its outline has edges.
+MOST_VALUES = 1_000_000
+# Settings in one object.
+MOST_SETTINGS = 100
+
+
+def check_sent(event: BlockFunction, values: Sequence[Any]) -> list[Any]:
+    """Return what was sent to an event; PlanError names the first value that can't be.
+
+    A value left empty is the endpoint's usual one, where it has one.
+    """
+    if len(values) != len(event.inputs):
+        raise PlanError(
+            f"{len(values)} values were sent.",
+            why=f"This step takes {len(event.inputs)}.",
+            fix="Send each of them, in their order.",
+        )
+    hints = _hints(event.fn) if event.fn is not None else ()
+    checked = []
+    for place, (block, value) in enumerate(zip(event.inputs, values, strict=True)):
+        name, hint, usual = hints[place] if place < len(hints) else ("value", Any, None)
+        if isinstance(block, Api):
+            checked.append(_typed(name, usual if value is None else value, hint))
+        else:
+            checked.append(_of_component(name.replace("_", " ").strip(), block, value))
+    return checked
+
+
+def study_among(event: BlockFunction, values: Sequence[Any]) -> str | None:
+    """Return the id of the study that an event is about; None where it is about none."""
+    names = [name for name, _, _ in _hints(event.fn)] if event.fn is not None else []
+    found = (
+        value
+        for name, value in zip(names, values, strict=False)
+        if name in {"study", "study_id"} and isinstance(value, str)
+    )
+    return next(found, None)
+
+
+def check_json(name: str, value: Any) -> None:
+    """Raise PlanError for what is nested too deep, too long, or holds a number without an end."""
+    level, count = [value], 0
+    for _ in range(DEEPEST):
+        below: list[Any] = []
+        for each in level:
+            if isinstance(each, dict):
+                below.extend(each.values())
+            elif isinstance(each, list):
+                below.extend(each)
+            elif isinstance(each, float) and not math.isfinite(each):
+                raise _unfit(name, each, "made of finite numbers")
+        count += len(below)
+        if count > MOST_VALUES:
+            raise _unfit(name, value, f"made of at most {MOST_VALUES} values")
+        if not below:
+            return
+        level = below
+    raise _unfit(name, value, f"nested at most {DEEPEST} deep")
+
+
+@cache
+def _hints(fn: Callable[..., Any]) -> tuple[tuple[str, Any, Any], ...]:
+    """Return name, type and usual value of each parameter."""
+    types = get_type_hints(fn)
+    return tuple(
+        (each.name, types.get(each.name, Any), None if each.default is each.empty else each.default)
+        for each in signature(fn).parameters.values()
+    )
+
+
+def _typed(name: str, value: Any, hint: Any) -> Any:
+    """Return a value of an endpoint's parameter if it is of the parameter's type."""
+    if get_origin(hint) in {Union, UnionType}:
+        if value is None:
+            return None
+        hint = next(kind for kind in get_args(hint) if kind is not type(None))
+    return _TYPES[get_origin(hint) or hint](name, value)
+
+
+def _number(name: str, value: Any) -> float:
+    return check_number(name, value, -LARGEST, LARGEST)
+
+
+def _whole(name: str, value: Any) -> int:
+    return check_whole(name, value, -LARGEST, LARGEST)
+
+
+def _texts(name: str, value: Any) -> list[str]:
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list) or len(texts) > MOST_AT_ONCE:
+        raise _unfit(name, value, f"a list of at most {MOST_AT_ONCE} texts")
+    return [check_text(name, text) for text in texts]
+
+
+def _settings(name: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict) or len(value) > MOST_SETTINGS:
+        raise _unfit(name, value, f"an object of at most {MOST_SETTINGS} settings")
+    return {check_text(f"name in {name}", key, longest=LONGEST_LINE): value[key] for key in value}
+
+
+def _of_component(name: str, block: Any, value: Any) -> Any:
+    """Return a value of a component if the component could have sent it."""
+    if isinstance(block, gr.State):
+        return value  # never taken from the browser
+    if value is None:
+        return [] if isinstance(block, gr.CheckboxGroup) else None
+    for kinds, check in _COMPONENTS:
+        if isinstance(block, kinds):
+            return check(name, value)
+    check_json(name, value)
+    return value
+
+
+def _kept(name: str, value: Any) -> str:
+    # All that our pages keep in the browser is text.
+    return check_text(name, value, longest=LONGEST_KEPT)
+
+
+def _choice(name: str, value: Any) -> Any:
+    if isinstance(value, list):
+        if len(value) > MOST_AT_ONCE:
+            raise _unfit(name, value, f"a list of at most {MOST_AT_ONCE} choices")
+        return [_choice(name, each) for each in value if not isinstance(each, list)]
+    if isinstance(value, bool | int | float):
+        return value if isinstance(value, bool) else check_number(name, value, -LARGEST, LARGEST)
+    return check_text(name, value)
+
+
+def _file(name: str, value: Any) -> Any:
+    known = isinstance(value, dict) and value.get("meta") == {"_type": "gradio.FileData"}
+    path = value.get("path") if known else None
+    if not isinstance(path, str) or not _uploaded(path):
+        raise _unfit(name, value, "a file that was uploaded here")
+    check_json(name, value)
+    return value
+
+
+def _uploaded(path: str) -> bool:
+    """Return whether a path is in the folder of uploads; an address of another server is not."""
+    try:
+        folder = Path(get_upload_folder()).resolve()
+        return len(path) <= LONGEST_TEXT and Path(path).resolve().is_relative_to(folder)
+    except (OSError, ValueError):  # a NUL, or more than a path can have
+        return False
+
+
+def _unfit(name: str, value: Any, allowed: str) -> PlanError:
+    return PlanError(
+        f"The {name} is {quoted(value)}.",
+        why=f"It must be {allowed}.",
+        fix=f"Change the {name} and try again.",
+    )
+
+
+# Of each type of an endpoint's parameters.
+_TYPES: Mapping[Any, Callable[[str, Any], Any]] = MappingProxyType(
+    {
+        str: check_text,
+        bool: check_flag,
+        int: _whole,
+        float: _number,
+        list: _texts,
+        dict: _settings,
+    }
+)
+# Of each component that sends something simple; the first that one is of counts.
+_COMPONENTS: tuple[tuple[Any, Callable[[str, Any], Any]], ...] = (
+    (gr.BrowserState, _kept),
+    (gr.Textbox, check_text),
+    ((gr.Number, gr.Slider, gr.Timer), _number),
+    (gr.Checkbox, check_flag),
+    ((gr.Radio, gr.Dropdown, gr.CheckboxGroup), _choice),
+    (gr.File, _file),
+)
