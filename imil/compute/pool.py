@@ -26,6 +26,7 @@ from imil.compute.jobs import (
 )
 from imil.compute.task import TrainingTask, task_from_json, task_to_json
 from imil.core.records import Plan
+from imil.environment import child_environment
 from imil.errors import ComputeError, ImilError
 from imil.store.local import write_atomic
 
@@ -426,10 +427,10 @@ class WorkerPool:
 
 
 def program_environment() -> dict[str, str]:
-    """Return the environment of a process of ours: it finds the package where this one found it."""
+    """Return the environment of a process of ours: no secrets, and where the package is."""
     root = str(Path(imil.__file__).parent.parent)
     path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH")) if p)
-    return os.environ | {"PYTHONPATH": path}
+    return child_environment(os.environ) | {"PYTHONPATH": path}
 
 
 def _epochs_of_job(job: _Job) -> int:

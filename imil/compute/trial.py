@@ -33,6 +33,8 @@ MARGIN = 1.1
 WORTH = 30.0
 # A trial that takes longer than this, s, has failed.
 PATIENCE = 300.0
+# Seconds between two looks whether it is to stop.
+LOOK_EVERY = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +69,21 @@ class Choice:
     told: str
 
 
-def settled(subject: Subject) -> Choice:
+class TrialStopped(Exception):  # noqa: N818  # no failure: somebody asked for it
+    """A trial was told to stop, and its process has ended."""
+
+
+def settled(subject: Subject, *, should_stop: Callable[[], bool] = lambda: False) -> Choice:
     """Return a plan's arithmetic as it is; where it is `auto`, what a trial finds.
 
     A trial that fails leaves float32, and says so.
+
+    Args:
+        subject: what is to be trained.
+        should_stop: asked several times a second while the trial runs.
+
+    Raises:
+        TrialStopped: `should_stop` was True.
     """
     plan = subject.plan
     if plan.precision is not Precision.AUTO:
@@ -80,21 +93,43 @@ def settled(subject: Subject) -> Choice:
         return Choice(replace(plan, precision=Precision.BF16), {}, "")
     asked = json.dumps(asdict(subject))
     try:
-        done = subprocess.run(  # our own module, no shell
-            [sys.executable, "-m", "imil.compute.trial"],
-            input=asked,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=PATIENCE,
-            env=program_environment(),
-        )
+        written = _answered(asked, should_stop)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
         sys.stderr.write(f"The trial of arithmetic failed: {error}\n{error.stderr!s}\n")
         told = "The trial of the fastest arithmetic failed, so training is in float32 (fp32)."
         return Choice(_usual(plan), {}, told)
-    answer = json.loads(done.stdout.splitlines()[-1])
+    answer = json.loads(written.splitlines()[-1])
     return Choice(plan_from_json(answer["plan"]), answer["steps"], answer["told"])
+
+
+def _answered(asked: str, should_stop: Callable[[], bool]) -> str:
+    """Return what the process of a trial writes, which is killed when it is told to stop."""
+    pipe, ends = subprocess.PIPE, time.monotonic() + PATIENCE
+    with subprocess.Popen(  # our own module, no shell
+        [sys.executable, "-m", "imil.compute.trial"],
+        stdin=pipe,
+        stdout=pipe,
+        stderr=pipe,
+        text=True,
+        env=program_environment(),
+    ) as process:
+        request: str | None = asked
+        try:
+            while True:
+                if should_stop():
+                    raise TrialStopped
+                try:
+                    written, failed = process.communicate(request, timeout=LOOK_EVERY)
+                    break
+                except subprocess.TimeoutExpired:
+                    request = None  # it is sent once
+                    if time.monotonic() > ends:
+                        raise
+        finally:
+            process.kill()
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, process.args, written, failed)
+    return written
 
 
 def try_out(subject: Subject, *, time_step: Callable[[Plan], float]) -> Choice:

@@ -22,6 +22,7 @@ from typing import Any, Self
 
 from PIL import Image
 
+from imil.environment import child_environment
 from imil.sources.dicom import Header, RefusedError, hashed, read_dicom, read_header
 
 # Seconds for one file. A mammogram in JPEG 2000 takes about three on a slow core.
@@ -120,7 +121,7 @@ class DicomReader:
         self._process = process = subprocess.Popen(
             [sys.executable, "-m", "imil.sources.dicom_process"],
             cwd=Path(__file__).parents[2],
-            env={**_inherited(), "OMP_NUM_THREADS": "1"},
+            env={**child_environment(os.environ), "OMP_NUM_THREADS": "1"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -137,11 +138,6 @@ class DicomReader:
 
         threading.Thread(target=pump, daemon=True).start()
         return process
-
-
-def _inherited() -> dict[str, str]:
-    """Return the environment without tokens: decoders need none."""
-    return {name: value for name, value in os.environ.items() if "TOKEN" not in name.upper()}
 
 
 def main() -> None:

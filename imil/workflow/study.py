@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imil.compute.jobs import JobState, crashed
-from imil.compute.trial import Subject, settled
+from imil.compute.trial import Subject, TrialStopped, settled
 from imil.core.counterfactual import Answer
 from imil.core.disk import full_disk
 from imil.core.images import to_uint8
@@ -572,7 +572,10 @@ class Study(Copying):
                 return
         notice = self._workspace.keep_pretrained(self.plan, self._tools.fetch_weights)
         if self.plan.precision is Precision.AUTO:
-            self._choose_arithmetic()
+            try:
+                self._choose_arithmetic()
+            except TrialStopped:
+                return
         with self._lock:
             again = MADE_AGAIN if self._reviewed_before() else None
             told = (*self._record.notices, notice, again)
@@ -586,7 +589,7 @@ class Study(Copying):
         self._preparing = "Trying which arithmetic is fastest"
         images = len(self._workspace.rows(Split.TRAIN))
         subject = Subject(self.plan, len(self.images.classes), self.images.channels, images)
-        found = settled(subject)
+        found = settled(subject, should_stop=self._stopping.is_set)
         with self._lock:
             told = tuple(dict.fromkeys((*self._record.notices, found.told)))
             self._save(plan=found.plan, notices=tuple(each for each in told if each))
