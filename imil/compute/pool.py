@@ -9,13 +9,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import imil
 from imil.compute.jobs import (
+    Followers,
     JobState,
     JobStatus,
     advanced,
@@ -84,6 +85,7 @@ class WorkerPool:
         self._cores = cores
         self._lock_file = _lock(folder)
         self._changed = threading.Condition()
+        self._followers = Followers()
         self._jobs: dict[str, _Job] = {}
         # Jobs of which a task is waiting, in order.
         self._waiting: list[_Job] = []
@@ -151,6 +153,18 @@ class WorkerPool:
             return self._changed.wait_for(
                 lambda: not any(job.status.active for job in wanted), timeout
             )
+
+    def when_ended(self, job_id: str, follower: Callable[[], None]) -> None:
+        """Have `follower` called once in a thread of its own, when the job ends; see `Trainer`."""
+        with self._changed:
+            self._followers.add(job_id, follower)
+            job = self._jobs.get(job_id)
+            if job is None or not job.status.active:
+                self._followers.call(job_id)
+
+    def followed(self, job_ids: Iterable[str], *, timeout: float | None = None) -> bool:
+        """Return whether what follows the jobs' ends was done within `timeout` seconds."""
+        return self._followers.join(job_ids, timeout=timeout)
 
     def device_for(self, plan: Plan) -> str:
         """Return the plan's own device: it is there at all times."""
@@ -357,6 +371,7 @@ class WorkerPool:
         )
         self._note(job)
         self._changed.notify_all()
+        self._followers.call(job.job_id)
 
     def _note(self, job: _Job) -> None:
         """Save where a job stands; without room for that it goes on, and is told from memory."""

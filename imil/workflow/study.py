@@ -160,10 +160,15 @@ class Study(Copying):
 
     def end(self) -> None:
         """Stop whatever trains, and wait for it: nothing is written to the study's folder then."""
-        self.stop()
-        jobs = (self._training_job, self._comparison_job, self._folds_job)
-        known = [job for job in jobs if self._tools.pool.status(job) is not None]
-        self._tools.pool.wait(known, timeout=STOPPING)
+        self._ending.set()
+        try:
+            self.stop()
+            jobs = (self._training_job, self._comparison_job, self._folds_job)
+            known = [job for job in jobs if self._tools.pool.status(job) is not None]
+            self._tools.pool.wait(known, timeout=STOPPING)
+            self._tools.pool.followed(jobs, timeout=STOPPING)
+        finally:
+            self._ending.clear()
 
     @property
     def busy(self) -> bool:
@@ -527,6 +532,8 @@ class Study(Copying):
             return
         if self.consent is not None and self._keeping is not None:
             self._keeping.keep(self._first)
+        if self._record.comparison is not None:
+            self._finish_when_trained()
         if not self._tools.pool.takes_up(self.plan):
             return  # it would use up somebody's time on a GPU before they ask
         if self._record.started and not self._first.finished:
