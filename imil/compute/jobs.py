@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Protocol
@@ -55,6 +59,46 @@ class JobStatus:
         return self.state in {JobState.QUEUED, JobState.RUNNING}
 
 
+class Followers:
+    """Who is to be called once a job has ended; each in a thread of its own, whatever it raises."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, list[Callable[[], None]]] = {}
+        self._called: dict[str, list[threading.Thread]] = {}
+        self._lock = threading.Lock()
+
+    def add(self, job_id: str, follower: Callable[[], None]) -> None:
+        """Have a follower called at the end of a job."""
+        with self._lock:
+            self._waiting.setdefault(job_id, []).append(follower)
+
+    def call(self, job_id: str) -> None:
+        """Call those of a job that has ended."""
+        with self._lock:
+            for follower in self._waiting.pop(job_id, ()):
+                thread = threading.Thread(target=_survived, args=(follower,), daemon=True)
+                begun = [each for each in self._called.get(job_id, ()) if each.is_alive()]
+                self._called[job_id] = [*begun, thread]
+                thread.start()
+
+    def join(self, job_ids: Iterable[str], *, timeout: float | None = None) -> bool:
+        """Return whether those that were called have ended within `timeout` seconds."""
+        with self._lock:
+            threads = [each for job_id in job_ids for each in self._called.pop(job_id, ())]
+        ends = None if timeout is None else time.monotonic() + timeout
+        for thread in threads:
+            if thread is not threading.current_thread():
+                thread.join(None if ends is None else max(0, ends - time.monotonic()))
+        return not any(thread.is_alive() for thread in threads)
+
+
+def _survived(follower: Callable[[], None]) -> None:
+    try:
+        follower()
+    except Exception:  # noqa: BLE001  # nobody waits for it: what went wrong is told in the log
+        sys.stderr.write(f"What follows a training failed.\n{traceback.format_exc()}")
+
+
 class Trainer(Protocol):
     """Where the studies of a process train."""
 
@@ -69,6 +113,15 @@ class Trainer(Protocol):
 
     def wait(self, job_ids: Iterable[str], *, timeout: float | None = None) -> bool:
         """Return whether all of the jobs, which it had, ended within `timeout` seconds."""
+
+    def when_ended(self, job_id: str, follower: Callable[[], None]) -> None:
+        """Have `follower` called once in a thread of its own: when the job ends, be it done or not.
+
+        At once where it is not active, or was never there.
+        """
+
+    def followed(self, job_ids: Iterable[str], *, timeout: float | None = None) -> bool:
+        """Return whether what follows the jobs' ends was done within `timeout` seconds."""
 
     def device_for(self, plan: Plan) -> str:
         """Return the device that a plan trains on here, before it is fixed."""

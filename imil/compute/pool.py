@@ -9,13 +9,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import imil
 from imil.compute.jobs import (
+    Followers,
     JobState,
     JobStatus,
     advanced,
@@ -26,6 +27,7 @@ from imil.compute.jobs import (
 )
 from imil.compute.task import TrainingTask, task_from_json, task_to_json
 from imil.core.records import Plan
+from imil.environment import child_environment
 from imil.errors import ComputeError, ImilError
 from imil.store.local import write_atomic
 
@@ -83,6 +85,7 @@ class WorkerPool:
         self._cores = cores
         self._lock_file = _lock(folder)
         self._changed = threading.Condition()
+        self._followers = Followers()
         self._jobs: dict[str, _Job] = {}
         # Jobs of which a task is waiting, in order.
         self._waiting: list[_Job] = []
@@ -150,6 +153,18 @@ class WorkerPool:
             return self._changed.wait_for(
                 lambda: not any(job.status.active for job in wanted), timeout
             )
+
+    def when_ended(self, job_id: str, follower: Callable[[], None]) -> None:
+        """Have `follower` called once in a thread of its own, when the job ends; see `Trainer`."""
+        with self._changed:
+            self._followers.add(job_id, follower)
+            job = self._jobs.get(job_id)
+            if job is None or not job.status.active:
+                self._followers.call(job_id)
+
+    def followed(self, job_ids: Iterable[str], *, timeout: float | None = None) -> bool:
+        """Return whether what follows the jobs' ends was done within `timeout` seconds."""
+        return self._followers.join(job_ids, timeout=timeout)
 
     def device_for(self, plan: Plan) -> str:
         """Return the plan's own device: it is there at all times."""
@@ -356,6 +371,7 @@ class WorkerPool:
         )
         self._note(job)
         self._changed.notify_all()
+        self._followers.call(job.job_id)
 
     def _note(self, job: _Job) -> None:
         """Save where a job stands; without room for that it goes on, and is told from memory."""
@@ -426,10 +442,10 @@ class WorkerPool:
 
 
 def program_environment() -> dict[str, str]:
-    """Return the environment of a process of ours: it finds the package where this one found it."""
+    """Return the environment of a process of ours: no secrets, and where the package is."""
     root = str(Path(imil.__file__).parent.parent)
     path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH")) if p)
-    return os.environ | {"PYTHONPATH": path}
+    return child_environment(os.environ) | {"PYTHONPATH": path}
 
 
 def _epochs_of_job(job: _Job) -> int:

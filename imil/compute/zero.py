@@ -28,6 +28,7 @@ import spaces
 import torch
 
 from imil.compute.jobs import (
+    Followers,
     JobState,
     JobStatus,
     advanced,
@@ -119,6 +120,7 @@ def _train(task: TrainingTask, most: int, stop: Path, ends: float) -> Iterator[d
 class _Borrower:
     """A job on borrowed time."""
 
+    job_id: str
     tasks: tuple[TrainingTask, ...]
     status: JobStatus = field(default_factory=lambda: JobStatus(JobState.QUEUED))
     stopping: bool = False
@@ -163,6 +165,7 @@ class ZeroPool:
         self._worker = worker
         self._borrow = borrow
         self._changed = threading.Condition()
+        self._followers = Followers()
         self._jobs: dict[str, _Borrower] = {}
         self._threads: list[threading.Thread] = []
 
@@ -191,7 +194,7 @@ class ZeroPool:
             if known is not None and known.status.active:
                 return
             self._mark(job_id).unlink(missing_ok=True)
-            job = self._jobs[job_id] = _Borrower(tasks, paces=_known_paces(tasks[0]))
+            job = self._jobs[job_id] = _Borrower(job_id, tasks, paces=_known_paces(tasks[0]))
             thread = threading.Thread(
                 target=copy_context().run, args=(self._serve, job_id, job), daemon=True
             )
@@ -227,6 +230,25 @@ class ZeroPool:
                 return False
         left = None if timeout is None else max(0, timeout - (time.monotonic() - began))
         return self._worker.wait(others, timeout=left)
+
+    def when_ended(self, job_id: str, follower: Callable[[], None]) -> None:
+        """Have `follower` called once in a thread of its own, when the job ends; see `Trainer`."""
+        with self._changed:
+            job = self._jobs.get(job_id)
+            if job is None:
+                self._worker.when_ended(job_id, follower)
+                return
+            self._followers.add(job_id, follower)
+            if not job.status.active:
+                self._followers.call(job_id)
+
+    def followed(self, job_ids: Iterable[str], *, timeout: float | None = None) -> bool:
+        """Return whether what follows the jobs' ends was done within `timeout` seconds."""
+        wanted, began = list(job_ids), time.monotonic()
+        if not self._followers.join(wanted, timeout=timeout):
+            return False
+        left = None if timeout is None else max(0, timeout - (time.monotonic() - began))
+        return self._worker.followed(wanted, timeout=left)
 
     def close(self) -> None:
         """End everything; finished epochs are on disk."""
@@ -331,6 +353,7 @@ class ZeroPool:
                 job.status, state=state, share=share, seconds_left=None, error=error
             )
             self._changed.notify_all()
+            self._followers.call(job.job_id)
 
 
 def _known_paces(task: TrainingTask) -> list[float]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from imil.environment import child_environment
 from imil.errors import DataError
 from imil.sources.process import LineProcess
 
@@ -16,8 +17,6 @@ from imil.sources.process import LineProcess
 LIMIT = 1000
 # Seconds without an image after which the Hub counts as gone; the first rows may take long.
 SILENCE_SECONDS = 120.0
-# Never the machine's own: a visitor must not read what only the app's owner may.
-_TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +77,8 @@ def messages(
 
 
 def _environment(home: Path, endpoint: str | None) -> dict[str, str]:
-    inherited = {name: value for name, value in os.environ.items() if name not in _TOKENS}
-    return inherited | {
+    # Never the machine's own token: a visitor must not read what only the app's owner may.
+    return child_environment(os.environ, network=True) | {
         **({} if endpoint is None else {"HF_ENDPOINT": endpoint}),
         "HF_HOME": str(home),
         "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",

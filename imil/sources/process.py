@@ -16,13 +16,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from imil.environment import child_environment
+
 
 class LineProcess:
     """A running `python -m MODULE` that reads and writes one JSON object a line.
 
     Args:
         module: the program.
-        env: its environment; that of this process without tokens if None.
+        env: its environment; what any process of the app is given if None.
         leads: whether it starts processes of its own, which then end with it.
     """
 
@@ -33,7 +35,7 @@ class LineProcess:
         self._process = process = subprocess.Popen(  # noqa: S603  # a program of ours
             [sys.executable, "-m", module],
             cwd=Path(__file__).parents[2],
-            env=without_tokens() if env is None else env,
+            env=_environment() if env is None else env,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -103,10 +105,8 @@ class LineProcess:
                     pipe.close()
 
 
-def without_tokens() -> dict[str, str]:
-    """Return the environment for a program that needs no token, and one core."""
-    kept = {name: value for name, value in os.environ.items() if "TOKEN" not in name.upper()}
-    return {**kept, "OMP_NUM_THREADS": "1"}
+def _environment() -> dict[str, str]:
+    return {**child_environment(os.environ), "OMP_NUM_THREADS": "1"}
 
 
 def limit_self(*, memory: int, cpu_seconds: int | None = None) -> None:

@@ -210,7 +210,8 @@ class WarmModels:
     ) -> tuple[NDArray[np.float32], int]:
         """Return the (C,) scores of an image as it is, and its label."""
         row = workspace.images.position(sample_id)
-        scores = self._scores_before.get(str(first.logits), lambda: read_logits(first))
+        # In memory, not mapped: what is mapped holds its file open for as long as it is kept.
+        scores = self._scores_before.get(str(first.logits), lambda: np.array(read_logits(first)))
         return scores[row], workspace.images.samples[row].label
 
     def _edited(

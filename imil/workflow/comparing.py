@@ -60,6 +60,8 @@ from imil.workflow.workspace import Workspace
 
 # Seeds vary only what follows the one checkpoint that the clinician reviewed.
 SEED_SCOPE = "train_on"
+# The longest that anybody waits for figures to be made, s; those that are not are made later.
+SETTLING = 30.0
 NO_PAPER_MASKS = (
     "No masked image was opened as mispredicted, and only such masks are the paper's: so imil "
     "trains on exactly what control trains on."
@@ -92,6 +94,10 @@ class Comparing(Reviewing):
         # Of each comparison the seeds whose figures this process found saved, and their keys.
         self._kept: dict[Comparison, tuple[int, ...]] = {}
         self._kept_keys: set[str] = set()
+        # Whether figures are to be made once training has ended; and whether the study is being
+        # ended, so that none are.
+        self._finishing = False
+        self._ending = threading.Event()
         # Of all readers' masks, and of each reader's own.
         self.predictions = Predictions(workspace, self._masks, self._with_images, self._masks_now)
         self._own_predictions: dict[str, Predictions] = {}
@@ -277,6 +283,16 @@ class Comparing(Reviewing):
         found = [self._round(each, Split.VALIDATION) for each in last.values()]
         return tuple(each for each in found if each is not None)
 
+    def results_key(self) -> str | None:
+        """Return the key under which the figures of `results` are saved; None where they aren't."""
+        done = self._done(self._record.comparison)
+        return None if done is None else self._kept_key(done, Split.VALIDATION)
+
+    def settle(self) -> None:
+        """Wait until every act is written, and the figures of a training that has just ended."""
+        self._tools.pool.followed((self._comparison_job,), timeout=SETTLING)
+        super().settle()
+
     # ---- inside ---------------------------------------------------------------------------------
 
     def _masks_now(self) -> tuple[tuple[str, ...], str]:
@@ -368,6 +384,28 @@ class Comparing(Reviewing):
         left = tuple(task for task in self._tasks_of_comparison() if not task.finished)
         if left:
             self._tools.pool.submit(self._comparison_job, left)
+        self._finish_when_trained()
+
+    def _finish_when_trained(self) -> None:
+        """Have figures made, saved and logged once training ends, whoever looks; once a training.
+
+        Also where it ended while nobody had the study open, such as while the app was down.
+        """
+        if not self._finishing:
+            self._finishing = True
+            self._tools.pool.when_ended(self._comparison_job, self._finish_comparison)
+
+    def _finish_comparison(self) -> None:
+        """Make the figures of every comparison that has trained and has none yet."""
+        self._finishing = False
+        with self._lock:
+            asked = (*self._record.earlier, self._record.comparison)
+        for each in asked:
+            done = self._done(each)
+            if self._ending.is_set():
+                return
+            if done is not None and self._kept_key(done, Split.VALIDATION) is None:
+                self._round(done, Split.VALIDATION)
 
     def _review(
         self, asked: Comparison, reader: str | None, *, confirmed: Extended | None = None
@@ -577,7 +615,7 @@ class Comparing(Reviewing):
         )
         save_round(self._tools.store, self._log_id, finished, key=key)
         files = (round_file(self._log_id, key), cases_file(self._log_id, key), *runs)
-        if len(asked.seeds) == self.seeds_asked():
+        if asked in (*self._record.earlier, self._record.comparison):  # all of its seeds
             self._note_round(asked, finished, files)
         else:  # shown meanwhile, so that the log vouches for them too
             self._note(What.FILES_NOTED, who=PROGRAM, details={"files": self._digests(files)})

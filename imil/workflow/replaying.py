@@ -6,7 +6,7 @@ import hashlib
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +175,8 @@ class _Maker:
     record: StudyRecord
     fetch_weights: Callable[[str], bytes]
     on_progress: Tell
+    # Keys of the figures that were made.
+    told: set[str] = field(default_factory=set)
 
     def first(self) -> _First:
         """Train the first round, and the folds where there were any."""
@@ -190,18 +192,21 @@ class _Maker:
 
     def rounds(self, asked: Comparison, saved: Store) -> Iterator[tuple[str, Round]]:
         """Yield a comparison's figures: all seeds, then fewer, each on test as often as it was."""
-        self._finish(self._opened_for(asked).comparison_status, f"round {asked.number}")
+        study = self._opened_for(asked)
+        self._finish(study.comparison_status, f"round {asked.number}")
+        study.settle()
         for seeds in range(len(asked.seeds), 0, -1):
             of_seeds = replace(asked, seeds=asked.seeds[:seeds])
-            before = set(self._keys(self.store))
-            found = self._opened_for(of_seeds).results()
-            new = sorted(set(self._keys(self.store)) - before)
-            if found is None or len(new) != 1:
+            study = self._opened_for(of_seeds)
+            found, key = study.results(), study.results_key()
+            study.settle()
+            if found is None or key is None or key in self.told:
                 continue
-            yield new[0], found
+            self.told.add(key)
+            yield key, found
             for name in self._keys(saved):
                 opened = _TEST.match(name)
-                if opened is not None and opened["key"] == new[0].partition("-")[0]:
+                if opened is not None and opened["key"] == key.partition("-")[0]:
                     openings = int(opened["opening"]) - 1
                     yield name, self._opened_for(of_seeds, openings).final_comparison()
 

@@ -168,12 +168,17 @@ class Study(Copying):
 
     def end(self) -> None:
         """Stop whatever trains, and wait for it: nothing is written to the study's folder then."""
-        self.stop()
-        if (preparer := self._preparer) is not None:
-            preparer.join(STOPPING)
-        jobs = (self._training_job, self._comparison_job, self._folds_job)
-        known = [job for job in jobs if self._tools.pool.status(job) is not None]
-        self._tools.pool.wait(known, timeout=STOPPING)
+        self._ending.set()
+        try:
+            self.stop()
+            if (preparer := self._preparer) is not None:
+                preparer.join(STOPPING)
+            jobs = (self._training_job, self._comparison_job, self._folds_job)
+            known = [job for job in jobs if self._tools.pool.status(job) is not None]
+            self._tools.pool.wait(known, timeout=STOPPING)
+            self._tools.pool.followed(jobs, timeout=STOPPING)
+        finally:
+            self._ending.clear()
 
     def end_for_good(self) -> None:
         """End the study, which is to be deleted: nothing of it is written or begun any more."""
@@ -577,15 +582,12 @@ class Study(Copying):
             return
         if self.consent is not None and self._keeping is not None:
             self._keeping.keep(self._first)
+        if self._record.comparison is not None:
+            self._finish_when_trained()
         if not self._tools.pool.takes_up(self.plan):
             return  # it would use up somebody's time on a GPU before they ask
         if self._record.started and not self._first.finished:
-            job = self._tools.pool.status(self._training_job)
-            # A job that was done has left nothing: its folder was lost since.
-            if self.plan.precision is Precision.AUTO:  # an older version was killed early
-                self._begin(self.plan, PROGRAM)
-            elif job is None or job.state is JobState.DONE:
-                self._prepare_then_submit()
+            self._go_on_training()
             return
         if self._record.folds and self.out_of_fold_status().state is None:
             self._tools.pool.submit(self._folds_job, fold_tasks(self._first))
@@ -594,6 +596,14 @@ class Study(Copying):
             return
         if self.comparison_status().state is None and self.seeds_done() < self.seeds_asked():
             self._submit_comparison()
+
+    def _go_on_training(self) -> None:
+        job = self._tools.pool.status(self._training_job)
+        # A job that was done has left nothing: its folder was lost since.
+        if self.plan.precision is Precision.AUTO:  # an older version was killed early
+            self._begin(self.plan, PROGRAM)
+        elif job is None or job.state is JobState.DONE:
+            self._prepare_then_submit()
 
     def _prepare_then_submit(self) -> None:
         self._failure = None

@@ -1,0 +1,81 @@
+"""Processes that the app starts are told no secret: each is asked for its environment."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from imil.compute.trial import Subject, settled
+
+from imil.compute.pool import WorkerPool
+from imil.core.records import Plan, Precision
+from imil.errors import DataError
+from imil.sources.dicom_process import DicomReader
+from imil.sources.hub_process import HubRequest, messages
+
+SECRETS = {
+    "HF_TOKEN": "hf_1",
+    "HUGGING_FACE_HUB_TOKEN": "hf_2",
+    "HF_TOKEN_PATH": "/secret/hf_3",
+    "OAUTH_CLIENT_SECRET": "oauth_4",
+    "SPACE_TOKEN": "hf_5",
+    "PYTHON_KEYRING_PASSWORD": "ring_6",
+    "AWS_ACCESS_KEY_ID": "aws_7",
+    "DATABASE_URL": "postgres://user:word_8@host",
+}
+NEEDED = {"CUDA_VISIBLE_DEVICES": "1", "OMP_WAIT_POLICY": "passive", "LC_ALL": "C.UTF-8"}
+
+
+def train(folder: Path) -> None:
+    pool = WorkerPool(folder / "jobs", workers=1)
+    until((folder / "told").exists)
+    pool.close()
+
+
+def try_arithmetic(_: Path) -> None:
+    plan = Plan(backbone="resnet18", size=32, precision=Precision.AUTO, device="cpu")
+    settled(Subject(plan, classes=2, channels=3, images=8))
+
+
+def read_dicom(folder: Path) -> None:
+    with DicomReader(salt="") as reader:
+        reader._begin().wait()
+    del folder
+
+
+def read_hub(_: Path) -> None:
+    with suppress(DataError, BrokenPipeError):
+        list(messages(HubRequest("a/b"), "main", None, "https://hub.test"))
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end, "it was not started"
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("start", [train, try_arithmetic, read_dicom, read_hub])
+def test_a_process_that_the_app_starts_is_told_no_secret(
+    start: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = tmp_path / "told"
+    asked = tmp_path / "python"
+    asked.write_text(f"#!/bin/sh\nenv > {told}.part\nmv {told}.part {told}\nexit 1\n")
+    asked.chmod(0o700)
+    for name, value in (SECRETS | NEEDED).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "executable", str(asked))
+
+    start(tmp_path)
+
+    until(told.exists)
+    environment = told.read_text()
+    assert [value for value in SECRETS.values() if value in environment] == []
+    assert [name for name in SECRETS if f"{name}=" in environment] == []
+    assert [name for name in NEEDED if f"{name}=" not in environment] == []
+    assert "PATH=" in environment

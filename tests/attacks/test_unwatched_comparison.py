@@ -1,0 +1,145 @@
+"""A comparison finishes by itself: nobody looks, and its figures are saved and in the log."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from imil.compute.pool import WorkerPool
+from imil.compute.task import run_task
+from imil.core.films import FilmSpec
+from imil.store.acts import What, acts_folder, read_act
+from imil.store.local import LocalStore
+from imil.workflow.studies import Studies
+from imil.workflow.study import Study
+from imil.workflow.tools import Tools
+from tests.standins.trained import as_if_trained, corner
+from tests.standins.visitors import no_weights
+
+FILMS = FilmSpec(images=60, size=48, shortcut=0.95)
+ARMS = ("control", "imil")
+PATIENCE = 60.0
+
+
+class Home:
+    """The app's parts on one disk; training is done by `train`, so no process is started."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.store = LocalStore(folder / "state")
+        self.start()
+
+    def start(self) -> None:
+        self.pool = WorkerPool(self.folder / "jobs", workers=0)
+        tools = Tools(self.store, self.pool, no_weights)
+        self.studies = Studies(self.folder / "work", tools, demo=FILMS)
+
+    def rounds(self, study: Study) -> list[str]:
+        names = self.store.names(f"studies/{study.study_id}/rounds/")
+        return [name for name in names if name.endswith(".json")]
+
+    def acts(self, study: Study) -> list[What]:
+        """Return what is in the log on disk; the study itself is asked nothing."""
+        files = self.store.names(acts_folder(study.study_id))
+        acts = [read_act(self.store.read(name) or b"") for name in files]
+        return [act.what for act in acts if act is not None]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    made = Home(tmp_path)
+    yield made
+    made.pool.close()
+
+
+def compared(home: Home) -> Study:
+    """Return a study of which a comparison waits to be trained."""
+    study = home.studies.demo()
+    study.set_plan(replace(study.plan, size=32, epochs=1, epochs_after=1, budget=0.1))
+    as_if_trained(study)
+    for offer in study.answers()[:2]:
+        study.submit_mask(offer.sample_id, corner(study, offer.sample_id), reader="r", seconds=1)
+    study.start_comparison(arms=ARMS)
+    return study
+
+
+def train(study: Study) -> None:
+    """Leave on disk what training the comparison leaves there."""
+    for task in study._tasks_of_comparison():
+        for _ in run_task(task, should_stop=lambda: False):
+            pass
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def test_a_comparison_that_nobody_looks_at_is_computed_saved_and_logged(home: Home) -> None:
+    study = compared(home)
+    train(study)
+
+    home.pool.stop(study._comparison_job)  # how it ends makes no difference to what is trained
+
+    until(lambda: What.COMPARISON_FINISHED in home.acts(study))
+    (name,) = home.rounds(study)
+    before = home.store.read(name)
+    found = study.results()
+    assert found is not None
+    assert [arm.arm for arm in found.arms] == list(ARMS)
+    # Whoever looks is shown what was saved: nothing is computed or written again.
+    assert home.store.read(name) == before
+    assert home.acts(study).count(What.COMPARISON_FINISHED) == 1
+    assert study.audit().broken is None
+
+
+def test_a_comparison_that_ended_while_the_app_was_down_is_finished_when_the_study_is_opened(
+    home: Home,
+) -> None:
+    study = compared(home)
+    study.settle()
+    home.pool.close()
+    train(study)
+    shutil.rmtree(home.folder / "jobs")
+    home.start()
+    assert home.rounds(study) == []
+
+    home.studies.open(study.study_id)
+
+    until(lambda: What.COMPARISON_FINISHED in home.acts(study))
+    assert len(home.rounds(study)) == 1
+
+
+def test_a_deleted_study_leaves_no_figures_behind(home: Home) -> None:
+    study = compared(home)
+    train(study)
+
+    home.studies.delete(study.study_id)
+
+    time.sleep(0.2)
+    assert home.rounds(study) == []
+    assert home.acts(study) == []
+
+
+def test_figures_that_fail_end_no_thread_quietly_and_are_made_when_somebody_looks(
+    home: Home, capfd: pytest.CaptureFixture[str]
+) -> None:
+    study = compared(home)
+    train(study)
+    rounds = home.folder / "state" / "studies" / study.study_id / "rounds"
+    rounds.write_text("in the way, as a disk that refuses")
+
+    home.pool.stop(study._comparison_job)
+
+    assert home.pool.followed([study._comparison_job], timeout=PATIENCE)
+    assert "StoreError" in capfd.readouterr().err
+    rounds.unlink()
+    assert study.results() is not None
+    assert What.COMPARISON_FINISHED in home.acts(study)
