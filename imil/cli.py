@@ -520,11 +520,11 @@ def _hub_images(
 
 def _print_report(report: ImportReport) -> None:
     console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
-    console.print(f"{report.taken} images taken, {len(report.skipped)} files skipped.")
+    console.print(f"{report.taken} images taken, {report.left_out} files skipped.")
     for item in report.skipped[:SKIPPED_SHOWN]:
         console.print(f"  skipped {item.name}: {item.reason}")
-    if len(report.skipped) > SKIPPED_SHOWN:
-        console.print(f"  … and {len(report.skipped) - SKIPPED_SHOWN} more")
+    if report.left_out > SKIPPED_SHOWN:
+        console.print(f"  … and {report.left_out - SKIPPED_SHOWN} more")
     for note in report.notes:
         console.print(f"  {note}")
     burnt = report.burnt_in

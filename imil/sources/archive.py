@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import errno
+import posixpath
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
 from pathlib import Path
+from typing import TypeAlias
 
 from imil.errors import DataError, StoreError
 from imil.sources.choices import Choices
+from imil.sources.claims import largest, require_few_tables
 from imil.sources.entries import (
     BROKEN,
     CHUNK,
@@ -23,23 +28,38 @@ from imil.sources.entries import (
     find_moved,
     lost_among,
     pieces,
+    require_listed,
     require_read,
     require_tables,
     too_large,
 )
 from imil.sources.folder import MADE, read_folder
-from imil.sources.listing import Listing, Skipped
+from imil.sources.listing import Listing, Skipped, with_splits
+from imil.sources.table import is_other_table
+from imil.sources.tree import stray, why_unread
 
 _STARTS = (b"PK\x03\x04", b"PK\x05\x06")
 
 
+# From a zip's entries by name to what says why one is left unread, told by name and first bytes.
+Sieve: TypeAlias = Callable[[Mapping[str, zipfile.ZipInfo]], Callable[[str, bytes], str | None]]
+
+
 @dataclass(frozen=True, slots=True)
 class UnpackReport:
-    """How much was unpacked, and which entries were not, and why."""
+    """What was unpacked, and which entries were not, and why.
 
-    files: int
+    Attributes:
+        names: of the files that were written.
+        inflated_bytes: of those files.
+        skipped: entries that are not for a folder, and those that can't be read.
+        unread: files that a sieve left out, by name, with the reason.
+    """
+
+    names: tuple[str, ...]
     inflated_bytes: int
     skipped: tuple[Skipped, ...]
+    unread: Mapping[str, str]
 
     @property
     def lost(self) -> tuple[Skipped, ...]:
@@ -55,34 +75,59 @@ def read_archive(
     positive: str | None = None,
     choices: Choices | None = None,
     made: Path = MADE,
+    seed: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Listing:
     """Unpack a zip of an image folder and list it; on any failure `into` is not there.
 
-    Args and errors are those of `unpack` and `read_folder`; `name` is the archive's if None. What
-    can't be read of the zip is left out and told, save a table: see `require_tables`.
+    Args and errors are those of `unpack` and `read_folder`; `name` is the archive's if None, and
+    splits are made with `seed` if it is given. Files that are neither images nor tables are not
+    unpacked. What can't be read of the zip is left out and told, save a table: see
+    `require_tables`.
     """
-    report = unpack(archive, into)
+    choices = choices or Choices()
+    report = unpack(archive, into, sieve=partial(_sieve, choices), on_progress=on_progress)
     try:
-        there = {file.relative_to(into).as_posix() for file in into.rglob("*.*") if file.is_file()}
-        require_tables(archive.name, there, report.lost, choices or Choices())
+        require_tables(archive.name, report.names, report.lost, choices)
         with also_told(report.lost):
-            return read_folder(
+            listing = read_folder(
                 into,
                 name=name or archive.stem,
                 positive=positive,
                 choices=choices,
                 made=made,
                 also_skipped=report.skipped,
+                unread=report.unread,
                 on_progress=on_progress,
             )
+            return listing if seed is None else with_splits(listing, seed=seed)
     except BaseException:
         shutil.rmtree(into)
         raise
 
 
+def _sieve(
+    choices: Choices, entries: Mapping[str, zipfile.ZipInfo]
+) -> Callable[[str, bytes], str | None]:
+    """Return what lets images and the tables pass that are looked into."""
+    require_few_tables(entries)
+    sizes = {name: entry.file_size for name, entry in entries.items() if is_other_table(name)}
+    tables = largest(sizes, but=choices.table)
+
+    def why_left(name: str, head: bytes) -> str | None:
+        return stray(name) if name in sizes and name not in tables else why_unread(name, head)
+
+    return why_left
+
+
 def unpack(
-    archive: Path, into: Path, *, limits: Limits | None = None, whole: bool = False
+    archive: Path,
+    into: Path,
+    *,
+    limits: Limits | None = None,
+    whole: bool = False,
+    sieve: Sieve | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> UnpackReport:
     """Unpack a zip into a new folder.
 
@@ -96,6 +141,8 @@ def unpack(
         into: a folder that does not exist, or is empty.
         limits: of files and bytes; `Limits()` if None.
         whole: refuse the zip if a single entry can't be read.
+        sieve: says which files are not worth writing; all are written if None.
+        on_progress: told (0, 0) after each file: no image is read yet.
 
     Raises:
         DataError: no zip, its list broken or cut off, empty, too large, or nothing in it can be
@@ -113,15 +160,22 @@ def unpack(
         into.parent.mkdir(parents=True, exist_ok=True)
         unfinished = Path(tempfile.mkdtemp(prefix=f".{into.name}.", dir=into.parent))
         try:
-            files, written, lost = _write(zipped, plan, unfinished, limits)
-            require_read(archive.name, files, lost, whole=whole)
+            writing = _Writing(zipped, unfinished, limits, None if sieve is None else sieve(plan))
+            for name, entry in plan.items():
+                writing.write(name, entry)
+                if on_progress is not None:
+                    on_progress(0, 0)
+            readable = len(writing.names) + len(writing.unread)
+            require_read(archive.name, readable, writing.lost, whole=whole)
             if into.exists():
                 into.rmdir()
             unfinished.rename(into)
         except BaseException:
             shutil.rmtree(unfinished)
             raise
-    return UnpackReport(files, written, (*skipped, *lost))
+    return UnpackReport(
+        tuple(writing.names), writing.written, (*skipped, *writing.lost), writing.unread
+    )
 
 
 @contextmanager
@@ -141,6 +195,7 @@ def opened(archive: Path) -> Iterator[zipfile.ZipFile]:
         )
     try:
         _require_zip_start(archive)
+        require_listed(archive)
         with zipfile.ZipFile(archive) as zipped:
             find_moved(zipped)
             yield zipped
@@ -171,47 +226,75 @@ def _require_zip_start(archive: Path) -> None:
             raise zipfile.BadZipFile("the first bytes are not a zip's")
 
 
-def _write(
-    zipped: zipfile.ZipFile, plan: dict[str, zipfile.ZipInfo], folder: Path, limits: Limits
-) -> tuple[int, int, list[Skipped]]:
-    """Write the entries below `folder`; return how many, their bytes, and those it can't read.
+@dataclass(slots=True)
+class _Writing:
+    """Entries being written below a folder.
 
     What inflates before an entry turns out to be damaged counts for the limits as well.
     """
-    files, written, inflated = 0, 0, 0
-    lost: list[Skipped] = []
-    for name, entry in plan.items():
-        target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        size = 0
+
+    zipped: zipfile.ZipFile
+    folder: Path
+    limits: Limits
+    why_left: Callable[[str, bytes], str | None] | None
+    names: list[str] = field(default_factory=list)
+    unread: dict[str, str] = field(default_factory=dict)
+    lost: list[Skipped] = field(default_factory=list)
+    written: int = 0
+    inflated: int = 0
+    folders: set[str] = field(default_factory=set)
+
+    def write(self, name: str, entry: zipfile.ZipInfo) -> None:
+        """Write an entry, unless it can't be read or is not to be."""
+        source, size = pieces(self.zipped, entry), 0
         try:
-            with target.open("xb") as file:
-                for piece in pieces(zipped, entry):
-                    size += file.write(piece)
-                    _require_size(zipped, entry, name, size, inflated + size, limits)
+            head = next(source, b"")
+            reason = None if self.why_left is None else self.why_left(name, head)
+            if reason is not None:
+                self.unread[name] = reason
+                return
+            size = self._copy(name, entry, chain((head,), source))
         except EntryError as error:
-            target.unlink()
-            lost.append(Skipped(name, str(error)))
-            # The piece that did not come was inflated too.
-            size = min(entry.file_size, size + CHUNK)
-            _require_size(zipped, entry, name, size, inflated + size, limits)
+            self._folder_of(name)
+            self.lost.append(Skipped(name, str(error)))
+            # Whatever did not come may have been inflated too.
+            size = min(entry.file_size, self._size_of(name) + CHUNK)
+            (self.folder / name).unlink(missing_ok=True)
+            self._require_size(entry, name, size)
         else:
-            files, written = files + 1, written + size
-        inflated += size
-    return files, written, lost
+            self.names.append(name)
+            self.written += size
+        self.inflated += size
 
+    def _copy(self, name: str, entry: zipfile.ZipInfo, source: Iterable[bytes]) -> int:
+        size = 0
+        with Path(self._folder_of(name), posixpath.basename(name)).open("xb") as file:
+            for piece in source:
+                size += file.write(piece)
+                self._require_size(entry, name, size)
+        return size
 
-def _require_size(
-    zipped: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str, size: int, all_: int, limits: Limits
-) -> None:
-    """Refuse a zip of which one entry, or all so far, have inflated too much."""
-    archive = Path(zipped.filename or "").name
-    if all_ > limits.inflated_bytes:
-        raise too_large(
-            archive, f"It inflates to more than {limits.inflated_bytes / 2**30:.3g} GB."
-        )
-    if size > max(limits.ratio_from_bytes, limits.ratio * entry.compress_size):
-        raise too_large(
-            archive,
-            f"Its file “{name}” inflates more than {limits.ratio}-fold, which no image does.",
-        )
+    def _folder_of(self, name: str) -> str:
+        """Return the folder that a file goes to, made once."""
+        folder = str(self.folder / posixpath.dirname(name))
+        if folder not in self.folders:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            self.folders.add(folder)
+        return folder
+
+    def _size_of(self, name: str) -> int:
+        file = self.folder / name
+        return file.stat().st_size if file.exists() else 0
+
+    def _require_size(self, entry: zipfile.ZipInfo, name: str, size: int) -> None:
+        """Refuse a zip of which one entry, or all so far, have inflated too much."""
+        archive, limits = Path(self.zipped.filename or "").name, self.limits
+        if self.inflated + size > limits.inflated_bytes:
+            raise too_large(
+                archive, f"It inflates to more than {limits.inflated_bytes / 2**30:.3g} GB."
+            )
+        if size > max(limits.ratio_from_bytes, limits.ratio * entry.compress_size):
+            raise too_large(
+                archive,
+                f"Its file “{name}” inflates more than {limits.ratio}-fold, which no image does.",
+            )

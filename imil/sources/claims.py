@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from imil.sources.choices import Choices
 from imil.sources.names import FileNames, are_splits, checked_columns, guess_columns
 from imil.sources.table import (
     CONVENTION,
+    TABLE_NAME,
     Columns,
     Grid,
     Row,
@@ -23,6 +24,11 @@ from imil.sources.table import (
     rows_of,
 )
 from imil.sources.tree import ALIASES, Findings, Tree
+
+# Tables looked into that are not named as the convention has it: the largest ones.
+MOST_TABLES = 20
+# Tables of the convention: one a split and class, or a few more.
+MOST_OWN_TABLES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +71,37 @@ def read_tables(
     if picked is not None and not is_table(picked):
         return {picked: _guessed(tree.files[picked], picked, files, choices.columns, findings)}
     if own:
+        require_few_tables(own)
         return {
             name: _convention(file, name, files, choices.columns, findings)
             for name, file in own.items()
         }
     others = {name: file for name, file in tree.files.items() if is_other_table(name)}
-    best = likeliest(others, files, findings)
+    there = {name: file.stat().st_size for name, file in others.items() if name not in tree.unread}
+    kept = largest(there)
+    best = likeliest({name: others[name] for name in others if name in kept}, files, findings)
     if best is None:
         return {}
     table = _guessed(others[best.table], best.table, files, choices.columns, findings)
     return {best.table: table}
+
+
+def require_few_tables(names: Iterable[str]) -> None:
+    """Refuse data with more tables of the convention than `MOST_OWN_TABLES`."""
+    own = sum(is_table(name) for name in names)
+    if own > MOST_OWN_TABLES:
+        raise DataError(
+            f"There are {own} tables named {TABLE_NAME}.",
+            why=f"One a split or class is read, and {MOST_OWN_TABLES} at most.",
+            fix="Join them into one, with a column of file names and one of labels.",
+        )
+
+
+def largest(sizes: Mapping[str, int], *, but: str | None = None) -> frozenset[str]:
+    """Return the names of the `MOST_TABLES` largest tables, and of the one that was picked."""
+    by_size = sorted(sizes, key=lambda name: (-sizes[name], name))
+    picked = (name for name in sizes if but is not None and f"/{name}".endswith(f"/{but}"))
+    return frozenset((*by_size[:MOST_TABLES], *picked))
 
 
 def likeliest(
@@ -113,7 +140,7 @@ def claims_of(
         splits = [row.split for row in table.rows if row.split]
         parted = are_splits(splits)
         if splits and not parted:
-            findings.notes.append("The table's column of splits names others and is not read.")
+            findings.note("The table's column of splits names others and is not read.")
         for row in table.rows:
             where = f"{name}, line {row.line}"
             target = files.find(name, row.file_name, lenient=table.lenient)
@@ -165,7 +192,7 @@ def _guessed(
         meant = checked_columns(grid, name, columns)
     if meant is None or meant.file is None:
         raise _no_files(name, grid)
-    findings.notes.append(_said(meant))
+    findings.note(_said(meant))
     return rows_of(grid, meant, lenient=True)
 
 

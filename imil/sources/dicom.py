@@ -20,6 +20,8 @@ from imil.sources.pixels import MAX_PIXELS
 
 # Where the four letters stand that every DICOM file carries.
 MARK_AT, MARK = 128, b"DICM"
+# Why a file without them is not read.
+NO_HEADER = "It has no DICOM file header, which says how its pixels are stored."
 # How such files are named, if they have a suffix at all.
 SUFFIXES = frozenset({".dcm", ".dicom", ".ima"})
 # Of the hashes that patients, studies and series are known by, bytes.
@@ -74,9 +76,14 @@ def is_dicom(path: Path) -> bool:
     """Return whether a file carries DICOM's mark, whatever it is called."""
     try:
         with path.open("rb") as file:
-            return file.read(MARK_AT + len(MARK))[MARK_AT:] == MARK
+            return is_marked(file.read(MARK_AT + len(MARK)))
     except OSError:
         return False
+
+
+def is_marked(head: bytes) -> bool:
+    """Return whether a file's first bytes carry DICOM's mark."""
+    return head[MARK_AT : MARK_AT + len(MARK)] == MARK
 
 
 def hashed(value: str, salt: str) -> str:
@@ -141,9 +148,7 @@ def _opened(path: Path, *, pixels: bool) -> pydicom.Dataset:
     try:
         return pydicom.dcmread(path, stop_before_pixels=not pixels)
     except InvalidDicomError as cause:
-        raise RefusedError(
-            "It has no DICOM file header, which says how its pixels are stored."
-        ) from cause
+        raise RefusedError(NO_HEADER) from cause
 
 
 def _header(data: pydicom.Dataset, salt: str) -> Header:

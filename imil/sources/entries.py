@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import stat
+import struct
 import unicodedata
 import zipfile
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path
 
 from imil.errors import DataError
 from imil.sources.choices import Choices
-from imil.sources.listing import Skipped
+from imil.sources.listing import Skipped, cut
 from imil.sources.table import is_other_table, is_table
-from imil.sources.tree import is_system_file
+from imil.sources.tree import is_system_file, suffix_of
 
 # Twice what a study of 100,000 images with a mask each needs.
 MAX_FILES = 400_000
+
+# Folders that a file may lie in: no data set nests more than a few.
+MAX_DEPTH = 32
+
+# Bytes of the zip's list of files: `MAX_FILES` of usual names.
+MAX_LIST_BYTES = 64 * 2**20
 
 # All files together, inflated: 100,000 images of 200 kB, and well within a Space's 50 GB disk.
 MAX_BYTES = 20 * 2**30
@@ -30,14 +38,26 @@ MAX_RATIO = 200
 # An uncompressed 16-bit mammogram has 60 MB.
 RATIO_FROM_BYTES = 64 * 2**20
 
+# All files together may inflate by that ratio from here on.
+RATIO_OF_ALL_FROM_BYTES = 2 * 2**30
+
 # The longest name that common file systems store, in bytes.
 MAX_NAME_BYTES = 255
 
 # The longest path inside the archive, in bytes; systems allow 4,096 with all that stands before.
 MAX_PATH_BYTES = 1024
 
+# Where the record that ends a zip lies: before a comment of up to 64 kB.
+_MOST_END = 2**16 + 22
+
+# Bytes of the list that a file takes beside its name.
+_LEAST_LISTED = 46
+
 _ENCRYPTED = 0x1 | 0x40 | 0x2000
 _UTF8 = 0x800
+
+# Deflate inflates a byte to no more than this.
+_MOST_DEFLATED = 1032
 
 # Others inflate with a dictionary whose size the archive itself sets.
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -47,8 +67,8 @@ DAMAGED = "It is damaged in the zip."
 ENCRYPTED = "It is encrypted in the zip, and needs a password."
 UNUSUAL = "It is compressed in the zip in an unusual way."
 
-# Bytes that are inflated at a time.
-CHUNK = 2**20
+# Bytes that are inflated at a time, and at first: from few it is told what is not to be read.
+CHUNK, FIRST = 2**20, 4096
 
 _NESTED = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst"})
 
@@ -85,12 +105,14 @@ def checked(
             why="The zip has no files.",
             fix="Zip the folder that has the images.",
         )
-    if len(entries) > limits.files:
-        raise too_large(archive, f"It has {len(entries)} files, and {limits.files} are allowed.")
+    _require_sizes(zipped, entries, archive, limits)
     plan: dict[str, zipfile.ZipInfo] = {}
-    names = [_safe_name(entry, archive) for entry in entries]
-    folders = {str(parent) for name in names for parent in PurePosixPath(name).parents}
-    for name, entry in zip(names, entries, strict=True):
+    named = [(_safe_name(entry, archive), entry) for entry in entries]
+    folders = _folders(name for name, _ in named)
+    if len(entries) + len(folders) > limits.files:
+        count = f"{len(entries)} files in {len(folders)} folders"
+        raise too_large(archive, f"It has {count}, and {limits.files} are allowed in all.")
+    for name, entry in named:
         _require_plain(entry, name, archive)
         if is_system_file(name):
             continue
@@ -100,6 +122,79 @@ def checked(
         else:
             skipped.append(Skipped(name, reason))
     return plan
+
+
+def _require_sizes(
+    zipped: zipfile.ZipFile, entries: Sequence[zipfile.ZipInfo], archive: str, limits: Limits
+) -> None:
+    """Refuse a zip that says itself that it holds too much; its reader inflates no more."""
+    if len(entries) > limits.files:
+        raise too_large(archive, f"It has {len(entries)} files, and {limits.files} are allowed.")
+    # No entry inflates more than deflate can, whatever it says.
+    stated = sum(min(e.file_size, _MOST_DEFLATED * (e.compress_size + 1)) for e in entries)
+    if stated > limits.inflated_bytes:
+        raise too_large(
+            archive, f"It inflates to more than {limits.inflated_bytes / 2**30:.3g} GB."
+        )
+    if stated > max(RATIO_OF_ALL_FROM_BYTES, limits.ratio * zipped.start_dir):
+        raise too_large(archive, f"It inflates more than {limits.ratio}-fold, which no images do.")
+
+
+def _folders(names: Iterable[str]) -> set[str]:
+    """Return every folder that files lie in, as far down as files are read."""
+    found: set[str] = set()
+    for name in names:
+        folder = "/".join(name.split("/")[: min(name.count("/"), MAX_DEPTH)])
+        while folder and folder not in found:
+            found.add(folder)
+            folder = folder.rpartition("/")[0]
+    return found
+
+
+def require_listed(archive: Path) -> None:
+    """Refuse a zip whose list of files is too long, before its reader makes an object of each."""
+    at, size = _list_at(archive)
+    if size > MAX_LIST_BYTES:
+        why = f"Its list of files has more than {MAX_LIST_BYTES // 2**20} MB."
+        raise too_large(archive.name, why)
+    if size > _LEAST_LISTED * MAX_FILES and sum(1 for _ in _listed(archive, at, size)) > MAX_FILES:
+        raise too_large(archive.name, f"It has more than {MAX_FILES} files and folders.")
+
+
+def lists(archive: Path, name: str) -> bool:
+    """Return whether a zip's list of files, where it isn't too long, has a name in it."""
+    at, size = _list_at(archive)
+    return size <= MAX_LIST_BYTES and name.encode() in _listed(archive, at, size)
+
+
+def _list_at(archive: Path) -> tuple[int, int]:
+    """Return where the list of files begins, and how long it is, as a zip's last bytes say."""
+    with archive.open("rb") as file:
+        length = file.seek(0, os.SEEK_END)
+        start = max(0, length - _MOST_END)
+        file.seek(start)
+        tail = file.read()
+        end = tail.rfind(b"PK\x05\x06")
+        if end < 0 or len(tail) < end + 22:
+            return 0, 0
+        size = int(struct.unpack_from("<L", tail, end + 12)[0])
+        # Of a zip with very many files, a longer record before this one has the size.
+        if size == 2**32 - 1 and end >= 76 and tail[end - 20 : end - 16] == b"PK\x06\x07":
+            end -= 76
+            size = int(struct.unpack_from("<Q", tail, end + 40)[0])
+    return max(0, start + end - size), size
+
+
+def _listed(archive: Path, at: int, size: int) -> Iterator[bytes]:
+    """Yield the names in the list of files, as they are written there."""
+    with archive.open("rb") as file:
+        file.seek(at)
+        raw = file.read(size)
+    at = 0
+    while raw[at : at + 4] == b"PK\x01\x02" and len(raw) >= at + _LEAST_LISTED:
+        name, extra, comment = struct.unpack_from("<3H", raw, at + 28)
+        yield raw[at + _LEAST_LISTED : at + _LEAST_LISTED + name]
+        at += _LEAST_LISTED + name + extra + comment
 
 
 def require_readable(zipped: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
@@ -118,10 +213,14 @@ def pieces(zipped: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterator[bytes]:
     The checksum is told at the end: until then, what came may be wrong.
     """
     require_readable(zipped, entry)
+    if not entry.file_size:
+        return
     try:
         with zipped.open(entry) as source:
-            while piece := source.read(CHUNK):
+            piece = source.read(FIRST)
+            while piece:
                 yield piece
+                piece = source.read(CHUNK)
     except BROKEN as cause:
         raise EntryError(DAMAGED) from cause
 
@@ -240,16 +339,26 @@ def _is_folder(entry: zipfile.ZipInfo) -> bool:
 def _why_skipped(name: str, taken: dict[str, zipfile.ZipInfo], folders: set[str]) -> str | None:
     if not name:
         return "It has no name."
-    if PurePosixPath(name).suffix.lower() in _NESTED:
+    if suffix_of(name) in _NESTED:
         return "An archive inside the zip is not unpacked."
     if name in taken:
         return "The zip has two files of this name; the first was taken."
     if name in folders:
         return "The zip has a folder of the same name."
-    longest = max(len(part.encode()) for part in name.split("/"))
-    if longest > MAX_NAME_BYTES or len(name.encode()) > MAX_PATH_BYTES:
+    return _why_not_stored(name)
+
+
+def _why_not_stored(name: str) -> str | None:
+    parts = name.split("/")
+    if len(name.encode()) > MAX_PATH_BYTES or max(map(_size, parts)) > MAX_NAME_BYTES:
         return "Its name is too long."
+    if len(parts) > MAX_DEPTH:
+        return f"It lies in more than {MAX_DEPTH - 1} folders."
     return None
+
+
+def _size(text: str) -> int:
+    return len(text.encode())
 
 
 def _safe_name(entry: zipfile.ZipInfo, archive: str) -> str:
@@ -260,7 +369,8 @@ def _safe_name(entry: zipfile.ZipInfo, archive: str) -> str:
     if written.startswith("/") or written[1:2] == ":" or ".." in parts or "\0" in written:
         raise DataError(
             f"“{archive}” was refused.",
-            why=f"Its file “{_printable(written)}” would be written outside of the study's folder.",
+            why=f"Its file “{cut(_printable(written))}” would be written outside of the study's "
+            "folder.",
             fix="Make the zip again from the folder that has the images.",
         )
     return "/".join(part for part in parts if part not in ("", "."))
@@ -277,6 +387,8 @@ def _decoded_name(entry: zipfile.ZipInfo) -> str:
 
 
 def _printable(name: str) -> str:
+    if name.isprintable():
+        return name
     return "".join("_" if unicodedata.category(c).startswith("C") else c for c in name)
 
 
@@ -286,7 +398,7 @@ def _require_plain(entry: zipfile.ZipInfo, name: str, archive: str) -> None:
     if kind not in (0, stat.S_IFREG):
         raise DataError(
             f"“{archive}” was refused.",
-            why=f"Its entry “{name}” is a link or a device, not a file.",
+            why=f"Its entry “{cut(name)}” is a link or a device, not a file.",
             fix="Replace links by the files that they mean, and make the zip again.",
         )
 

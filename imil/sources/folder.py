@@ -28,8 +28,8 @@ from imil.sources.names import FileNames
 from imil.sources.patients import guess_pattern, parse_pattern
 from imil.sources.pictures import Pictures, look_through, whose
 from imil.sources.pixels import SUFFIXES, PixelsError, read_pixels, shown_size
-from imil.sources.table import Table
-from imil.sources.tree import Findings, Tree, is_image, scan, stray
+from imil.sources.table import Table, is_other_table, is_table
+from imil.sources.tree import Findings, Tree, is_image, scan, stray, suffix_of
 
 # Where pictures made of DICOM files lie, below the folder's own root: hidden, so never listed.
 MADE = Path(".made")
@@ -62,6 +62,7 @@ def read_folder(
     choices: Choices | None = None,
     made: Path = MADE,
     also_skipped: Sequence[Skipped] = (),
+    unread: Mapping[str, str] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Listing:
     """Return the images of a folder in the Hugging Face ImageFolder convention, or like it.
@@ -82,6 +83,8 @@ def read_folder(
         choices: which table, columns, patients and frames; all guessed if None.
         made: folder for pictures made of DICOM files; a relative one lies below the root.
         also_skipped: what was skipped before, while unpacking; put first in the report.
+        unread: files that belong to the folder and can't be read, by name, with the reason; they
+            are not on the disk.
         on_progress: told (done, total) after each image.
 
     Returns:
@@ -99,8 +102,10 @@ def read_folder(
             fix="Check the folder's path.",
         )
     choices = choices or Choices()
-    findings = Findings(list(also_skipped))
-    tree = scan(root, findings)
+    findings = Findings()
+    for skip in also_skipped:
+        findings.skip(skip.name, skip.reason)
+    tree = scan(root, findings, unread)
     with DicomReader(salt=secrets.token_hex()) as reader:
         pictures = look_through(tree, reader, tree.root / made)
         found = _owned(_find(tree, pictures, choices, findings), pictures, choices, findings)
@@ -119,6 +124,7 @@ def read_folder(
             tuple(findings.skipped),
             tuple(findings.notes),
             burnt_in=BurntIn.of(burnt, black=choices.black_corners),
+            more_skipped=findings.more_skipped,
         ),
     )
     require_learnable(listing)
@@ -128,17 +134,20 @@ def read_folder(
 
 def _find(tree: Tree, pictures: Pictures, choices: Choices, findings: Findings) -> list[_Found]:
     """Return the images with a label, by name; tables come before class folders."""
-    files = FileNames.of(tree.files, pictures.uids)
+    # What tables may call files is worked out only where there is a table.
+    inside = any(is_table(name) or is_other_table(name) for name in tree.files)
+    tabled = inside or choices.table_file is not None
+    files = FileNames.of(tree.files if tabled else (), pictures.uids)
     tables = read_tables(tree, files, choices, findings)
     claims, spoken = claims_of(tree, tables, files, findings)
     found = [item for name in claims if (item := _claimed(tree, name, claims[name], findings))]
-    covered = {posixpath.join(posixpath.dirname(table), ""): table for table in tables}
-    told = {skip.name for skip in findings.skipped}
+    covered = {posixpath.dirname(table): table for table in tables}
+    told = {skip.name for skip in findings.skipped if is_other_table(skip.name)}
     unlabelled = len(claims) - len(found)
     for name in tree.files:
         if name in claims or name in spoken or name in tables:
             continue
-        if Path(name).suffix.lower() not in SUFFIXES and not pictures.is_dicom(name):
+        if suffix_of(name) not in SUFFIXES and not pictures.is_dicom(name):
             if name not in told:
                 findings.skip(name, stray(name))
         elif (table := _above(name, covered)) is not None:
@@ -158,8 +167,10 @@ def _find(tree: Tree, pictures: Pictures, choices: Choices, findings: Findings) 
 
 def _above(name: str, covered: Mapping[str, str]) -> str | None:
     """Return the file name of a table whose folder a file lies in."""
-    tables = (table for folder, table in covered.items() if name.startswith(folder))
-    return next((posixpath.basename(table) for table in tables), None)
+    folder = posixpath.dirname(name)
+    while folder and folder not in covered:
+        folder = posixpath.dirname(folder)
+    return posixpath.basename(covered[folder]) if folder in covered else None
 
 
 def _claimed(tree: Tree, name: str, claims: Sequence[Claim], findings: Findings) -> _Found | None:
@@ -205,17 +216,17 @@ def _owned(
         if by_tag:
             # Hashed as those of DICOM files are, so that one patient is one, whoever names it.
             patient = by_tag.get(item.name) if patient is None else pictures.hashed(patient)
-        owned.append(replace(item, patient=patient))
+        owned.append(item if patient == item.patient else replace(item, patient=patient))
     guess = guess_pattern([item.name for item in owned])
     if pattern is None and guess is not None and all(item.patient is None for item in owned):
-        findings.notes.append(
+        findings.note(
             f"File names look as if they named patients: “{guess.pattern}” sorts the {len(owned)} "
             f"images into {guess.groups} groups. Give that pattern to keep each group in one split."
         )
     if pattern is not None:
         unnamed = sum(item.patient is None for item in owned)
         groups = len({item.patient for item in owned if item.patient is not None})
-        findings.notes.append(
+        findings.note(
             f"Patients were read from file names by “{pattern.written}”: {groups} of them"
             + ("." if not unnamed else f"; {_unfit(unnamed)} not fit it.")
         )
@@ -274,6 +285,9 @@ def _fitting_mask(
     """Return the image's reference mask if it can be opened and has the image's (width, height)."""
     if item.mask is None:
         return None
+    if item.mask in tree.unread:
+        findings.skip(item.mask, tree.unread[item.mask])
+        return None
     try:
         mask_size = shown_size(tree.files[item.mask])
     except PixelsError as error:
@@ -304,8 +318,7 @@ def _no_labels(images: int, tree: Tree, tables: Mapping[str, Table]) -> DataErro
 def _require_images(found: int, entries: Sequence[Entry], findings: Findings) -> None:
     if entries:
         return
-    if found:
-        last = findings.skipped[-1]
+    if (last := findings.last) is not None and found:
         raise DataError(
             "No image could be read.",
             why=f"All {found} were skipped, “{last.name}” among them: {last.reason}",

@@ -43,6 +43,10 @@ _ENTRY = {
 Found = TypeVar("Found")
 # Images with text in their corners that a report names; all are counted.
 MAX_BURNT = 12
+# Skipped files and rows that a report names; all are counted.
+MAX_SKIPPED = 1000
+# Characters of a name or a reason that are kept of what was skipped.
+MAX_TOLD = 400
 # Patients in two splits that an error names; the rest are counted.
 SHARED_NAMED = 5
 
@@ -90,6 +94,17 @@ class Skipped:
     name: str
     reason: str
 
+    def short(self) -> Skipped:
+        """Return the same with a name and reason of at most `MAX_TOLD` characters."""
+        if len(self.name) <= MAX_TOLD and len(self.reason) <= MAX_TOLD:
+            return self
+        return Skipped(cut(self.name), cut(self.reason))
+
+
+def cut(text: str) -> str:
+    """Return a text of at most `MAX_TOLD` characters."""
+    return text if len(text) <= MAX_TOLD else f"{text[: MAX_TOLD - 1]}…"
+
 
 @dataclass(frozen=True, slots=True)
 class BurntIn:
@@ -113,9 +128,15 @@ class BurntIn:
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """How many images were taken, all that was skipped, and what else a person should know.
+    """How many images were taken, what was skipped, and what else a person should know.
 
-    `twins` are near duplicates, `burnt_in` is text in the pixels; None where nobody looked.
+    Attributes:
+        taken: images.
+        skipped: the first `MAX_SKIPPED` files and rows that were not taken.
+        notes: sentences.
+        twins: near duplicates; None where nobody looked.
+        burnt_in: text in the pixels; None where nobody looked.
+        more_skipped: how many more were not taken than `skipped` names.
     """
 
     taken: int
@@ -123,6 +144,12 @@ class ImportReport:
     notes: tuple[str, ...] = ()
     twins: Twins | None = None
     burnt_in: BurntIn | None = None
+    more_skipped: int = 0
+
+    @property
+    def left_out(self) -> int:
+        """How many files and rows were not taken."""
+        return len(self.skipped) + self.more_skipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,6 +393,7 @@ def listing_to_json(listing: Listing) -> str:
             "entries": [_entry_to_json(entry, listing.root) for entry in listing.entries],
             "taken": listing.report.taken,
             "skipped": [[skipped.name, skipped.reason] for skipped in listing.report.skipped],
+            "more_skipped": listing.report.more_skipped,
             "notes": listing.report.notes,
             "twins": None if listing.report.twins is None else asdict(listing.report.twins),
             "burnt_in": _burnt_to_json(listing.report.burnt_in),
@@ -398,6 +426,7 @@ def listing_from_json(text: str, root: Path) -> Listing:
                 # What follows is missing in lists of older versions.
                 _optional(Twins, saved.get("twins")),
                 _optional(BurntIn, saved.get("burnt_in")),
+                from_json(int, saved.get("more_skipped", 0)),
             ),
             named=from_json(bool, saved.get("named", True)),
         )

@@ -5,14 +5,15 @@ from __future__ import annotations
 import tempfile
 import zipfile
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from imil.sources import dicom
 from imil.sources.archive import opened
 from imil.sources.choices import Choices
-from imil.sources.claims import likeliest
+from imil.sources.claims import MOST_TABLES, largest, likeliest, require_few_tables
 from imil.sources.entries import (
     EntryError,
     Limits,
@@ -22,14 +23,14 @@ from imil.sources.entries import (
     require_readable,
     require_tables,
 )
-from imil.sources.listing import Skipped
+from imil.sources.listing import MAX_SKIPPED, Skipped
 from imil.sources.names import FileNames
 from imil.sources.patients import Guess, guess_pattern
 from imil.sources.table import MAX_BYTES, Columns, is_other_table, is_table
-from imil.sources.tree import is_data, is_image, wrapping
+from imil.sources.tree import is_data, is_image, suffix_of, wrapping
 
-# Tables looked into; a zip with more holds something else.
-MAX_TABLES = 20
+# Tables that are named; a zip with more is hardly a table and its images.
+MAX_NAMED = 1000
 
 # Bytes of a zip that are read to find what is damaged: it takes a second or two, as a look may.
 MAX_TRIED = 256 * 2**20
@@ -42,13 +43,14 @@ class Look:
     Attributes:
         images: files that are images by their names.
         dicom: how many of them are DICOM.
-        tables: tables in it, by path; those of the ImageFolder convention first.
+        tables: tables in it, by path, `MAX_NAMED` at most; those of the convention first.
         table: the one that would be read; None where none names an image.
         names: that table's columns.
         columns: what they seem to mean; None without a table.
         pattern: how file names seem to name patients; None where they don't.
-        skipped: files that will be left out, as far as they were tried.
+        skipped: the first `MAX_SKIPPED` files that will be left out, as far as they were tried.
         tried: whether all were; damaged ones of a large zip are met when it is read.
+        more_skipped: how many more than `skipped` names.
     """
 
     images: int
@@ -60,6 +62,26 @@ class Look:
     pattern: Guess | None = None
     skipped: tuple[Skipped, ...] = ()
     tried: bool = True
+    more_skipped: int = 0
+
+    @property
+    def left_out(self) -> int:
+        """How many files will be left out, as far as they were tried."""
+        return len(self.skipped) + self.more_skipped
+
+    @classmethod
+    def of(cls, told: dict[str, Any]) -> Look:
+        """Return the look that `asdict` made JSON of."""
+        columns, pattern = told["columns"], told["pattern"]
+        skipped = (Skipped(**each) for each in told["skipped"])
+        known = {
+            "tables": tuple(told["tables"]),
+            "names": tuple(told["names"]),
+            "columns": None if columns is None else Columns(**columns),
+            "pattern": None if pattern is None else Guess(**pattern),
+            "skipped": tuple(skipped),
+        }
+        return cls(**{**told, **known})
 
 
 def look_into(archive: Path, *, table: Path | None = None, most_tried: int = MAX_TRIED) -> Look:
@@ -88,29 +110,39 @@ def look_into(archive: Path, *, table: Path | None = None, most_tried: int = MAX
         inside = sorted(
             (name for name in names if not is_image(name)), key=lambda name: not is_table(name)
         )
+        require_few_tables(inside)
+        sizes = {name: entries[top + name].file_size for name in inside}
         with tempfile.TemporaryDirectory(prefix="imil-look-") as folder:
             if table is None:
                 copied = {
                     name: _copied(zipped, entries[top + name], Path(folder) / str(number), name)
-                    for number, name in enumerate(inside[:MAX_TABLES])
-                    if entries[top + name].file_size <= MAX_BYTES
+                    for number, name in enumerate(_looked(inside, sizes))
+                    if sizes[name] <= MAX_BYTES
                 }
                 files = {name: file for name, file in copied.items() if file is not None}
             else:
                 files = {table.name: table}
             own = {name: file for name, file in files.items() if is_table(name)}
-            best = likeliest(own or files, FileNames.of(images))
+            best = likeliest(own or files, FileNames.of(images if files else ()))
     return Look(
         images=len(images),
-        dicom=sum(Path(name).suffix.lower() in dicom.SUFFIXES for name in images),
-        tables=tuple(inside),
+        dicom=sum(suffix_of(name) in dicom.SUFFIXES for name in images),
+        tables=tuple(inside[:MAX_NAMED]),
         table=None if best is None else best.table,
         names=() if best is None else tuple(name for name in best.names if name),
         columns=None if best is None else best.columns,
         pattern=guess_pattern(images),
-        skipped=tuple(skipped),
+        skipped=tuple(skip.short() for skip in skipped[:MAX_SKIPPED]),
         tried=tried,
+        more_skipped=max(0, len(skipped) - MAX_SKIPPED),
     )
+
+
+def _looked(inside: Sequence[str], sizes: Mapping[str, int]) -> list[str]:
+    """Return the tables that are looked into: those of the convention, or the largest others."""
+    own = [name for name in inside if is_table(name)]
+    kept = own[:MOST_TABLES] or largest(sizes)
+    return [name for name in inside if name in kept]
 
 
 def _tried(

@@ -17,7 +17,15 @@ from PIL import Image
 from imil.core.duplicates import Twins
 from imil.core.images import ImageSet
 from imil.core.records import Pixels
-from imil.sources.listing import BurntIn, Entry, ImportReport, Listing, Skipped
+from imil.sources.listing import (
+    BurntIn,
+    Entry,
+    ImportReport,
+    Listing,
+    Skipped,
+    image_set,
+    with_splits,
+)
 
 # Bytes of an image's hash: nobody finds two images of one hash, nor tries out all images.
 ID_BYTES = 16
@@ -45,6 +53,31 @@ def patient_id(patient: str, salt: str) -> str:
     """Return 12 hex digits in place of a patient's id; equal for equal ids of a study."""
     key = salt.encode()
     return hashlib.blake2b(patient.encode(), digest_size=PATIENT_BYTES, key=key).hexdigest()
+
+
+def nameless_study(
+    named: Listing,
+    into: Path,
+    *,
+    salt: str,
+    seed: int,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Listing:
+    """Split the images of a study and write them again without names; see `without_names`.
+
+    Args:
+        named: what was read.
+        into: the folder for the images.
+        salt: of the study.
+        seed: of the splits that the data doesn't bring.
+        on_progress: told (done, total) after each image.
+
+    Raises:
+        DataError: a class is too small or missing in a split, or ready splits share a patient.
+    """
+    named = with_splits(named, seed=seed)
+    images, _ = image_set(named)
+    return without_names(named, images, into, salt=salt, on_progress=on_progress)
 
 
 def without_names(

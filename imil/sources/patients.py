@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from itertools import takewhile
 
 from imil.errors import DataError
 
@@ -33,8 +34,8 @@ class Pattern:
 
     def patient(self, name: str) -> str | None:
         """Return whose image a file is; None where its name does not fit."""
-        path = PurePosixPath(name)
-        own = (*path.parent.parts, path.stem)
+        *folders, file = name.split("/")
+        own = (*folders, posixpath.splitext(file)[0])
         if len(own) < len(self.parts):
             return None
         found: str | None = None
@@ -77,10 +78,12 @@ def guess_pattern(names: Sequence[str]) -> Guess | None:
     """Return the first usual pattern that sorts all names into plausible patients, if any does."""
     for written in USUAL:
         pattern = parse_pattern(written)
-        patients = [pattern.patient(name) for name in names]
+        patients = list(takewhile(lambda patient: patient is not None, map(pattern.patient, names)))
+        if len(patients) < len(names):
+            continue
         groups = Counter(patients)
         plausible = max(LEAST_GROUPS, len(names) / MOST_A_GROUP) <= len(groups) < len(names)
-        if plausible and None not in groups:
+        if plausible:
             # A name that shares its patient with another shows what is meant.
             example = next(i for i, patient in enumerate(patients) if groups[patient] > 1)
             return Guess(written, len(groups), names[example], str(patients[example]))

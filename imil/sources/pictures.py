@@ -14,7 +14,7 @@ from imil.sources.choices import Choices
 from imil.sources.dicom import Header, RefusedError
 from imil.sources.dicom_process import DicomReader, Wanted
 from imil.sources.pixels import PixelsError
-from imil.sources.tree import Findings, Tree, is_dicom
+from imil.sources.tree import Findings, Tree, is_dicom, is_image
 
 # Bytes of the hash that a made picture is called by.
 _NAME_BYTES = 16
@@ -28,7 +28,7 @@ class Pictures:
         reader: decodes; the caller closes it.
         made: folder for the pictures.
         headers: of the DICOM files that can be read, by name.
-        refused: why others can't, by name.
+        refused: why others can't, by name; also of pictures of other kinds that are not there.
     """
 
     reader: DicomReader
@@ -99,6 +99,10 @@ def look_through(tree: Tree, reader: DicomReader, made: Path) -> Pictures:
     headers: dict[str, Header] = {}
     refused: dict[str, str] = {}
     for name, file in tree.files.items():
+        if name in tree.unread:
+            if is_image(name):
+                refused[name] = tree.unread[name]
+            continue
         if not is_dicom(name, file):
             continue
         try:
@@ -119,7 +123,7 @@ def whose(pictures: Pictures, findings: Findings) -> dict[str, str]:
     studies = {header.study for header in headers.values() if header.study is not None}
     by_study = len(patients) == 1 and len(studies) > 1
     if by_study:
-        findings.notes.append(
+        findings.note(
             f"All DICOM files carry one PatientID or none, so their {len(studies)} studies were "
             "taken for patients."
         )

@@ -63,6 +63,12 @@ _OTHER_KINDS = (
 )
 
 
+_UNKNOWN = "It is not a PNG, JPEG, TIFF, BMP, WebP or GIF image, or its first bytes are damaged."
+
+# Bytes from which `kind_of` tells what a file is.
+HEAD = 256
+
+
 class PixelsError(DataError):
     """One file can't be read as an image; `why` is the reason in one sentence."""
 
@@ -156,19 +162,32 @@ def _too_large(size: str) -> str:
     return f"It has {size} pixels, and more than {MAX_PIXELS // 10**6} million are not opened."
 
 
-def _kind_of(path: Path) -> str:
-    """Say in one sentence what a file is that no decoder knows."""
-    with path.open("rb") as file:
-        head = file.read(256)
+def kind_of(head: bytes) -> str | None:
+    """Say in one sentence what a file is that no decoder opens; None where one does.
+
+    Args:
+        head: the first bytes of the file, `HEAD` where it has so many.
+    """
     if not head:
         return "The file is empty."
+    Image.init()
+    if any(
+        accepts is None or accepts(head[:16])
+        for _, accepts in (Image.OPEN[each] for each in FORMATS)
+    ):
+        return None
     if head[128:132] == b"DICM":
         return "It is a DICOM file, not a picture file."
-    text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    text = head[:HEAD].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     for start, reason in _OTHER_KINDS:
         if text.startswith(start):
             return reason
-    return "It is not a PNG, JPEG, TIFF, BMP, WebP or GIF image, or its first bytes are damaged."
+    return _UNKNOWN
+
+
+def _kind_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return kind_of(file.read(HEAD)) or _UNKNOWN
 
 
 def _orientation(image: Image.Image) -> int:

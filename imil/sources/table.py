@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-import io
 import posixpath
 import struct
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -31,11 +30,18 @@ _ENCODINGS = ("utf-8-sig", "cp1252")
 
 # Bytes of a table, inflated: a million rows of 200.
 MAX_BYTES = 200 * 2**20
+# Bytes of a workbook, inflated: what is read of it takes several times that in memory.
+MAX_BOOK_BYTES = 100 * 2**20
 # Columns read of it; spreadsheets of a clinic have dozens.
 MAX_COLUMNS = 500
-# Rows of a workbook's sheet: no spreadsheet program writes more. A damaged number of a row would
-# else have us count to it.
-MAX_ROWS = 2**20
+# Rows: as many as files are read, see `imil.sources.entries`.
+MAX_ROWS = 400_000
+# Cells: those of `MAX_ROWS` rows of 25 columns.
+MAX_CELLS = 10_000_000
+# Characters of the header in which the sign between columns is sought.
+MAX_HEADER = 2**16
+# Characters kept of a cell: no name of a file or class is longer, and reports of doctors are.
+MAX_CELL = 1000
 
 # What openpyxl and the zip around a workbook raise where that is damaged.
 _BROKEN_BOOK = (
@@ -180,39 +186,65 @@ def read_grid(file: Path, name: str) -> Grid:
         name: what to call it in errors.
 
     Raises:
-        DataError: it can't be read, is larger than `MAX_BYTES`, or is an .xlsx and the program that
-            reads those is not installed.
+        DataError: it can't be read, has more bytes, rows or cells than are read, or is an .xlsx and
+            the program that reads those is not installed.
     """
-    if file.stat().st_size > MAX_BYTES:
-        raise _too_large(name)
     if file.suffix.lower() == ".xlsx":
-        lines = list(_sheet(file, name))
-    else:
-        lines = list(_lines(_decoded(file.read_bytes(), name), name))
-    header = lines[0][1] if lines else ()
-    names = tuple(_clean(cell).lower() for cell in header[:MAX_COLUMNS])
-    rows = (
-        (line, tuple(_clean(cell) for cell in cells[:MAX_COLUMNS]))
-        for line, cells in lines[1:]
-        if any(cells)
-    )
-    return Grid(names, tuple(rows))
+        return _grid(_sheet(file, name), name)
+    if file.stat().st_size > MAX_BYTES:
+        raise _too_large(name, f"It has more than {MAX_BYTES // 2**20} MB.")
+    return _grid(_lines(file, name), name)
+
+
+def _grid(lines: Iterable[tuple[int, list[str]]], name: str) -> Grid:
+    """Return lines as a table; DataError where there are too many."""
+    names: tuple[str, ...] | None = None
+    rows: list[tuple[int, tuple[str, ...]]] = []
+    left = MAX_CELLS
+    for line, cells in lines:
+        if names is None:
+            names = tuple(_clean(cell).lower() for cell in cells[:MAX_COLUMNS])
+        elif any(cells):
+            rows.append((line, tuple(_clean(cell) for cell in cells[:MAX_COLUMNS])))
+            left -= len(cells)
+        if len(rows) > MAX_ROWS:
+            raise _too_large(name, f"It has more than {MAX_ROWS:,} rows.")
+        if left < 0:
+            raise _too_large(name, f"It has more than {MAX_CELLS // 10**6} million cells.")
+    return Grid(names or (), tuple(rows))
 
 
 def _clean(cell: str) -> str:
-    return unicodedata.normalize("NFC", cell.strip())
+    return unicodedata.normalize("NFC", cell[:MAX_CELL].strip())
 
 
-def _lines(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
-    first = text.partition("\n")[0]
-    # The one that parts the header into most names.
-    delimiter = max(_DELIMITERS, key=first.count)
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    try:
-        for cells in lines:
-            yield lines.line_num, cells
-    except csv.Error as cause:
-        raise unreadable(name) from cause
+def _lines(file: Path, name: str) -> Iterator[tuple[int, list[str]]]:
+    quotes = 0
+    last: list[str] = []
+
+    def counted(lines: Iterable[str]) -> Iterator[str]:
+        nonlocal quotes
+        for line in lines:
+            quotes += line.count('"')
+            yield line
+
+    with file.open(encoding=_encoding(file, name), newline="") as text:
+        first = text.readline(MAX_HEADER)
+        text.seek(0)
+        # The one that parts the header into most names.
+        delimiter = max(_DELIMITERS, key=first.count)
+        lines = csv.reader(counted(text), delimiter=delimiter)
+        try:
+            for last in lines:
+                yield lines.line_num, last
+        except csv.Error as cause:
+            raise unreadable(name) from cause
+    if quotes % 2 and any("\n" in cell for cell in last):
+        raise DataError(
+            f"“{name}” can't be read as a table.",
+            why="A quotation mark in it is opened and never closed, so that rows would be lost.",
+            fix="Save it again from your spreadsheet program as “CSV UTF-8”.",
+        )
 
 
 def _sheet(file: Path, name: str) -> Iterator[tuple[int, list[str]]]:
@@ -230,21 +262,29 @@ def _sheet(file: Path, name: str) -> Iterator[tuple[int, list[str]]]:
         # Opened here: of a damaged one, openpyxl leaves its own file open.
         with file.open("rb") as opened, zipfile.ZipFile(opened) as zipped:
             # A zip's reader stops at the size that is stated, so stated sizes bound the work.
-            if sum(entry.file_size for entry in zipped.infolist()) > MAX_BYTES:
-                raise _too_large(name)
+            if sum(entry.file_size for entry in zipped.infolist()) > MAX_BOOK_BYTES:
+                raise _too_large(name, f"It has more than {MAX_BOOK_BYTES // 2**20} MB.")
             book = load_workbook(opened, read_only=True, data_only=True, keep_links=False)
             try:
                 sheet = book.worksheets[0]
                 # What a sheet says of its own size may be wrong, and rows would be lost.
                 sheet.reset_dimensions()
-                rows = sheet.iter_rows(max_row=MAX_ROWS, values_only=True)
+                # No program writes more rows; a damaged number of one would have us count to it.
+                rows = sheet.iter_rows(max_row=2**20, max_col=MAX_COLUMNS, values_only=True)
                 for line, cells in enumerate(rows, start=1):
                     if any(cell is not None for cell in cells):
-                        yield line, [_typed(cell) for cell in cells[:MAX_COLUMNS]]
+                        yield line, _trimmed([_typed(cell) for cell in cells])
             finally:
                 book.close()
     except (InvalidFileException, *_BROKEN_BOOK) as cause:
         raise unreadable(name) from cause
+
+
+def _trimmed(cells: list[str]) -> list[str]:
+    """Return a row without the empty cells at its end."""
+    while cells and not cells[-1]:
+        cells.pop()
+    return cells
 
 
 def _typed(cell: Any) -> str:
@@ -258,21 +298,25 @@ def _typed(cell: Any) -> str:
     return str(cell)
 
 
-def _decoded(raw: bytes, name: str) -> str:
-    encodings = ("utf-16",) if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else _ENCODINGS
-    for encoding in encodings:
+def _encoding(file: Path, name: str) -> str:
+    with file.open("rb") as opened:
+        marked = opened.read(2) in (b"\xff\xfe", b"\xfe\xff")
+    for encoding in ("utf-16",) if marked else _ENCODINGS:
         try:
-            return raw.decode(encoding)
-        except UnicodeDecodeError:
+            with file.open(encoding=encoding, newline="") as text:
+                while text.read(2**20):
+                    pass
+        except UnicodeError:
             continue
+        return encoding
     raise unreadable(name)
 
 
-def _too_large(name: str) -> DataError:
+def _too_large(name: str, why: str) -> DataError:
     return DataError(
         f"“{name}” is too large.",
-        why=f"It has more than {MAX_BYTES // 2**20} MB, and a table of a million rows has less.",
-        fix="Leave out the columns that say nothing about the images.",
+        why=why,
+        fix="Leave out the rows and columns that say nothing about the images.",
     )
 
 

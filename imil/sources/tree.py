@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,8 +11,8 @@ from pathlib import Path
 
 from imil.core.records import Split
 from imil.sources import dicom
-from imil.sources.listing import Skipped
-from imil.sources.pixels import SUFFIXES
+from imil.sources.listing import MAX_SKIPPED, Skipped
+from imil.sources.pixels import SUFFIXES, kind_of
 from imil.sources.table import is_other_table, is_table
 
 # Folder names that mean a split, beside the three of the convention.
@@ -26,29 +27,57 @@ ALIASES = {
     "testing": Split.TEST,
 }
 
+_IMAGES = SUFFIXES | dicom.SUFFIXES
+
 # What operating systems leave in folders and zips; names that begin with a dot count as well.
 SYSTEM_NAMES = frozenset({"__macosx", "thumbs.db", "desktop.ini", "$recycle.bin", "@eadir"})
 
 
 @dataclass(slots=True)
 class Findings:
-    """What the import has to tell, as it goes along."""
+    """What the import has to tell, as it goes along.
+
+    Attributes:
+        skipped: the first `MAX_SKIPPED` files and rows that are not taken.
+        more_skipped: how many more there are.
+        last: the last of them all.
+        notes: sentences.
+    """
 
     skipped: list[Skipped] = field(default_factory=list)
+    more_skipped: int = 0
+    last: Skipped | None = None
     notes: list[str] = field(default_factory=list)
 
     def skip(self, name: str, reason: str) -> None:
         """Note a file or row that is not taken."""
-        self.skipped.append(Skipped(name, reason))
+        self.last = Skipped(name, reason).short()
+        if len(self.skipped) < MAX_SKIPPED:
+            self.skipped.append(self.last)
+        else:
+            self.more_skipped += 1
+
+    def note(self, sentence: str) -> None:
+        """Note a sentence, once."""
+        if sentence not in self.notes:
+            self.notes.append(sentence)
 
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """All files below `root` by their NFC "/"-names (no system files), and the split folders."""
+    """The files of a folder.
+
+    Attributes:
+        root: the folder.
+        files: all files below it by their NFC "/"-names; no system files.
+        splits: the folders in it that are splits.
+        unread: why files can't be read that are known without being on the disk, by name.
+    """
 
     root: Path
     files: Mapping[str, Path]
     splits: Mapping[str, Split]
+    unread: Mapping[str, str] = field(default_factory=dict)
 
     def split(self, name: str) -> Split | None:
         """Return the split whose folder a file lies in."""
@@ -66,19 +95,45 @@ def is_system_file(name: str) -> bool:
     return any(p.startswith(".") or p.lower() in SYSTEM_NAMES for p in name.split("/"))
 
 
+def suffix_of(name: str) -> str:
+    """Return a file's suffix in lower case, as ".png"; "" where it has none."""
+    return posixpath.splitext(name)[1].lower()
+
+
 def is_image(name: str) -> bool:
     """Return whether a file is an image by its name."""
-    return Path(name).suffix.lower() in SUFFIXES | dicom.SUFFIXES
+    return suffix_of(name) in _IMAGES
 
 
 def is_dicom(name: str, file: Path) -> bool:
     """Return whether a file is DICOM: by its name, or by its content where no suffix tells."""
-    suffix = Path(name).suffix.lower()
-    if suffix in dicom.SUFFIXES:
+    if suffix_of(name) in dicom.SUFFIXES:
         return True
-    # Discs of scanners have names such as IM000001 or 1.2.840.113.
-    known = suffix in SUFFIXES or is_table(name) or is_other_table(name)
-    return not known and dicom.is_dicom(file)
+    return may_be_dicom(name) and dicom.is_dicom(file)
+
+
+def may_be_dicom(name: str) -> bool:
+    """Return whether a file's content has to tell if it is DICOM.
+
+    Discs of scanners have names such as IM000001 or 1.2.840.113.
+    """
+    suffix = suffix_of(name)
+    return suffix not in _IMAGES and not is_table(name) and not is_other_table(name)
+
+
+def why_unread(name: str, head: bytes) -> str | None:
+    """Return why a file can't be read, told by its name and first bytes; None if it may be read.
+
+    Args:
+        name: of the file.
+        head: its first bytes, `HEAD` of `imil.sources.pixels` where it has so many.
+    """
+    if suffix_of(name) in SUFFIXES:
+        return kind_of(head)
+    if suffix_of(name) in dicom.SUFFIXES or may_be_dicom(name):
+        reason = dicom.NO_HEADER if suffix_of(name) in dicom.SUFFIXES else stray(name)
+        return None if dicom.is_marked(head) else reason
+    return None
 
 
 def is_data(name: str) -> bool:
@@ -95,21 +150,34 @@ def stray(name: str) -> str:
     return "By its name it is not a PNG, JPEG, TIFF, BMP, WebP, GIF or DICOM image."
 
 
-def scan(root: Path, findings: Findings) -> Tree:
+def scan(root: Path, findings: Findings, unread: Mapping[str, str] | None = None) -> Tree:
     """Return the files of a folder, looking through a single folder that wraps them all.
 
     System files are counted in a note; links that lead nowhere, unreadable folders and names that
     are not Unicode are skipped with a reason.
+
+    Args:
+        root: the folder.
+        findings: what is skipped is told them.
+        unread: files that belong to the folder and can't be read, by name, with the reason; they
+            are not on the disk.
     """
-    files = _named_files(root, findings)
-    top = wrapping(files, {name for name, file in files.items() if _counts(name, file)})
+    unread = unread or {}
+    files = _named_files(root, findings) | {name: root / name for name in unread}
+    data = {n for n, file in files.items() if is_data(n) or is_other_table(n)}
+    data |= {
+        n for n, file in files.items() if n not in data and n not in unread and is_dicom(n, file)
+    }
+    top = wrapping(files, data)
     for name in sorted(files):
         if not name.startswith(top):
             findings.skip(name, stray(name))
     inside = {name.removeprefix(top): files[name] for name in sorted(files) if name.startswith(top)}
     # Taken from a file's own path, since the disk's spelling of a name may not be NFC.
-    inner = next((file.parents[name.count("/")] for name, file in inside.items()), root)
-    return Tree(inner, inside, _split_folders(inner, findings))
+    there = (name for name in inside if top + name not in unread)
+    inner = next((inside[name].parents[name.count("/")] for name in there), root / top)
+    left = {n.removeprefix(top): why for n, why in unread.items() if n.startswith(top)}
+    return Tree(inner, inside, _split_folders(inner, inside, findings), left)
 
 
 def _named_files(root: Path, findings: Findings) -> dict[str, Path]:
@@ -125,7 +193,7 @@ def _named_files(root: Path, findings: Findings) -> dict[str, Path]:
             files[name] = file
     if system:
         were = "file was" if system == 1 else "files were"
-        findings.notes.append(f"{system} hidden or system {were} left out.")
+        findings.note(f"{system} hidden or system {were} left out.")
     return files
 
 
@@ -158,10 +226,6 @@ def _walk(root: Path, findings: Findings) -> Iterator[Path]:
         yield from (Path(folder, name) for name in sorted(names))
 
 
-def _counts(name: str, file: Path) -> bool:
-    return is_data(name) or is_other_table(name) or is_dicom(name, file)
-
-
 def wrapping(names: Iterable[str], data: Collection[str]) -> str:
     """Return "" or the path, with its last "/", of the single folder that all data lies in.
 
@@ -181,13 +245,15 @@ def wrapping(names: Iterable[str], data: Collection[str]) -> str:
         top = f"{top}{folder}/"
 
 
-def _split_folders(root: Path, findings: Findings) -> dict[str, Split]:
+def _split_folders(root: Path, names: Iterable[str], findings: Findings) -> dict[str, Split]:
     """Return the folders that are splits: where one of them is train, or all are splits."""
-    folders = sorted(f.name for f in root.iterdir() if f.is_dir() and not is_system_file(f.name))
+    there = {file.name for file in root.iterdir() if file.is_dir()} if root.is_dir() else set()
+    there |= {name.partition("/")[0] for name in names if "/" in name}
+    folders = sorted(name for name in there if not is_system_file(name))
     splits = {name: ALIASES[name.lower()] for name in folders if name.lower() in ALIASES}
     if Split.TRAIN not in splits.values() and len(splits) < len(folders):
         return {}
     for name, split in splits.items():
         if name != split:
-            findings.notes.append(f"The folder “{name}” was read as {split}.")
+            findings.note(f"The folder “{name}” was read as {split}.")
     return splits

@@ -363,6 +363,7 @@ def _about(study: Study) -> dict[str, Any]:
         "disjoint": study.proof.sentence,
         "taken": report.taken,
         "skipped": [asdict(skip) for skip in report.skipped],
+        "more_skipped": report.more_skipped,
         "notes": list(report.notes),
         "near_duplicates": None if report.twins is None else asdict(report.twins),
         "notices": list(study.notices),

@@ -10,7 +10,6 @@ from typing import Any
 import gradio as gr
 
 from imil.sources.choices import Choices
-from imil.sources.look import look_into
 from imil.sources.names import parse_columns
 from imil.ui.errors import errors_shown
 from imil.ui.given import whole
@@ -33,7 +32,7 @@ def add_archive_endpoints(
     def look_at_archive(archive: str | None) -> dict[str, Any]:
         """Return what a zip holds: images, tables, what columns and file names seem to mean."""
         with errors_shown():
-            return asdict(look_into(uploaded(archive)))
+            return asdict(studies.look_into(uploaded(archive)))
 
     @costs(Cost.BEGIN)
     def open_images(

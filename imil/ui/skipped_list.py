@@ -12,13 +12,13 @@ from imil.ui import numbers, text
 SHOWN = 200
 
 
-def skipped_list(title: str, skipped: Sequence[Skipped]) -> str:
-    """Return the list; the first `SHOWN` are named, and the others counted."""
+def skipped_list(title: str, skipped: Sequence[Skipped], *, more: int = 0) -> str:
+    """Return the list; the first `SHOWN` are named, and the others and `more` are counted."""
     rows = "".join(
         f"<li>{escape(skip.name or text.A_FILE)}: {escape(skip.reason)}</li>"
         for skip in skipped[:SHOWN]
     )
-    more = len(skipped) - SHOWN
-    if more > 0:
+    more += max(0, len(skipped) - SHOWN)
+    if more:
         rows += f"<li>{escape(text.SKIPPED_MORE.format(more=numbers.count(more)))}</li>"
     return f'<details><summary>{escape(title)}</summary><ul class="skipped">{rows}</ul></details>'

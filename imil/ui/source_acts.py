@@ -11,7 +11,6 @@ import gradio as gr
 
 from imil.core.readers import reader_name
 from imil.errors import DataError, ImilError
-from imil.sources.look import look_into
 from imil.sources.public_sets import public_set
 from imil.ui import text
 from imil.ui.consent_tick import show_consent
@@ -120,7 +119,7 @@ class SourceActs:
         if not file:
             return {**shown, **show_no_look(options)}
         try:
-            look = look_into(Path(file), table=Path(table) if table else None)
+            look = self.screen.studies.look_into(Path(file), table=Path(table) if table else None)
         except ImilError as error:
             trouble = {self.screen.train.trouble: error_in_place(error)}
             return {**shown, **trouble, **show_no_look(options)}

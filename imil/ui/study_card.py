@@ -219,9 +219,9 @@ def _skipped(study: Study) -> str:
         return ""
     title = text.TAKEN.format(
         taken=numbers.some(report.taken, "image", "images"),
-        skipped=numbers.some(len(report.skipped), "file", "files"),
+        skipped=numbers.some(report.left_out, "file", "files"),
     )
-    return skipped_list(title, report.skipped)
+    return skipped_list(title, report.skipped, more=report.more_skipped)
 
 
 def _notes(study: Study) -> str:

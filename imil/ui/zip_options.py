@@ -157,8 +157,9 @@ def _left_out(look: Look) -> str:
     """Return which files will be left out, and whether there may be more."""
     listed = ""
     if look.skipped:
-        files = numbers.some(len(look.skipped), "file", "files")
-        listed = skipped_list(text.ZIP_LEFT_OUT.format(files=files), look.skipped)
+        files = numbers.some(look.left_out, "file", "files")
+        title = text.ZIP_LEFT_OUT.format(files=files)
+        listed = skipped_list(title, look.skipped, more=look.more_skipped)
     more = "" if look.tried else f'<p class="sub s13">{escape(text.ZIP_UNTRIED)}</p>'
     return listed + more
 

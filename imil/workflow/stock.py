@@ -5,22 +5,19 @@ from __future__ import annotations
 import secrets
 import shutil
 import threading
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from imil.core.burnt_in import blacked_out, corner_text
-from imil.core.records import Pixels
 from imil.errors import DataError
 from imil.sources.choices import Choices
-from imil.sources.dicom_process import DicomReader
-from imil.sources.folder import MADE
 from imil.sources.listing import Listing
-from imil.sources.nameless import numbered, pixel_id, write_pixels
-from imil.sources.pictures import look_through
-from imil.sources.pixels import PixelsError, read_pixels
-from imil.sources.tree import Findings, is_dicom, is_image, scan
+from imil.sources.matching import put_back
+from imil.sources.pixels import PixelsError
+from imil.sources.reading_process import UploadReader
+
+# Folder of what is fetched again, while it is compared.
+FILLED = "filled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,35 +69,77 @@ class Stock:
             return missing
         return 0
 
-    def bring(
+    def bring_archive(
+        self,
+        archive: Path,
+        uploads: UploadReader,
+        *,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> Brought:
+        """Take the images that are missing out of a zip; each is known by its pixels alone.
+
+        Args:
+            archive: the zip that the study was begun with.
+            uploads: reads it.
+            on_progress: told (done, total) after each file.
+
+        Raises:
+            DataError: what is wrong with the zip, or that no image of the study is in it.
+        """
+
+        def take(work: Path) -> tuple[int, int, int]:
+            return uploads.put_back(
+                archive,
+                work,
+                self._files,
+                salt=self._salt,
+                choices=self._choices,
+                on_progress=on_progress,
+            )
+
+        return self._brought(take)
+
+    def bring_folder(
         self,
         fill: Callable[[Path], int],
         *,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> Brought:
-        """Take the images that are missing out of a folder; each is known by its pixels alone.
+        """Take the images that are missing out of a folder, as `bring_archive`.
 
-        Args:
-            fill: makes the folder, puts the files in that the study was begun with, and returns
-                how many of them can't be read.
-            on_progress: told (done, total) after each file.
-
-        Raises:
-            DataError: what is wrong with the files, or that no image of the study is among them.
+        `fill` makes the folder, puts the files in that the study was begun with, and returns how
+        many of them can't be read.
         """
+
+        def take(work: Path) -> tuple[int, int, int]:
+            unreadable = fill(work / FILLED)
+            found, others = put_back(
+                work / FILLED,
+                self._files,
+                salt=self._salt,
+                choices=self._choices,
+                on_progress=on_progress,
+            )
+            return found, others, unreadable
+
+        return self._brought(take)
+
+    def _brought(self, take: Callable[[Path], tuple[int, int, int]]) -> Brought:
         if not self._salt:
             raise DataError(
                 "The images of this study can't be brought again.",
                 why="It was begun by an older version, which knew images by their names.",
                 fix="Begin a new study with the same file.",
             )
-        unpacked = self._work / secrets.token_hex(8)
+        work = self._work / secrets.token_hex(8)
+        work.mkdir(parents=True)
         try:
-            unreadable = fill(unpacked)
             with self._lock:
-                found, others = self._take(unpacked, on_progress)
+                found, others, unreadable = take(work)
         finally:
-            shutil.rmtree(unpacked, ignore_errors=True)
+            shutil.rmtree(work, ignore_errors=True)
+            for unfinished in self._root.glob("*.part"):
+                unfinished.unlink(missing_ok=True)
         brought = Brought(found, self.missing, others, unreadable)
         if not found and brought.missing:
             raise DataError(
@@ -127,35 +166,3 @@ class Stock:
         unfinished = file.with_suffix(".part")
         unfinished.write_bytes(content)
         unfinished.replace(file)
-
-    def _take(
-        self, unpacked: Path, on_progress: Callable[[int, int], None] | None
-    ) -> tuple[int, int]:
-        """Return how many missing images were put back, and how many others there were."""
-        tree = scan(unpacked, Findings())
-        names = sorted(n for n, file in tree.files.items() if is_image(n) or is_dicom(n, file))
-        seen: Counter[str] = Counter()
-        found = 0
-        self._root.mkdir(parents=True, exist_ok=True)
-        with DicomReader(salt=self._salt) as reader:
-            pictures = look_through(tree, reader, unpacked / MADE)
-            for done, name in enumerate(names, start=1):
-                try:
-                    file = pictures.file(name, tree.files[name], self._choices, None)
-                    pixels = read_pixels(file)
-                    if self._choices.black_corners:
-                        pixels = blacked_out(pixels, corner_text(pixels))
-                    found += self._put_pixels(pixels, seen)
-                except PixelsError:
-                    pass  # Counted among the others, as it was skipped when the study was begun.
-                if on_progress is not None:
-                    on_progress(done, len(names))
-        return found, len(names) - found
-
-    def _put_pixels(self, pixels: Pixels, seen: Counter[str]) -> bool:
-        """Put an image back where it is missing; return whether it was."""
-        target = self._files.get(numbered(pixel_id(pixels, self._salt), seen))
-        if target is None or target.exists():
-            return False
-        write_pixels(target, pixels)
-        return True

@@ -21,9 +21,8 @@ from imil.core.readers import reader_name
 from imil.core.records import Plan
 from imil.core.splits import DisjointProof
 from imil.errors import ImilError, StoreError
-from imil.sources.archive import read_archive
 from imil.sources.choices import Choices
-from imil.sources.entries import Limits, also_told, lost_among
+from imil.sources.entries import Limits
 from imil.sources.hub import HubChoice, look_at, read_hub
 from imil.sources.hub_process import HubRequest
 from imil.sources.listing import (
@@ -32,9 +31,10 @@ from imil.sources.listing import (
     image_set,
     listing_from_json,
     listing_to_json,
-    with_splits,
 )
-from imil.sources.nameless import without_names
+from imil.sources.look import Look
+from imil.sources.nameless import nameless_study
+from imil.sources.reading_process import IMAGES, ReadUpload
 from imil.store.accounts import owner_of
 from imil.store.base import Store, is_study_id, study_of, tombstone_file
 from imil.store.own import StudyStore
@@ -88,8 +88,6 @@ DEMO_NAME = "Demo study · synthetic films"
 SPLIT_SEED = 0
 # Of the salt of a study's hashes: as many as nobody guesses.
 SALT_BYTES = 16
-# Folder of a study's images.
-IMAGES = "images"
 # What a visitor brought, while it is read.
 BROUGHT = "brought"
 # What a `study.zip` holds, while it is checked; a folder of the study that it becomes.
@@ -175,15 +173,31 @@ class Studies:
         name = name and study_name(name)
         name = name or f"Study of {self._tools.now():%d %B %Y, %H:%M} UTC"
 
-        def read(into: Path, tell: Tell | None) -> tuple[Listing, dict[str, Any]]:
-            listing = read_archive(
-                archive, into, name=name, positive=positive, choices=choices, on_progress=tell
+        def read(work: Path, salt: str) -> tuple[ReadUpload, dict[str, Any]]:
+            found = self._tools.uploads.read(
+                archive,
+                work,
+                name=name,
+                salt=salt,
+                seed=SPLIT_SEED,
+                positive=positive,
+                choices=choices,
+                on_progress=on_progress,
             )
             # What is needed to know the same images again, once they are brought again.
             pixels = {} if choices is None else {"pixels": choices.pixels}
-            return listing, {"kind": "archive", "positive": positive, **pixels}
+            return found, {"kind": "archive", "positive": positive, **pixels}
 
-        return self._listed(name, read, on_progress)
+        return self._listed(name, read)
+
+    def look_into(self, archive: Path, *, table: Path | None = None) -> Look:
+        """Return what a zip holds, before its images are read; DataError as `from_archive`."""
+        work = self._brought / secrets.token_hex(8)
+        work.mkdir(parents=True)
+        try:
+            return self._tools.uploads.look(archive, work, table=table)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
 
     def from_hub(
         self,
@@ -205,17 +219,21 @@ class Studies:
             DataError: what is wrong with the set, or the way to it, and how to mend it.
         """
         name = name and study_name(name)
+        reading, writing = _halves(on_progress)
 
-        def read(into: Path, tell: Tell | None) -> tuple[Listing, dict[str, Any]]:
-            listing, choice = read_hub(
+        def read(work: Path, salt: str) -> tuple[ReadUpload, dict[str, Any]]:
+            named, choice = read_hub(
                 asked,
-                into,
+                work / BROUGHT,
                 name=name,
                 positive=positive,
                 endpoint=self._tools.endpoint,
-                on_progress=tell,
+                on_progress=reading,
             )
-            return listing, {
+            listing = nameless_study(
+                named, work / IMAGES, salt=salt, seed=SPLIT_SEED, on_progress=writing
+            )
+            return ReadUpload(listing, named.report.skipped), {
                 "kind": "hub",
                 "positive": positive,
                 "repo": asked.repo,
@@ -224,7 +242,7 @@ class Studies:
                 "asked": {**asdict(replace(asked, token=None)), "revision": choice.commit},
             }
 
-        return self._listed(name or asked.repo, read, on_progress)
+        return self._listed(name or asked.repo, read)
 
     def import_zip(self, archive: Path, *, who: str = "", limits: Limits | None = None) -> Study:
         """Open a study that was exported as a `study.zip`, here or elsewhere, as it was then.
@@ -516,34 +534,32 @@ class Studies:
             opening.set()
 
     def _listed(
-        self,
-        name: str,
-        read: Callable[[Path, Tell | None], tuple[Listing, dict[str, Any]]],
-        on_progress: Tell | None,
+        self, name: str, read: Callable[[Path, str], tuple[ReadUpload, dict[str, Any]]]
     ) -> Study:
         """Begin a study of the images that `read` puts into a folder; all or nothing.
 
         Names of files and patients end here: only the study's own report of what was skipped, which
-        is not saved, has them.
+        is not saved, has them. `read` is given a folder, which is gone afterwards, and the salt of
+        the study's hashes.
         """
         study_id, salt = _new_id(), secrets.token_hex(SALT_BYTES)
-        folder, brought = self._folder(study_id), self._brought / study_id
-        reading, writing = _halves(on_progress)
+        folder, work = self._folder(study_id), self._brought / study_id
+        work.mkdir(parents=True)
         try:
             with full_disk("The images"):
-                named, source = read(brought, reading)
-                with also_told(lost_among(named.report.skipped)):
-                    named = with_splits(named, seed=SPLIT_SEED)
-                    images, _ = image_set(named)  # refuses what can't be trained, before it is kept
-                own = folder / IMAGES
-                listing = without_names(named, images, own, salt=salt, on_progress=writing)
-            self._tools.store.write(listing_file(study_id), listing_to_json(listing).encode())
+                found, source = read(work, salt)
+                images, _ = image_set(found.listing)
+                # Whatever is interrupted before leaves its images where the next start sweeps.
+                folder.mkdir(parents=True)
+                (work / IMAGES).rename(folder / IMAGES)
+                listing = listing_to_json(found.listing).encode()
+                self._tools.store.write(listing_file(study_id), listing)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
         finally:
-            shutil.rmtree(brought, ignore_errors=True)
-        self._reports[study_id] = replace(listing.report, skipped=named.report.skipped)
+            shutil.rmtree(work, ignore_errors=True)
+        self._reports[study_id] = replace(found.listing.report, skipped=found.skipped)
         plan = preset_plan(Preset.RECOMMENDED, images, self._plan("film_net"))
         return self._begin(name, source, plan, study_id, salt=salt)
 

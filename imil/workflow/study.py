@@ -29,7 +29,6 @@ from imil.core.records import Budget, Origin, Plan, Precision, Queue, Region, Sp
 from imil.core.saliency import SaliencyMap
 from imil.core.splits import DisjointProof
 from imil.errors import DataError, ImilError, MaskChangedError, MaskError, PlanError
-from imil.sources.archive import unpack
 from imil.sources.hub import read_hub
 from imil.sources.hub_process import HubRequest
 from imil.sources.listing import ImportReport
@@ -283,7 +282,8 @@ class Study(Copying):
         Raises:
             DataError: what is wrong with the zip, or that no image of the study is in it.
         """
-        return self._bring(lambda into: len(unpack(archive, into).lost), on_progress)
+        stock, uploads = self._refilled(), self._tools.uploads
+        return self._bring(stock.bring_archive(archive, uploads, on_progress=on_progress))
 
     def fetch_images(self, *, on_progress: Callable[[int, int], None] | None = None) -> Brought:
         """Fetch the missing images from the Hub data set that they came from; as `bring_images`.
@@ -303,9 +303,9 @@ class Study(Copying):
 
         def fetch(into: Path) -> int:
             listing, _ = read_hub(request, into, endpoint=endpoint)
-            return len(listing.report.skipped)
+            return listing.report.left_out
 
-        return self._bring(fetch, on_progress)
+        return self._bring(self._refilled().bring_folder(fetch, on_progress=on_progress))
 
     # ---- review ---------------------------------------------------------------------------------
 
@@ -558,19 +558,21 @@ class Study(Copying):
             self._first_kept = True
             self._keeping.keep(self._first)
 
-    def _bring(
-        self, fill: Callable[[Path], int], on_progress: Callable[[int, int], None] | None
-    ) -> Brought:
+    def _refilled(self) -> Stock:
+        """Return the stock that images are brought to."""
         if self._stock is None:
             raise DataError(
                 "This study needs no images from you.",
                 why="Its films are drawn by the app.",
                 fix="Begin a new study to bring images of your own.",
             )
-        self.brought = self._stock.bring(fill, on_progress=on_progress)
-        if not self.brought.missing:
+        return self._stock
+
+    def _bring(self, brought: Brought) -> Brought:
+        self.brought = brought
+        if not brought.missing:
             self._resume()
-        return self.brought
+        return brought
 
     def _resume(self) -> None:
         with self._lock:

@@ -18,7 +18,7 @@ import imil
 from imil.core.images import ImageSet
 from imil.errors import StoreError
 from imil.sources.archive import unpack
-from imil.sources.entries import Limits
+from imil.sources.entries import Limits, lists
 from imil.sources.listing import Entry, ImportReport, Listing, listing_to_json
 from imil.store.acts import acts_folder
 from imil.store.base import Store
@@ -143,9 +143,8 @@ def pack(
 def is_study_zip(path: Path) -> bool:
     """Return whether a zip is a study; whatever is wrong with it is for others to say."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            return ABOUT in archive.namelist()
-    except (OSError, zipfile.BadZipFile):
+        return lists(path, ABOUT)
+    except OSError:
         return False
 
 

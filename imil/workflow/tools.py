@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from imil.compute.jobs import Trainer
+from imil.sources.reading_process import UploadReader
 from imil.store.base import Store
 from imil.store.models import Models
 from imil.workflow.answers import WarmModels
@@ -26,6 +27,7 @@ class Tools:
         checkpoints: where the first checkpoint of a study is kept whose visitor agreed; None for
             nowhere.
         idle_days: days without a visit after which `Studies.sweep_idle` lets a study go; 0 = never.
+        uploads: reads what visitors bring.
     """
 
     store: Store
@@ -36,3 +38,4 @@ class Tools:
     endpoint: str | None = None
     checkpoints: Models | None = None
     idle_days: int = 0
+    uploads: UploadReader = field(default_factory=UploadReader)

@@ -62,7 +62,7 @@ def test_a_zip_becomes_a_folder_of_the_same_files(tmp_path: Path) -> None:
     report = unpack(_zip(tmp_path, entries), tmp_path / "new" / "study")
 
     assert _files(tmp_path / "new" / "study") == entries
-    assert (report.files, report.inflated_bytes, report.skipped) == (3, 8, ())
+    assert (len(report.names), report.inflated_bytes, report.skipped) == (3, 8, ())
     assert [folder.name for folder in (tmp_path / "new").iterdir()] == ["study"]
 
 
@@ -353,7 +353,7 @@ def test_an_entry_that_cannot_be_read_is_told_and_each_other_one_is_unpacked(
     good = {name: content for name, content in FILES.items() if name != "a/1.txt"}
     assert _files(tmp_path / "study") == good
     assert report.skipped == report.lost == (Skipped("a/1.txt", reason),)
-    assert (report.files, report.inflated_bytes) == (3, 123)
+    assert (len(report.names), report.inflated_bytes) == (3, 123)
 
 
 def test_a_zip_whose_end_says_wrong_where_it_begins_is_read(tmp_path: Path) -> None:

@@ -211,7 +211,7 @@ WHOLE: dict[str, tuple[bytes | Files, str]] = {
         ),
     ),
     "a bomb": (
-        {**CLASSES, "a/blank.png": bytes(70 * 2**20)},
+        {**CLASSES, "a/blank.png": encoded(NOISE, "PNG") + bytes(70 * 2**20)},
         (
             "“films.zip” is too large. Its file “a/blank.png” inflates more than 200-fold, which "
             "no image does. Bring fewer or smaller images: several thousand of 1,000 pixels are "
