@@ -21,8 +21,8 @@ from pyarrow import parquet
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from imil.core.bounds import LONGEST_READER
 from imil.core.masks import MOST_SECONDS
+from imil.core.readers import LONGEST_NAME
 from imil.core.records import (
     EpochFigures,
     Origin,
@@ -122,7 +122,7 @@ class MaskRecord:
         # Whoever adds up times, or writes one into the log, relies on it.
         if not 0 <= self.seconds <= MOST_SECONDS:
             raise ValueError("a mask's seconds are out of range")
-        if not 0 <= self.round <= MOST_ROUNDS or len(self.reader) > LONGEST_READER:
+        if not 0 <= self.round <= MOST_ROUNDS or len(self.reader) > LONGEST_NAME:
             raise ValueError("a mask's round or reader is out of range")
 
 
@@ -270,9 +270,9 @@ def read_bounded(content: bytes, *, most: int) -> pa.Table:
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(
-        kind.value_type if pa.types.is_dictionary(kind) else kind  # as `write_table` leaves it
-    )
+    # As `write_table` leaves it.
+    inner = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(inner))
 
 
 def decode_masks(content: bytes) -> tuple[MaskRecord, ...]:
@@ -297,7 +297,7 @@ def _mask_of(row: Mapping[str, Any]) -> MaskRecord:
         label=row["label"],
         prediction=row["prediction"],
         confidence=row["confidence"],
-        reader=row["reader"][:LONGEST_READER],
+        reader=row["reader"][:LONGEST_NAME],
         # Older versions took any number: one that no mask can have taken counts for nothing.
         seconds=row["seconds"] if 0 <= row["seconds"] <= MOST_SECONDS else 0.0,
         round=row["round"],

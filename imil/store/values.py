@@ -50,9 +50,9 @@ def _read(kind: Any, saved: Any) -> Any:
         return _read_many(origin, inner, saved)
     if is_dataclass(kind):
         _check(saved, dict)
-        hints = _hints(kind)
         known_fields = [field.name for field in fields(kind) if field.name in saved]
         make: Any = kind
+        hints = _hints(make)
         return make(**{name: _read(hints[name], saved[name]) for name in known_fields})
     return saved if kind is Any else _read_one(kind, saved)
 

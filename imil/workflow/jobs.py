@@ -39,6 +39,18 @@ class Untrained:
         """Return that every job has ended."""
         return True
 
+    def when_ended(self, job_id: str, follower: Callable[[], None]) -> None:
+        """Do nothing: no job ends."""
+
+    def followed(
+        self,
+        job_ids: Iterable[str],  # noqa: ARG002  # there is none
+        *,
+        timeout: float | None = None,  # noqa: ARG002  # nothing is waited for
+    ) -> bool:
+        """Return that nothing follows."""
+        return True
+
     def device_for(self, plan: Plan) -> str:
         """Return the plan's own device."""
         return plan.device

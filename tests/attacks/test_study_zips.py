@@ -173,7 +173,7 @@ def with_field(draw: Callable[[Any], Any], files: Files) -> Files:
     how = draw(st.sampled_from(["replace", "replace", "replace", "remove", "add"]))
     new = draw(values)
 
-    def change(at: dict[Any, Any] | list[Any], key: Any) -> None:
+    def change(at: Any, key: Any) -> None:
         if how == "replace" or not isinstance(key, (str, int)):
             at[key] = new
         elif how == "remove":
