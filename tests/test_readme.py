@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from imil.core.films import FilmSpec, write_films
-
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
@@ -73,35 +71,3 @@ def test_the_commands_a_reader_would_type_run(tmp_path: Path) -> None:
 
     for name in re.findall(r"`(results\.\w+|report\.html)`", README):
         assert (tmp_path / "results" / name).exists()
-
-
-@pytest.mark.slow
-def test_what_a_job_on_the_hub_would_do_runs(tmp_path: Path) -> None:
-    (line,) = re.findall(r"^(hf jobs run .*?')$", README, re.MULTILINE | re.DOTALL)
-    words = shlex.split(line.replace("\\\n", " "))
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "IMIL_HOME": str(tmp_path / "home")}
-    for _ in write_films(FilmSpec(images=40, size=32), tmp_path / "images"):
-        pass
-
-    read = subprocess.run(
-        [sys.executable, "-m", "huggingface_hub.cli.hf", *words[1:3], "--dry-run", *words[3:]],
-        env=environment | {"HF_TOKEN": "hf_none"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    (ours,) = re.findall(r"python -m (imil run .*?) &&", words[-1])
-    moved = [str(tmp_path / word[1:]) if word.startswith("/") else word for word in ours.split()]
-    done = subprocess.run(
-        [sys.executable, "-m", *moved, "--seeds", "0", "--epochs", "1", "--epochs-after", "1"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-
-    assert read.returncode == 0, read.stderr
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "out" / "results.json").exists()

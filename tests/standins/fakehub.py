@@ -59,7 +59,8 @@ class FakeHub:
         log: "METHOD /path status" of every request to either origin.
         users: by token.
         blobs: large files by sha256, those of no commit yet among them.
-        settings: of Spaces: "spaces/owner/name/variables/NAME" or "…/secrets/NAME" → value.
+        settings: of Spaces: "spaces/owner/name/variables/NAME", "…/secrets/NAME" or "…/hardware"
+            → value.
         commit_seconds: how long a commit takes; another one meanwhile is refused.
         quota: most commits in so many seconds; None = any number.
     """
