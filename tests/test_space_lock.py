@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import yaml
-from packaging.markers import Environment
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.tags import compatible_tags, cpython_tags
@@ -22,19 +21,19 @@ FRONT = yaml.safe_load((ROOT / "README.md").read_text(encoding="utf-8").split("-
 PACKAGES: dict[str, dict[str, Any]] = json.loads(RECORD.read_text(encoding="utf-8"))
 # Of the Hub's documentation, August 2026.
 TORCH_ON_ZERO = {"2.8.0", "2.9.1", "2.10.0", "2.11.0"}
-SPACE = Environment(
-    implementation_name="cpython",
-    implementation_version=PYTHON,
-    os_name="posix",
-    platform_machine="x86_64",
-    platform_python_implementation="CPython",
-    platform_release="",
-    platform_system="Linux",
-    platform_version="",
-    python_full_version=PYTHON,
-    python_version=PYTHON.rpartition(".")[0],
-    sys_platform="linux",
-)
+SPACE = {
+    "implementation_name": "cpython",
+    "implementation_version": PYTHON,
+    "os_name": "posix",
+    "platform_machine": "x86_64",
+    "platform_python_implementation": "CPython",
+    "platform_release": "",
+    "platform_system": "Linux",
+    "platform_version": "",
+    "python_full_version": PYTHON,
+    "python_version": PYTHON.rpartition(".")[0],
+    "sys_platform": "linux",
+}
 
 
 def requirements(file: Path) -> list[Requirement]:
