@@ -8,7 +8,7 @@ TORCH ?= torch==2.14.1 torchvision==0.29.1
 # Two at a time, of which one uses the app with its demo and the other the app without.
 FLOWS := $(BIN)/python -m pytest tests/browser -m "not soak" -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help venv run demo test check audit soak flows chromium screenshots space clean
+.PHONY: help venv run demo test check audit lock soak flows chromium screenshots space clean
 
 help: ## list these commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -46,6 +46,10 @@ audit: venv ## known weaknesses of what is installed; asks PyPI, so it says so a
 	$(BIN)/python -m pip_audit --strict --skip-editable --progress-spinner off || \
 		{ echo "Weaknesses were found, or PyPI could not be asked about a package: see above."; exit 1; }
 
+lock: venv ## make requirements-space.txt anew: one release of each package for a Space; asks PyPI
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25' uv
+	$(BIN)/python tests/lock_space.py
+
 soak: venv chromium ## the long claims, with measurements in tests/benchmarks/results
 	$(BIN)/python -m pytest -m soak
 	$(MAKE) flows
@@ -56,10 +60,10 @@ flows: venv chromium ## the browser tests ten times in a row: none may fail once
 screenshots: venv chromium ## the README's pictures, from a real browser
 	IMIL_SCREENS=assets/readme $(BIN)/python -m pytest -m soak tests/browser/test_screens.py
 
-space: venv ## publish the app as a Space: make space REPO=owner/name [STATE_REPO=owner/state] [PUBLIC=1]
+space: venv ## publish the app as a Space: make space REPO=owner/name [STATE_REPO=owner/state] [HARDWARE=t4-small] [PUBLIC=1]
 	@test -n "$(REPO)" || { echo "Name the Space: make space REPO=owner/name"; exit 2; }
 	$(BIN)/python -m imil space $(REPO) $(if $(STATE_REPO),--state-repo $(STATE_REPO)) \
-		$(if $(SPACE_TOKEN),--secret-from SPACE_TOKEN) $(if $(PUBLIC),--public)
+		$(if $(SPACE_TOKEN),--secret-from SPACE_TOKEN) $(if $(HARDWARE),--hardware $(HARDWARE)) $(if $(PUBLIC),--public)
 
 clean: ## remove the environment and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

@@ -24,7 +24,7 @@ from imil.store.hub_repo import prepare_client
 from imil.store.local import write_atomic
 from imil.store.onnx import OPSET, to_onnx
 from imil.ui.handover import pull_study, push_data, push_model
-from imil.workflow.publishing import publish_space
+from imil.workflow.publishing import ZERO_GPU, publish_space
 from imil.workflow.studies import Studies
 from imil.workflow.tools import Tools
 from imil.workflow.workspace import default_threads
@@ -97,12 +97,16 @@ def space(
         str | None,
         typer.Option(help="Environment variable whose value becomes its secret HF_TOKEN."),
     ] = None,
+    hardware: Annotated[
+        str, typer.Option(help="What it runs on where it is made now; see docs/deployment.md.")
+    ] = ZERO_GPU,
     public: Annotated[bool, typer.Option("--public", help=PUBLIC)] = False,
     root: Annotated[Path, typer.Option(help="The checkout.")] = Path(),
 ) -> None:
     """Publish this checkout as a Space, with HF_TOKEN: the files that git tracks, in one commit."""
     settings = _settings()
-    to = Repo(repo, Kind.SPACE, settings.token, settings.endpoint, private=not public)
+    owned = (settings.token, settings.endpoint)
+    to = Repo(repo, Kind.SPACE, *owned, private=not public, hardware=hardware)
     url = publish_space(
         root,
         to,

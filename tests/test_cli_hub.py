@@ -17,9 +17,10 @@ from imil.core.films import FilmSpec
 from imil.store.base import study_of
 from imil.store.hub_repo import ANSWER_SECONDS
 from imil.store.local import LocalStore
+from imil.workflow.publishing import LOCK
 from imil.workflow.studies import Studies
 from imil.workflow.tools import Tools
-from tests.standins.fakehub import READER, TOKEN, FakeHub
+from tests.standins.fakehub import READER, TOKEN, FakeHub, Fault
 from tests.standins.trained import as_if_trained, corner
 from tests.standins.visitors import no_weights
 
@@ -127,7 +128,7 @@ def test_the_tracked_files_are_published_as_a_space(checkout: Path, tmp_path: Pa
         made = hub.repos["spaces/alice/imil"]
         assert made.private
         assert sorted(made.files) == [".gitattributes", "README.md", "app.py"]
-        assert hub.settings == {}
+        assert hub.settings == {"spaces/alice/imil/hardware": "zero-a10g"}
 
 
 def test_make_publishes_all_that_is_tracked_here_with_its_variable_and_secret(
@@ -137,7 +138,12 @@ def test_make_publishes_all_that_is_tracked_here_with_its_variable_and_secret(
     make = ("make", "-C", str(ROOT), "-o", ".venv/installed", f"BIN={Path(sys.executable).parent}")
     with FakeHub() as hub:
         env = {"HF_ENDPOINT": hub.endpoint, "HF_TOKEN": TOKEN, "IMIL_HOME": str(tmp_path)}
-        given = ("REPO=alice/imil", "STATE_REPO=alice/state", "SPACE_TOKEN=hf_only_state")
+        given = (
+            "REPO=alice/imil",
+            "STATE_REPO=alice/state",
+            "SPACE_TOKEN=hf_only_state",
+            "HARDWARE=t4-small",
+        )
         done = subprocess.run(
             [*make, "space", *given],
             env=os.environ | env,
@@ -154,7 +160,9 @@ def test_make_publishes_all_that_is_tracked_here_with_its_variable_and_secret(
         made = hub.repos["spaces/alice/imil"]
         assert set(tracked.stdout.split()) <= {*made.files, ".gitattributes"}
         assert {"app.py", "README.md", "requirements.txt"} <= set(made.files)
+        assert made.files["requirements.txt"].data == (ROOT / LOCK).read_bytes()
         assert hub.settings == {
+            "spaces/alice/imil/hardware": "t4-small",
             "spaces/alice/imil/variables/IMIL_STATE_REPO": "alice/state",
             "spaces/alice/imil/secrets/HF_TOKEN": "hf_only_state",
         }
@@ -171,6 +179,7 @@ def test_variable_and_secret_are_set_where_they_are_given(checkout: Path, tmp_pa
         done = imil("space", "alice/imil", "--root", str(checkout), *given, home=tmp_path, **env)
 
         assert hub.settings == {
+            "spaces/alice/imil/hardware": "zero-a10g",
             "spaces/alice/imil/variables/IMIL_STATE_REPO": "alice/state",
             "spaces/alice/imil/secrets/HF_TOKEN": "hf_only_state",
         }
@@ -184,3 +193,19 @@ def test_a_folder_that_is_no_checkout_is_not_published(tmp_path: Path) -> None:
     done = imil("space", "alice/imil", "--root", str(tmp_path), home=tmp_path, HF_TOKEN=TOKEN)
 
     assert "There is no checkout of the app" in told(done)
+
+
+def test_hardware_that_the_account_can_not_have_is_told_with_the_way_out(
+    checkout: Path, tmp_path: Path
+) -> None:
+    with FakeHub() as hub:
+        hub.faults.append(Fault("POST /api/repos/create", status=402))
+        env = {"HF_ENDPOINT": hub.endpoint, "HF_TOKEN": TOKEN}
+        given = ("--root", str(checkout), "--hardware", "cpu-basic")
+
+        done = imil("space", "alice/imil", *given, home=tmp_path, **env)
+
+        assert done.exit_code != 0
+        assert "paid plan" in told(done)
+        assert "cpu-basic" in told(done)
+        assert hub.repos == {}

@@ -22,6 +22,7 @@ class Pace:
         most: of waiting after a failure.
         quota: of waiting at least, after too many commits.
         flush: that an app which ends waits for its last commit.
+        look: between two looks at the data set while nothing is sent. Our choice.
     """
 
     interval: float = 30.0
@@ -29,6 +30,7 @@ class Pace:
     most: float = 60.0
     quota: float = 60.0
     flush: float = 10.0
+    look: float = 300.0
 
     def wait(self, failure: Failure, in_a_row: int, chance: random.Random) -> float:
         """Return how long to wait after a failure; never the same for two processes."""
@@ -45,6 +47,7 @@ class Committer:
     Args:
         repo: the data set's id, for the words of errors.
         send: sends some of what waits and returns whether anything did; raises what went wrong.
+            Called now and then where nothing waits, too.
         pace: how often.
     """
 
@@ -101,7 +104,7 @@ class Committer:
         failures = 0
         while not self._over:
             with self._changed:
-                self._changed.wait_for(lambda: self._asked or self._closing)
+                self._changed.wait_for(lambda: self._asked or self._closing, self._pace.look)
                 self._asked = False
             begun = time.monotonic()
             try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -20,7 +19,7 @@ from imil.store.base import (
     tombstone_file,
 )
 from imil.store.committer import Committer, Pace
-from imil.store.hub_errors import FAILURES, failure_of
+from imil.store.hub_errors import FAILURES, failure_of, silent
 from imil.store.hub_repo import HubRepo
 from imil.store.local import LocalStore
 from imil.store.outbox import MarkingStore, Outbox
@@ -33,6 +32,8 @@ OUTBOX = "outbox"
 _STUDY = "studies/{}/study.json"
 # What is noted of a study that is to be forgotten: still being removed here, or gone from here.
 _BEGUN, _GONE_HERE = b"begun", b""
+# When the data set was made that this disk has sent to.
+_MADE = "made"
 
 
 def store_folder(home: Path) -> Path:
@@ -68,13 +69,25 @@ class HubStore:
         side: folder for what is only the store's own: what waits, packs.
         repo: the data set.
         pace: how often is committed; the usual if None.
+        reads: how long somebody waits for the Hub; as usual if None.
     """
 
     def __init__(
-        self, local: LocalStore, side: Path, repo: HubRepo, *, pace: Pace | None = None
+        self,
+        local: LocalStore,
+        side: Path,
+        repo: HubRepo,
+        *,
+        pace: Pace | None = None,
+        reads: BackgroundReads | None = None,
     ) -> None:
         self._local = local
         self._repo = repo
+        self._reads = reads or BackgroundReads()
+        self._pace = pace or Pace()
+        # When the data set was made that everything was sent to, and when it was last looked at.
+        self._side = LocalStore(side)
+        self._looked = time.monotonic()
         self._outbox = Outbox(LocalStore(side / OUTBOX))
         self._packs = Packs(LocalStore(side / "packs"))
         self._elsewhere = LocalStore(side / "elsewhere")
@@ -90,7 +103,7 @@ class HubStore:
         self._forget_on()
         self._older = self._unsent()
         self._begun |= self._older.keys()
-        self._committer = Committer(repo.id, self._send, pace or Pace())
+        self._committer = Committer(repo.id, self._send, self._pace)
 
     def read(self, name: str) -> bytes | None:
         """Return the content, or None only where neither disk nor Hub has any.
@@ -107,8 +120,6 @@ class HubStore:
         found = self._local.read(name)
         if found is None and self._elsewhere.read(name) is not None:
             found = self._get(name)
-            if found is not None:
-                self._local.write(name, found)
         return found
 
     def write(self, name: str, content: bytes) -> None:
@@ -144,16 +155,22 @@ class HubStore:
         """Return which of the names there are, here or on the Hub, with one request at most."""
         here = self._local.there(names)
         away = [n for n in names if n not in here and study_of(n) not in self._begun]
-        try:
-            return here | (self._repo.there(away) if away else frozenset())
-        except FAILURES as cause:
-            raise _not_fetched(cause, self._repo.id) from cause
+        if not away:
+            return here
+        with self._asking():
+            return here | self._reads.get(("there", *away), lambda: self._repo.there(away))
 
     def published(self, study_id: str) -> dict[str, bytes]:
         """Return a study's acts and small records as the data set has them now, asked anew."""
-        try:
+
+        def ask() -> tuple[dict[str, bytes | None], ...]:
             paths = [path for path in self._repo.folder(f"studies/{study_id}") if is_pack(path)]
-            packs = [read_pack(study_id, self._repo.get(path) or b"") for path in paths]
+            return tuple(read_pack(study_id, self._repo.get(path) or b"") for path in paths)
+
+        try:
+            packs = self._reads.get(("published", study_id), ask)
+        except NoAnswerYetError as cause:
+            raise silent(self._repo.id) from cause
         except FAILURES as cause:
             raise failure_of(cause, self._repo.id).error from cause
         return {n: content for pack in packs for n, content in pack.items() if content is not None}
@@ -249,8 +266,7 @@ class HubStore:
     def _send(self) -> bool:
         """Send some of what waits; return whether there was any."""
         for older in tuple(self._older):
-            if older not in self._forgotten.names(""):
-                self._outbox.mark(self._older[older])
+            self._mark({older: self._older[older]})
             del self._older[older]
         self._forget_there()
         batch = self._outbox.ready(NAMES_AT_ONCE)
@@ -261,11 +277,12 @@ class HubStore:
                 contents[name] = self._local.read(name)
         batch = {name: batch[name] for name in contents}
         if not batch:
+            if time.monotonic() - self._looked >= self._pace.look:
+                self._notice(self._repo.made())
             return False
         # A name whose content was never kept brings nothing: nobody was told that it was.
         files = self._files({name: kept for name, kept in contents.items() if kept is not None})
-        if files:
-            self._repo.commit(files, f"{len(batch)} saved")
+        made = self._repo.commit(files, f"{len(batch)} saved") if files else None
         self._outbox.sent(batch)
         for name in batch:
             self._shown.remove(name)
@@ -275,7 +292,38 @@ class HubStore:
         for sent_of in touched:
             if sent_of is not None and not self._outbox.waiting(sent_of):
                 self._mark_complete(sent_of)
+        if files:
+            self._notice(made)
         return True
+
+    def _notice(self, made: str | None) -> None:
+        """Have everything sent again where the data set is not the one that it was sent to.
+
+        It was deleted then, and made anew under its name. Told by the time when it was made: its
+        last commit would not do, since another app that deletes a study takes away the past.
+        """
+        self._looked = time.monotonic()
+        before = self._side.read(_MADE)
+        if made is None or made.encode() == before:
+            return
+        if before is not None:
+            for study_id in tuple(self._complete):
+                self._sent.remove(study_id)
+                del self._complete[study_id]
+            self._outbox.mark(self._of_no_study())
+            self._mark(self._unsent())
+        # Last: until then whoever starts again notices again.
+        self._side.write(_MADE, made.encode())
+
+    def _of_no_study(self) -> tuple[str, ...]:
+        return tuple(name for name in self._local.names("") if study_of(name) is None)
+
+    def _mark(self, names: Mapping[str, tuple[str, ...]]) -> None:
+        """Mark names for sending, by study, but those of a study that is being forgotten."""
+        forgotten = self._forgotten.names("")
+        for study_id, own in names.items():
+            if study_id not in forgotten:
+                self._outbox.mark(own)
 
     def _forget_there(self) -> None:
         """Remove from the Hub what is gone from here."""
@@ -310,21 +358,25 @@ class HubStore:
 
     def _fetch(self, study_id: str) -> None:
         """Bring a study to this disk if it is not there; StoreError if the Hub can't be asked."""
+        if not self._here(study_id):
+            with self._asking():
+                self._reads.get(("study", study_id), lambda: self._fetch_now(study_id))
+
+    def _here(self, study_id: str) -> bool:
+        return study_id in self._begun or self._local.read(_STUDY.format(study_id)) is not None
+
+    def _fetch_now(self, study_id: str) -> None:
+        self._repo.check()
+        paths = self._repo.folder(f"studies/{study_id}")
+        contents = {path: self._repo.get(path) or b"" for path in paths}
+        if self._here(study_id):
+            return  # it was deleted here, or begun, while the Hub was slow
         name = _STUDY.format(study_id)
-        with self._fetching[study_id]:
-            if self._local.read(name) is not None or study_id in self._begun:
-                return
-            try:
-                self._repo.check()
-                paths = self._repo.folder(f"studies/{study_id}")
-                contents = {path: self._repo.get(path) or b"" for path in paths}
-            except FAILURES as cause:
-                raise _not_fetched(cause, self._repo.id) from cause
-            for path in sorted(contents, key=lambda path: (path == name, path)):
-                self._keep(study_id, path, contents[path])
-            if contents:
-                self._begun.add(study_id)
-                self._mark_complete(study_id)
+        for path in sorted(contents, key=lambda path: (path == name, path)):
+            self._keep(study_id, path, contents[path])
+        if contents:
+            self._begun.add(study_id)
+            self._mark_complete(study_id)
 
     def _fetch_list(self, name: str) -> bytes | None:
         """Bring an account's list to this disk; StoreError if the Hub can't be asked."""
@@ -352,8 +404,24 @@ class HubStore:
                 self._local.write(record, kept)
 
     def _get(self, name: str) -> bytes | None:
+        """Return a record that lies on the Hub alone, and keep it here; None where it is gone."""
+
+        def ask() -> bytes | None:
+            found = self._repo.get(name)
+            if found is not None:
+                self._local.write(name, found)
+            return found
+
+        with self._asking():
+            return self._reads.get(("record", name), ask)
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Raise a StoreError for whatever keeps the Hub from answering."""
         try:
-            return self._repo.get(name)
+            yield
+        except NoAnswerYetError as cause:
+            raise silent(self._repo.id) from cause
         except FAILURES as cause:
             raise _not_fetched(cause, self._repo.id) from cause
 

@@ -61,6 +61,15 @@ def unreachable(repo: str, status: int | None = None) -> StoreError:
     )
 
 
+def silent(repo: str) -> StoreError:
+    """Return the error of a Hub that has not answered in the time that somebody waits for it."""
+    return StoreError(
+        "The Hugging Face Hub does not answer.",
+        why=f"What is kept in {repo} there, and not on this machine, can't be shown meanwhile.",
+        fix="Try again in a few seconds: it is still being asked for. Nothing was changed.",
+    )
+
+
 def no_repo(repo: str) -> StoreError:
     """Return the error of a data set that is not there for this token."""
     return StoreError(

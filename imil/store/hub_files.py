@@ -44,7 +44,7 @@ KEPT = (".gitattributes",)
 # so it ends within half a minute; the Hub's quota of commits an hour is not sat out.
 WAITS = (1.0, 4.0, 15.0)
 BUSY = frozenset({408, 409, 412, 429, 500, 502, 503, 504})
-UNKNOWN, FORBIDDEN, MISSING = 401, 403, 404
+UNKNOWN, PAYMENT, FORBIDDEN, MISSING = 401, 402, 403, 404
 
 _ID = re.compile(r"[\w.-]+/[\w.-]+")
 Answer = TypeVar("Answer")
@@ -68,6 +68,7 @@ class Repo:
         token: of whoever may write to or read it; never shown, never stored.
         endpoint: the Hub's address; None for the usual one.
         private: it is made private, and refused where it is not; False where that is wanted.
+        hardware: what a Space runs on that is made here; None where the Hub chooses.
     """
 
     repo_id: str
@@ -75,6 +76,7 @@ class Repo:
     token: str | None = field(default=None, repr=False)
     endpoint: str | None = None
     private: bool = True
+    hardware: str | None = None
 
     @property
     def api(self) -> HfApi:
@@ -230,7 +232,10 @@ def _made(repo: Repo) -> Any:
         if error.response.status_code == UNKNOWN:
             raise _refused(repo, UNKNOWN) from error
     sdk = "gradio" if repo.kind is Kind.SPACE else None
-    api.create_repo(name, repo_type=kind, private=repo.private, space_sdk=sdk)
+    hardware: Any = repo.hardware  # the Hub knows more of them than its client
+    api.create_repo(
+        name, repo_type=kind, private=repo.private, space_sdk=sdk, space_hardware=hardware
+    )
     return api.repo_info(name, repo_type=kind)
 
 
@@ -339,6 +344,13 @@ def _refused(repo: Repo, status: int) -> StoreError:
             f"This token may not write to {repo.repo_id}.",
             why="It can only read, or the owner of that name is somebody else.",
             fix="Use a token with write access, or a name under your own account.",
+        )
+    if status == PAYMENT:
+        return StoreError(
+            f"The Hub asks for a paid plan before it makes {repo.repo_id}.",
+            why=f"This account may not have one more Space on {repo.hardware or 'this hardware'}.",
+            fix="Name other hardware, or publish to a Space that is there. docs/deployment.md "
+            "says what each costs.",
         )
     if status == MISSING:
         return _not_there(repo)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from huggingface_hub import (
     CommitOperationAdd,
@@ -44,8 +44,10 @@ _KIND = "dataset"
 # Without them the client waits for ever for a server that has gone silent, s.
 ANSWER_SECONDS = 60.0
 CONNECT_SECONDS = 10.0
-# Of reading one file from a Hub that is busy: somebody is waiting for the study.
+# Of reading one file from a Hub that is busy or silent: somebody is waiting for the study, and who
+# tries again is to find a new connection.
 TRIES = 1
+READ_SECONDS = 10.0
 
 
 def prepare_client(answer: float = ANSWER_SECONDS) -> None:
@@ -79,6 +81,7 @@ class HubRepo:
         # The tables that the data set is known to have; None before it was looked at.
         self._tables: frozenset[str] | None = None
         self._known = False
+        self._made: str | None = None
 
     def __repr__(self) -> str:
         """Leave the token out, so that no log or traceback can hold it."""
@@ -111,11 +114,26 @@ class HubRepo:
 
     def there(self, paths: Iterable[str]) -> frozenset[str]:
         """Return which of the paths are files; one request."""
-        found = self._api.get_paths_info(self.id, list(paths), repo_type=_KIND)
-        return frozenset(each.path for each in found)
+        # Not the client's own question: it waits for a minute.
+        url = f"{self._api.endpoint}/api/datasets/{self.id}/paths-info/main"
+        answer = self._ask(url, "POST", data={"paths": list(paths)})
+        return frozenset(each["path"] for each in answer.json() if each["type"] == "file")
 
-    def commit(self, files: Mapping[str, bytes], title: str) -> None:
-        """Put the files there in one commit; whatever is so already is left out of it."""
+    def made(self) -> str | None:
+        """Return when the data set was made, which tells it from a later one of the same name.
+
+        None where the Hub does not say. StoreError where there is no such data set, or everybody
+        could read what is added to it.
+        """
+        self._private_head()
+        return self._made
+
+    def commit(self, files: Mapping[str, bytes], title: str) -> str | None:
+        """Put the files there in one commit; whatever is so already is left out of it.
+
+        Returns:
+            When the data set was made, as it was known before the commit; see `made`.
+        """
         head = self._private_head()
         wanted, parent, tables = dict(files), None, tables_of(files)
         if self._tables is None or not tables <= self._tables:
@@ -135,6 +153,7 @@ class HubRepo:
             del wanted[CARD_FILE]
             self._commit(wanted, title, None)
         self._tables = (self._tables or frozenset()) | tables
+        return self._made
 
     def remove(self, study_id: str, *, keep: frozenset[str]) -> None:
         """Remove what belongs to a study, from the past too, and its large files for good.
@@ -189,10 +208,12 @@ class HubRepo:
             return {}
         return {CARD_FILE: shorter.encode(), LAYOUT_FILE: layout_without(layout, unnamed)}
 
-    def _ask(self, url: str) -> Any:
+    def _ask(self, url: str, method: Literal["GET", "POST"] = "GET", **sent: Any) -> Any:
         """Return the answer; None where there is no such file or folder."""
         headers = build_hf_headers(token=self._token)
-        answer = http_backoff("GET", url, max_retries=TRIES, headers=headers)
+        answer = http_backoff(
+            method, url, max_retries=TRIES, headers=headers, timeout=READ_SECONDS, **sent
+        )
         try:
             hf_raise_for_status(answer)
         except EntryNotFoundError:
@@ -215,11 +236,15 @@ class HubRepo:
     def _private_head(self) -> str | None:
         """Return the last commit; StoreError where everybody could read what is added to it."""
         try:
-            found = self._api.dataset_info(self.id, expand=["private", "sha"])
+            found = self._api.dataset_info(self.id, expand=["private", "sha", "createdAt"])
         except RepositoryNotFoundError as cause:
             raise self._missing() from cause
         if not found.private:
             raise public_repo(self.id)
+        made = None if found.created_at is None else found.created_at.isoformat()
+        if made != self._made:
+            # Another data set has none of the tables that the last one had.
+            self._made, self._tables = made, None
         return found.sha
 
     def _layout(self) -> bytes | None:

@@ -1,4 +1,4 @@
-"""This very app, published as a Space: the files that git tracks, and nothing else."""
+"""This very app, published as a Space: the files that git tracks, with its dependencies locked."""
 
 from __future__ import annotations
 
@@ -9,14 +9,20 @@ from pathlib import Path
 from imil.errors import StoreError
 from imil.store.hub_files import CARD, Repo, put_files, set_variables
 
+# What a Space installs has this name there; here it names ranges, and the lock one release of each.
+REQUIREMENTS = "requirements.txt"
+LOCK = "requirements-space.txt"
+# The Hub's name for ZeroGPU, whatever card that lends: the hardware that a free account can have.
+ZERO_GPU = "zero-a10g"
+
 
 def publish_space(
     root: Path, to: Repo, *, variables: Mapping[str, str], secrets: Mapping[str, str]
 ) -> str:
     """Put a checkout into a Space, which is made where it is not there; return its address.
 
-    Files that are no longer tracked go from the Space; variables and secrets that are not named
-    stay as they are.
+    The Space installs the lock, so that it is tomorrow what it is today. Files that are no longer
+    tracked go from the Space; variables and secrets that are not named stay as they are.
 
     Args:
         root: of a git checkout.
@@ -28,6 +34,8 @@ def publish_space(
         StoreError: it is no checkout, or the token, the Space or the Hub does not allow it.
     """
     files = {path: root / path for path in tracked(root)}
+    if LOCK in files:
+        files[REQUIREMENTS] = files[LOCK]
     url = put_files(to, files, message="The app as it is now", mirror=True)
     set_variables(to, variables=variables, secrets=secrets)
     return url

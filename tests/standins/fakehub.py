@@ -12,7 +12,7 @@ import re
 import socket
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qs
@@ -59,7 +59,8 @@ class FakeHub:
         log: "METHOD /path status" of every request to either origin.
         users: by token.
         blobs: large files by sha256, those of no commit yet among them.
-        settings: of Spaces: "spaces/owner/name/variables/NAME" or "…/secrets/NAME" → value.
+        settings: of Spaces: "spaces/owner/name/variables/NAME", "…/secrets/NAME" or "…/hardware"
+            → value.
         commit_seconds: how long a commit takes; another one meanwhile is refused.
         quota: most commits in so many seconds; None = any number.
     """
@@ -85,11 +86,22 @@ class FakeHub:
         private: bool = False,
         gated: bool = False,
     ) -> None:
-        """Make or replace a repo."""
+        """Make a repo, or replace what is in it."""
         stored = {path: StoredFile(data, path.endswith(LARGE)) for path, data in files.items()}
         self.blobs |= {file.etag: file.data for file in stored.values() if file.large}
         made = commit(stored, "put there by a test", "alice")
-        self.repos[f"{kind}/{repo}"] = Repo((made,), private, gated)
+        found = Repo((made,), private, gated)
+        there = self.repos.get(f"{kind}/{repo}", found)
+        self.repos[f"{kind}/{repo}"] = replace(found, made=there.made)
+
+    def delete(self, repo: str, *, kind: str) -> None:
+        """Delete a repo with all that it holds, as its owner does on the Hub's pages."""
+        gone = self.repos.pop(f"{kind}/{repo}")
+        kept = {f.etag for other in self.repos.values() for f in other.files.values()}
+        for made in gone.history:
+            for file in made.files.values():
+                if file.etag not in kept:
+                    self.blobs.pop(file.etag, None)
 
     @property
     def endpoint(self) -> str:
@@ -194,7 +206,12 @@ class FakeHub:
         made = _asked(repo, request)
         listing = [{"rfilename": path} for path in sorted(made.files)]
         name = f"{parts['owner']}/{parts['name']}"
-        told = {"sha": made.oid, "private": repo.private, "gated": repo.gated and "auto"}
+        told = {
+            "sha": made.oid,
+            "private": repo.private,
+            "gated": repo.gated and "auto",
+            "createdAt": repo.made,
+        }
         return JSONResponse({"id": name, "siblings": listing, "cardData": card(made), **told})
 
     def _tree(self, request: Request) -> Response:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 import yaml
 
@@ -59,13 +60,14 @@ class Commit:
 class Repo:
     """A repo and its past; a gated one tells what it has, but gives no file away.
 
-    `maker` is the token that made it through the API.
+    `maker` is the token that made it through the API; `made` is when, as the Hub writes it.
     """
 
     history: tuple[Commit, ...]
     private: bool = False
     gated: bool = False
     maker: str = ""
+    made: str = field(default_factory=lambda: f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}Z")
 
     @property
     def files(self) -> Mapping[str, StoredFile]:

@@ -94,6 +94,8 @@ class Writes:
         first = commit({".gitattributes": StoredFile(b"", large=False)}, "initial commit", "hub")
         token = request.headers.get("authorization", "").removeprefix("Bearer ")
         self.hub.repos[key] = Repo((first,), private, maker=token)
+        if asked.get("hardware"):
+            self.hub.settings[f"{key}/hardware"] = asked["hardware"]
         return JSONResponse(told)
 
     async def _delete(self, request: Request) -> Response:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from imil.store.background import BackgroundReads
 from imil.store.committer import Pace
 from imil.store.hub import HubStore
 from imil.store.hub_repo import HubRepo, prepare_client
@@ -28,6 +29,7 @@ def hub_store(
     pace: Pace = PACE,
     endpoint: str | None = None,
     side: Path | None = None,
+    reads: BackgroundReads | None = None,
 ) -> Iterator[HubStore]:
     """Open a machine's store; the data set is made where there is none."""
     if not any(key.endswith(f"/{REPO}") for key in hub.repos):
@@ -38,6 +40,7 @@ def hub_store(
         side or home / "hub",
         HubRepo(REPO, token, endpoint=endpoint or hub.endpoint),
         pace=pace,
+        reads=reads,
     )
     try:
         yield store
@@ -45,11 +48,18 @@ def hub_store(
         store.close()
         # One that is given up in the middle of a request ends with it.
         store._committer._thread.join()
+        until(lambda: not store._reads._asked)
 
 
 def files(hub: FakeHub) -> dict[str, bytes]:
     """Return what is in the data set."""
     return {path: file.data for path, file in hub.repos[f"datasets/{REPO}"].files.items()}
+
+
+def make_anew(hub: FakeHub) -> None:
+    """Delete the data set, and make another one of its name."""
+    hub.delete(REPO, kind="datasets")
+    hub.put(REPO, {}, kind="datasets", private=True)
 
 
 def commits(hub: FakeHub) -> int:
