@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from imil.errors import StoreError
+from imil.store.background import BackgroundReads, NoAnswerYetError
 from imil.store.base import (
     ACCOUNTS,
     RECORDS,
@@ -99,7 +100,6 @@ class HubStore:
         self._sent = LocalStore(side / "sent")
         # Lists of accounts that the Hub was asked for.
         self._asked: set[str] = set()
-        self._fetching: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._forget_on()
         self._older = self._unsent()
         self._begun |= self._older.keys()
@@ -285,7 +285,6 @@ class HubStore:
         made = self._repo.commit(files, f"{len(batch)} saved") if files else None
         self._outbox.sent(batch)
         for name in batch:
-            self._shown.remove(name)
             if name.startswith(ACCOUNTS):
                 self._mark_complete(name)
         touched = {study_of(name) for name in batch}
@@ -379,19 +378,20 @@ class HubStore:
             self._mark_complete(study_id)
 
     def _fetch_list(self, name: str) -> bytes | None:
-        """Bring an account's list to this disk; StoreError if the Hub can't be asked."""
-        with self._fetching[name]:
-            if name not in self._asked and self._local.read(name) is None:
-                try:
-                    self._repo.check()
-                except FAILURES as cause:
-                    raise _not_fetched(cause, self._repo.id) from cause
-                found = self._get(name)
-                if found is not None:
-                    self._local.write(name, found)
-                    self._mark_complete(name)
-                self._asked.add(name)
-            return self._local.read(name)
+        """Return an account's list, brought to this disk; StoreError if the Hub can't be asked."""
+
+        def ask() -> None:
+            self._repo.check()
+            found = self._repo.get(name)
+            if found is not None and self._local.read(name) is None:
+                self._local.write(name, found)
+                self._mark_complete(name)
+            self._asked.add(name)
+
+        if name not in self._asked and self._local.read(name) is None:
+            with self._asking():
+                self._reads.get(("list", name), ask)
+        return self._local.read(name)
 
     def _keep(self, study_id: str, path: str, content: bytes) -> None:
         if not is_pack(path):
