@@ -177,7 +177,7 @@ def read_act(content: bytes) -> Act | None:
         values = {each.name: saved[each.name] for each in fields(Act)}
         act = Act(**values | {"what": What(saved["what"])})
         whole = content == encode_act(act) and act.digest == _digest(_content(act))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return act if whole else None
 

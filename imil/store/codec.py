@@ -259,9 +259,8 @@ def read_bounded(content: bytes, *, most: int) -> pa.Table:
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(
-        kind.value_type if pa.types.is_dictionary(kind) else kind  # as `write_table` leaves it
-    )
+    # A file of `write_table` may say that its texts are numbered.
+    return bool(pa.types.is_string(kind.value_type if pa.types.is_dictionary(kind) else kind))
 
 
 def decode_masks(content: bytes) -> tuple[MaskRecord, ...]:

@@ -15,6 +15,7 @@ import torch
 from pyarrow import parquet
 
 from imil.compute.inputs import read_probe, write_array
+from imil.compute.jobs import JobState
 from imil.compute.task import TrainingTask, _write_readings
 from imil.core.films import FilmSpec, write_films
 from imil.core.images import open_cache
@@ -111,23 +112,25 @@ def as_of(files: Files, study_id: str) -> Files:
 
 
 def page_reads(study: Study) -> None:
-    """Read what the page of a study reads."""
-    study.training_status()
+    """Read what the page of a study reads; one that lost images or its model says so."""
+    trained = study.training_status().state is JobState.DONE
     study.comparison_status()
     study.readers()
     study.reading()
     study.budget()
-    study.queue()
-    study.queue_counts()
-    study.confusion()
+    for sample in study.images.samples:
+        study.review_state(sample.sample_id)
+        study.irrelevant(sample.sample_id)
+        study.triage(sample.sample_id)
     for sample in study.images.samples[:3]:
-        study.picture(sample.sample_id)
         study.thumbnail(sample.sample_id)
-        study.answer(sample.sample_id, None)
-    for offer in study.queue()[:6]:
-        study.review_state(offer.sample_id)
-        study.irrelevant(offer.sample_id)
-        study.triage(offer.sample_id)
+        if not study.missing_images:
+            study.picture(sample.sample_id)
+    if trained:
+        study.queue()
+        study.queue_counts()
+        study.confusion()
+        study.answer(study.images.samples[0].sample_id, None)
     study.shown_results()
     study.cases()
     study.results_json()
