@@ -401,3 +401,17 @@ def test_the_changelog_begins_with_what_is_unreleased_and_has_this_version() -> 
 
     assert versions[:2] == ["Unreleased", imil.__version__]
     assert kinds <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+
+
+def test_documents_that_the_code_refers_to_exist() -> None:
+    named = {
+        name
+        for path in (ROOT / "imil").rglob("*.py")
+        for name in re.findall(r"docs/[\w./-]*[\w/]", path.read_text(encoding="utf-8"))
+    }
+    # A decision is referred to by its number.
+    decisions = {path.name[:4] for path in (ROOT / "docs" / "decisions").glob("[0-9]*.md")}
+
+    missing = {name for name in named if not (ROOT / name).exists()}
+
+    assert {name.removeprefix("docs/decisions/") for name in missing} <= decisions

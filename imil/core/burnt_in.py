@@ -47,7 +47,7 @@ def corner_text(pixels: Pixels) -> tuple[Box, ...]:
 
     A heuristic without any model: strokes brighter or darker than what lies around them, of the
     size of letters, evenly bright, in rows of `LETTERS` or more. What it finds and misses is
-    measured in docs/experiments.md.
+    measured in docs/trials/text-in-corners.md.
 
     Args:
         pixels: (H, W) or (H, W, 3), uint8 or uint16.

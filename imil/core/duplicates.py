@@ -18,7 +18,7 @@ from imil.core.records import Pixels, Split
 SIDE, AROUND = 32, 5
 # Correlation from which two fingerprints are of one image. In trials films of different patients
 # reached .95, of recompressed, halved or brightened copies 95 % stayed above .97; see
-# docs/experiments.md.
+# docs/trials/near-duplicates.md.
 SAME = 0.965
 # Images compared each with each, 5 × 10⁷ pairs in seconds; of larger sets only equal fingerprints
 # are found.

@@ -111,7 +111,7 @@ def independent_right(
     Raises:
         ValueError: if the shapes don't fit.
 
-    Source: our choice; measured on films in docs/experiments.md.
+    Source: our choice; measured on films in docs/trials/swaps-on-films.md.
     """
     classes = logits.shape[1]
     right = (logits.argmax(1) == labels).astype(np.float64)

@@ -270,9 +270,8 @@ def read_bounded(content: bytes, *, most: int) -> pa.Table:
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    # As `write_table` leaves it.
-    inner = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return bool(pa.types.is_string(inner))
+    # A file of `write_table` may say that its texts are numbered.
+    return bool(pa.types.is_string(kind.value_type if pa.types.is_dictionary(kind) else kind))
 
 
 def decode_masks(content: bytes) -> tuple[MaskRecord, ...]:

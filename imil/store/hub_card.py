@@ -35,6 +35,7 @@ Written by the app while clinicians work; research use only, not for diagnosis.
 - `runs`: a row an epoch, arm and seed of every finished training.
 - `images`: a row an image, only of studies whose owner has consented.
 - `studies/`: what is needed to open a study again.
+- `accounts/`: which studies an account has listed; whose a list is can't be read from it.
 
 `load_dataset("{repo}", "masks")` reads the masks, and so on; a table is named here once it has
 rows. Files are never changed once they are there, except those below `studies/`. The app adds such

@@ -50,6 +50,7 @@ def _read(kind: Any, saved: Any) -> Any:
         return _read_many(origin, inner, saved)
     if is_dataclass(kind):
         _check(saved, dict)
+        hints = _hints(typing.cast("type", kind))
         known_fields = [field.name for field in fields(kind) if field.name in saved]
         make: Any = kind
         hints = _hints(make)

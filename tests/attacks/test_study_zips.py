@@ -127,9 +127,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
             yield from places(value[index], (*path, index))
 
 
-def put(
-    value: Any, path: tuple[Any, ...], change: Callable[[dict[Any, Any] | list[Any], Any], None]
-) -> Any:
+def put(value: Any, path: tuple[Any, ...], change: Callable[[Any, Any], None]) -> Any:
     """Change a JSON value where a path leads, and return it."""
     if not path:
         holder: list[Any] = [value]
@@ -174,7 +172,7 @@ def with_field(draw: Callable[[Any], Any], files: Files) -> Files:
     new = draw(values)
 
     def change(at: Any, key: Any) -> None:
-        if how == "replace" or not isinstance(key, (str, int)):
+        if how == "replace":
             at[key] = new
         elif how == "remove":
             del at[key]

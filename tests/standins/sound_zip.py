@@ -10,13 +10,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import torch
+from PIL import Image
 from pyarrow import parquet
 
 from imil.compute.inputs import read_probe, write_array
+from imil.compute.jobs import JobState
 from imil.compute.task import TrainingTask, _write_readings
-from imil.core.films import FilmSpec, write_films
+from imil.core.films import CLASSES
 from imil.core.images import open_cache
 from imil.core.readings import take_readings
 from imil.core.records import EpochFigures
@@ -44,22 +47,18 @@ def studies_in(home: Path, store: Store | None = None) -> Studies:
 
 def sound_study(home: Path) -> Study:
     """Return a study of brought films: reviewed by two readers, compared, its test set opened."""
-    for _ in write_films(FilmSpec(images=24, size=32, seed=2), home / "films"):
-        pass
-    archive = shutil.make_archive(str(home / "films"), "zip", home / "films")
-    study = studies_in(home).from_archive(Path(archive), name="films")
-    study.set_plan(replace(study.plan, size=32, epochs=1, epochs_after=1, budget=0.25))
+    study = studies_in(home).from_archive(_few_films(home), name="films")
+    study.set_plan(replace(study.plan, size=32, epochs=1, epochs_after=1, budget=0.5))
     study.start_training()
     if (preparer := study._preparer) is not None:
         preparer.join()
     as_if_trained(study)
-    offers = study.queue()
-    for offer, reader in zip(offers[:4], ("dr", "ada", "dr", "ada"), strict=True):
-        irrelevant = corner(study, offer.sample_id)
-        study.submit_mask(offer.sample_id, irrelevant, reader=reader, seconds=3)
-    study.skip(offers[4].sample_id, reader="dr")
-    others = [name for name in study.images.classes if name != _label(study, offers[5].sample_id)]
-    study.relabel(offers[5].sample_id, others[0], reader="ada")
+    ids = [offer.sample_id for offer in study.answers()]
+    for sample_id, reader in zip(ids[:4], ("dr", "ada", "dr", "ada"), strict=True):
+        study.submit_mask(sample_id, corner(study, sample_id), reader=reader, seconds=3)
+    study.skip(ids[4], reader="dr")
+    label = study.images.sample(ids[5]).label
+    study.relabel(ids[5], study.images.classes[1 - label], reader="ada")
     study.start_comparison(arms=["imil"])
     for seed, task in enumerate(study._tasks_of_comparison()):
         _as_if_trained_on(study, task, seed)
@@ -111,23 +110,25 @@ def as_of(files: Files, study_id: str) -> Files:
 
 
 def page_reads(study: Study) -> None:
-    """Read what the page of a study reads."""
-    study.training_status()
+    """Read what the page of a study reads; one that lost images or its model says so."""
+    trained = study.training_status().state is JobState.DONE
     study.comparison_status()
     study.readers()
     study.reading()
     study.budget()
-    study.queue()
-    study.queue_counts()
-    study.confusion()
+    for sample in study.images.samples:
+        study.review_state(sample.sample_id)
+        study.irrelevant(sample.sample_id)
+        study.triage(sample.sample_id)
     for sample in study.images.samples[:3]:
-        study.picture(sample.sample_id)
         study.thumbnail(sample.sample_id)
-        study.answer(sample.sample_id, None)
-    for offer in study.queue()[:6]:
-        study.review_state(offer.sample_id)
-        study.irrelevant(offer.sample_id)
-        study.triage(offer.sample_id)
+        if not study.missing_images:
+            study.picture(sample.sample_id)
+    if trained:
+        study.queue()
+        study.queue_counts()
+        study.confusion()
+        study.answer(study.images.samples[0].sample_id, None)
     study.shown_results()
     study.cases()
     study.results_json()
@@ -142,8 +143,16 @@ def page_reads(study: Study) -> None:
 Change = Callable[[Files], Files]
 
 
-def _label(study: Study, sample_id: str) -> str:
-    return study.images.classes[study.images.sample(sample_id).label]
+def _few_films(home: Path) -> Path:
+    """Return a zip of an image folder: of each class five training films, two in other splits."""
+    for split, few in (("train", 5), ("validation", 2), ("test", 2)):
+        for label in CLASSES:
+            (home / "films" / split / label).mkdir(parents=True)
+            for number in range(few):
+                pixels = np.random.default_rng([few, number, len(label)]).integers(0, 255, (32, 32))
+                picture = Image.fromarray(pixels.astype(np.uint8))
+                picture.save(home / "films" / split / label / f"{split} {number}.png")
+    return Path(shutil.make_archive(str(home / "films"), "zip", home / "films"))
 
 
 def _as_if_trained_on(study: Study, task: TrainingTask, seed: int) -> None:

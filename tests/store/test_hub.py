@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from imil.errors import StoreError
+from imil.store.accounts import Listed, account_key, load_listed, save_listed
 from imil.store.base import tombstone_file
 from imil.store.codec import MaskRecord
 from imil.store.committer import Pace
@@ -315,6 +317,49 @@ def test_a_deletion_that_was_cut_short_is_ended_by_the_next_start(
         assert store.read(tombstone) == b"deleted"
 
 
+def test_a_disk_that_was_lost_finds_the_lists_of_accounts_again(
+    hub: FakeHub, tmp_path: Path
+) -> None:
+    alice, bob, carol, dave = (account_key("user", name) for name in "abcd")
+    study = Listed("5" * 32, "Lungs", "2026-11-01T00:00:00+00:00")
+    older = json.dumps({"schema_version": 1, "studies": [asdict(study)]}).encode()
+    with hub_store(hub, tmp_path / "a") as store:
+        save_listed(store, alice, (study,))
+        # As an older version kept it; and as a study brought it, which a visitor had made.
+        store.write(f"studies/{bob}/account.json", older)
+        begin(store, carol)
+        store.write(f"studies/{carol}/account.json", older)
+        sent(store, carol)
+        until(lambda: store._outbox.waiting() == 0)
+
+    assert f"accounts/{alice}.json" in files(hub)
+    with hub_store(hub, tmp_path / "b") as again:
+        assert load_listed(again, alice) == (study,)
+        assert load_listed(again, bob) == (study,)
+        assert load_listed(again, carol) == ()
+        assert load_listed(again, dave) == ()
+        save_listed(again, bob, ())
+        until(lambda: again._outbox.waiting() == 0)
+        assert load_listed(again, bob) == ()
+    # A list that was fetched is not sent again at the next start, over what is newer there.
+    hub_lists = files(hub)[f"accounts/{alice}.json"]
+    (tmp_path / "b" / "store" / "accounts" / f"{alice}.json").write_bytes(b"{}")
+    with hub_store(hub, tmp_path / "b") as again:
+        begin(again, "next")
+        sent(again, "next")
+    assert files(hub)[f"accounts/{alice}.json"] == hub_lists
+
+
+def test_a_list_of_an_account_is_not_begun_anew_while_the_hub_can_not_be_asked(
+    hub: FakeHub, tmp_path: Path
+) -> None:
+    with (
+        hub_store(hub, tmp_path, endpoint=NOWHERE) as store,
+        pytest.raises(StoreError, match="could not be asked"),
+    ):
+        load_listed(store, account_key("user", "a"))
+
+
 def test_a_card_is_written_once_and_then_left_to_people(hub: FakeHub, tmp_path: Path) -> None:
     with hub_store(hub, tmp_path / "a") as store:
         begin(store)
@@ -469,6 +514,7 @@ def test_studies_from_before_the_data_set_was_named_go_up_at_the_start(
     local.write("studies/looked/study.json", b"only looked at")
     local.write("studies/half/rounds/a.json", b"fetched when the process was killed")
     local.write("studies/somebody/account.json", b"a list")
+    local.write("accounts/somebody.json", b"another list")
 
     with hub_store(hub, tmp_path) as store:
         sent(store)
@@ -476,6 +522,7 @@ def test_studies_from_before_the_data_set_was_named_go_up_at_the_start(
 
     assert files(hub)[record(0)] == b"mask 0"
     assert files(hub)["studies/somebody/account.json"] == b"a list"
+    assert files(hub)["accounts/somebody.json"] == b"another list"
     assert not any("looked" in path or "half" in path for path in files(hub))
 
 
