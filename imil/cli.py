@@ -29,11 +29,12 @@ from imil.compute.machine import versions
 from imil.compute.pool import WorkerPool
 from imil.compute.together import TeamPool, follow, join
 from imil.core.arms import ARMS, parse_arms, with_readers, with_shares
+from imil.core.bounds import MOST_WORKERS, check_seed, quoted
 from imil.core.disk import full_disk
 from imil.core.films import FilmSpec, film_counts, film_set, write_films
 from imil.core.images import ImageSet
 from imil.core.metrics import Interval, Metric, Robustness
-from imil.core.plans import check_plan, default_plan
+from imil.core.plans import check_plan, check_seeds, default_plan
 from imil.core.readers import Pooling
 from imil.core.records import Arm, Plan, Precision, Selection
 from imil.core.rounds import Round
@@ -289,7 +290,7 @@ def run(
             "precision": precision,
             "fast": fast,
         }
-        plan = replace(plan, **_given(changes))
+        plan = check_plan(replace(plan, **_given(changes)))
         request = Request(
             images=images,
             proof=proof,
@@ -340,7 +341,8 @@ def bench_films(
     epochs_after: Annotated[int, typer.Option(help="Epochs of each arm after it.")] = 8,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "cpu",
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Studies side by side; one a core by default.")
+        int | None,
+        typer.Option(min=1, max=MOST_WORKERS, help="Studies side by side; one a core by default."),
     ] = None,
 ) -> None:
     """Measure the arms on synthetic films, over shortcuts and label noise."""
@@ -401,7 +403,7 @@ def bench_images(
     }
     with _benchmark(out, workers) as (pool, show):
         images, proof = _images(data, out, positive, show)
-        plan = replace(_plan(images, backbone, size), **_given(changes))
+        plan = check_plan(replace(_plan(images, backbone, size), **_given(changes)))
         request = Request(
             images=images,
             proof=proof,
@@ -554,7 +556,9 @@ def _names(arms: str) -> tuple[str, ...]:
 
 
 def _numbers(seeds: str) -> tuple[int, ...]:
-    return _listed(seeds, int, "seeds", why="Seeds are whole numbers", example="0,1,2,3,4")
+    found = _listed(seeds, int, "seeds", why="Seeds are whole numbers", example="0,1,2,3,4")
+    check_seeds(len(found), arms=1)
+    return tuple(check_seed(seed) for seed in found)
 
 
 def _shares(shares: str) -> tuple[float, ...]:
@@ -569,7 +573,7 @@ def _listed(
         return tuple(read(part) for part in written.split(","))
     except ValueError as cause:
         raise PlanError(
-            f"“{written}” is no list of {what}.",
+            f"{quoted(written)} is no list of {what}.",
             why=f"{why}, separated by commas.",
             fix=f"Give a list such as {example}.",
         ) from cause

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# Signs of each part. It may name what a person or a file has given, which can be of any length.
+LONGEST = 2000
+
 
 class ImilError(Exception):
     """A failure that a person can act on.
@@ -11,6 +14,7 @@ class ImilError(Exception):
     """
 
     def __init__(self, what: str, *, why: str, fix: str) -> None:
+        what, why, fix = (_cut(words) for words in (what, why, fix))
         super().__init__(what, why, fix)
         self.what = what
         self.why = why
@@ -36,6 +40,10 @@ def how_to_install(extra: str) -> str:
         f"Whoever runs the app can add them with “pip install {packages}”; "
         "on a Space, as lines of requirements.txt."
     )
+
+
+def _cut(words: str) -> str:
+    return words if len(words) <= LONGEST else f"{words[:LONGEST]}…"
 
 
 class DataError(ImilError):

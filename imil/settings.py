@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from imil.core.bounds import quoted
 from imil.errors import PlanError
 
 # What a Space has whose front matter says `hf_oauth`.
@@ -73,7 +74,7 @@ class Settings:
             home=Path(home).expanduser(),
             device=_one_of(env, "IMIL_DEVICE", ("auto", "cpu", "cuda")),
             demo=_one_of(env, "IMIL_DEMO", ("1", "0")) == "1",
-            endpoint=env.get("HF_ENDPOINT") or None,
+            endpoint=_endpoint(env),
             token=env.get("HF_TOKEN") or None,
             state_repo=_repo(env),
             # Anywhere else Gradio would ask the Hub for the owner of this machine's own token.
@@ -90,7 +91,7 @@ def _days(env: Mapping[str, str]) -> int:
     value = env.get("IMIL_IDLE_DAYS") or ("0" if env.get("SYSTEM") != "spaces" else SPACE_DAYS)
     if not re.fullmatch(r"\d{1,4}", value, re.ASCII):
         raise PlanError(
-            f"IMIL_IDLE_DAYS is “{value}”.",
+            f"IMIL_IDLE_DAYS is {quoted(value)}.",
             why="It is no number of days from 0 to 9999.",
             fix="Set it to a number such as 90, or to 0 to delete nothing unasked.",
         )
@@ -101,18 +102,29 @@ def _workers(env: Mapping[str, str]) -> int:
     value = env.get("IMIL_WORKERS") or WORKERS
     if not re.fullmatch(r"[1-9]\d?", value, re.ASCII):
         raise PlanError(
-            f"IMIL_WORKERS is “{value}”.",
+            f"IMIL_WORKERS is {quoted(value)}.",
             why="It is no number of processes from 1 to 99.",
             fix=f"Set it to a number such as {WORKERS}, or to 1 where memory is short.",
         )
     return int(value)
 
 
+def _endpoint(env: Mapping[str, str]) -> str | None:
+    value = env.get("HF_ENDPOINT") or None
+    if value is not None and not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", value, re.ASCII):
+        raise PlanError(
+            "HF_ENDPOINT is no address.",
+            why="It says where the Hub is, as in https://huggingface.co.",
+            fix="Set it to such an address, or leave it unset for the usual one.",
+        )
+    return value
+
+
 def _repo(env: Mapping[str, str]) -> str | None:
     value = env.get("IMIL_STATE_REPO") or None
-    if value is not None and not re.fullmatch(r"[\w.-]+/[\w.-]+", value, re.ASCII):
+    if value is not None and not re.fullmatch(r"[\w.-]{1,100}/[\w.-]{1,100}", value, re.ASCII):
         raise PlanError(
-            f"IMIL_STATE_REPO is “{value}”.",
+            f"IMIL_STATE_REPO is {quoted(value)}.",
             why="It names no data set on the Hub.",
             fix="Set it to owner/name, or leave it unset to keep everything on this machine.",
         )
@@ -123,7 +135,7 @@ def _one_of(env: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
     value = env.get(name) or choices[0]
     if value not in choices:
         raise PlanError(
-            f"{name} is “{value}”.",
+            f"{name} is {quoted(value)}.",
             why="The app can't tell what is meant.",
             fix=f"Set it to one of {', '.join(choices)}, or leave it unset.",
         )

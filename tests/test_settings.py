@@ -71,3 +71,23 @@ def test_as_many_processes_train_as_is_said_and_at_least_one() -> None:
     for wrong in ("0", "many", "-1"):
         with pytest.raises(PlanError, match=f"IMIL_WORKERS is “{wrong}”.*1 where memory is short"):
             Settings.from_env({"IMIL_WORKERS": wrong})
+
+
+HOSTILE = ("nan", "inf", "1e308", "-1", "9" * 5000, "é", "a b", "\u202e", "x" * 10**5, "٣", "0x10")
+
+
+@pytest.mark.parametrize("name", ["IMIL_IDLE_DAYS", "IMIL_WORKERS", "IMIL_DEVICE", "IMIL_DEMO"])
+def test_a_variable_that_means_nothing_is_refused_in_a_short_sentence(name: str) -> None:
+    for value in HOSTILE:
+        with pytest.raises(PlanError, match=f"{name} is") as refused:
+            Settings.from_env({name: value})
+        assert len(str(refused.value)) < 300
+
+
+@pytest.mark.parametrize("value", [*HOSTILE, "ftp://x", "https://", "http://a b", "file:///etc"])
+def test_an_address_or_a_repo_that_is_none_is_refused(value: str) -> None:
+    with pytest.raises(PlanError, match="HF_ENDPOINT is no address"):
+        Settings.from_env({"HF_ENDPOINT": value})
+    with pytest.raises(PlanError, match="IMIL_STATE_REPO"):
+        Settings.from_env({"IMIL_STATE_REPO": f"{value}/../x"})
+    assert Settings.from_env({"HF_ENDPOINT": "http://127.0.0.1:80/hub"}).endpoint

@@ -22,6 +22,10 @@ MOST_ARMS = 100
 MOST_TRAININGS = 1000
 # Threads of one training.
 MOST_THREADS = 256
+# Processes that train side by side.
+MOST_WORKERS = 99
+# Frames of one file, and views of it.
+MOST_FRAMES = 1_000_000
 # The largest weight of a penalty in the loss; the arms offer up to 1000.
 LARGEST_WEIGHT = 1e6
 # Training films of one synthetic set.
@@ -135,8 +139,10 @@ def _can_be_stored(value: str) -> bool:
 
 
 def _unfit(name: str, value: object, allowed: str) -> PlanError:
+    # A secret is not repeated, not even to whoever sent it: errors are copied and sent around.
+    given = "not usable" if "token" in name else quoted(value)
     return PlanError(
-        f"The {name} is {quoted(value)}.",
+        f"The {name} is {given}.",
         why=f"It must be {allowed}.",
         fix=f"Change the {name} and try again.",
     )

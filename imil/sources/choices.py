@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from imil.core.bounds import MOST_FRAMES, check_flag, check_text, check_whole
 from imil.sources.table import Columns
 
 
@@ -30,6 +31,16 @@ class Choices:
     frame: int | None = None
     preset: int = 1
     black_corners: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the ranges; PlanError says which choice can't be."""
+        if self.frame is not None:
+            check_whole("frame", self.frame, 1, MOST_FRAMES)
+        check_whole("view", self.preset, 0, MOST_FRAMES)
+        check_flag("choice of black corners", self.black_corners)
+        for name, written in (("table", self.table), ("pattern", self.patient_pattern)):
+            if written is not None:
+                check_text(name, written)
 
     @property
     def pixels(self) -> dict[str, int | bool | None]:

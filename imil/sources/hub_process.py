@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from imil.core.bounds import LARGEST_SEED, LONGEST_LINE, check_flag, check_text, check_whole
 from imil.environment import child_environment
 from imil.errors import DataError
 from imil.sources.process import LineProcess
@@ -45,6 +46,17 @@ class HubRequest:
     limit: int = LIMIT
     token: str | None = field(default=None, repr=False)
     black_corners: bool = False
+
+    def __post_init__(self) -> None:
+        """Check what a person or a saved study asks for; PlanError says what can't be."""
+        check_text("data set", self.repo, longest=LONGEST_LINE)
+        for written in (self.revision, self.config, self.image, self.label, *self.splits):
+            if written is not None:
+                check_text("name in the data set", written, longest=LONGEST_LINE)
+        if self.token is not None:
+            check_text("token", self.token)
+        check_whole("number of images", self.limit, -LARGEST_SEED, LARGEST_SEED)
+        check_flag("choice of black corners", self.black_corners)
 
 
 def messages(

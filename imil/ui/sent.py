@@ -19,6 +19,7 @@ import gradio as gr
 from gradio.block_function import BlockFunction
 from gradio.components.api_component import Api
 from gradio.utils import get_upload_folder
+from gradio_client.utils import is_file_obj_with_meta
 
 from imil.core.bounds import (
     LONGEST_LINE,
@@ -78,12 +79,17 @@ def study_among(event: BlockFunction, values: Sequence[Any]) -> str | None:
 
 
 def check_json(name: str, value: Any) -> None:
-    """Raise PlanError for what is nested too deep, too long, or holds a number without an end."""
+    """Raise PlanError for what is too deep, too long, not finite, or a file.
+
+    Gradio fetches a file wherever one is named, even from another server; only `gr.File` takes any.
+    """
     level, count = [value], 0
     for _ in range(DEEPEST):
         below: list[Any] = []
         for each in level:
             if isinstance(each, dict):
+                if is_file_obj_with_meta(each):
+                    raise _unfit(name, each, "without files")
                 below.extend(each.values())
             elif isinstance(each, list):
                 below.extend(each)
@@ -135,6 +141,7 @@ def _texts(name: str, value: Any) -> list[str]:
 def _settings(name: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict) or len(value) > MOST_SETTINGS:
         raise _unfit(name, value, f"an object of at most {MOST_SETTINGS} settings")
+    check_json(name, value)
     return {check_text(f"name in {name}", key, longest=LONGEST_LINE): value[key] for key in value}
 
 
@@ -142,8 +149,10 @@ def _of_component(name: str, block: Any, value: Any) -> Any:
     """Return a value of a component if the component could have sent it."""
     if isinstance(block, gr.State):
         return value  # never taken from the browser
+    if isinstance(block, gr.Radio | gr.Dropdown | gr.CheckboxGroup):
+        return _chosen(name, block, value)
     if value is None:
-        return [] if isinstance(block, gr.CheckboxGroup) else None
+        return None
     for kinds, check in _COMPONENTS:
         if isinstance(block, kinds):
             return check(name, value)
@@ -156,13 +165,14 @@ def _kept(name: str, value: Any) -> str:
     return check_text(name, value, longest=LONGEST_KEPT)
 
 
-def _choice(name: str, value: Any) -> Any:
-    if isinstance(value, list):
-        if len(value) > MOST_AT_ONCE:
-            raise _unfit(name, value, f"a list of at most {MOST_AT_ONCE} choices")
-        return [_choice(name, each) for each in value if not isinstance(each, list)]
-    if isinstance(value, bool | int | float):
-        return value if isinstance(value, bool) else check_number(name, value, -LARGEST, LARGEST)
+def _chosen(name: str, block: Any, value: Any) -> Any:
+    """Return what was picked from a list; whether that is on it, Gradio looks."""
+    if isinstance(block, gr.CheckboxGroup) or getattr(block, "multiselect", None):
+        return _texts(name, [] if value is None else value)
+    if value is None:
+        if block.value is not None:
+            raise _unfit(name, value, "one of the choices")
+        return None
     return check_text(name, value)
 
 
@@ -171,7 +181,7 @@ def _file(name: str, value: Any) -> Any:
     path = value.get("path") if known else None
     if not isinstance(path, str) or not _uploaded(path):
         raise _unfit(name, value, "a file that was uploaded here")
-    check_json(name, value)
+    check_json(name, list(value.values()))
     return value
 
 
@@ -209,6 +219,5 @@ _COMPONENTS: tuple[tuple[Any, Callable[[str, Any], Any]], ...] = (
     (gr.Textbox, check_text),
     ((gr.Number, gr.Slider, gr.Timer), _number),
     (gr.Checkbox, check_flag),
-    ((gr.Radio, gr.Dropdown, gr.CheckboxGroup), _choice),
     (gr.File, _file),
 )

@@ -11,6 +11,7 @@ from imil.core.readers import reader_name
 from imil.errors import ImilError
 from imil.ui import train_tab
 from imil.ui.errors import error_in_place, errors_shown
+from imil.ui.given import choice
 from imil.ui.plan_form import plan_from, show_backbone, show_checked, show_plan
 from imil.ui.rates import Cost, costs
 from imil.ui.screen import Screen
@@ -51,7 +52,7 @@ class TrainActs:
         """Offer a plan by name."""
         with errors_shown():
             study = self.screen.studies.open(study_id)
-            plan = preset_plan(Preset(preset), study.images, study.plan)
+            plan = preset_plan(choice(Preset, preset), study.images, study.plan)
             return show_plan(self.screen.train.form, study.images, plan, locked=study.started)
 
     def choose_backbone(self, study_id: str, offered: str, *values: Any) -> Shown:
@@ -68,7 +69,7 @@ class TrainActs:
             return unchanged()
         with errors_shown():
             study = self.screen.studies.open(study_id)
-        return show_checked(self.screen.train.form, study.images, study.plan, values)
+            return show_checked(self.screen.train.form, study.images, study.plan, values)
 
     @costs(Cost.TRAIN)
     def train(self, study_id: str, reader: str, *values: Any) -> Shown:

@@ -70,6 +70,13 @@ def test_an_error_quotes_any_value_in_one_short_line(value: Any) -> None:
     assert said.isprintable()
 
 
+def test_an_error_repeats_no_token() -> None:
+    with pytest.raises(PlanError) as refused:
+        check_text("token", "hf_secret\ud800")
+
+    assert "hf_secret" not in str(refused.value)
+
+
 def test_an_error_quotes_a_number_of_more_digits_than_python_writes() -> None:
     assert quoted(10**5000) == "a huge number"
     with pytest.raises(PlanError, match="a huge number"):

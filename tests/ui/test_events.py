@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import secrets
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +17,8 @@ import pytest
 
 from imil.ui import events
 from imil.ui.page import Page
+from imil.ui.rates import AT_ONCE, Cost, costs
+from imil.ui.visitors import BEHIND_AN_ADDRESS
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
@@ -199,3 +203,68 @@ def test_when_nobody_is_there_it_hardly_looks_and_whoever_comes_is_answered(
         with visitor.told() as told:
             assert answer_to(third, told) == "third done"
         assert visitor.queue.sleep_when_free == events.LOOK_EVERY
+
+
+@contextmanager
+def busy_page() -> Iterator[tuple[Callable[[str], httpx.Response], Counter[str], threading.Event]]:
+    """Serve a page of one costly act, which ends when it is let; count who has begun it."""
+    began, let = Counter[str](), threading.Event()
+
+    @costs(Cost.BEGIN)
+    def work(request: gr.Request) -> str:
+        began[request.headers["x-forwarded-for"]] += 1
+        let.wait(PATIENCE)
+        return "done"
+
+    with Page(analytics_enabled=False, proxied=True) as app:
+        app.load(work, None, gr.Textbox(), concurrency_limit=None)
+    _, url, _ = app.launch(
+        prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", inbrowser=False
+    )
+    try:
+        with httpx.Client(base_url=f"{url}gradio_api/queue", timeout=PATIENCE) as client:
+
+            def ask(address: str) -> httpx.Response:
+                # A session of its own each time, as a script would make up.
+                sent = {"data": [], "fn_index": 0, "session_hash": secrets.token_hex(6)}
+                return client.post("/join", json=sent, headers={"x-forwarded-for": address})
+
+            yield ask, began, let
+    finally:
+        let.set()
+        app.close()
+
+
+def wait_for(there: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not there():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+
+
+def test_a_visitor_of_many_sessions_leaves_half_of_what_is_costly_to_others() -> None:
+    greedy, modest = "8.8.8.8", "8.8.4.4"
+    with busy_page() as (ask, began, _):
+        for _ in range(AT_ONCE[Cost.BEGIN] * 3):
+            ask(greedy).raise_for_status()
+        wait_for(lambda: began[greedy] == AT_ONCE[Cost.BEGIN] // 2)
+        for _ in range(AT_ONCE[Cost.BEGIN]):
+            ask(modest).raise_for_status()
+
+        wait_for(lambda: began[modest] == AT_ONCE[Cost.BEGIN] // 2)
+        assert began[greedy] == AT_ONCE[Cost.BEGIN] // 2
+
+
+def test_of_a_visitor_who_floods_the_queue_no_more_is_kept_and_others_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(events, "MOST_WAITING", 1)
+    with busy_page() as (ask, began, _):
+        for _ in range(AT_ONCE[Cost.BEGIN] // 2):
+            ask("8.8.8.8").raise_for_status()
+        wait_for(lambda: began["8.8.8.8"] == AT_ONCE[Cost.BEGIN] // 2)
+        waiting = [ask("8.8.8.8").status_code for _ in range(BEHIND_AN_ADDRESS + 2)]
+        other = ask("8.8.4.4").status_code
+
+    assert waiting == [*[200] * BEHIND_AN_ADDRESS, 503, 503]
+    assert other == 200
