@@ -266,7 +266,7 @@ class Studies:
             now = self._tools.now().isoformat()
             tombstone = Tombstone(study_id, now, who, len(acts), acts[-1].head if acts else None)
             # First: whatever interrupts what follows, the study is deleted and can't be opened.
-            save_tombstone(store, tombstone)
+            self._bury(tombstone)
         with self._lock:
             self._open.pop(study_id, None)
         store.forget(study_id)
@@ -318,6 +318,14 @@ class Studies:
             self._open.pop(study_id, None)
         self._remove(study_id)
         return True
+
+    def _bury(self, tombstone: Tombstone) -> None:
+        """Save a tombstone; on a full disk the images, which go anyway, make room for it."""
+        try:
+            save_tombstone(self._tools.store, tombstone)
+        except StoreError:
+            self._remove(tombstone.study)
+            save_tombstone(self._tools.store, tombstone)
 
     def _remove(self, study_id: str) -> None:
         shutil.rmtree(self._folder(study_id), ignore_errors=True)
