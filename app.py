@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imil.compute.device import pick_device
-from imil.compute.pool import WorkerPool
-from imil.errors import StoreError
+from imil.compute.pool import WorkerPool, hold
+from imil.core.disk import full_disk
+from imil.errors import ImilError, StoreError
 from imil.settings import Settings
 from imil.sources.weights import pretrained_bytes
 from imil.store.base import Store
@@ -46,14 +47,29 @@ LOAD_AFTER = 10
 TRAINED_DEMO = ASSETS / "demo"
 
 
+# Exit status where something is wrong that a person can mend, as of the command line.
+EXIT_ERROR = 2
+
+
 def main() -> None:
-    """Serve the app until it is stopped."""
-    settings = Settings.from_env(os.environ)
+    """Serve the app until it is stopped; exit 2 with a sentence where it can't be started."""
+    try:
+        settings = Settings.from_env(os.environ)
+        # First: nothing of a home that another process uses may be touched.
+        with hold(settings.home):
+            _serve(settings)
+    except ImilError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(EXIT_ERROR)
+
+
+def _serve(settings: Settings) -> None:
     home = settings.home
     # Gradio's copies of uploads: private, and gone at each start.
     uploads = home / "uploads"
     shutil.rmtree(uploads, ignore_errors=True)
-    uploads.mkdir(parents=True, mode=0o700)
+    with full_disk("The folder for uploads"):
+        uploads.mkdir(mode=0o700, exist_ok=True)
     os.environ.setdefault("GRADIO_TEMP_DIR", str(uploads))
     # Gradio would sum up the last 10,000 events after each event, for a page that is switched off.
     os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(sys.maxsize))

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import imil
 from imil.compute.jobs import (
@@ -75,15 +75,14 @@ class WorkerPool:
             as their threads have cores. None: the processes take tasks of whatever jobs there are.
 
     Raises:
-        ComputeError: another process uses the folder.
+        ComputeError: another process uses the folder, or it can't be written to.
     """
 
     def __init__(self, folder: Path, *, workers: int = 1, cores: int | None = None) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self.workers = workers
         self._cores = cores
-        self._lock_file = _lock(folder)
+        self._lock_file = hold(folder)
         self._changed = threading.Condition()
         self._followers = Followers()
         self._jobs: dict[str, _Job] = {}
@@ -479,8 +478,21 @@ def _end(child: subprocess.Popen[str]) -> None:
                 continue  # an unread message of a dead process
 
 
-def _lock(folder: Path) -> Any:
-    file = (folder / ".lock").open("w")
+def hold(folder: Path) -> IO[str]:
+    """Make a folder and keep other processes out of it, until what is returned is closed.
+
+    Raises:
+        ComputeError: another process uses the folder, or it can't be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / ".lock").open("w")
+    except OSError as cause:
+        raise ComputeError(
+            "The folder for IMIL's state can't be written to.",
+            why=f"The system says: {cause.strerror}.",
+            fix="Set IMIL_HOME to a folder that this user may write to, on a disk with some room.",
+        ) from cause
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as cause:

@@ -8,6 +8,7 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from imil.ui.first_page import FirstPage
+from imil.ui.full_disk import FullDisk
 from imil.ui.headers import Guarded
 from imil.ui.markup import ASSETS
 
@@ -68,7 +69,11 @@ def launch_options() -> dict[str, Any]:
         "show_error": False,
         "max_file_size": MAX_UPLOAD,
         "quiet": True,
-        "app_kwargs": {"middleware": [Middleware(Guarded), Middleware(FirstPage)]},
+        # Gradio would ask itself for the page, and end where a busy machine takes 3 s to answer.
+        "_frontend": False,
+        "app_kwargs": {
+            "middleware": [Middleware(Guarded), Middleware(FullDisk), Middleware(FirstPage)]
+        },
     }
 
 

@@ -340,7 +340,7 @@ class Studies:
                 now = self._tools.now().isoformat()
                 last = acts[-1].head if acts else None
                 tombstone = Tombstone(study_id, now, who, len(acts), last)
-                save_tombstone(store, tombstone)
+                self._bury(tombstone)
             finally:
                 # Where it could not be deleted it is opened anew, and can be written to again.
                 with self._lock:
@@ -422,6 +422,14 @@ class Studies:
             self._open.pop(study_id, None)
         self._remove(study_id)
         return True
+
+    def _bury(self, tombstone: Tombstone) -> None:
+        """Save a tombstone; on a full disk the images, which go anyway, make room for it."""
+        try:
+            save_tombstone(self._tools.store, tombstone)
+        except StoreError:
+            self._remove(tombstone.study)
+            save_tombstone(self._tools.store, tombstone)
 
     def _remove(self, study_id: str) -> None:
         shutil.rmtree(self._folder(study_id), ignore_errors=True)

@@ -78,6 +78,19 @@ def reviewed(studies: Studies) -> tuple[Study, str]:
     return study, sample_id
 
 
+def test_a_study_can_be_deleted_on_a_full_disk_so_that_there_is_room_again(
+    disk: SmallDisk, studies: Studies
+) -> None:
+    study, _ = reviewed(studies)
+    disk.fill()
+
+    studies.delete(study.study_id)
+
+    assert not studies.knows(study.study_id)
+    with (disk.folder / "room").open("wb") as file:
+        file.write(bytes(100_000))
+
+
 def leftovers(folder: Path) -> list[str]:
     return [path.name for path in folder.rglob("*") if path.suffix in {".part", ".unfinished"}]
 

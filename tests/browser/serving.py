@@ -42,11 +42,13 @@ def serve(
     hub: str | None = None,
     env: Mapping[str, str] | None = None,
     root: Path = ROOT,
+    log: Path | None = None,
 ) -> Iterator[Server]:
     """Start the app on a free port with a private home, and stop it at the end.
 
     `hub` is the address of a stand-in for the Hub; without one the app is offline. `env` holds
-    variables besides. `root` is the folder of `app.py`.
+    variables besides. `root` is the folder of `app.py`. What it prints goes to `log`, in its home
+    if None.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -65,7 +67,7 @@ def serve(
     home.mkdir(exist_ok=True)
     if demo and not (home / "work").exists():
         _bring_drawn(home)
-    log = home / "server.log"
+    log = log or home / "server.log"
     with log.open("w") as written:
         process = subprocess.Popen(
             [sys.executable, "app.py"], cwd=root, env=env, stdout=written, stderr=written

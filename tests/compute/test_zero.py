@@ -153,6 +153,32 @@ def test_a_job_is_trained_on_borrowed_time(
     assert len(lender.leases) == 1
 
 
+def test_what_follows_a_job_is_called_once_however_it_ends(
+    lending: Callable[..., tuple[ZeroPool, Lender]],
+    make_task: MakeTask,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    pool, _ = lending(("ZeroGPU quota exceeded", QUOTA.format(asked=45, left=2) + WAIT))
+    called: list[JobState | None] = []
+
+    def follow() -> None:
+        called.append(ended(pool).state)
+        raise ArithmeticError
+
+    pool.submit("job", (make_task(),))
+    pool.when_ended("job", follow)
+    ended(pool)
+
+    assert pool.followed(["job"], timeout=60)
+    assert called == [JobState.STOPPED]
+    assert "ArithmeticError" in capfd.readouterr().err
+    # Of a job that has ended, or never was, at once.
+    pool.when_ended("job", follow)
+    pool.when_ended("unknown", lambda: called.append(None))
+    assert pool.followed(["job", "unknown"], timeout=60)
+    assert sorted(map(str, called)) == ["None", "stopped", "stopped"]
+
+
 def test_without_quota_a_job_waits_says_for_how_long_and_goes_on_when_asked(
     lending: Callable[..., tuple[ZeroPool, Lender]], make_task: MakeTask
 ) -> None:
