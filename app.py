@@ -60,6 +60,7 @@ def main() -> None:
     # Only now: Gradio reads its environment when it is imported.
     with without_stubs():
         from imil.ui.app import build_app  # noqa: PLC0415  # see above
+        from imil.ui.served_files import Uploads  # noqa: PLC0415  # see above
         from imil.ui.theme import launch_options  # noqa: PLC0415  # see above
 
     prepare_client()
@@ -92,13 +93,16 @@ def main() -> None:
     ended = threading.Event()
     if settings.idle_days:
         threading.Thread(target=_sweep_idle, args=(studies, ended), daemon=True).start()
+    brought = Uploads(uploads)
+    threading.Thread(target=brought.keep_sweeping, args=(ended,), daemon=True).start()
     threading.Thread(target=_load_later, args=(ended,), daemon=True).start()
     if settings.demo:
         threading.Thread(target=studies.draw_demo, daemon=True).start()
     # A machine that is about to go says so: what waits for the Hub is sent first.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        build_app(studies, demo=settings.demo, sign_in=settings.sign_in).launch(**launch_options())
+        page = build_app(studies, demo=settings.demo, sign_in=settings.sign_in, uploads=brought)
+        page.launch(**launch_options())
     finally:
         ended.set()
         pool.close()

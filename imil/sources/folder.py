@@ -151,7 +151,7 @@ def _find(tree: Tree, pictures: Pictures, choices: Choices, findings: Findings) 
             if name not in told:
                 findings.skip(name, stray(name))
         elif (table := _above(name, covered)) is not None:
-            findings.skip(name, f"The {table} above it does not name it.")
+            findings.skip(name, f"The table “{table}” above it does not name it.")
             unlabelled += 1
         elif tree.splits and tree.split(name) is None:
             findings.skip(name, "It lies outside of the split folders.")

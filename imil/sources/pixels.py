@@ -44,7 +44,6 @@ _BROKEN = (
     LookupError,
     TypeError,
     ArithmeticError,
-    MemoryError,
     Warning,
 )
 _BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
@@ -148,6 +147,8 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise PixelsError(path.name, why=_too_large("far too many")) from cause
     except UnidentifiedImageError as cause:
         raise PixelsError(path.name, why=_kind_of(path)) from cause
+    except MemoryError as cause:
+        raise PixelsError(path.name, why="It needs more memory than one image may.") from cause
     except _BROKEN as cause:
         raise PixelsError(path.name, why="The file is damaged or ends too early.") from cause
 

@@ -19,7 +19,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from errno import EDQUOT, ENOSPC
+from errno import EDQUOT, ENOMEM, ENOSPC
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -37,7 +37,7 @@ from imil.sources.table import Columns
 # Uploads read at the same time, and looked into; others wait. Each keeps a core busy.
 AT_ONCE = 2
 # Address space of a process: one image of MAX_PIXELS with transparency, and the list of all.
-MEMORY = 4 * 2**30
+MEMORY = 3 * 2**30
 # Seconds for one upload: a hundred thousand small images take minutes.
 LIMIT_SECONDS = 2 * 3600
 # Seconds for a look, which reads tables and tries 256 MB.
@@ -291,7 +291,8 @@ def _said(asked: dict[str, Any], tell: Tell) -> Mapping[str, Any]:
     except MemoryError:
         return {"memory": True}
     except OSError as error:
-        return {"full": True} if error.errno in (ENOSPC, EDQUOT) else _fault(error)
+        known = {ENOSPC: "full", EDQUOT: "full", ENOMEM: "memory"}.get(error.errno or 0)
+        return {known: True} if known else _fault(error)
     except Exception as error:  # noqa: BLE001  # the app says it, and goes on
         return _fault(error)
 
