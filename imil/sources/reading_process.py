@@ -38,8 +38,10 @@ from imil.sources.table import Columns
 AT_ONCE = 2
 # Address space of a process: one image of MAX_PIXELS with transparency, and the list of all.
 MEMORY = 3 * 2**30
-# Seconds for one upload: a hundred thousand small images take minutes.
-LIMIT_SECONDS = 2 * 3600
+# Seconds for one upload: to begin with, for each megabyte of it, and at most. A slow core reads
+# half a megabyte of small images a second, and more of large ones; what takes far longer was made
+# to. A hundred thousand small images take minutes.
+LEAST_SECONDS, SECONDS_A_MEGABYTE, LIMIT_SECONDS = 300.0, 20.0, 7200.0
 # Seconds for a look, which reads tables and tries 256 MB.
 LOOK_SECONDS = 60
 # Seconds in which nothing is done, such as one more image, until a reading counts as stuck.
@@ -71,7 +73,7 @@ class UploadReader:
     """Reads uploads in processes of their own; safe to use from several threads.
 
     Args:
-        limit: seconds for one upload.
+        limit: the most seconds for one upload.
         memory: bytes of one process.
     """
 
@@ -168,6 +170,8 @@ class UploadReader:
     ) -> dict[str, Any]:
         """Let a process do what is asked, and return its answer."""
         own = {"archive": str(archive.resolve()), "work": str(work.resolve())}
+        size = archive.stat().st_size / 2**20 if archive.exists() else 0.0
+        limit = min(limit, LEAST_SECONDS + SECONDS_A_MEGABYTE * size)
         bounds = {"memory": self._memory, "seconds": int(limit) + 1}
         with LineProcess("imil.sources.reading_process", leads=True) as process:
             process.send({**asked, **own, **bounds})

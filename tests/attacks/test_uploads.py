@@ -32,6 +32,7 @@ from imil.sources.look import look_into
 from imil.sources.process import without_tokens
 from imil.sources.reading_process import LISTING, UploadReader
 from imil.sources.table import MAX_CELL, MAX_ROWS, read_grid
+from imil.sources.tree import MOST_FAILED
 from tests.standins.dicoms import write_dicom
 from tests.standins.hostile import (
     EACH,
@@ -92,9 +93,9 @@ def test_fifty_thousand_files_that_are_no_images_are_neither_written_nor_told_on
 ) -> None:
     kinds = [
         ("a/none {n}.png", b""),
-        ("b/{n}.png", b"no image"),
+        ("b/junk {n}.png", b"no image"),
         ("{n}/x.txt", b"text"),
-        ("{n}", b"y"),
+        ("c/{n}", b"y"),
     ]
     junk = [(name.format(n=n), content) for n in range(12_500) for name, content in kinds]
     archive = written(tmp_path / "films.zip", [*good().items(), *junk, *[("a/b/" * 99, b"")]])
@@ -110,6 +111,19 @@ def test_fifty_thousand_files_that_are_no_images_are_neither_written_nor_told_on
     kept = files_in(home)
     assert len(kept) < 2 * EACH + 10
     assert sum(kept.values()) < 300_000
+
+
+def test_thousands_of_files_that_only_begin_as_images_are_given_up_soon(tmp_path: Path) -> None:
+    begins = image(1)[:40]
+    junk = [(f"a/{n:06d}.png", begins + b"%d" % n) for n in range(MOST_FAILED + 500)]
+    large = [(f"a/{n:06d}.png", begins + bytes(5000)) for n in range(MOST_FAILED + 500)]
+    for number, entries in enumerate((junk, large)):
+        archive = written(tmp_path / f"{number}.zip", [*entries, ("b/x.png", image(2))])
+
+        with pytest.raises(DataError, match=f"first {MOST_FAILED + 1}, {MOST_FAILED + 1} can't"):
+            read_archive(archive, tmp_path / "study")
+
+        assert not (tmp_path / "study").exists()
 
 
 def test_what_does_not_begin_as_an_image_is_never_unpacked(tmp_path: Path) -> None:
