@@ -77,6 +77,7 @@ def _serve(settings: Settings) -> None:
     # Only now: Gradio reads its environment when it is imported.
     with without_stubs():
         from imil.ui.app import build_app  # noqa: PLC0415  # see above
+        from imil.ui.served_files import Uploads  # noqa: PLC0415  # see above
         from imil.ui.theme import launch_options  # noqa: PLC0415  # see above
 
     prepare_client()
@@ -108,6 +109,8 @@ def _serve(settings: Settings) -> None:
     studies.sweep()
     ended = threading.Event()
     threading.Thread(target=_sweep_idle, args=(studies, ended), daemon=True).start()
+    brought = Uploads(uploads)
+    threading.Thread(target=brought.keep_sweeping, args=(ended,), daemon=True).start()
     threading.Thread(target=_load_later, args=(ended,), daemon=True).start()
     if settings.demo:
         threading.Thread(target=studies.draw_demo, daemon=True).start()
@@ -115,7 +118,11 @@ def _serve(settings: Settings) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         build_app(
-            studies, demo=settings.demo, sign_in=settings.sign_in, proxied=settings.space
+            studies,
+            demo=settings.demo,
+            sign_in=settings.sign_in,
+            uploads=brought,
+            proxied=settings.space,
         ).launch(**launch_options())
     finally:
         ended.set()

@@ -35,8 +35,9 @@ from imil.sources.entries import (
 )
 from imil.sources.folder import MADE, read_folder
 from imil.sources.listing import Listing, Skipped, with_splits
+from imil.sources.pixels import SUFFIXES, why_not_opened
 from imil.sources.table import is_other_table
-from imil.sources.tree import stray, why_unread
+from imil.sources.tree import Tries, stray, suffix_of, why_unread
 
 _STARTS = (b"PK\x03\x04", b"PK\x05\x06")
 
@@ -114,8 +115,15 @@ def _sieve(
     sizes = {name: entry.file_size for name, entry in entries.items() if is_other_table(name)}
     tables = largest(sizes, but=choices.table)
 
+    tries = Tries()
+
     def why_left(name: str, head: bytes) -> str | None:
-        return stray(name) if name in sizes and name not in tables else why_unread(name, head)
+        reason = stray(name) if name in sizes and name not in tables else why_unread(name, head)
+        # A small file is tried at once: writing it first would take longer.
+        if reason is None and suffix_of(name) in SUFFIXES and entries[name].file_size == len(head):
+            reason = why_not_opened(head)
+            tries.note(name, reason)
+        return reason
 
     return why_left
 

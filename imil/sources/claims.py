@@ -44,11 +44,12 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """What a table seems to say: its name, the names of its columns, and what they mean."""
+    """What a table seems to say: its name, its columns' names and meanings, and the labels."""
 
     table: str
     names: tuple[str, ...]
     columns: Columns
+    labels: frozenset[str] = frozenset()
 
 
 def read_tables(
@@ -123,7 +124,9 @@ def likeliest(
         if columns is not None and columns.file is not None:
             cells = set(grid.column(columns.file))
             named = sum(files.find(name, cell, lenient=True) is not None for cell in cells)
-            found.append(((columns.label is not None, named), Guess(name, grid.names, columns)))
+            labels = frozenset(grid.column(columns.label) if columns.label else ())
+            guess = Guess(name, grid.names, columns, labels)
+            found.append(((columns.label is not None, named), guess))
     return max(found, key=lambda each: each[0])[1] if found else None
 
 

@@ -29,7 +29,7 @@ from imil.sources.patients import guess_pattern, parse_pattern
 from imil.sources.pictures import Pictures, look_through, whose
 from imil.sources.pixels import SUFFIXES, PixelsError, read_pixels, shown_size
 from imil.sources.table import Table, is_other_table, is_table
-from imil.sources.tree import Findings, Tree, is_image, scan, stray, suffix_of
+from imil.sources.tree import Findings, Tree, Tries, is_image, scan, stray, suffix_of
 
 # Where pictures made of DICOM files lie, below the folder's own root: hidden, so never listed.
 MADE = Path(".made")
@@ -151,7 +151,7 @@ def _find(tree: Tree, pictures: Pictures, choices: Choices, findings: Findings) 
             if name not in told:
                 findings.skip(name, stray(name))
         elif (table := _above(name, covered)) is not None:
-            findings.skip(name, f"The {table} above it does not name it.")
+            findings.skip(name, f"The table “{table}” above it does not name it.")
             unlabelled += 1
         elif tree.splits and tree.split(name) is None:
             findings.skip(name, "It lies outside of the split folders.")
@@ -247,6 +247,7 @@ def _verified(
     on_progress: Callable[[int, int], None] | None,
 ) -> Iterator[Entry]:
     """Decode each image, and yield those that are whole; `burnt` is told those with text."""
+    tries = Tries()
     for done, item in enumerate(found, start=1):
         try:
             file = pictures.file(item.name, tree.files[item.name], choices, item.frame)
@@ -259,7 +260,10 @@ def _verified(
                 file = pictures.write(file, pixels)
         except PixelsError as error:
             findings.skip(item.name, error.why)
+            if item.name not in tree.unread:
+                tries.note(item.name, error.why)
         else:
+            tries.note(item.name, None)
             height, width = pixels.shape[:2]
             yield Entry(
                 item.name,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import tempfile
 import zipfile
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from imil.sources import dicom
+from imil.sources import claims, dicom
 from imil.sources.archive import opened
 from imil.sources.choices import Choices
 from imil.sources.claims import MOST_TABLES, largest, likeliest, require_few_tables
@@ -24,10 +24,10 @@ from imil.sources.entries import (
     require_tables,
 )
 from imil.sources.listing import MAX_SKIPPED, Skipped
-from imil.sources.names import FileNames
+from imil.sources.names import MOST_CLASSES, FileNames
 from imil.sources.patients import Guess, guess_pattern
 from imil.sources.table import MAX_BYTES, Columns, is_other_table, is_table
-from imil.sources.tree import is_data, is_image, suffix_of, wrapping
+from imil.sources.tree import ALIASES, is_data, is_image, suffix_of, wrapping
 
 # Tables that are named; a zip with more is hardly a table and its images.
 MAX_NAMED = 1000
@@ -51,6 +51,7 @@ class Look:
         skipped: the first `MAX_SKIPPED` files that will be left out, as far as they were tried.
         tried: whether all were; damaged ones of a large zip are met when it is read.
         more_skipped: how many more than `skipped` names.
+        classes: labels that the table gives, else class folders; empty where they are not plain.
     """
 
     images: int
@@ -63,6 +64,7 @@ class Look:
     skipped: tuple[Skipped, ...] = ()
     tried: bool = True
     more_skipped: int = 0
+    classes: tuple[str, ...] = ()
 
     @property
     def left_out(self) -> int:
@@ -80,6 +82,7 @@ class Look:
             "columns": None if columns is None else Columns(**columns),
             "pattern": None if pattern is None else Guess(**pattern),
             "skipped": tuple(skipped),
+            "classes": tuple(told["classes"]),
         }
         return cls(**{**told, **known})
 
@@ -135,7 +138,21 @@ def look_into(archive: Path, *, table: Path | None = None, most_tried: int = MAX
         skipped=tuple(skip.short() for skip in skipped[:MAX_SKIPPED]),
         tried=tried,
         more_skipped=max(0, len(skipped) - MAX_SKIPPED),
+        classes=_classes(best, images),
     )
+
+
+def _classes(best: claims.Guess | None, images: Sequence[str]) -> tuple[str, ...]:
+    """Return the labels that are known before a zip is read, where there are few of them."""
+    labels: Iterable[str]
+    if best is not None:
+        labels = best.labels
+    else:
+        folders = (name.split("/")[:-1] for name in images)
+        inside = ((f[1:] if f and f[0].lower() in ALIASES else f) for f in folders)
+        labels = {each[0] for each in inside if each}
+    found = sorted(labels)
+    return tuple(found) if 2 <= len(found) <= MOST_CLASSES else ()
 
 
 def _looked(inside: Sequence[str], sizes: Mapping[str, int]) -> list[str]:

@@ -167,7 +167,9 @@ def _report(report: ImportReport, ids: dict[str, str]) -> ImportReport:
 
 def _unquoted(sentence: str) -> str:
     """Return a sentence whose quoted words, which may be a file's name, are left out."""
-    return re.sub(r"“[^”]*”", "“…”", sentence)
+    # A name may hold quotation marks itself, and a sentence that was cut has lost the last one.
+    quoted = r"“.*$" if sentence.endswith("…") else r"“.*”"
+    return re.sub(quoted, "“…”", sentence, flags=re.DOTALL)
 
 
 def _renamed_burnt(found: BurntIn, ids: dict[str, str]) -> BurntIn:

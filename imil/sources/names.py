@@ -30,7 +30,7 @@ _FRAMES = ("frame", "framenumber", "slice")
 # Share of a column's cells that must name files for it to be taken for the column of files.
 LEAST_NAMED = 0.2
 # Cells of a column that are looked at to tell whether it names files.
-SAMPLE = 5000
+SAMPLE = 1000
 # More different labels than this are names, numbers or free text.
 MOST_CLASSES = 100
 # A DICOM UID: digits in groups.
@@ -159,13 +159,14 @@ def _file_column(grid: Grid, table: str, files: FileNames) -> str | None:
     for name in dict.fromkeys(name for name in grid.names if name):
         cells = grid.column(name)
         # A sample of a long column tells as much, and takes seconds less.
-        sample = cells[:: 1 + len(cells) // SAMPLE]
+        sample = Counter(cells[:: 1 + len(cells) // SAMPLE])
         named = sum(
-            files.find(table, cell, lenient=True) is not None or bool(_UID.fullmatch(cell))
-            for cell in sample
+            count
+            for cell, count in sample.items()
+            if files.find(table, cell, lenient=True) is not None or _UID.fullmatch(cell)
         )
         # Study and series ids look alike, and are no image's own.
-        shares[name] = named if named >= LEAST_NAMED * len(sample) else 0
+        shares[name] = named if named >= LEAST_NAMED * sample.total() else 0
         if shares[name] and len(set(cells)) < len(cells) / 2:
             shares[name] = 1
     best = max(shares, key=lambda name: (shares[name], "sop" in name), default=None)

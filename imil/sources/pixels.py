@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from collections.abc import Iterator
@@ -44,7 +45,6 @@ _BROKEN = (
     LookupError,
     TypeError,
     ArithmeticError,
-    MemoryError,
     Warning,
 )
 _BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
@@ -148,6 +148,8 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise PixelsError(path.name, why=_too_large("far too many")) from cause
     except UnidentifiedImageError as cause:
         raise PixelsError(path.name, why=_kind_of(path)) from cause
+    except MemoryError as cause:
+        raise PixelsError(path.name, why="It needs more memory than one image may.") from cause
     except _BROKEN as cause:
         raise PixelsError(path.name, why="The file is damaged or ends too early.") from cause
 
@@ -160,6 +162,18 @@ def _require_bounded(image: Image.Image, name: str) -> None:
 
 def _too_large(size: str) -> str:
     return f"It has {size} pixels, and more than {MAX_PIXELS // 10**6} million are not opened."
+
+
+def why_not_opened(content: bytes) -> str | None:
+    """Say in one sentence why a file's content can't be opened as an image; None where it can."""
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            _require_bounded(image, "")
+    except PixelsError as error:
+        return error.why
+    except (UnidentifiedImageError, *_BOMB, *_BROKEN, MemoryError):
+        return "The file is damaged or ends too early."
+    return None
 
 
 def kind_of(head: bytes) -> str | None:

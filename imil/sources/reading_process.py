@@ -19,7 +19,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from errno import EDQUOT, ENOSPC
+from errno import EDQUOT, ENOMEM, ENOSPC
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -37,9 +37,11 @@ from imil.sources.table import Columns
 # Uploads read at the same time, and looked into; others wait. Each keeps a core busy.
 AT_ONCE = 2
 # Address space of a process: one image of MAX_PIXELS with transparency, and the list of all.
-MEMORY = 4 * 2**30
-# Seconds for one upload: a hundred thousand small images take minutes.
-LIMIT_SECONDS = 2 * 3600
+MEMORY = 3 * 2**30
+# Seconds for one upload: to begin with, for each megabyte of it, and at most. A slow core reads
+# half a megabyte of small images a second, and more of large ones; what takes far longer was made
+# to. A hundred thousand small images take minutes.
+LEAST_SECONDS, SECONDS_A_MEGABYTE, LIMIT_SECONDS = 300.0, 20.0, 7200.0
 # Seconds for a look, which reads tables and tries 256 MB.
 LOOK_SECONDS = 60
 # Seconds in which nothing is done, such as one more image, until a reading counts as stuck.
@@ -71,7 +73,7 @@ class UploadReader:
     """Reads uploads in processes of their own; safe to use from several threads.
 
     Args:
-        limit: seconds for one upload.
+        limit: the most seconds for one upload.
         memory: bytes of one process.
     """
 
@@ -168,6 +170,8 @@ class UploadReader:
     ) -> dict[str, Any]:
         """Let a process do what is asked, and return its answer."""
         own = {"archive": str(archive.resolve()), "work": str(work.resolve())}
+        size = archive.stat().st_size / 2**20 if archive.exists() else 0.0
+        limit = min(limit, LEAST_SECONDS + SECONDS_A_MEGABYTE * size)
         bounds = {"memory": self._memory, "seconds": int(limit) + 1}
         with LineProcess("imil.sources.reading_process", leads=True) as process:
             process.send({**asked, **own, **bounds})
@@ -291,7 +295,8 @@ def _said(asked: dict[str, Any], tell: Tell) -> Mapping[str, Any]:
     except MemoryError:
         return {"memory": True}
     except OSError as error:
-        return {"full": True} if error.errno in (ENOSPC, EDQUOT) else _fault(error)
+        known = {ENOSPC: "full", EDQUOT: "full", ENOMEM: "memory"}.get(error.errno or 0)
+        return {known: True} if known else _fault(error)
     except Exception as error:  # noqa: BLE001  # the app says it, and goes on
         return _fault(error)
 

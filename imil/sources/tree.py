@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from imil.core.records import Split
+from imil.errors import DataError
 from imil.sources import dicom
-from imil.sources.listing import MAX_SKIPPED, Skipped
+from imil.sources.listing import MAX_SKIPPED, Skipped, cut
 from imil.sources.pixels import SUFFIXES, kind_of
 from imil.sources.table import is_other_table, is_table
 
@@ -28,6 +29,9 @@ ALIASES = {
 }
 
 _IMAGES = SUFFIXES | dicom.SUFFIXES
+
+# Images that may turn out to be none, and their share of those tried so far, until that is all.
+MOST_FAILED, MOST_FAILED_SHARE = 2000, 0.9
 
 # What operating systems leave in folders and zips; names that begin with a dot count as well.
 SYSTEM_NAMES = frozenset({"__macosx", "thumbs.db", "desktop.ini", "$recycle.bin", "@eadir"})
@@ -61,6 +65,33 @@ class Findings:
         """Note a sentence, once."""
         if sentence not in self.notes:
             self.notes.append(sentence)
+
+
+@dataclass(slots=True)
+class Tries:
+    """How many images were tried so far, and how many of them can't be read.
+
+    Each costs time, so that it is no use to try hundreds of thousands when none can be read.
+    """
+
+    tried: int = 0
+    failed: int = 0
+
+    def note(self, name: str, reason: str | None) -> None:
+        """Count an image; `reason` says why it can't be read, None if it can.
+
+        Raises:
+            DataError: more than `MOST_FAILED` can't be read, and hardly any can.
+        """
+        self.tried += 1
+        self.failed += reason is not None
+        if reason and self.failed > max(MOST_FAILED, MOST_FAILED_SHARE * self.tried):
+            raise DataError(
+                "Most images can't be read.",
+                why=f"Of the first {self.tried}, {self.failed} can't, “{cut(name)}” among them: "
+                f"{cut(reason)}",
+                fix="Open them in an image viewer and save them again as PNG or JPEG.",
+            )
 
 
 @dataclass(frozen=True, slots=True)

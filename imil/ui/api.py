@@ -35,12 +35,13 @@ from imil.ui.errors import errors_shown
 from imil.ui.given import READER, choice, whole
 from imil.ui.painter import read_mask_png
 from imil.ui.rates import Cost, costs
+from imil.ui.served_files import Uploads
 from imil.workflow.status import TrainingStatus
 from imil.workflow.studies import Studies
 from imil.workflow.study import Study
 
 
-def add_endpoints(studies: Studies) -> None:
+def add_endpoints(studies: Studies, uploads: Uploads) -> None:
     """Add every endpoint to the Blocks being built."""
     for endpoint in _endpoints(studies):
         api(endpoint, concurrency_limit=None)
@@ -54,8 +55,8 @@ def add_endpoints(studies: Studies) -> None:
         api(endpoint, concurrency_limit=None)
     for endpoint in results_endpoints(studies):
         api(endpoint, concurrency_limit=None)
-    _add_uploads(studies)
-    add_archive_endpoints(studies, _about, _uploaded)
+    _add_uploads(studies, uploads)
+    add_archive_endpoints(studies, uploads, _about, _uploaded)
     add_saliency(studies)
 
 
@@ -233,7 +234,7 @@ def _endpoints(studies: Studies) -> tuple[Callable[..., Any], ...]:  # noqa: C90
     )
 
 
-def _add_uploads(studies: Studies) -> None:
+def _add_uploads(studies: Studies, uploads: Uploads) -> None:
     """Add the endpoints that take files.
 
     They go through `gr.File`, which refuses a path that was not uploaded: `gr.api` would not.
@@ -242,7 +243,7 @@ def _add_uploads(studies: Studies) -> None:
     @costs(Cost.BEGIN)
     def open_archive(archive: str | None, name: str, positive: str | None = None) -> dict[str, Any]:
         """Begin a study of the images in a zip; `positive` makes it that label against the rest."""
-        with errors_shown():
+        with errors_shown(), uploads.reading(archive):
             path = _uploaded(archive)
             return _about(
                 studies.from_archive(
@@ -287,7 +288,7 @@ def _add_uploads(studies: Studies) -> None:
     @costs(Cost.BEGIN)
     def bring_images(study: str, archive: str | None) -> dict[str, Any]:
         """Bring the images of a study again that lost them: found, missing, and others in it."""
-        with errors_shown():
+        with errors_shown(), uploads.reading(archive):
             opened = studies.open(study or "")
             return asdict(opened.bring_images(_uploaded(archive)))
 
@@ -345,6 +346,12 @@ def _uploaded(path: str | None) -> Path:
             "There is no file.",
             why="This step needs one.",
             fix="Send it with gradio_client's handle_file().",
+        )
+    if not Path(path).exists():
+        raise PlanError(
+            "The file is not there any more.",
+            why="An upload is deleted as soon as it was read, or when nobody reads it for long.",
+            fix="Send it again with gradio_client's handle_file().",
         )
     return Path(path)
 

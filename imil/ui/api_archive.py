@@ -14,12 +14,14 @@ from imil.sources.names import parse_columns
 from imil.ui.errors import errors_shown
 from imil.ui.given import whole
 from imil.ui.rates import Cost, costs
+from imil.ui.served_files import Uploads
 from imil.workflow.studies import Studies
 from imil.workflow.study import Study
 
 
 def add_archive_endpoints(
     studies: Studies,
+    files: Uploads,
     about: Callable[[Study], dict[str, Any]],
     uploaded: Callable[[str | None], Path],
 ) -> None:
@@ -31,7 +33,7 @@ def add_archive_endpoints(
     @costs(Cost.BEGIN)
     def look_at_archive(archive: str | None) -> dict[str, Any]:
         """Return what a zip holds: images, tables, what columns and file names seem to mean."""
-        with errors_shown():
+        with errors_shown(), files.reading(archive):
             return asdict(studies.look_into(uploaded(archive)))
 
     @costs(Cost.BEGIN)
@@ -50,7 +52,7 @@ def add_archive_endpoints(
         `columns` is as in “file=image,label=dx”; `frame` of DICOM files with several counts from 1,
         0 for none; `view` is which of their windows, 0 for none.
         """
-        with errors_shown():
+        with errors_shown(), files.reading(archive):
             path = uploaded(archive)
             choices = Choices(
                 columns=parse_columns(columns) if columns else None,

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import base64
 import io
-import secrets
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.utils import get_upload_folder
 from PIL import Image
 
 from imil.ui.errors import errors_shown
 from imil.ui.rates import Cost, costs
+from imil.ui.served_files import handout_folder
 from imil.workflow.predictions import EXPORT_FILE
 from imil.workflow.studies import Studies
 from imil.workflow.study import Study
@@ -57,7 +56,7 @@ def prediction_endpoints(studies: Studies) -> tuple[Callable[..., Any], ...]:
 
 def export(study: Study) -> Path:
     """Write the predicted masks where Gradio may serve them from, under a name nobody guesses."""
-    path = Path(get_upload_folder()) / secrets.token_hex(16) / EXPORT_FILE
+    path = handout_folder(study.study_id) / EXPORT_FILE
     study.export_predictions(path)
     return path
 

@@ -23,6 +23,7 @@ from imil.ui.predicted_acts import PredictedActs
 from imil.ui.reader_field import kept_name
 from imil.ui.results_acts import ResultsActs
 from imil.ui.screen import Screen, show_all, show_progress
+from imil.ui.served_files import Uploads, forget_handouts
 from imil.ui.shown import BROWSER_SECRET, QUIET, Shown
 from imil.ui.source_acts import SourceActs
 from imil.ui.train_acts import TrainActs
@@ -31,7 +32,7 @@ from imil.workflow.studies import Studies
 
 # Seconds between two looks at a running training.
 POLL = 1.0
-# Uploaded archives and other files of Gradio's: swept every hour, gone after a day.
+# Whatever else Gradio lays down: swept every hour, gone after a day.
 SWEEP = (3600, 86400)
 
 
@@ -82,16 +83,24 @@ class Visits:
 
 
 def build_app(
-    studies: Studies, *, demo: bool = True, sign_in: bool = False, proxied: bool = False
+    studies: Studies,
+    *,
+    demo: bool = True,
+    sign_in: bool = False,
+    uploads: Uploads | None = None,
+    proxied: bool = False,
 ) -> Page:
     """Return the app on those studies.
 
     Args:
         studies: what it shows.
+        uploads: what visitors bring; whoever calls may sweep them.
         demo: open the demo study for a new visitor.
         sign_in: visitors can sign in with Hugging Face; only where a Space has OAuth set up.
         proxied: requests come through a proxy in front of the app, as on a Space.
     """
+    uploads = uploads or Uploads()
+    studies.when_gone(forget_handouts)
     with Page(
         title=text.TITLE,
         analytics_enabled=False,
@@ -117,12 +126,12 @@ def build_app(
         timer = gr.Timer(POLL, active=False)
         screen = Screen(studies, study_id, reader, top, tabs, timer, train, outliers, results)
         # First, so that the endpoints have the plain names; the screen's own events are private.
-        add_endpoints(studies)
+        add_endpoints(studies, uploads)
         Visits(screen, demo).wire(app)
         HeaderActs(screen).wire()
         AccountActs(screen, menu, demo).wire()
         TrainActs(screen).wire()
-        SourceActs(screen, Imports()).wire(app)
+        SourceActs(screen, Imports(), uploads).wire(app)
         OutliersActs(screen).wire()
         LabelDecisions(screen).wire()
         CopyActs(screen).wire()

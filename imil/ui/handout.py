@@ -14,7 +14,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import gradio as gr
-from gradio.utils import get_upload_folder
 from gradio_client.utils import encode_file_path
 
 from imil.compute.machine import versions
@@ -28,6 +27,7 @@ from imil.ui import text
 from imil.ui.handover import model_files
 from imil.ui.markup import ASSETS, icon
 from imil.ui.report import report_html
+from imil.ui.served_files import handout_folder
 from imil.ui.tables import card, remark
 from imil.workflow.maskbook import named
 from imil.workflow.study import Study
@@ -84,7 +84,7 @@ def handed_out(path: Path) -> dict[str, str]:
 
 
 def export(study: Study, what: str, arm: str | None = None, *, reader: str | None = None) -> Path:
-    """Write a file where Gradio may serve it from, under a name that nobody guesses.
+    """Write a file where Gradio may serve it from, for a while, under a name that nobody guesses.
 
     Args:
         study: whose results.
@@ -96,17 +96,15 @@ def export(study: Study, what: str, arm: str | None = None, *, reader: str | Non
         PlanError: there is no such file, no finished comparison, no such arm, or others' masks that
             the reader must not see yet.
     """
-    folder = Path(get_upload_folder()) / secrets.token_hex(16)
+    folder = handout_folder(study.study_id)
     try:
         if what in WHOLE:
             study.check_unblinded(reader)
             # Written piece by piece: it may hold every image.
-            folder.mkdir(parents=True, mode=0o700)
             path = folder / "study.zip"
             study.export(path, whole=WHOLE[what])
             return path
         name, content = make_file(study, what, arm, reader=reader)
-        folder.mkdir(parents=True, mode=0o700)
         path = folder / name
         path.write_bytes(content)
     except BaseException:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import gradio as gr
 
@@ -18,6 +19,7 @@ from imil.ui.errors import error_in_place, errors_shown
 from imil.ui.markup import note
 from imil.ui.rates import Cost, costs
 from imil.ui.screen import Screen, show_all
+from imil.ui.served_files import Uploads
 from imil.ui.shown import QUIET, Shown, unchanged
 from imil.ui.source_picker import (
     SourcePicker,
@@ -32,6 +34,9 @@ from imil.ui.zip_options import choices_of, show_look, show_no_look
 from imil.workflow.imports import Imports
 from imil.workflow.study import Study
 
+# The field of the positive label before a zip was looked into.
+NO_CLASSES = gr.update(choices=[], value=None, visible=False)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SourceActs:
@@ -39,6 +44,7 @@ class SourceActs:
 
     screen: Screen
     imports: Imports
+    uploads: Uploads = field(default_factory=Uploads)
 
     @property
     def picker(self) -> SourcePicker:
@@ -59,7 +65,9 @@ class SourceActs:
         picker.open_public.click(self.open_public, picker.public_set, begun, **QUIET)
         looked = [picker.positive, screen.train.trouble, *picker.zip.outputs]
         files = [picker.file, picker.zip.table_file]
-        picker.file.change(self.new_file, files, looked, **QUIET)
+        app.unload(self.leave)
+        picker.file.upload(self.new_file, files, looked, **QUIET)
+        picker.file.change(self.no_file, files, looked, queue=False, **QUIET)
         picker.zip.table_file.change(self.new_file, files, looked, **QUIET)
         zipped = [picker.file, picker.name, picker.positive, *picker.zip.inputs]
         picker.open_archive.click(self.open_archive, zipped, begun, **QUIET)
@@ -70,6 +78,7 @@ class SourceActs:
         brought = [screen.study_id, bring.file]
         picked = [*begun, *bring.outputs]
         bring.bring.click(self.bring_again, brought, picked, **QUIET)
+        bring.file.change(self.new_brought, bring.file, None, queue=False, **QUIET)
         bring.fetch.click(self.fetch_again, screen.study_id, picked, **QUIET)
         ticked = [screen.study_id, screen.reader, consent.tick]
         consent.tick.input(self.agree, ticked, consent.outputs, **QUIET)
@@ -111,19 +120,35 @@ class SourceActs:
         return self._begin((request.session_hash, repo), make)
 
     @costs(Cost.BEGIN)
-    def new_file(self, file: str | None, table: str | None) -> Shown:
+    def new_file(self, file: str | None, table: str | None, request: gr.Request) -> Shown:
         """Forget what was said about another file, and tell what this one seems to hold."""
-        forgotten = gr.update(choices=[], value=None, visible=False)
-        shown: Shown = {self.picker.positive: forgotten, self.screen.train.trouble: ""}
-        options = self.picker.zip
+        picker, trouble = self.picker, self.screen.train.trouble
         if not file:
-            return {**shown, **show_no_look(options)}
+            return self.no_file(file, table, request)
+        self.uploads.show((request.session_hash, "zip"), file, table)
         try:
-            look = self.screen.studies.look_into(Path(file), table=Path(table) if table else None)
+            look = self.screen.studies.look_into(_there(file), table=_there(table))
         except ImilError as error:
-            trouble = {self.screen.train.trouble: error_in_place(error)}
-            return {**shown, **trouble, **show_no_look(options)}
-        return {**shown, **show_look(options, look)}
+            told = {trouble: error_in_place(error), picker.positive: NO_CLASSES}
+            return {**told, **show_no_look(picker.zip)}
+        classes = gr.update(choices=["", *look.classes], value="", visible=bool(look.classes))
+        return {trouble: "", picker.positive: classes, **show_look(picker.zip, look)}
+
+    def no_file(self, file: str | None, table: str | None, request: gr.Request) -> Shown:
+        """Forget a file that is shown no more; what was wrong with it may still stand there."""
+        self.uploads.show((request.session_hash, "zip"), file, table)
+        if file:
+            return unchanged()
+        return {self.picker.positive: NO_CLASSES, **show_no_look(self.picker.zip)}
+
+    def new_brought(self, file: str | None, request: gr.Request) -> None:
+        """Note the file that a page shows to bring images again."""
+        self.uploads.show((request.session_hash, "again"), file)
+
+    def leave(self, request: gr.Request) -> None:
+        """Delete what a page showed that is closed, unless it is being read."""
+        for form in ("zip", "again"):
+            self.uploads.show((request.session_hash, form))
 
     @costs(Cost.BEGIN)
     def open_archive(
@@ -152,7 +177,10 @@ class SourceActs:
                 on_progress=tell,
             )
 
-        return self._begin((request.session_hash, file, named, positive or None, choices), make)
+        key = (request.session_hash, file, named, positive or None, choices)
+        form, files = (request.session_hash, "zip"), (file, choices.table_file)
+        self.uploads.begin(*files)
+        return self._begin(key, make, ended=partial(self.uploads.end, form, *files))
 
     @costs(Cost.BEGIN)
     def look(self, hub_id: str, *values: Any) -> Shown:
@@ -180,7 +208,7 @@ class SourceActs:
         return self._begin((request.session_hash, asked, label), make)
 
     @costs(Cost.BEGIN)
-    def bring_again(self, study_id: str, file: str | None) -> Shown:
+    def bring_again(self, study_id: str, file: str | None, request: gr.Request) -> Shown:
         """Take the missing images of the open study out of a zip."""
         try:
             path = _uploaded(file)
@@ -192,7 +220,9 @@ class SourceActs:
             study.bring_images(path, on_progress=tell)
             return study
 
-        return self._begin((study_id, file), make)
+        form = (request.session_hash, "again")
+        self.uploads.begin(file)
+        return self._begin((study_id, file), make, ended=partial(self.uploads.end, form, file))
 
     @costs(Cost.BEGIN)
     def fetch_again(self, study_id: str) -> Shown:
@@ -232,7 +262,7 @@ class SourceActs:
         # What came of it is shown by the first tick.
         return show_reading(self.picker, import_id, status)
 
-    def look_on(self, import_id: str, reader: str) -> Shown:
+    def look_on(self, import_id: str, reader: str, request: gr.Request) -> Shown:
         """Show how far a reading is, and at its end the study, or why there is none."""
         if not import_id:
             return show_read(self.picker)
@@ -242,23 +272,38 @@ class SourceActs:
         if status.active:
             return show_reading(self.picker, import_id, status)
         if status.error is not None:
-            return self._trouble(status.error)
+            return {**self._trouble(status.error), **self._without_files(request)}
         with errors_shown():
             study = self.screen.studies.open(status.study_id or "")
             shown = {**show_all(self.screen, study, reader), **show_read(self.picker)}
+            shown |= self._without_files(request)
         # What was asked has been answered: what comes next stands nearer to the top of a phone.
         boxes = (self.picker.zip.box, self.picker.hub_options)
         shown |= {box: gr.update(open=False) for box in boxes}
-        if study.positive is None and study.brought is None:
+        if study.images_from["kind"] == "hub" and study.positive is None and study.brought is None:
             # Only now are the labels known.
-            kind = study.images_from["kind"]
-            field = self.picker.positive if kind == "archive" else self.picker.hub_positive
             choices = ["", *study.images.classes]
-            shown[field] = gr.update(choices=choices, value="", visible=True)
+            shown[self.picker.hub_positive] = gr.update(choices=choices, value="", visible=True)
         return shown
 
-    def _begin(self, key: Hashable, make: Callable[[Callable[[int, int], None]], Study]) -> Shown:
-        import_id = self.imports.begin(key, make)
+    def _without_files(self, request: gr.Request) -> Shown:
+        """Return the forms without what was read, which was deleted; a newer file stays."""
+        zipped, bring = self.picker, self.screen.train.bring
+        shown: Shown = {}
+        if not self.uploads.shows((request.session_hash, "zip")):
+            shown |= {zipped.file: None, zipped.zip.table_file: None}
+        if not self.uploads.shows((request.session_hash, "again")):
+            shown |= {bring.file: None}
+        return shown
+
+    def _begin(
+        self,
+        key: Hashable,
+        make: Callable[[Callable[[int, int], None]], Study],
+        *,
+        ended: Callable[[], None] = lambda: None,
+    ) -> Shown:
+        import_id = self.imports.begin(key, make, ended=ended)
         status = self.imports.status(import_id)
         shown = {} if status is None else show_reading(self.picker, import_id, status)
         return {self.screen.train.trouble: "", **shown}
@@ -273,5 +318,22 @@ def _uploaded(file: str | None) -> Path:
             "There is no file yet.",
             why="The images come from a zip.",
             fix="Drop a zip into the field above, then press the button again.",
+        )
+    return _there(file)
+
+
+@overload
+def _there(file: str) -> Path: ...
+@overload
+def _there(file: str | None) -> Path | None: ...
+def _there(file: str | None) -> Path | None:
+    """Return where an upload lies; DataError where it was deleted meanwhile."""
+    if not file:
+        return None
+    if not Path(file).exists():
+        raise DataError(
+            "The file is not here any more.",
+            why="An upload is deleted once it was read, or when nothing is done with it for long.",
+            fix="Drop the file into its field again.",
         )
     return Path(file)

@@ -66,21 +66,29 @@ class Imports:
         self._lock = threading.Lock()
         self._turn = threading.Semaphore(AT_ONCE)
 
-    def begin(self, key: Hashable, make: Callable[[Callable[[int, int], None]], Study]) -> str:
+    def begin(
+        self,
+        key: Hashable,
+        make: Callable[[Callable[[int, int], None]], Study],
+        *,
+        ended: Callable[[], None] = lambda: None,
+    ) -> str:
         """Start a reading and return its id; one of the same key that goes on is not begun again.
 
         Args:
             key: who asks, and for what.
             make: begins the study; it is given what to tell (done, total) after each image.
+            ended: called once at the end, whatever came of it, also where `make` was never begun.
         """
         with self._lock:
             for known_id, known in self._known.items():
                 if known.key == key and self._fresh(known):
+                    ended()
                     return known_id
             self._forget()
             import_id, begun = secrets.token_hex(8), _Import(key)
             self._known[import_id] = begun
-        threading.Thread(target=self._read, args=(begun, make), daemon=True).start()
+        threading.Thread(target=self._read, args=(begun, make, ended), daemon=True).start()
         return import_id
 
     def status(self, import_id: str) -> ImportStatus | None:
@@ -107,16 +115,19 @@ class Imports:
         for name in ended[: max(0, len(ended) - KEPT)]:
             del self._known[name]
 
-    def _read(self, begun: _Import, make: Callable[[Callable[[int, int], None]], Study]) -> None:
+    def _read(
+        self,
+        begun: _Import,
+        make: Callable[[Callable[[int, int], None]], Study],
+        ended: Callable[[], None],
+    ) -> None:
         def tell(done: int, total: int) -> None:
             begun.status = ImportStatus(done, total)
             if begun.stop.is_set():
                 raise _Stopped
 
         try:
-            with self._turn:
-                tell(0, 0)
-                study = make(tell)
+            study = self._made(make, tell, ended)
             begun.status = ImportStatus(study_id=study.study_id)
         except _Stopped:
             begun.status = ImportStatus(error=_stopped())
@@ -127,6 +138,19 @@ class Imports:
             raise
         finally:
             begun.ended = self._clock()
+
+    def _made(
+        self,
+        make: Callable[[Callable[[int, int], None]], Study],
+        tell: Callable[[int, int], None],
+        ended: Callable[[], None],
+    ) -> Study:
+        try:
+            with self._turn:
+                tell(0, 0)
+                return make(tell)
+        finally:
+            ended()
 
 
 def _stopped() -> DataError:

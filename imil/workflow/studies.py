@@ -131,6 +131,7 @@ class Studies:
         # Of studies that this process read: what was skipped by name, which is saved nowhere.
         self._reports: dict[str, ImportReport] = {}
         self._visits = Visits(self._folder, tools.now)
+        self._when_gone: list[Callable[[str], None]] = []
         self._lock = threading.Lock()
         self._importing = threading.Lock()
 
@@ -352,6 +353,10 @@ class Studies:
         self._remove(study_id)
         return tombstone
 
+    def when_gone(self, tell: Callable[[str], None]) -> None:
+        """Have `tell` called with the id of each study whose images are removed."""
+        self._when_gone.append(tell)
+
     def sweep_idle(self) -> tuple[str, ...]:
         """Let go of studies that nobody has visited for `idle_days`; return their ids.
 
@@ -434,6 +439,8 @@ class Studies:
     def _remove(self, study_id: str) -> None:
         shutil.rmtree(self._folder(study_id), ignore_errors=True)
         self._visits.forget(study_id)
+        for tell in self._when_gone:
+            tell(study_id)
 
     def settle(self) -> None:
         """Wait until every study that is open has written its log."""

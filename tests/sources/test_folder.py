@@ -198,7 +198,7 @@ def test_each_bad_row_is_skipped_with_its_reason(tmp_path: Path, save_image: Sav
         "metadata.csv, line 11": "No file_name.",
         "metadata.csv, line 12": "“../outside.png” is not there.",
         "metadata.csv, line 13": "“/etc/passwd” is not there.",
-        "unnamed.png": "The metadata.csv above it does not name it.",
+        "unnamed.png": "The table “metadata.csv” above it does not name it.",
     }
 
 

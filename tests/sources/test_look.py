@@ -35,7 +35,19 @@ def test_tables_columns_and_names_of_patients_are_told(tmp_path: Path) -> None:
         names=("image", "dx", "pat"),
         columns=Columns("image", "dx", "pat"),
         pattern=Guess("{patient}_*", 10, "films/p0_0.dcm", "p0"),
+        classes=("x", "y"),
     )
+
+
+def test_labels_are_told_of_class_folders_and_none_where_there_are_none(tmp_path: Path) -> None:
+    parted = {f"all/{split}/{label}/1.png": "" for split in ("train", "test") for label in "cab"}
+    many = {f"{n:03d}/1.png": "" for n in range(200)}
+
+    found = look_into(_zip(tmp_path / "x.zip", {**parted, "all/read.txt": "x"}))
+
+    assert found.classes == ("a", "b", "c")
+    assert look_into(_zip(tmp_path / "y.zip", many)).classes == ()
+    assert look_into(_zip(tmp_path / "z.zip", {"a.png": ""})).classes == ()
 
 
 def test_a_table_of_the_convention_comes_first(tmp_path: Path) -> None:

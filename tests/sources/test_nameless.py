@@ -133,16 +133,26 @@ def test_exif_and_text_are_left_behind(tmp_path: Path) -> None:
     assert not any(b"Jane" in entry.file.read_bytes() for entry in bare.entries)
 
 
+@pytest.mark.parametrize(
+    ("reason", "kept"),
+    [
+        ("“Doe_Jane_01.png” was named before.", "“…” was named before."),
+        ("“Doe” and “Jane\n.png” was named before.", "“…” was named before."),
+        ("The table “Doe_Jane.csv” above", "The table “…” above"),
+        (Skipped("", f"“{'Doe_Jane ' * 90}.png” is not there.").short().reason, "“…”"),
+    ],
+    ids=["plain", "with marks in it", "table", "cut"],
+)
 def test_what_was_skipped_keeps_its_reason_without_the_name_in_it(
-    named: Listing, tmp_path: Path
+    named: Listing, tmp_path: Path, reason: str, kept: str
 ) -> None:
-    doubled = Skipped("metadata.csv, line 3", "“Doe_Jane_01.png” was named before.")
-    named = replace(named, report=replace(named.report, skipped=(doubled,)))
+    told = Skipped("metadata.csv, line 3", reason)
+    named = replace(named, report=replace(named.report, skipped=(told,)))
     images, _ = image_set(named)
 
     bare = without_names(named, images, tmp_path / "images", salt=SALT)
 
-    assert bare.report.skipped == (Skipped("", "“…” was named before."),)
+    assert bare.report.skipped == (Skipped("", kept),)
 
 
 def test_near_duplicates_are_named_by_the_new_ids(named: Listing, tmp_path: Path) -> None:

@@ -89,7 +89,8 @@ def test_what_is_picked_is_what_is_read() -> None:
 def test_a_zip_is_looked_into_and_read_with_its_patients(screen: Screen, tmp_path: Path) -> None:
     acts, archive = SourceActs(screen, Imports()), str(_export(tmp_path))
     options = screen.train.picker.zip
-    looked = acts.new_file(archive, None)
+    looked = acts.new_file(archive, None, gr.Request(session_hash="s"))
+    assert looked[screen.train.picker.positive]["choices"] == ["", "x", "y"]
     picked = (None, None, looked[options.pattern], True, 0, 1, False, "bild", "dx", *[""] * 4)
 
     begun = acts.open_archive(gr.Request(session_hash="s"), archive, "mine", None, *picked)
