@@ -370,12 +370,14 @@ class HubStore:
         contents = {path: self._repo.get(path) or b"" for path in paths}
         if self._here(study_id):
             return  # it was deleted here, or begun, while the Hub was slow
+        if contents:
+            # First: if the data set turns out to be another one meanwhile, it is taken back.
+            self._mark_complete(study_id)
         name = _STUDY.format(study_id)
         for path in sorted(contents, key=lambda path: (path == name, path)):
             self._keep(study_id, path, contents[path])
         if contents:
             self._begun.add(study_id)
-            self._mark_complete(study_id)
 
     def _fetch_list(self, name: str) -> bytes | None:
         """Return an account's list, brought to this disk; StoreError if the Hub can't be asked."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -54,6 +55,28 @@ def test_other_questions_wait_briefly_while_an_answer_is_overdue_and_no_longer_a
     ready.set()
     until(lambda: not reads._asked)
     assert reads.get("d", lambda: time.sleep(0.1)) is None
+
+
+def test_no_more_questions_are_asked_at_once_than_there_are_places() -> None:
+    reads, ready = BackgroundReads(patience=0.05, brief=0.01, most=2), threading.Event()
+    asked = list[str]()
+    for key in range(20):
+        with pytest.raises(NoAnswerYetError):
+            reads.get(key, answers_when(ready, asked))
+    assert len(asked) == 2
+
+    ready.set()
+    until(lambda: not reads._asked)
+    assert reads.get("after", answers_when(ready, asked)) == "the answer"
+
+
+def test_many_who_ask_at_once_share_the_places() -> None:
+    reads = BackgroundReads(patience=30, most=2)
+
+    with ThreadPoolExecutor(20) as visitors:
+        found = list(visitors.map(lambda key: reads.get(key, lambda: key % 5), range(40)))
+
+    assert found == [key % 5 for key in range(40)]
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), TimeoutError("the question's own")])
