@@ -235,10 +235,6 @@ def run(
         Precision | None,
         typer.Option(help="Arithmetic on a CPU: fp32, bf16, or auto: by model and processor."),
     ] = None,
-    fast: Annotated[
-        bool,
-        typer.Option("--fast", help="Train on the last stage alone, on features kept once."),
-    ] = False,
 ) -> None:
     """Run a whole study without a screen: train, mask the outliers, train on, compare."""
     settings = Settings.from_env(os.environ)
@@ -285,7 +281,6 @@ def run(
             "device": trains_on,
             "threads": threads or default_threads(headless=True, jobs=max(workers, team.size)),
             "precision": precision,
-            "fast": fast,
         }
         plan = replace(plan, **_given(changes))
         request = Request(

@@ -59,7 +59,6 @@ class ArmInputs:
             should be left out.
         resident: `images` on the plan's GPU; None on a CPU, or where they don't fit.
         team: the processes that train this arm together.
-        still: whether images are shown unmoved, without the base augmentation: in fast rounds.
     """
 
     plan: Plan
@@ -76,7 +75,6 @@ class ArmInputs:
     triage: Mapping[int, int | None] = field(default_factory=dict)
     resident: Tensor | None = None
     team: Team = ALONE
-    still: bool = False
 
     @property
     def device(self) -> torch.device:
@@ -207,11 +205,11 @@ class ArmBatches:
             made = own if usual is None else whole
             edited = self._edited(places, rows, asked, whole, rng)
             plain[list(edited)] = -1
-            grid = None if self.inputs.still else self._grid(signed[made])
+            grid = self._grid(signed[made])
             penalised = self._penalised(rows[made], grid)
             images = to_float(self._shown(rows, there, made, edited))
             batch = Batch(
-                images if grid is None else moved(images, grid),
+                moved(images, grid),
                 labels[made],
                 plain[made],
                 penalised,
@@ -289,14 +287,13 @@ class ArmBatches:
             mirrored=self.inputs.mirrored,
         )
 
-    def _penalised(self, rows: NDArray[np.int64], grid: Tensor | None) -> Tensor | None:
+    def _penalised(self, rows: NDArray[np.int64], grid: Tensor) -> Tensor | None:
         """Return where the batch is penalised; None where none of its images is."""
         if not any(int(row) in self.penalised for row in rows):
             return None
         none = np.zeros(self.inputs.images.shape[-2:], np.bool_)
         regions = np.stack([self.penalised.get(int(row), none) for row in rows])
-        there = sent(torch.from_numpy(regions), self.inputs.device)
-        return there if grid is None else moved_regions(there, grid)
+        return moved_regions(sent(torch.from_numpy(regions), self.inputs.device), grid)
 
 
 def filled(inputs: ArmInputs, regions: Callable[[int], Region | None], fill: Fill) -> Edit:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -44,17 +44,6 @@ class Batch:
     def count(self) -> int:
         """Images of the batch, over all processes."""
         return len(self.labels) if self.whole is None else self.whole
-
-    def part(self, of: slice) -> Batch:
-        """Return some of the batch's images, as a part of the whole."""
-        return replace(
-            self,
-            images=self.images[of],
-            labels=self.labels[of],
-            rows=None if self.rows is None else self.rows[of],
-            penalised=None if self.penalised is None else self.penalised[of],
-            whole=self.count,
-        )
 
 
 class Batches(Protocol):

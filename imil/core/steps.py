@@ -14,7 +14,6 @@ from torch.nn import functional
 from imil.core.backbones import Classifier
 from imil.core.batches import Batch
 from imil.core.captured import MOST_PIXELS, CapturedStep
-from imil.core.frozen import LastStage
 from imil.core.penalties import Penalty, grad_cam_penalty, gradient_penalty
 from imil.core.records import Plan, Precision
 from imil.core.team import Team
@@ -38,8 +37,6 @@ class Taking:
     weights: Tensor | None
     plan: Plan
     team: Team
-    late: LastStage | None = None
-    parts: int = 1
 
 
 def step_of(
@@ -52,8 +49,7 @@ def step_of(
         return _step(module, optimiser, batch, take)
 
     pixels = plan.batch_size * plan.size**2
-    alone = plan.device == "cuda" and take.team.size == take.parts == 1 and take.late is None
-    small = alone and pixels <= MOST_PIXELS
+    small = plan.device == "cuda" and take.team.size == 1 and pixels <= MOST_PIXELS
     captured = CapturedStep(lambda x, y: usual(Batch(x, y))) if small else None
 
     def step(batch: Batch, rate: float) -> tuple[Tensor, Tensor]:
@@ -76,14 +72,10 @@ def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
 def _step(
     module: Classifier, optimiser: torch.optim.Optimizer, batch: Batch, take: Taking
 ) -> tuple[Tensor, Tensor]:
-    if take.parts == 1:
-        loss, penalty, logits = _losses(module, batch, take)
-        total = loss if penalty is None else loss + penalty
-        optimiser.zero_grad(set_to_none=True)
-        total.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-    else:
-        optimiser.zero_grad(set_to_none=True)
-        loss, logits = _in_parts(module, batch, take)
+    loss, penalty, logits = _losses(module, batch, take)
+    total = loss if penalty is None else loss + penalty
+    optimiser.zero_grad(set_to_none=True)
+    total.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
     take.team.add_gradients(module)
     nn.utils.clip_grad_norm_(module.parameters(), take.plan.clip_norm)
     optimiser.step()
@@ -92,12 +84,11 @@ def _step(
 
 def _losses(module: Classifier, batch: Batch, take: Taking) -> tuple[Tensor, Tensor | None, Tensor]:
     """Return the loss, what is added to it to be minimised, and the logits."""
-    images, labels, late = batch.images, batch.labels, take.late
+    images, labels = batch.images, batch.labels
     penalty = None
     if batch.penalised is None or not batch.penalty_weight:
         with _fast(images.device, take.plan.precision):
-            scores = module(images) if late is None else late.logits(images, batch.rows)
-        logits = scores.float()
+            logits = module(images).float()
     else:
         # In full precision: gradients of gradients are small numbers.
         logits, penalty = _penalised(module, images, labels, batch.penalised, batch)
@@ -106,27 +97,6 @@ def _losses(module: Classifier, batch: Batch, take: Taking) -> tuple[Tensor, Ten
     if penalty is not None:
         penalty = batch.penalty_weight * (len(labels) / batch.count) * penalty
     return loss, penalty, logits
-
-
-def _in_parts(module: Classifier, batch: Batch, take: Taking) -> tuple[Tensor, Tensor]:
-    """Add up the gradients of a batch's parts; return the whole's loss and logits."""
-    whole, losses, answers = _counted(batch.labels, take.weights), [], []
-    size = -(-len(batch.labels) // take.parts)
-    for start in range(0, len(batch.labels), size):
-        part = batch.part(slice(start, start + size))
-        mean, penalty, logits = _losses(module, part, take)
-        # A mean weighted by class, which divides by the weights of the part's labels alone.
-        loss = mean * (_counted(part.labels, take.weights) / whole)
-        total = loss if penalty is None else loss + penalty
-        total.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        losses.append(loss.detach())
-        answers.append(logits.detach())
-    return torch.stack(losses).sum(), torch.cat(answers)
-
-
-def _counted(labels: Tensor, weights: Tensor | None) -> Tensor | float:
-    """Return what a mean over these labels divides by; soft ones count one each, as in torch."""
-    return float(len(labels)) if weights is None or labels.ndim > 1 else weights[labels].sum()
 
 
 def _of_the_whole(mean: Tensor, batch: Batch, weights: Tensor | None, team: Team) -> Tensor:

@@ -14,7 +14,6 @@ from torch.nn import functional
 
 from imil.core.backbones import Classifier, build, load_pretrained
 from imil.core.batches import Batches, Images
-from imil.core.frozen import Features, LastStage
 from imil.core.pictures import taken, to_float
 from imil.core.records import EpochFigures, Plan, Precision, Progress
 from imil.core.steps import Taking, kept, optimiser_of, optimiser_tensors, placed, step_of
@@ -39,9 +38,6 @@ class TrainState:
         channels: 1 or 3.
         round: 0 for the first training.
         epoch: epochs finished in this round.
-        parts: in how many a batch is computed, where memory ran out with whole ones. The step is
-            the whole batch's, but normalisation looks at a part, so that arms which start from
-            this state train in parts too.
     """
 
     tensors: Mapping[str, Tensor]
@@ -49,7 +45,6 @@ class TrainState:
     channels: int
     round: int = 0
     epoch: int = 0
-    parts: int = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,18 +96,12 @@ def learning_rate(plan: Plan, step: int, steps: int) -> float:
     return plan.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 
 
-def trains_last_stage(plan: Plan, state: TrainState) -> bool:
-    """Return whether the state's round trains the last stage and the head alone."""
-    return plan.fast and state.round > 0
-
-
 def fit(
     plan: Plan,
     state: TrainState,
     batches: Batches,
     *,
     should_stop: Callable[[], bool],
-    features: Features | None = None,
 ) -> Iterator[Progress | EpochReport]:
     """Train to the end of the state's round.
 
@@ -125,7 +114,6 @@ def fit(
             processors at each part.
         should_stop: asked before each batch; True ends the generator without a report, so the last
             finished epoch is where training goes on.
-        features: of every image of the study, from the frozen stages; for fast rounds.
 
     Yields:
         A `Progress` every few batches, an `EpochReport` an epoch. Going on from a report's state is
@@ -133,25 +121,20 @@ def fit(
 
     Raises:
         ComputeError: the loss is no longer a finite number.
-        ValueError: the plan's arithmetic is not settled yet, or a fast round has no features.
+        ValueError: the plan's arithmetic is not settled yet.
     """
     if plan.precision is Precision.AUTO:
         raise ValueError("the plan's arithmetic is settled before anything is trained")
-    if trains_last_stage(plan, state) != (features is not None):
-        raise ValueError("fast rounds train on features, and no others do")
     device, team = torch.device(plan.device), batches.team
     module = placed(restore(plan, state), device, team)
     optimiser = optimiser_of(module, plan, state.tensors)
     epochs, steps = epochs_of(plan, state.round), batches.steps
     weights = batches.class_weights.to(device) if plan.class_weighted else None
-    late = None if features is None else LastStage(module, plan.backbone, features)
-    # Processes that share a batch each compute a part of it anyway.
-    take = Taking(weights, plan, team, late, state.parts if team.size == 1 else 1)
-    step = step_of(module, optimiser, take)
+    step = step_of(module, optimiser, Taking(weights, plan, team))
     for epoch in range(state.epoch, epochs):
         seed = epoch_seed(plan.seed, state.round, epoch)
         torch.manual_seed(seed)  # dropout draws from the global generator
-        module.train() if late is None else late.train()
+        module.train()
         # Summed on the device, and asked for at the epoch's end: a GPU is never waited for.
         loss_sum, right = torch.zeros((2,), device=device)
         seen = 0
@@ -171,24 +154,18 @@ def fit(
                 yield Progress(epoch + 1, epochs, index + 1, steps)
         train_loss = _finite(float(team.total(loss_sum)) / seen, epoch + 1)
         accuracy = float(team.total(right)) / seen
-        validated = _validated(module, plan, batches, late)
-        figures = EpochFigures(epoch + 1, train_loss, accuracy, *validated)
+        figures = EpochFigures(epoch + 1, train_loss, accuracy, *_validated(module, plan, batches))
         tensors = _model_tensors(module) | optimiser_tensors(module, optimiser)
         told = _answers(interleaved(team.all_told(answers)), batches.train, state.classes)
         yield EpochReport(figures, replace(state, tensors=tensors, epoch=epoch + 1), told)
 
 
-def _validated(
-    module: nn.Module, plan: Plan, batches: Batches, late: LastStage | None
-) -> tuple[float, float]:
+def _validated(module: nn.Module, plan: Plan, batches: Batches) -> tuple[float, float]:
     """Return loss and accuracy on the validation images, each process having asked about a part."""
     images, rows, labels = batches.validation()
     batches.team.agree(module)
     asked = rows[batches.team.part(slice(0, len(rows)))]
-    if late is None:
-        own = predict(module, images, rows=asked, device=plan.device)
-    else:
-        own = late.predict(asked, plan.device)
+    own = predict(module, images, rows=asked, device=plan.device)
     return _score(torch.cat(batches.team.all_told(own)), labels)
 
 

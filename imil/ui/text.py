@@ -424,13 +424,6 @@ PRECISIONS = {
     Precision.FP32: "float32 (fp32)",
     Precision.BF16: "bfloat16 (bf16)",
 }
-FAST = "Fast rounds"
-FAST_INFO = (
-    "After the first training, train the last stage alone, on kept features and without moving "
-    "images; every arm alike, and said in the results"
-)
-PLAN_FAST = "Rounds"
-PLAN_FAST_WORDS = "fast: last stage alone"
 OUR_CHOICE = "What the paper does not state is our choice, and is recorded with the study."
 PLAN_MODEL = "Model"
 PLAN_EPOCHS = "Epochs"

@@ -59,9 +59,7 @@ def became(team: Team) -> dict[str, object]:
 
 
 def _trained(team: Team, arm: str) -> Iterator[tuple[str, object]]:
-    # One arm goes on from a state whose memory ran out: alone it computes batches in two parts.
-    parts = 2 if arm == "imil" else 1
-    start = replace(initial_state(PLAN, classes=2, channels=1), parts=parts)
+    start = initial_state(PLAN, classes=2, channels=1)
     for event in fit(PLAN, start, batches_of(inputs(team), arm), should_stop=lambda: False):
         if isinstance(event, EpochReport):
             last = event
