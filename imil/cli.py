@@ -36,6 +36,7 @@ from imil.core.plans import check_plan, default_plan
 from imil.core.readers import Pooling
 from imil.core.records import Arm, Plan, Precision, Selection
 from imil.core.rounds import Round
+from imil.core.shared import processes, rank
 from imil.core.splits import DisjointProof, prove_disjoint
 from imil.core.verdict import Verdict
 from imil.errors import ImilError, PlanError
@@ -239,9 +240,9 @@ def run(
     """Run a whole study without a screen: train, mask the outliers, train on, compare."""
     settings = Settings.from_env(os.environ)
     trains_on = pick_device(device or settings.device)
-    team = join(os.environ, trains_on)
-    if not team.leads:
-        follow(team)
+    join(os.environ, trains_on)
+    if rank() > 0:
+        follow()
         return
     numbers = _numbers(seeds)
     usual = () if masks is None else with_readers((Arm.IMIL.value,), readers_in(masks))
@@ -273,13 +274,13 @@ def run(
             )
             images, proof = _images(data, out, positive, show, choices)
         plan = _plan(images, backbone, size)
-        workers = min(len(numbers), usable_cores()) if team.size == 1 else 1
+        workers = min(len(numbers), usable_cores()) if processes() == 1 else 1
         changes = {
             "epochs": epochs,
             "epochs_after": epochs_after,
             "budget": budget,
             "device": trains_on,
-            "threads": threads or default_threads(headless=True, jobs=max(workers, team.size)),
+            "threads": threads or default_threads(headless=True, jobs=max(workers, processes())),
             "precision": precision,
         }
         plan = replace(plan, **_given(changes))
@@ -297,7 +298,7 @@ def run(
             pooling=None if pooling is None else pooling.value,
         )
         pool: WorkerPool | TeamPool = (
-            WorkerPool(out / WORK / "jobs", workers=workers) if team.size == 1 else TeamPool(team)
+            WorkerPool(out / WORK / "jobs", workers=workers) if processes() == 1 else TeamPool()
         )
         try:
             finished = run_study(request, pool, on_progress=show)

@@ -34,7 +34,7 @@ from imil.core.pictures import resident
 from imil.core.readings import Readings, take_readings
 from imil.core.records import EpochFigures, Plan, Progress, Split
 from imil.core.saliency import Explainer
-from imil.core.team import ALONE, Team
+from imil.core.shared import processes, rank
 from imil.core.training import (
     EpochReport,
     TrainState,
@@ -161,7 +161,7 @@ def _write_readings(path: Path, readings: Readings) -> None:
 
 
 def run_task(
-    task: TrainingTask, *, should_stop: Callable[[], bool], team: Team = ALONE
+    task: TrainingTask, *, should_stop: Callable[[], bool]
 ) -> Iterator[Progress | EpochFigures]:
     """Train the segment from its last finished epoch to its end, saving each epoch.
 
@@ -182,9 +182,9 @@ def run_task(
     yield from figures
     if task.finished:
         return
-    inputs = _inputs(task, team)
-    if team.leads:
-        _keep_machine(task, team)
+    inputs = _inputs(task)
+    if rank() == 0:
+        _keep_machine(task)
     try:
         yield from _train(task, inputs, state, figures, should_stop)
     except (RuntimeError, MemoryError) as error:
@@ -200,19 +200,19 @@ def _train(
     figures: tuple[EpochFigures, ...],
     should_stop: Callable[[], bool],
 ) -> Iterator[Progress | EpochFigures]:
-    team, reported, began = inputs.team, 0.0, time.monotonic()
+    writes, reported, began = rank() == 0, 0.0, time.monotonic()
     batches = batches_of(inputs, task.arm)
     for report in fit(task.plan, state, batches, should_stop=should_stop):
         if isinstance(report, EpochReport):
             state, figures = report.state, (*figures, report.figures)
-            if team.leads:
+            if writes:
                 _keep(task, report, figures, time.monotonic() - began)
             began = time.monotonic()
             yield report.figures
         elif time.monotonic() - reported > PROGRESS_EVERY:
             reported = time.monotonic()
             yield report
-    if team.leads and not should_stop():
+    if writes and not should_stop():
         _ask(task, state, inputs)
 
 
@@ -266,7 +266,7 @@ def _read(path: Path, task: TrainingTask) -> tuple[Plan, TrainState, tuple[Epoch
         ) from error
 
 
-def _inputs(task: TrainingTask, team: Team) -> ArmInputs:
+def _inputs(task: TrainingTask) -> ArmInputs:
     labels, codes = np.load(task.samples, allow_pickle=False)
     images = open_cache(task.images)
     none = MaskedImages({}, {})
@@ -284,7 +284,6 @@ def _inputs(task: TrainingTask, team: Team) -> ArmInputs:
         predicted=masked.predicted,
         triage={} if task.triage is None else read_triage(task.triage),
         resident=resident(images, task.plan.device),
-        team=team,
     )
 
 
@@ -313,10 +312,10 @@ def epoch_seconds(task: TrainingTask) -> dict[int, float]:
     return {int(epoch): float(seconds) for epoch, seconds in json.loads(path.read_bytes()).items()}
 
 
-def _keep_machine(task: TrainingTask, team: Team) -> None:
+def _keep_machine(task: TrainingTask) -> None:
     """Keep where the segment is trained, for whoever makes it again."""
     plan, known = task.plan, machines(task)
-    this = trained_on(device=plan.device, threads=plan.threads, processes=team.size)
+    this = trained_on(device=plan.device, threads=plan.threads, processes=processes())
     if this not in known:
         with full_disk("The training"):
             task.folder.mkdir(parents=True, exist_ok=True)

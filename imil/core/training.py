@@ -16,8 +16,7 @@ from imil.core.backbones import Classifier, build, load_pretrained
 from imil.core.batches import Batches, Images
 from imil.core.pictures import taken, to_float
 from imil.core.records import EpochFigures, Plan, Precision, Progress
-from imil.core.steps import Taking, kept, optimiser_of, optimiser_tensors, placed, step_of
-from imil.core.team import interleaved
+from imil.core.steps import kept, optimiser_of, optimiser_tensors, placed, step_of
 from imil.errors import ComputeError
 
 # Batches between two reports of progress: a few a second on a slow CPU.
@@ -108,10 +107,8 @@ def fit(
     Args:
         plan: fixed for the study; arms are compared only under equal plans.
         state: where to go on; a state whose round is finished yields nothing.
-        batches: what the arm trains on; of a batch that several processes share, one's own part.
-            Together they take the steps that one process would take, within rounding, except
-            where normalisation looks at a batch: on GPUs it looks at the whole one, on
-            processors at each part.
+        batches: what the arm trains on. Several processes take the steps that one would take,
+            within rounding, except that on processors normalisation looks at each one's slice.
         should_stop: asked before each batch; True ends the generator without a report, so the last
             finished epoch is where training goes on.
 
@@ -125,12 +122,12 @@ def fit(
     """
     if plan.precision is Precision.AUTO:
         raise ValueError("the plan's arithmetic is settled before anything is trained")
-    device, team = torch.device(plan.device), batches.team
-    module = placed(restore(plan, state), device, team)
+    device = torch.device(plan.device)
+    module = placed(restore(plan, state), device)
     optimiser = optimiser_of(module, plan, state.tensors)
     epochs, steps = epochs_of(plan, state.round), batches.steps
     weights = batches.class_weights.to(device) if plan.class_weighted else None
-    step = step_of(module, optimiser, Taking(weights, plan, team))
+    step = step_of(module, optimiser, plan, weights)
     for epoch in range(state.epoch, epochs):
         seed = epoch_seed(plan.seed, state.round, epoch)
         torch.manual_seed(seed)  # dropout draws from the global generator
@@ -144,29 +141,26 @@ def fit(
                 return
             rate = learning_rate(plan, epoch * steps + index, epochs * steps)
             loss, logits = step(batch, rate)
-            loss_sum += loss * batch.count
+            loss_sum += loss * len(batch.labels)
             hard = batch.labels if batch.labels.ndim == 1 else batch.labels.argmax(1)
             right += (logits.argmax(1) == hard).sum()
-            seen += batch.count
+            seen += len(batch.labels)
             if batch.rows is not None:
-                answers.append((batch.rows, logits if team.size == 1 else logits.cpu()))
+                answers.append((batch.rows, logits))
             if index % REPORT_EVERY == 0:
                 yield Progress(epoch + 1, epochs, index + 1, steps)
-        train_loss = _finite(float(team.total(loss_sum)) / seen, epoch + 1)
-        accuracy = float(team.total(right)) / seen
+        train_loss = _finite(float(loss_sum) / seen, epoch + 1)
+        accuracy = float(right) / seen
         figures = EpochFigures(epoch + 1, train_loss, accuracy, *_validated(module, plan, batches))
         tensors = _model_tensors(module) | optimiser_tensors(module, optimiser)
-        told = _answers(interleaved(team.all_told(answers)), batches.train, state.classes)
+        told = _answers(answers, batches.train, state.classes)
         yield EpochReport(figures, replace(state, tensors=tensors, epoch=epoch + 1), told)
 
 
 def _validated(module: nn.Module, plan: Plan, batches: Batches) -> tuple[float, float]:
-    """Return loss and accuracy on the validation images, each process having asked about a part."""
+    """Return loss and accuracy on the validation images."""
     images, rows, labels = batches.validation()
-    batches.team.agree(module)
-    asked = rows[batches.team.part(slice(0, len(rows)))]
-    own = predict(module, images, rows=asked, device=plan.device)
-    return _score(torch.cat(batches.team.all_told(own)), labels)
+    return _score(predict(module, images, rows=rows, device=plan.device), labels)
 
 
 def _answers(
