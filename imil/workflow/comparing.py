@@ -235,15 +235,6 @@ class Comparing(Reviewing):
         return 0 if done is None else len(done.seeds)
 
     @property
-    def models_here(self) -> bool:
-        """Whether the models of what was compared last are on this machine, not its figures alone.
-
-        They are not after the machine's disk was lost, until the comparison is trained again.
-        """
-        done = self._done(self._record.comparison)
-        return done is not None and self._trained_here(done)
-
-    @property
     def round_number(self) -> int:
         """The round that masks painted now belong to: 1 until a comparison is finished."""
         asked = self._record.comparison
