@@ -38,6 +38,7 @@ from imil.core.plans import check_plan, check_seeds, default_plan
 from imil.core.readers import Pooling
 from imil.core.records import Arm, Plan, Precision, Selection
 from imil.core.rounds import Round
+from imil.core.shared import processes, rank
 from imil.core.splits import DisjointProof, prove_disjoint
 from imil.core.verdict import Verdict
 from imil.errors import ImilError, PlanError
@@ -238,17 +239,13 @@ def run(
         Precision | None,
         typer.Option(help="Arithmetic on a CPU: fp32, bf16, or auto: by model and processor."),
     ] = None,
-    fast: Annotated[
-        bool,
-        typer.Option("--fast", help="Train on the last stage alone, on features kept once."),
-    ] = False,
 ) -> None:
     """Run a whole study without a screen: train, mask the outliers, train on, compare."""
     settings = Settings.from_env(os.environ)
     trains_on = pick_device(device or settings.device)
-    team = join(os.environ, trains_on)
-    if not team.leads:
-        follow(team)
+    join(os.environ, trains_on)
+    if rank() > 0:
+        follow()
         return
     numbers = _numbers(seeds)
     usual = () if masks is None else with_readers((Arm.IMIL.value,), readers_in(masks))
@@ -280,15 +277,14 @@ def run(
             )
             images, proof = _images(data, out, positive, show, choices)
         plan = _plan(images, backbone, size)
-        workers = min(len(numbers), usable_cores()) if team.size == 1 else 1
+        workers = min(len(numbers), usable_cores()) if processes() == 1 else 1
         changes = {
             "epochs": epochs,
             "epochs_after": epochs_after,
             "budget": budget,
             "device": trains_on,
-            "threads": threads or default_threads(headless=True, jobs=max(workers, team.size)),
+            "threads": threads or default_threads(headless=True, jobs=max(workers, processes())),
             "precision": precision,
-            "fast": fast,
         }
         plan = check_plan(replace(plan, **_given(changes)))
         request = Request(
@@ -305,7 +301,7 @@ def run(
             pooling=None if pooling is None else pooling.value,
         )
         pool: WorkerPool | TeamPool = (
-            WorkerPool(out / WORK / "jobs", workers=workers) if team.size == 1 else TeamPool(team)
+            WorkerPool(out / WORK / "jobs", workers=workers) if processes() == 1 else TeamPool()
         )
         try:
             finished = run_study(request, pool, on_progress=show)

@@ -11,8 +11,6 @@ from imil.errors import ComputeError
 
 # How torch's allocator for the processor says it; it has no class of its own for that.
 _SAID = ("can't allocate memory", "not enough memory", "bad_alloc")
-# A batch that does not fit is computed in so many parts, once.
-PARTS = 2
 _GIB = 1 << 30
 
 
@@ -23,23 +21,21 @@ def out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(words in str(error) for words in _SAID)
 
 
-def ran_out(name: str, plan: Plan, *, in_parts: bool = True) -> ComputeError:
+def ran_out(name: str, plan: Plan) -> ComputeError:
     """Return the error of a segment that does not fit.
 
     Args:
         name: of the segment.
         plan: how it was to be trained.
-        in_parts: whether batches were tried in parts too.
     """
     free, total = _memory(plan.device)
-    images, part = plan.batch_size, -(-plan.batch_size // PARTS)
     return ComputeError(
         f"Memory ran out while “{name}” was trained.",
-        why=f"A batch of {images} images of {plan.size} px does not fit"
-        + (f", and neither does it in parts of {part}" if in_parts else "")
-        + f": {free / _GIB:.1f} of {total / _GIB:.1f} GB are free.",
-        fix="Close what else uses memory and train on; or begin a study with smaller images, a "
-        "smaller batch or another model. Finished epochs are kept.",
+        why=f"A batch of {plan.batch_size} images of {plan.size} px does not fit: "
+        f"{free / _GIB:.1f} of {total / _GIB:.1f} GB are free.",
+        fix="Close what else uses memory and train on, or leave out an arm that needs more than "
+        "others; or begin a study with smaller images, a smaller batch or another model. Finished "
+        "epochs are kept.",
     )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ import torch
 from numpy.typing import NDArray
 
 from imil.compute.device import pick_device
-from imil.compute.features import kept_features
 from imil.compute.inputs import (
     SPLITS,
     SWAPPED,
@@ -26,17 +25,16 @@ from imil.compute.inputs import (
     write_arrays,
 )
 from imil.compute.machine import trained_on
-from imil.compute.memory import PARTS, out_of_memory, ran_out
+from imil.compute.memory import out_of_memory, ran_out
 from imil.core.arms import ArmInputs, batches_of
 from imil.core.disk import full_disk
-from imil.core.frozen import Features
 from imil.core.images import open_cache
 from imil.core.metrics import Explanation
 from imil.core.pictures import resident
 from imil.core.readings import Readings, take_readings
 from imil.core.records import EpochFigures, Plan, Progress, Split
 from imil.core.saliency import Explainer
-from imil.core.team import ALONE, Team
+from imil.core.shared import processes, rank
 from imil.core.training import (
     EpochReport,
     TrainState,
@@ -51,7 +49,6 @@ from imil.store.codec import (
     decode_checkpoint,
     encode_checkpoint,
     plan_from_json,
-    read_checkpoint_parts,
 )
 from imil.store.local import write_atomic
 
@@ -61,7 +58,7 @@ PROGRESS_EVERY = 0.4
 _SECONDS = "seconds.json"
 # Beside a checkpoint: every machine that trained a part of the segment, in order.
 _MACHINES = "machines.json"
-_OPTIONAL_FILES = ("pretrained", "edits", "probe", "subset", "triage", "features")
+_OPTIONAL_FILES = ("pretrained", "edits", "probe", "subset", "triage")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +80,6 @@ class TrainingTask:
         probe: what the trained arm is asked, as `write_probe` leaves it; None for nothing.
         subset: the rows to train on, a .npy; None for every training image.
         triage: what was decided on labels, as `write_triage` leaves it; None without.
-        features: where features of the frozen stages are kept, made where there are none; None
-            unless the plan's rounds are fast.
     """
 
     name: str
@@ -101,7 +96,6 @@ class TrainingTask:
     probe: Path | None = None
     subset: Path | None = None
     triage: Path | None = None
-    features: Path | None = None
 
     @property
     def checkpoint(self) -> Path:
@@ -137,12 +131,14 @@ def task_to_json(task: TrainingTask) -> dict[str, Any]:
 
 
 def task_from_json(saved: dict[str, Any]) -> TrainingTask:
-    """Return the task that `task_to_json` was given."""
+    """Return the task that `task_to_json` was given; fields that another version has are left."""
+    known = {field.name for field in fields(TrainingTask)}
     paths = {
         k: None if saved.get(k) is None else Path(saved[k])
         for k in ("folder", "images", "samples", "start", *_OPTIONAL_FILES)
     }
-    return TrainingTask(**(saved | paths | {"plan": plan_from_json(saved["plan"])}))
+    own = {k: v for k, v in saved.items() if k in known}
+    return TrainingTask(**(own | paths | {"plan": plan_from_json(saved["plan"])}))
 
 
 def read_readings(task: TrainingTask) -> Readings | None:
@@ -165,7 +161,7 @@ def _write_readings(path: Path, readings: Readings) -> None:
 
 
 def run_task(
-    task: TrainingTask, *, should_stop: Callable[[], bool], team: Team = ALONE
+    task: TrainingTask, *, should_stop: Callable[[], bool]
 ) -> Iterator[Progress | EpochFigures]:
     """Train the segment from its last finished epoch to its end, saving each epoch.
 
@@ -174,8 +170,6 @@ def run_task(
     Yields:
         Progress at most every `PROGRESS_EVERY` seconds, and the figures of each finished epoch,
         those of epochs finished earlier first. Ends early, resumable, once `should_stop` is True.
-
-    A batch that doesn't fit into memory is computed in parts from then on; see `TrainState.parts`.
 
     Raises:
         ComputeError: the disk or the memory is full, the GPU of the plan is not there, the
@@ -188,41 +182,11 @@ def run_task(
     yield from figures
     if task.finished:
         return
-    inputs = _inputs(task, team)
-    if team.leads:
-        _keep_machine(task, team)
-    features = None
-    if inputs.still:
-        features = _features(task, state, inputs, should_stop)
-        if features is None:
-            return
-    yield from _within_memory(task, inputs, state, figures, features, should_stop)
-
-
-def _within_memory(
-    task: TrainingTask,
-    inputs: ArmInputs,
-    state: TrainState,
-    figures: tuple[EpochFigures, ...],
-    features: Features | None,
-    should_stop: Callable[[], bool],
-) -> Iterator[Progress | EpochFigures]:
-    """Train; where memory runs out, go on once from the last saved epoch, batches in parts."""
+    inputs = _inputs(task)
+    if rank() == 0:
+        _keep_machine(task)
     try:
-        yield from _train(task, inputs, state, figures, features, should_stop)
-    except (RuntimeError, MemoryError) as error:
-        if not out_of_memory(error):
-            raise
-        if inputs.team.size > 1:  # the others wait for this one's part of the step
-            raise ran_out(task.name, task.plan, in_parts=False) from error
-    else:
-        return
-    # Only now, when what the failed step held is gone with its error.
-    state, figures = _latest(task)
-    if state.parts > 1:
-        raise ran_out(task.name, task.plan)
-    try:
-        yield from _train(task, inputs, replace(state, parts=PARTS), figures, features, should_stop)
+        yield from _train(task, inputs, state, figures, should_stop)
     except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):
             raise
@@ -234,36 +198,22 @@ def _train(
     inputs: ArmInputs,
     state: TrainState,
     figures: tuple[EpochFigures, ...],
-    features: Features | None,
     should_stop: Callable[[], bool],
 ) -> Iterator[Progress | EpochFigures]:
-    team, reported, began = inputs.team, 0.0, time.monotonic()
+    writes, reported, began = rank() == 0, 0.0, time.monotonic()
     batches = batches_of(inputs, task.arm)
-    for report in fit(task.plan, state, batches, should_stop=should_stop, features=features):
+    for report in fit(task.plan, state, batches, should_stop=should_stop):
         if isinstance(report, EpochReport):
             state, figures = report.state, (*figures, report.figures)
-            if team.leads:
+            if writes:
                 _keep(task, report, figures, time.monotonic() - began)
             began = time.monotonic()
             yield report.figures
         elif time.monotonic() - reported > PROGRESS_EVERY:
             reported = time.monotonic()
             yield report
-    if team.leads and not should_stop():
+    if writes and not should_stop():
         _ask(task, state, inputs)
-
-
-def _features(
-    task: TrainingTask, state: TrainState, inputs: ArmInputs, should_stop: Callable[[], bool]
-) -> Features | None:
-    """Return the features of every image; made by the first process, while others wait for it."""
-    path, team, found = task.features or task.folder / "features.npy", inputs.team, None
-    if team.leads:
-        found = kept_features(path, task.plan, state, inputs.images, should_stop=should_stop)
-    team.heard(None)
-    if not team.leads:
-        found = kept_features(path, task.plan, state, inputs.images, should_stop=should_stop)
-    return found
 
 
 def _keep(
@@ -316,7 +266,7 @@ def _read(path: Path, task: TrainingTask) -> tuple[Plan, TrainState, tuple[Epoch
         ) from error
 
 
-def _inputs(task: TrainingTask, team: Team) -> ArmInputs:
+def _inputs(task: TrainingTask) -> ArmInputs:
     labels, codes = np.load(task.samples, allow_pickle=False)
     images = open_cache(task.images)
     none = MaskedImages({}, {})
@@ -334,8 +284,6 @@ def _inputs(task: TrainingTask, team: Team) -> ArmInputs:
         predicted=masked.predicted,
         triage={} if task.triage is None else read_triage(task.triage),
         resident=resident(images, task.plan.device),
-        still=task.plan.fast and task.start is not None,
-        team=team,
     )
 
 
@@ -365,28 +313,10 @@ def epoch_seconds(task: TrainingTask) -> dict[int, float]:
     return {int(epoch): float(seconds) for epoch, seconds in json.loads(path.read_bytes()).items()}
 
 
-def parts_of(task: TrainingTask) -> int:
-    """Return in how many parts a segment's batches were computed: 1 unless memory ran out."""
-    return read_checkpoint_parts(task.checkpoint) if task.checkpoint.exists() else 1
-
-
-def in_parts(tasks: Iterable[TrainingTask]) -> tuple[str, ...]:
-    """Return a sentence for results of segments whose batches did not fit into memory, if any."""
-    named = [task.name for task in tasks if parts_of(task) > 1]
-    if not named:
-        return ()
-    told = (
-        f"Memory ran out, so batches were computed in {PARTS} parts in {', '.join(named)}: the "
-        "steps are those of whole batches, but normalisation (BatchNorm) learned from each part, "
-        "so these are not quite comparable with segments trained on whole batches."
-    )
-    return (told,)
-
-
-def _keep_machine(task: TrainingTask, team: Team) -> None:
+def _keep_machine(task: TrainingTask) -> None:
     """Keep where the segment is trained, for whoever makes it again."""
     plan, known = task.plan, machines(task)
-    this = trained_on(device=plan.device, threads=plan.threads, processes=team.size)
+    this = trained_on(device=plan.device, threads=plan.threads, processes=processes())
     if this not in known:
         with full_disk("The training"):
             task.folder.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from datetime import timedelta
+from typing import Any
 
 import torch
 from torch import distributed
@@ -18,7 +19,6 @@ from torch import distributed
 from imil.compute.jobs import JobState, JobStatus, advanced, epochs_of_task
 from imil.compute.task import TrainingTask, run_task, task_from_json, task_to_json
 from imil.core.records import Arm
-from imil.core.team import ALONE, Team
 from imil.core.variants import parse_variant
 from imil.errors import ComputeError, ImilError, PlanError
 
@@ -26,15 +26,14 @@ from imil.errors import ComputeError, ImilError, PlanError
 PATIENCE = timedelta(days=7)
 
 
-def join(environment: Mapping[str, str], device: str) -> Team:
-    """Return this process's place among those that were started with it; alone if none were.
+def join(environment: Mapping[str, str], device: str) -> None:
+    """Join the processes that were started with this one, if any were.
 
     Raises:
         ComputeError: there are more processes than GPUs on this machine.
     """
-    size = int(environment.get("WORLD_SIZE", "1"))
-    if size == 1:
-        return ALONE
+    if int(environment.get("WORLD_SIZE", "1")) == 1:
+        return
     if device == "cuda":
         place, gpus = int(environment["LOCAL_RANK"]), torch.cuda.device_count()
         if place >= gpus:
@@ -50,35 +49,37 @@ def join(environment: Mapping[str, str], device: str) -> Team:
     distributed.init_process_group(
         "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo", timeout=PATIENCE
     )
-    return Team(distributed.get_rank(), size)
 
 
-def follow(team: Team) -> None:
+def follow() -> None:
     """Train whatever the leader trains, until it has no more.
 
     Raises:
         ImilError: as `run_task`; mostly the leader says the same, but memory may run out in one.
     """
-    while (said := team.heard(None)) is not None:
-        for _ in run_task(task_from_json(said), should_stop=_never, team=team):
+    while (said := _heard(None)) is not None:
+        for _ in run_task(task_from_json(said), should_stop=_never):
             pass
     distributed.destroy_process_group()
+
+
+def _heard(said: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Broadcast what the leader says to all."""
+    message = [said]
+    distributed.broadcast_object_list(message, 0)
+    return message[0]
 
 
 class TeamPool:
     """Trains jobs in this process and in those that follow it, in order of arrival.
 
     Nothing goes on by itself: training happens while somebody waits for it.
-
-    Args:
-        team: what this process leads.
     """
 
     workers = 1
     closed = False
 
-    def __init__(self, team: Team) -> None:
-        self._team = team
+    def __init__(self) -> None:
         self._status: dict[str, JobStatus] = {}
         self._running: dict[str, Iterator[JobStatus]] = {}
 
@@ -117,7 +118,7 @@ class TeamPool:
         """Let the others go."""
         if any(status.state is not JobState.DONE for status in self._status.values()):
             return  # they may be anywhere: who started them ends them once this process has ended
-        self._team.heard(None)
+        _heard(None)
         distributed.destroy_process_group()
 
     def _reports(self, status: JobStatus, tasks: tuple[TrainingTask, ...]) -> Iterator[JobStatus]:
@@ -132,8 +133,8 @@ class TeamPool:
                     epochs=epochs,
                     curves=(),
                 )
-                self._team.heard(task_to_json(task))
-                for report in run_task(task, should_stop=_never, team=self._team):
+                _heard(task_to_json(task))
+                for report in run_task(task, should_stop=_never):
                     status = advanced(status, asdict(report), number=number, tasks=len(tasks))
                     yield status
         except ImilError as error:

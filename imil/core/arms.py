@@ -20,7 +20,6 @@ from imil.core.edits import Fill, Mode, fill_region
 from imil.core.penalties import Penalty
 from imil.core.pictures import sent, to_float
 from imil.core.records import Arm, Plan, Region
-from imil.core.team import ALONE, Team
 from imil.core.variants import Setting, Variant, parse_variant
 from imil.errors import PlanError
 
@@ -59,8 +58,6 @@ class ArmInputs:
         triage: from the row of a training image to the class it should carry; None for one that
             should be left out.
         resident: `images` on the plan's GPU; None on a CPU, or where they don't fit.
-        team: the processes that train this arm together.
-        still: whether images are shown unmoved, without the base augmentation: in fast rounds.
     """
 
     plan: Plan
@@ -76,8 +73,6 @@ class ArmInputs:
     variant: Variant = AS_USUAL
     triage: Mapping[int, int | None] = field(default_factory=dict)
     resident: Tensor | None = None
-    team: Team = ALONE
-    still: bool = False
 
     @property
     def device(self) -> torch.device:
@@ -157,11 +152,6 @@ class ArmBatches:
         return max(1, len(self.inputs.train) // self.inputs.plan.batch_size)
 
     @property
-    def team(self) -> Team:
-        """The processes among which each batch is divided."""
-        return self.inputs.team
-
-    @property
     def class_weights(self) -> Tensor:
         """(C,) float32, inversely proportional to class frequency, 1 on average over images."""
         counts = np.bincount(self.inputs.labels[self.inputs.train], minlength=self.inputs.classes)
@@ -203,28 +193,19 @@ class ArmBatches:
         asked, plain = self._asked(places, rows), rows.copy()
         for start in range(0, len(rows), size):
             whole = slice(start, min(start + size, len(rows)))
-            own = self.team.part(whole)
-            # The usual augmentations draw for a whole batch, and some mix its images.
-            made = own if usual is None else whole
             edited = self._edited(places, rows, asked, whole, rng)
             plain[list(edited)] = -1
-            grid = None if self.inputs.still else self._grid(signed[made])
-            penalised = self._penalised(rows[made], grid)
-            images = to_float(self._shown(rows, there, made, edited))
+            grid = self._grid(signed[whole])
+            penalised = self._penalised(rows[whole], grid)
             batch = Batch(
-                images if grid is None else moved(images, grid),
-                labels[made],
-                plain[made],
+                moved(to_float(self._shown(rows, there, whole, edited)), grid),
+                labels[whole],
+                plain[whole],
                 penalised,
                 0.0 if penalised is None else self.penalty_weight,
                 self.penalty,
-                whole.stop - whole.start,
             )
-            if usual is not None:
-                within = slice(own.start - start, own.stop - start)
-                mixed, mixed_labels = usual(batch.images, batch.labels)
-                batch = Batch(mixed[within], mixed_labels[within], whole=batch.whole)
-            yield batch
+            yield batch if usual is None else Batch(*usual(batch.images, batch.labels))
 
     def validation(self) -> tuple[Images | Tensor, NDArray[np.int64], NDArray[np.int64]]:
         """Return all un-edited images, and the rows and the labels of those of validation."""
@@ -261,16 +242,15 @@ class ArmBatches:
         self,
         rows: NDArray[np.int64],
         there: Tensor,
-        made: slice,
+        whole: slice,
         edited: Mapping[int, Images],
     ) -> Tensor:
         """Return images as they are shown, (B, C, S, S) uint8, on the device."""
-        images = self.inputs.taken(rows[made], there[made])
-        at = [place for place in edited if made.start <= place < made.stop]
-        if at:
+        images = self.inputs.taken(rows[whole], there[whole])
+        if edited:
             device = self.inputs.device
-            within = sent(torch.tensor(at) - made.start, device)
-            images[within] = sent(torch.from_numpy(np.stack([edited[i] for i in at])), device)
+            within = sent(torch.tensor(list(edited)) - whole.start, device)
+            images[within] = sent(torch.from_numpy(np.stack(list(edited.values()))), device)
         return images
 
     def _labels(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -290,14 +270,13 @@ class ArmBatches:
             mirrored=self.inputs.mirrored,
         )
 
-    def _penalised(self, rows: NDArray[np.int64], grid: Tensor | None) -> Tensor | None:
+    def _penalised(self, rows: NDArray[np.int64], grid: Tensor) -> Tensor | None:
         """Return where the batch is penalised; None where none of its images is."""
         if not any(int(row) in self.penalised for row in rows):
             return None
         none = np.zeros(self.inputs.images.shape[-2:], np.bool_)
         regions = np.stack([self.penalised.get(int(row), none) for row in rows])
-        there = sent(torch.from_numpy(regions), self.inputs.device)
-        return there if grid is None else moved_regions(there, grid)
+        return moved_regions(sent(torch.from_numpy(regions), self.inputs.device), grid)
 
 
 def filled(inputs: ArmInputs, regions: Callable[[int], Region | None], fill: Fill) -> Edit:

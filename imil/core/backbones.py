@@ -75,16 +75,8 @@ class Classifier(nn.Module):
 
     def normalised(self, images: Tensor) -> Tensor:
         """Return what the body takes: grey broadcasts over its three channels here."""
-        return self.laid_out((images - self.mean) / self.std)
-
-    def laid_out(self, maps: Tensor) -> Tensor:
-        """Return maps laid out as the body computes; channels last is fastest on most CPUs."""
-        return maps.contiguous(memory_format=self._layout)
-
-    def split(self, last: int) -> tuple[nn.Sequential, nn.Sequential]:
-        """Return the body's stages before its `last` parts, and these."""
-        body = cast("nn.Sequential", self.body)
-        return body[:-last], body[-last:]
+        # Channels last is fastest on most processors.
+        return ((images - self.mean) / self.std).contiguous(memory_format=self._layout)
 
     def features(self, images: Tensor) -> Tensor:
         """Return (B, F), what the head decides on."""
@@ -118,7 +110,6 @@ class Backbone:
         pretrained_head: the name of the head in that file, which is left out.
         gains_by_bf16: whether it trains faster in bfloat16 on a processor that computes in it.
         body: makes the body for a number of channels; returns it and its width.
-        last_stage: how many of the body's parts fast rounds train; see `imil.core.frozen`.
     """
 
     name: str
@@ -131,7 +122,6 @@ class Backbone:
     pretrained_head: str
     gains_by_bf16: bool
     body: Callable[[int], tuple[nn.Module, int]]
-    last_stage: int = 1
 
 
 def backbone(name: str) -> Backbone:
@@ -365,7 +355,6 @@ _ALL = (
         pretrained_head="classifier",
         gains_by_bf16=False,  # convolutions of single channels are slower in it
         body=_efficientnet_lite0,
-        last_stage=2,  # a convolution and its normalisation
     ),
 )
 BACKBONES: Mapping[str, Backbone] = MappingProxyType({kind.name: kind for kind in _ALL})

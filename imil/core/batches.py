@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from imil.core.penalties import Penalty
-from imil.core.team import Team
 
 # (N, C, S, S) uint8: read from disk as they are used, or on the GPU.
 Images: TypeAlias = NDArray[np.uint8] | Tensor
@@ -29,7 +28,6 @@ class Batch:
         penalised: (B, S, S) bool, where the classifier must not look; None for nowhere.
         penalty_weight: weight of that penalty in the loss; 0 where nothing is penalised.
         penalty: what is penalised there.
-        whole: images of the batch over all processes that train together; None for these alone.
     """
 
     images: Tensor
@@ -38,22 +36,15 @@ class Batch:
     penalised: Tensor | None = None
     penalty_weight: float = 0.0
     penalty: Penalty = Penalty.INPUT_GRADIENTS
-    whole: int | None = None
-
-    @property
-    def count(self) -> int:
-        """Images of the batch, over all processes."""
-        return len(self.labels) if self.whole is None else self.whole
 
     def part(self, of: slice) -> Batch:
-        """Return some of the batch's images, as a part of the whole."""
+        """Return some of the batch's images."""
         return replace(
             self,
             images=self.images[of],
             labels=self.labels[of],
             rows=None if self.rows is None else self.rows[of],
             penalised=None if self.penalised is None else self.penalised[of],
-            whole=self.count,
         )
 
 
@@ -71,10 +62,6 @@ class Batches(Protocol):
     @property
     def train(self) -> NDArray[np.int64]:
         """(N_train,) rows of the training images, ascending."""
-
-    @property
-    def team(self) -> Team:
-        """The processes among which each batch is divided."""
 
     def epoch(self, seed: int) -> Iterator[Batch]:
         """Yield `steps` augmented batches; the seed alone decides order and draws."""

@@ -65,14 +65,11 @@ class IrrelevancePredictor:
         threshold: the confidence from which a pixel is best called irrelevant, 0-1.
         agreement: at that threshold, the mean of the Dice of the irrelevant and of the relevant
             region on held-out painted masks, each kind; chance is `CHANCE_DICE`.
-        held_out: the same of the kind in use, from painted row to agreement: the lowest are masks
-            to look at again.
     """
 
     kind: PredictionKind
     threshold: float
     agreement: Mapping[PredictionKind, float]
-    held_out: Mapping[int, float]
     raw: _Raw
     slope: float
     intercept: float
@@ -132,7 +129,6 @@ def learn_irrelevance(
         kind=kind,
         threshold=best.threshold,
         agreement=agreement,
-        held_out={int(r): float(a) for r, a in zip(rows, best.agreements, strict=True)},
         raw=raw,
         slope=best.slope,
         intercept=best.intercept,

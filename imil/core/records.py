@@ -158,7 +158,6 @@ class Plan:
             has its own, see `imil.core.steps`. What the rule says takes the place of `auto` before
             anything is trained, so that a study trains in one arithmetic throughout.
         channels_last: whether a net's maps are laid out channels last on the processor.
-        fast: train the last stage and the head alone in later rounds, see `imil.core.frozen`.
     """
 
     backbone: str = "film_net"
@@ -180,7 +179,6 @@ class Plan:
     device: str = "cpu"
     precision: Precision = Precision.FP32
     channels_last: bool = True
-    fast: bool = False
 
 
 @dataclass(frozen=True, slots=True)

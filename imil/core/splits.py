@@ -139,17 +139,6 @@ def carve(
     return tuple(moved.get(row, split) for row, split in enumerate(splits))
 
 
-def carve_validation(
-    labels: Sequence[str],
-    patients: Sequence[str | None],
-    splits: Sequence[Split],
-    *,
-    seed: int,
-) -> tuple[Split, ...]:
-    """Take validation images out of train where only train and test are ready; see `carve`."""
-    return carve(labels, patients, splits, into=Split.VALIDATION, seed=seed)
-
-
 def require_every_class(labels: Sequence[str], splits: Sequence[Split]) -> None:
     """Check that every class has an image in every split; else DataError names the first gap."""
     present = set(zip(labels, splits, strict=True))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -14,46 +13,78 @@ from torch.nn import functional
 from imil.core.backbones import Classifier
 from imil.core.batches import Batch
 from imil.core.captured import MOST_PIXELS, CapturedStep
-from imil.core.frozen import LastStage
 from imil.core.penalties import Penalty, grad_cam_penalty, gradient_penalty
 from imil.core.records import Plan, Precision
-from imil.core.team import Team
+from imil.core.shared import SharedObjective, processes, with_shared_statistics
 
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 
-def placed(module: Classifier, device: torch.device, team: Team) -> Classifier:
+def placed(module: Classifier, device: torch.device) -> Classifier:
     """Return the module on the device, laid out as it trains fastest there."""
     if device.type == "cpu":
         return module
-    if team.size > 1:
-        module = nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]  # torch's
+    if processes() > 1:
+        module = with_shared_statistics(module)
     return cast("Classifier", module.to(device=device, memory_format=torch.channels_last))  # type: ignore[call-overload]  # of modules its stubs know none
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Taking:
-    """How steps are taken, the same for all of a round."""
+class _Objective(nn.Module):
+    """From a batch to its mean loss, the penalty added to it, and the logits.
 
-    weights: Tensor | None
-    plan: Plan
-    team: Team
-    late: LastStage | None = None
-    parts: int = 1
+    A module, because DistributedDataParallel asks for one that holds all of a step's forward pass.
+    """
+
+    def __init__(self, net: Classifier, plan: Plan, weights: Tensor | None) -> None:
+        super().__init__()
+        self.net = net
+        self._precision = plan.precision
+        self._weights = weights
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor | None, Tensor]:
+        penalty = None
+        if batch.penalised is None or not batch.penalty_weight:
+            with _fast(batch.images.device, self._precision):
+                logits = self.net(batch.images).float()
+        else:
+            # In full precision: gradients of gradients are small numbers.
+            logits, penalty = _penalised(self.net, batch, batch.penalised)
+            penalty = batch.penalty_weight * penalty
+        return functional.cross_entropy(logits, batch.labels, self._weights), penalty, logits
+
+    def alone(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what to minimise, and the loss and the logits, where no process shares batches."""
+        loss, penalty, logits = self(batch)
+        return loss if penalty is None else loss + penalty, loss, logits
 
 
 def step_of(
-    module: Classifier, optimiser: torch.optim.Optimizer, take: Taking
+    module: Classifier, optimiser: torch.optim.Optimizer, plan: Plan, weights: Tensor | None
 ) -> Callable[[Batch, float], tuple[Tensor, Tensor]]:
-    """Return what takes one step at a learning rate, and returns its loss and logits."""
-    plan = take.plan
+    """Return what takes one step at a learning rate, and returns the batch's loss and logits.
+
+    How it is taken, with other processes or as a captured graph, is decided here alone.
+
+    Args:
+        module: to train, from `placed`.
+        optimiser: of its parameters.
+        plan: how to train.
+        weights: (C,) of the cross-entropy, on the plan's device.
+    """
+    together = processes() > 1
+    objective = _Objective(module, plan, weights)
+    minimised = SharedObjective(objective, weights) if together else objective.alone
 
     def usual(batch: Batch) -> tuple[Tensor, Tensor]:
-        return _step(module, optimiser, batch, take)
+        total, loss, logits = minimised(batch)
+        optimiser.zero_grad(set_to_none=True)
+        total.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        nn.utils.clip_grad_norm_(module.parameters(), plan.clip_norm)
+        optimiser.step()
+        return loss.detach(), logits.detach()
 
     pixels = plan.batch_size * plan.size**2
-    alone = plan.device == "cuda" and take.team.size == take.parts == 1 and take.late is None
-    small = alone and pixels <= MOST_PIXELS
+    small = plan.device == "cuda" and not together and pixels <= MOST_PIXELS
     captured = CapturedStep(lambda x, y: usual(Batch(x, y))) if small else None
 
     def step(batch: Batch, rate: float) -> tuple[Tensor, Tensor]:
@@ -73,72 +104,6 @@ def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
             group["lr"] = rate
 
 
-def _step(
-    module: Classifier, optimiser: torch.optim.Optimizer, batch: Batch, take: Taking
-) -> tuple[Tensor, Tensor]:
-    if take.parts == 1:
-        loss, penalty, logits = _losses(module, batch, take)
-        total = loss if penalty is None else loss + penalty
-        optimiser.zero_grad(set_to_none=True)
-        total.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-    else:
-        optimiser.zero_grad(set_to_none=True)
-        loss, logits = _in_parts(module, batch, take)
-    take.team.add_gradients(module)
-    nn.utils.clip_grad_norm_(module.parameters(), take.plan.clip_norm)
-    optimiser.step()
-    return loss.detach(), logits.detach()
-
-
-def _losses(module: Classifier, batch: Batch, take: Taking) -> tuple[Tensor, Tensor | None, Tensor]:
-    """Return the loss, what is added to it to be minimised, and the logits."""
-    images, labels, late = batch.images, batch.labels, take.late
-    penalty = None
-    if batch.penalised is None or not batch.penalty_weight:
-        with _fast(images.device, take.plan.precision):
-            scores = module(images) if late is None else late.logits(images, batch.rows)
-        logits = scores.float()
-    else:
-        # In full precision: gradients of gradients are small numbers.
-        logits, penalty = _penalised(module, images, labels, batch.penalised, batch)
-    mean = functional.cross_entropy(logits, labels, take.weights)
-    loss = _of_the_whole(mean, batch, take.weights, take.team)
-    if penalty is not None:
-        penalty = batch.penalty_weight * (len(labels) / batch.count) * penalty
-    return loss, penalty, logits
-
-
-def _in_parts(module: Classifier, batch: Batch, take: Taking) -> tuple[Tensor, Tensor]:
-    """Add up the gradients of a batch's parts; return the whole's loss and logits."""
-    whole, losses, answers = _counted(batch.labels, take.weights), [], []
-    size = -(-len(batch.labels) // take.parts)
-    for start in range(0, len(batch.labels), size):
-        part = batch.part(slice(start, start + size))
-        mean, penalty, logits = _losses(module, part, take)
-        # A mean weighted by class, which divides by the weights of the part's labels alone.
-        loss = mean * (_counted(part.labels, take.weights) / whole)
-        total = loss if penalty is None else loss + penalty
-        total.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        losses.append(loss.detach())
-        answers.append(logits.detach())
-    return torch.stack(losses).sum(), torch.cat(answers)
-
-
-def _counted(labels: Tensor, weights: Tensor | None) -> Tensor | float:
-    """Return what a mean over these labels divides by; soft ones count one each, as in torch."""
-    return float(len(labels)) if weights is None or labels.ndim > 1 else weights[labels].sum()
-
-
-def _of_the_whole(mean: Tensor, batch: Batch, weights: Tensor | None, team: Team) -> Tensor:
-    """Return what a part of a batch adds to the whole batch's mean, from its own mean."""
-    if team.size == 1:
-        return mean
-    if weights is None or batch.labels.ndim > 1:  # as torch does where labels are soft
-        return mean * (len(batch.labels) / batch.count)
-    own = weights[batch.labels].sum()
-    return mean * own / team.total(own)
-
-
 @contextmanager
 def _fast(device: torch.device, precision: Precision) -> Iterator[None]:
     """On a GPU: bfloat16 where it has it, and each convolution's fastest algorithm."""
@@ -154,14 +119,13 @@ def _fast(device: torch.device, precision: Precision) -> Iterator[None]:
         yield
 
 
-def _penalised(
-    module: Classifier, images: Tensor, labels: Tensor, penalised: Tensor, batch: Batch
-) -> tuple[Tensor, Tensor]:
+def _penalised(module: Classifier, batch: Batch, penalised: Tensor) -> tuple[Tensor, Tensor]:
     """Return the logits, and the batch's penalty."""
+    images = batch.images
     if batch.penalty is Penalty.GRAD_CAM:
         maps = module.feature_maps(images)
         logits = module.answer(maps)
-        return logits, grad_cam_penalty(logits, maps, labels, penalised)
+        return logits, grad_cam_penalty(logits, maps, batch.labels, penalised)
     logits = module(images.requires_grad_())
     return logits, gradient_penalty(logits, images, penalised)
 

@@ -14,11 +14,9 @@ from torch.nn import functional
 
 from imil.core.backbones import Classifier, build, load_pretrained
 from imil.core.batches import Batches, Images
-from imil.core.frozen import Features, LastStage
 from imil.core.pictures import taken, to_float
 from imil.core.records import EpochFigures, Plan, Precision, Progress
-from imil.core.steps import Taking, kept, optimiser_of, optimiser_tensors, placed, step_of
-from imil.core.team import interleaved
+from imil.core.steps import kept, optimiser_of, optimiser_tensors, placed, step_of
 from imil.errors import ComputeError
 
 # Batches between two reports of progress: a few a second on a slow CPU.
@@ -39,9 +37,6 @@ class TrainState:
         channels: 1 or 3.
         round: 0 for the first training.
         epoch: epochs finished in this round.
-        parts: in how many a batch is computed, where memory ran out with whole ones. The step is
-            the whole batch's, but normalisation looks at a part, so that arms which start from
-            this state train in parts too.
     """
 
     tensors: Mapping[str, Tensor]
@@ -49,7 +44,6 @@ class TrainState:
     channels: int
     round: int = 0
     epoch: int = 0
-    parts: int = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,31 +95,22 @@ def learning_rate(plan: Plan, step: int, steps: int) -> float:
     return plan.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 
 
-def trains_last_stage(plan: Plan, state: TrainState) -> bool:
-    """Return whether the state's round trains the last stage and the head alone."""
-    return plan.fast and state.round > 0
-
-
 def fit(
     plan: Plan,
     state: TrainState,
     batches: Batches,
     *,
     should_stop: Callable[[], bool],
-    features: Features | None = None,
 ) -> Iterator[Progress | EpochReport]:
     """Train to the end of the state's round.
 
     Args:
         plan: fixed for the study; arms are compared only under equal plans.
         state: where to go on; a state whose round is finished yields nothing.
-        batches: what the arm trains on; of a batch that several processes share, one's own part.
-            Together they take the steps that one process would take, within rounding, except
-            where normalisation looks at a batch: on GPUs it looks at the whole one, on
-            processors at each part.
+        batches: what the arm trains on. Several processes take the steps that one would take,
+            within rounding, except that on processors normalisation looks at each one's slice.
         should_stop: asked before each batch; True ends the generator without a report, so the last
             finished epoch is where training goes on.
-        features: of every image of the study, from the frozen stages; for fast rounds.
 
     Yields:
         A `Progress` every few batches, an `EpochReport` an epoch. Going on from a report's state is
@@ -133,25 +118,20 @@ def fit(
 
     Raises:
         ComputeError: the loss is no longer a finite number.
-        ValueError: the plan's arithmetic is not settled yet, or a fast round has no features.
+        ValueError: the plan's arithmetic is not settled yet.
     """
     if plan.precision is Precision.AUTO:
         raise ValueError("the plan's arithmetic is settled before anything is trained")
-    if trains_last_stage(plan, state) != (features is not None):
-        raise ValueError("fast rounds train on features, and no others do")
-    device, team = torch.device(plan.device), batches.team
-    module = placed(restore(plan, state), device, team)
+    device = torch.device(plan.device)
+    module = placed(restore(plan, state), device)
     optimiser = optimiser_of(module, plan, state.tensors)
     epochs, steps = epochs_of(plan, state.round), batches.steps
     weights = batches.class_weights.to(device) if plan.class_weighted else None
-    late = None if features is None else LastStage(module, plan.backbone, features)
-    # Processes that share a batch each compute a part of it anyway.
-    take = Taking(weights, plan, team, late, state.parts if team.size == 1 else 1)
-    step = step_of(module, optimiser, take)
+    step = step_of(module, optimiser, plan, weights)
     for epoch in range(state.epoch, epochs):
         seed = epoch_seed(plan.seed, state.round, epoch)
         torch.manual_seed(seed)  # dropout draws from the global generator
-        module.train() if late is None else late.train()
+        module.train()
         # Summed on the device, and asked for at the epoch's end: a GPU is never waited for.
         loss_sum, right = torch.zeros((2,), device=device)
         seen = 0
@@ -161,35 +141,26 @@ def fit(
                 return
             rate = learning_rate(plan, epoch * steps + index, epochs * steps)
             loss, logits = step(batch, rate)
-            loss_sum += loss * batch.count
+            loss_sum += loss * len(batch.labels)
             hard = batch.labels if batch.labels.ndim == 1 else batch.labels.argmax(1)
             right += (logits.argmax(1) == hard).sum()
-            seen += batch.count
+            seen += len(batch.labels)
             if batch.rows is not None:
-                answers.append((batch.rows, logits if team.size == 1 else logits.cpu()))
+                answers.append((batch.rows, logits))
             if index % REPORT_EVERY == 0:
                 yield Progress(epoch + 1, epochs, index + 1, steps)
-        train_loss = _finite(float(team.total(loss_sum)) / seen, epoch + 1)
-        accuracy = float(team.total(right)) / seen
-        validated = _validated(module, plan, batches, late)
-        figures = EpochFigures(epoch + 1, train_loss, accuracy, *validated)
+        train_loss = _finite(float(loss_sum) / seen, epoch + 1)
+        accuracy = float(right) / seen
+        figures = EpochFigures(epoch + 1, train_loss, accuracy, *_validated(module, plan, batches))
         tensors = _model_tensors(module) | optimiser_tensors(module, optimiser)
-        told = _answers(interleaved(team.all_told(answers)), batches.train, state.classes)
+        told = _answers(answers, batches.train, state.classes)
         yield EpochReport(figures, replace(state, tensors=tensors, epoch=epoch + 1), told)
 
 
-def _validated(
-    module: nn.Module, plan: Plan, batches: Batches, late: LastStage | None
-) -> tuple[float, float]:
-    """Return loss and accuracy on the validation images, each process having asked about a part."""
+def _validated(module: nn.Module, plan: Plan, batches: Batches) -> tuple[float, float]:
+    """Return loss and accuracy on the validation images."""
     images, rows, labels = batches.validation()
-    batches.team.agree(module)
-    asked = rows[batches.team.part(slice(0, len(rows)))]
-    if late is None:
-        own = predict(module, images, rows=asked, device=plan.device)
-    else:
-        own = late.predict(asked, plan.device)
-    return _score(torch.cat(batches.team.all_told(own)), labels)
+    return _score(predict(module, images, rows=rows, device=plan.device), labels)
 
 
 def _answers(

@@ -24,7 +24,7 @@ MARK_AT, MARK = 128, b"DICM"
 NO_HEADER = "It has no DICOM file header, which says how its pixels are stored."
 # How such files are named, if they have a suffix at all.
 SUFFIXES = frozenset({".dcm", ".dicom", ".ima"})
-# Of the hashes that patients, studies and series are known by, bytes.
+# Of the hashes that patients and studies are known by, bytes.
 ID_BYTES = 8
 # Grey levels of 8 and of more bits.
 TOP_8, TOP_16 = 255, 65_535
@@ -60,14 +60,12 @@ class Header:
     Attributes:
         patient: a hash of the PatientID; None where it is empty.
         study: a hash of the StudyInstanceUID; None where it is empty.
-        series: a hash of the SeriesInstanceUID; None where it is empty.
         uid: the SOPInstanceUID, which a table may name; "" where it is empty.
         annotated: whether it says that text is burnt into its pixels.
     """
 
     patient: str | None
     study: str | None
-    series: str | None
     uid: str
     annotated: bool
 
@@ -159,7 +157,6 @@ def _header(data: pydicom.Dataset, salt: str) -> Header:
     return Header(
         patient=known("PatientID"),
         study=known("StudyInstanceUID"),
-        series=known("SeriesInstanceUID"),
         uid=str(data.get("SOPInstanceUID") or "").strip(),
         annotated=str(data.get("BurnedInAnnotation") or "").strip().upper() == "YES",
     )

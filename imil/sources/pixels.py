@@ -123,12 +123,6 @@ def shown_size(path: Path) -> tuple[int, int]:
     return (height, width) if swapped else (width, height)
 
 
-def is_grey(path: Path) -> bool:
-    """Return whether `read_pixels` gives (H, W), from the header alone; PixelsError as there."""
-    with _opened(path) as image:
-        return _is_grey(image)
-
-
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     """Open an image whose header is sound and small enough; any failure inside is a PixelsError."""

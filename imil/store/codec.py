@@ -356,7 +356,6 @@ def encode_checkpoint(plan: Plan, state: TrainState, figures: tuple[EpochFigures
         "channels": state.channels,
         "round": state.round,
         "epoch": state.epoch,
-        "parts": state.parts,
         "figures": [asdict(f) for f in figures],
     }
     return save(dict(state.tensors), {"imil": json.dumps(about)})
@@ -373,8 +372,9 @@ def decode_checkpoint(content: bytes) -> tuple[Plan, TrainState, tuple[EpochFigu
     except SafetensorError as cause:
         raise damaged("A checkpoint") from cause
     about = _about_checkpoint(content)
-    place = {"round": about["round"], "epoch": about["epoch"], "parts": about.get("parts", 1)}
-    state = TrainState(tensors, about["classes"], about["channels"], **place)
+    state = TrainState(
+        tensors, about["classes"], about["channels"], round=about["round"], epoch=about["epoch"]
+    )
     return plan_from_json(about["plan"]), state, _figures(about)
 
 
@@ -385,11 +385,6 @@ def read_checkpoint_figures(path: Path) -> tuple[EpochFigures, ...]:
         StoreError: the header is damaged or of a newer version.
     """
     return _figures(_about_checkpoint(_header(path)))
-
-
-def read_checkpoint_parts(path: Path) -> int:
-    """Return in how many parts a checkpoint's batches were computed; see `TrainState.parts`."""
-    return int(_about_checkpoint(_header(path)).get("parts", 1))
 
 
 def _header(path: Path) -> bytes:
@@ -422,7 +417,7 @@ def _figures(about: Mapping[str, Any]) -> tuple[EpochFigures, ...]:
 
 
 def plan_from_json(saved: Mapping[str, Any]) -> Plan:
-    """Return the plan saved as JSON; fields that an older version lacked take their default."""
+    """Return the plan saved as JSON; fields that another version has are left."""
     known = {field.name for field in fields(Plan)}
     found = {k: v for k, v in saved.items() if k in known}
     if "precision" in found:

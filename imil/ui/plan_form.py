@@ -41,14 +41,13 @@ class PlanForm:
     seed: gr.Number
     pretrained: gr.Checkbox
     precision: gr.Dropdown
-    fast: gr.Checkbox
     offered: gr.State
 
     @property
     def fields(self) -> list[Any]:
         """Every field, in the order that `plan_from` reads."""
         numeric = [self.epochs, self.epochs_after, self.budget, self.size, self.batch_size]
-        own = [self.learning_rate, self.seed, self.pretrained, self.precision, self.fast]
+        own = [self.learning_rate, self.seed, self.pretrained, self.precision]
         return [self.backbone, *numeric, *own]
 
     @property
@@ -97,12 +96,11 @@ def build_plan_form() -> PlanForm:
         pretrained = gr.Checkbox(
             label=text.PRETRAINED, info=text.PRETRAINED_INFO, elem_id="pretrained"
         )
-        fast = gr.Checkbox(label=text.FAST, info=text.FAST_INFO, elem_id="plan-fast")
         trouble = html(elem_id="plan-trouble")
         html(f'<p class="sub s13">{escape(text.OUR_CHOICE)}</p>')
     return PlanForm(
         preset, summary, trouble, backbone, epochs, after, budget, size, batch, rate, seed,
-        pretrained, precision, fast, gr.State(""),
+        pretrained, precision, gr.State(""),
     )  # fmt: skip
 
 
@@ -207,7 +205,6 @@ def plan_values(plan: Plan) -> tuple[Any, ...]:
         plan.seed,
         plan.pretrained,
         plan.precision.value,
-        plan.fast,
     )
 
 
@@ -220,7 +217,6 @@ def plan_summary(plan: Plan, *, training_images: int) -> str:
         (text.PLAN_SIZE, f"{plan.size} px"),
         (text.PLAN_BUDGET, f"{images}, {numbers.percent(plan.budget)}"),
         (text.SEED, str(plan.seed)),
-        *(((text.PLAN_FAST, text.PLAN_FAST_WORDS),) if plan.fast else ()),
     )
     cells = "".join(
         f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in items
@@ -251,7 +247,7 @@ def plan_from(plan: Plan, values: Sequence[Any]) -> Plan:
     Raises:
         PlanError: a field is empty. (Ranges are the workflow's to check.)
     """
-    backbone, epochs, after, budget, size, batch, rate, seed, pretrained, precision, fast = values
+    backbone, epochs, after, budget, size, batch, rate, seed, pretrained, precision = values
     named = {
         text.EPOCHS: epochs,
         text.EPOCHS_AFTER: after,
@@ -280,5 +276,4 @@ def plan_from(plan: Plan, values: Sequence[Any]) -> Plan:
         seed=int(seed),
         pretrained=bool(pretrained),
         precision=precision_of(str(precision)),
-        fast=bool(fast),
     )

@@ -394,7 +394,6 @@ KEPT_DAYS = (
     "unless it is on an account's list. What was drawn, decided and found stays, and the study "
     "then says which file to bring; one in which nothing was drawn or decided is deleted whole."
 )
-REOPEN_AS = "Read again with this label"
 NO_IMAGES = "No images yet"
 NO_IMAGES_WORDS = "Open the demo study, fetch a public set, or bring images of your own."
 SPLIT_TITLE = "Split and class balance"
@@ -403,10 +402,7 @@ COLUMN_IMAGES = "Images"
 COLUMN_PATIENTS = "Patients"
 UNKNOWN = "–"
 SAMPLE = "Training image, label {label}"
-NO_SHARED_PATIENT = "No patient in two splits."
-PATIENTS_UNKNOWN = "Patients unknown."
 TAKEN = "{taken} taken, {skipped} skipped"
-SKIPPED_TITLE = "What was skipped, and why"
 SKIPPED_MORE = "and {more} more"
 
 PLAN = "Plan"
@@ -437,13 +433,6 @@ PRECISIONS = {
     Precision.FP32: "float32 (fp32)",
     Precision.BF16: "bfloat16 (bf16)",
 }
-FAST = "Fast rounds"
-FAST_INFO = (
-    "After the first training, train the last stage alone, on kept features and without moving "
-    "images; every arm alike, and said in the results"
-)
-PLAN_FAST = "Rounds"
-PLAN_FAST_WORDS = "fast: last stage alone"
 OUR_CHOICE = "What the paper does not state is our choice, and is recorded with the study."
 PLAN_MODEL = "Model"
 PLAN_EPOCHS = "Epochs"
@@ -572,7 +561,6 @@ PRESETS = {
 PRESET_ON_FILMS = "synthetic films on two CPU cores"
 PRESET_ON_SKIN = "skin images on two CPU cores"
 PRESET_UNMEASURED = "{backbone} at {size} px: our choice, for want of the offline extra."
-OWN_SETTINGS = "Own settings"
 
 # ---- outliers ----
 OUTLIERS_NONE_YET = "Nothing to review yet"
@@ -904,15 +892,11 @@ SEEDS_FIVE = "5 seeds, a verdict"
 COMPARING = "Training on with and without masks"
 ROUND = "Round {number}"
 FINAL = "Final comparison"
-FINAL_WORDS = "Opens the test set, which is counted: opened {times} so far."
 FINAL_SPLIT = "on the test set"
 DOWNLOADS = "Downloads"
-DOWNLOAD_RESULTS = "Download results.json"
 REPORT_DATA = "Data"
 REPORT_PROOF = "Patients"
 REPORT_VERSIONS = "Versions"
-CONTINUE = "Mask more images"
-COMPARE_AGAIN = "Compare again"
 ARMS_TITLE = "Every arm against control"
 ARMS_ASIDE = "Points of {split} accuracy, 95 % interval"
 COLUMN_ARM = "Arm"
@@ -1207,9 +1191,6 @@ MORE_SEEDS = "Run {seeds}"
 MORE_SEED_ONE = "more seed"
 MORE_SEED_MANY = "more seeds"
 SEED_OF = "Seed {seed} of {asked}"
-SEEDS_STOPPED = "Stopped at {done} of {asked} seeds"
-SEEDS_STOPPED_WORDS = "What is trained is kept. Run the others, and they go on where they stopped."
-TRAINING_OF = "{arm}, seed {seed}"
 NEXT_ROUND = "Round {number} · {painted} of {allowed} masked"
 COMPARE_ROUND = "Compare round {number}"
 COMPARE_OTHERS = "Compare again"
@@ -1269,7 +1250,6 @@ LOOK_ALT = "{model} looks at this image; it says {label}, {confidence}"
 LOOK_FIXED = "fixed"
 LOOK_BROKEN = "broken"
 
-DOWNLOAD = "Download"
 DOWNLOAD_REPORT = "Download report"
 DOWNLOAD_FILE = "Download: {name}"
 DOWNLOAD_MODEL_OF = "Arm of the model"
@@ -1427,10 +1407,6 @@ DATA_CARD_LIMITS = (
     "A mask says what a reader found irrelevant for this task; it outlines no organ or finding.",
     "Masks were painted on images that one model got wrong, not on a sample of all images.",
 )
-
-UNEXPECTED = "Something went wrong on our side."
-UNEXPECTED_WHY = "The server met a fault that it does not know."
-UNEXPECTED_FIX = "Nothing stored is lost. Reload the page; if it stays, look in the server's log."
 
 
 # How a variant's settings read; each differs from the usual one of its arm.

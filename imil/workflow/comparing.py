@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from imil.compute.task import TrainingTask, in_parts, machines
+from imil.compute.task import TrainingTask, machines
 from imil.core.arms import (
     UNPAINTED,
     check_masks,
@@ -22,7 +22,6 @@ from imil.core.arms import (
     with_weights,
 )
 from imil.core.cases import cases_of
-from imil.core.frozen import FAST_TOLD
 from imil.core.irrelevance import IrrelevancePredictor
 from imil.core.metrics import Metric
 from imil.core.plans import check_seeds
@@ -238,15 +237,6 @@ class Comparing(Reviewing):
         """Return how many seeds of the last comparison are trained in every arm."""
         done = self._done(self._record.comparison)
         return 0 if done is None else len(done.seeds)
-
-    @property
-    def models_here(self) -> bool:
-        """Whether the models of what was compared last are on this machine, not its figures alone.
-
-        They are not after the machine's disk was lost, until the comparison is trained again.
-        """
-        done = self._done(self._record.comparison)
-        return done is not None and self._trained_here(done)
 
     @property
     def round_number(self) -> int:
@@ -584,14 +574,12 @@ class Comparing(Reviewing):
             test_openings=self._record.test_openings,
             notices=(
                 *self.notices,
-                *((FAST_TOLD,) if self.plan.fast else ()),
                 *pooled_notices(found, asked.pooling),
                 *_without_masks(asked, self._paper_outliers(records)),
                 *_copies(records),
                 *triage_notices(asked.arms, asked.triage),
                 *settled.notices,
                 *self._no_advice(asked),
-                *in_parts(task for arm in asked.arms for task in self._tasks(asked, arm)),
             ),
             swapped_by=_ask(asked, None).swapped_by,
             mask_only=painted_alone(self.images, found.regions, size=self.plan.size),

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from imil.compute.machine import has_native_bf16
 from imil.compute.pool import WorkerPool
-from imil.compute.task import TrainingTask, in_parts
+from imil.compute.task import TrainingTask
 from imil.compute.together import TeamPool
 from imil.core.arms import (
     Masks,
@@ -30,7 +30,6 @@ from imil.core.arms import (
     with_weights,
 )
 from imil.core.bounds import check_seed
-from imil.core.frozen import FAST_TOLD
 from imil.core.images import ImageSet
 from imil.core.metrics import FIGURE_DRAWS, Metric, figures
 from imil.core.plans import check_plan, check_seeds, with_arithmetic
@@ -161,7 +160,6 @@ def run_study(
         notice = workspace.keep_pretrained(request.plan, request.fetch_weights)
         log.notices += [notice] if notice else []
         request = replace(request, plan=settled_plan(request))
-        log.notices += [FAST_TOLD] if request.plan.fast else []
     firsts = _first_tasks(request, workspace)
     with log.timed("first training"):
         first_jobs = {f"{request.job_prefix}first-{task.plan.seed}": (task,) for task in firsts}
@@ -434,7 +432,6 @@ def _compare(
         notices=(
             *log.notices,
             *settled.notices,
-            *in_parts(task for tasks in arm_tasks.values() for task in tasks.values()),
         ),
         swapped_by=masked[0].swapped_by,
         mask_only=_masks_alone(request, workspace, masked),

@@ -165,10 +165,6 @@ class Workspace:
         home = first.folder.parent
         task = replace(first, name=f"{arm}, seed {seed}", plan=plan, pretrained=None, probe=probe)
         task = replace(task, start=first.checkpoint, folder=home / f"{Arm.CONTROL}-{seed}")
-        if plan.fast:
-            # Of the first checkpoint alone, so that every arm uses them.
-            features = self.folder / "features" / f"seed-{first.plan.seed}.npy"
-            task = replace(task, features=features)
         if definition(arm).triage:
             if triage_key is None:
                 return task

@@ -26,8 +26,7 @@ from imil.core.films import FILMS_VERSION, FilmSpec, film_set
 from imil.core.plans import default_plan, with_arithmetic
 from imil.core.queues import find_outliers
 from imil.core.records import Plan, Precision, Progress, Split
-from imil.core.steps import Taking, optimiser_of, step_of
-from imil.core.team import ALONE
+from imil.core.steps import optimiser_of, step_of
 from imil.core.training import (
     EpochReport,
     TrainState,
@@ -156,7 +155,7 @@ def test_resnet50_at_224_px_trains_three_times_as_fast_as_a_plain_loop(record: R
 def steps_of(plan: Plan, inputs: ArmInputs, state: TrainState) -> Iterator[None]:
     """Train as `fit` does, and yield after each step."""
     module = restore(plan, state)
-    step = step_of(module, optimiser_of(module, plan, state.tensors), Taking(None, plan, ALONE))
+    step = step_of(module, optimiser_of(module, plan, state.tensors), plan, None)
     module.train()
     while True:
         for batch in control(inputs).epoch(plan.seed):

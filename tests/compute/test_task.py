@@ -16,7 +16,6 @@ from imil.compute.inputs import MaskedImages, read_triage, write_masked, write_t
 from imil.compute.task import (
     TrainingTask,
     epoch_seconds,
-    parts_of,
     run_task,
     task_from_json,
     task_to_json,
@@ -173,43 +172,6 @@ def test_edited_copies_change_what_is_learned(make_task: MakeTask) -> None:
     assert not np.array_equal(np.load(control.logits), np.load(masked.logits))
 
 
-def fast_arm(first: TrainingTask, name: str) -> TrainingTask:
-    home = first.folder.parent
-    kept = home / "features" / "seed-0.npy"
-    return replace(first, folder=home / name, start=first.checkpoint, features=kept)
-
-
-def test_fast_arms_share_features_that_are_made_once_and_end_bit_identical_after_a_stop(
-    make_task: MakeTask,
-) -> None:
-    first = make_task(epochs=1)
-    first = replace(first, plan=replace(first.plan, fast=True))
-    epochs(first)
-    whole, parted = fast_arm(first, "whole"), fast_arm(first, "parted")
-
-    assert epochs(whole) == [1, 2]
-    assert whole.features is not None
-    made = whole.features.stat().st_mtime_ns
-    assert epochs(parted, stop_after=1) == [1]
-    assert epochs(parted) == [1, 2]
-
-    assert whole.checkpoint.read_bytes() == parted.checkpoint.read_bytes()
-    assert whole.features.stat().st_mtime_ns == made
-    assert [path.name for path in whole.features.parent.iterdir()] == ["seed-0.npy"]
-
-
-def test_a_disk_without_room_for_features_says_so(make_task: MakeTask) -> None:
-    first = make_task(epochs=1)
-    first = replace(first, plan=replace(first.plan, fast=True))
-    epochs(first)
-    arm = fast_arm(first, "arm")
-    assert arm.features is not None
-    arm.features.parent.write_bytes(b"in the way")
-
-    with pytest.raises(ComputeError, match=r"Features .* could not be saved.*Free some space"):
-        epochs(arm)
-
-
 def test_a_checkpoint_of_other_settings_is_refused(make_task: MakeTask) -> None:
     task = make_task()
     epochs(task, stop_after=1)
@@ -311,25 +273,12 @@ def little_memory(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
     monkeypatch.setattr(torch.nn.functional, "cross_entropy", stingy)
 
 
-def test_a_batch_that_does_not_fit_is_computed_in_parts_and_by_later_arms_too(
-    make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first = make_task()
-    with monkeypatch.context() as patched:
-        little_memory(patched, 4)
-        assert epochs(first) == [1, 2, 3]
-    arm = replace(first, folder=first.folder.parent / "arm", start=first.checkpoint)
-    epochs(arm)
-
-    assert parts_of(first) == parts_of(arm) == 2
-
-
-def test_a_segment_that_does_not_fit_in_parts_either_is_told_with_numbers(
+def test_a_batch_that_does_not_fit_is_told_with_numbers_and_the_way_out(
     make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     little_memory(monkeypatch, 3)
 
-    with pytest.raises(ComputeError, match=r"Memory ran out.*8 images of 32 px.*parts of 4.*GB"):
+    with pytest.raises(ComputeError, match=r"Memory ran out.*8 images of 32 px.*GB.*smaller batch"):
         epochs(make_task())
 
 
@@ -337,3 +286,11 @@ def test_a_task_survives_the_way_to_another_process(make_task: MakeTask) -> None
     task = replace(make_task(), edits=Path(os.devnull))
 
     assert task_from_json(task_to_json(task)) == task
+
+
+def test_a_task_that_an_older_version_queued_is_read(make_task: MakeTask) -> None:
+    task = make_task()
+    saved = task_to_json(task)
+    plan = {**saved["plan"], "fast": False}
+
+    assert task_from_json({**saved, "plan": plan, "features": None}) == task

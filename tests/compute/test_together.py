@@ -16,7 +16,7 @@ from imil.compute.together import TeamPool, join
 from imil.core import backbones
 from imil.core.films import FilmSpec, write_films
 from imil.core.records import Plan
-from imil.core.team import ALONE, Team
+from imil.core.shared import processes, rank
 from imil.errors import ComputeError, PlanError
 from tests.standins.team_member import became, with_plain
 
@@ -47,7 +47,7 @@ def test_two_processes_train_as_one_with_the_same_batches(
     ]
     monkeypatch.setattr(backbones, "BACKBONES", with_plain())
 
-    alone = became(ALONE)
+    alone = became()
 
     assert [member.wait(timeout=PATIENCE) for member in members] == [0, 0]
     first, second = (torch.load(tmp_path / f"{n}.pt", weights_only=True) for n in (0, 1))
@@ -107,7 +107,10 @@ def test_a_launched_study_is_written_once_and_finished_by_its_leader(tmp_path: P
 
 
 def test_a_process_started_alone_is_alone() -> None:
-    assert join({}, "cpu") == join({"WORLD_SIZE": "1"}, "cuda") == ALONE
+    join({}, "cpu")
+    join({"WORLD_SIZE": "1"}, "cuda")
+
+    assert (rank(), processes()) == (0, 1)
 
 
 def test_more_processes_than_gpus_are_refused() -> None:
@@ -120,7 +123,7 @@ def test_a_penalty_is_not_trained_by_several_gpus(tmp_path: Path) -> None:
     task = TrainingTask("a", tmp_path, tmp_path, tmp_path, plan, "right_reason+10", 2, False)
 
     with pytest.raises(PlanError, match=r"can't be trained by several GPUs.*Leave it out"):
-        TeamPool(Team(0, 2)).submit("job", (task,))
+        TeamPool().submit("job", (task,))
 
 
 @pytest.fixture(autouse=True)
@@ -129,9 +132,3 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-def test_parts_of_a_batch_are_the_whole_batch() -> None:
-    parts = [Team(rank, 3).part(slice(10, 21)) for rank in range(3)]
-
-    assert parts == [slice(10, 13), slice(13, 17), slice(17, 21)]

@@ -128,17 +128,6 @@ def test_batches_give_what_memory_gives() -> None:
     assert np.allclose(np.concatenate([c for _, c in parts]), whole, atol=1e-6)
 
 
-def test_a_mask_drawn_the_other_way_round_stands_out() -> None:
-    images, irrelevant = spots(10, aligned=True)
-    masks = painted(irrelevant, range(10))
-    masks[4] = ~masks[4]
-
-    predictor = learn_irrelevance(images, masks, seed=0)
-
-    assert min(predictor.held_out, key=predictor.held_out.__getitem__) == 4
-    assert predictor.agreement[PredictionKind.CONSENSUS] > 0.7
-
-
 def test_tiny_regions_are_found_where_images_are_aligned() -> None:
     images, _ = spots(10, aligned=True)
     corner = np.zeros((SIDE, SIDE), np.bool_)

@@ -8,7 +8,6 @@ import pytest
 from imil.core.records import Sample, Split
 from imil.core.splits import (
     carve,
-    carve_validation,
     make_splits,
     prove_disjoint,
     require_every_class,
@@ -98,7 +97,7 @@ def test_validation_is_carved_out_of_train_alone() -> None:
     labels = ["a", "b"] * 50
     ready = [TRAIN] * 80 + [TEST] * 20
 
-    splits = carve_validation(labels, _unknown(100), ready, seed=0)
+    splits = carve(labels, _unknown(100), ready, into=VALIDATION, seed=0)
 
     assert splits[80:] == (TEST,) * 20
     assert Counter(splits[:80]) == {TRAIN: 70, VALIDATION: 10}

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -9,12 +8,9 @@ import pytest
 import torch
 
 from imil.core.arms import ARMS, ArmBatches, ArmInputs, batches_of, control
-from imil.core.backbones import Classifier
-from imil.core.batches import Batch, Batches
+from imil.core.batches import Batches
 from imil.core.penalties import grad_cam_penalty, gradient_penalty
 from imil.core.records import Arm, Plan, Precision, Progress
-from imil.core.steps import Taking, step_of
-from imil.core.team import ALONE
 from imil.core.training import (
     EpochReport,
     TrainState,
@@ -245,39 +241,3 @@ def test_the_layout_of_maps_changes_how_fast_but_hardly_what_is_learned() -> Non
 def test_nothing_is_trained_before_its_arithmetic_is_chosen() -> None:
     with pytest.raises(ValueError, match="arithmetic is settled before"):
         train(start(), plan=replace(PLAN, precision=Precision.AUTO))
-
-
-class Plain(torch.nn.Module):
-    """A body without normalisation: what a batch gives can be added up from its parts."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.convolution = torch.nn.Conv2d(1, 4, 3)
-
-    def forward(self, maps: torch.Tensor) -> torch.Tensor:
-        return torch.relu(self.convolution(maps))
-
-
-@pytest.mark.parametrize("penalised", [False, True])
-def test_a_batch_in_parts_gives_the_whole_batchs_step(penalised: bool) -> None:
-    torch.manual_seed(0)
-    module = Classifier(Plain(), 4, classes=2, mean=(0.5,), std=(0.2,))
-    images, labels = torch.rand(7, 1, 8, 8), torch.tensor([0, 0, 0, 0, 0, 1, 1])
-    region = torch.zeros(7, 8, 8, dtype=torch.bool)
-    region[0, :4] = True
-    weight = 10.0 if penalised else 0.0
-    batch = Batch(images, labels, penalised=region, penalty_weight=weight)
-
-    def step(parts: int) -> tuple[list[torch.Tensor], float]:
-        net = deepcopy(module)
-        optimiser = torch.optim.SGD(net.parameters(), lr=1.0)
-        take = Taking(torch.tensor([0.7, 1.75]), PLAN, ALONE, parts=parts)
-        loss, logits = step_of(net, optimiser, take)(batch, 1.0)
-        assert logits.shape == (7, 2)
-        return list(net.parameters()), float(loss)
-
-    (whole, loss), (parts, loss_of_parts) = step(1), step(2)
-
-    assert loss_of_parts == pytest.approx(loss, abs=1e-6)
-    for one, other in zip(whole, parts, strict=True):
-        assert torch.allclose(one, other, atol=1e-6)

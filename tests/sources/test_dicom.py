@@ -285,7 +285,7 @@ def test_a_header_names_nobody(tmp_path: Path) -> None:
     assert header.patient != read_header(file, salt="other").patient
     assert "Doe" not in str(header)
     assert header.study == hashed("1.2.3", "pepper")
-    assert (header.series, header.uid, header.annotated) == (None, "1.2.3.4", True)
+    assert (header.uid, header.annotated) == ("1.2.3.4", True)
 
 
 def _group(**sequences: dict[str, Any]) -> pydicom.Dataset:

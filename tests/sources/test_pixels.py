@@ -15,7 +15,6 @@ from imil.sources.pixels import (
     MAX_PIXELS,
     PixelsError,
     _opened,
-    is_grey,
     read_pixels,
     read_region,
     shown_size,
@@ -39,7 +38,6 @@ def test_grey_stays_grey_and_colour_stays_colour(tmp_path: Path) -> None:
     assert read_pixels(grey).tolist() == [[7, 7, 7], [7, 7, 7]]
     assert read_pixels(colour)[0, 0].tolist() == [1, 2, 3]
     assert read_pixels(colour).shape == (2, 3, 3)
-    assert (is_grey(grey), is_grey(colour)) == (True, False)
 
 
 def test_pixels_can_be_written_to(tmp_path: Path) -> None:
@@ -58,7 +56,6 @@ def test_sixteen_bits_keep_their_depth(tmp_path: Path, name: str) -> None:
 
     assert pixels.dtype == np.uint16
     assert pixels.tolist() == [[0, 300], [40_000, 65_535]]
-    assert is_grey(file)
 
 
 def test_big_endian_sixteen_bits_are_read_in_this_machines_order(tmp_path: Path) -> None:
@@ -108,7 +105,6 @@ def test_a_palette_of_greys_is_grey(tmp_path: Path) -> None:
     file = _saved(tmp_path, image)
 
     assert read_pixels(file).tolist() == [[10, 200]]
-    assert is_grey(file)
 
 
 def test_one_bit_images_are_black_and_white(tmp_path: Path) -> None:
@@ -233,7 +229,7 @@ def _bomb(file: Path, side: int) -> Path:
 def test_a_decompression_bomb_is_refused_from_its_header(tmp_path: Path, side: int) -> None:
     file = _bomb(tmp_path / "bomb.png", side)
 
-    for read in (read_pixels, is_grey, shown_size):
+    for read in (read_pixels, shown_size):
         with pytest.raises(PixelsError, match="more than 80 million are not opened"):
             read(file)
 

@@ -20,7 +20,7 @@ from imil.compute.together import TeamPool, follow, join
 from imil.core import backbones
 from imil.core.arms import ArmInputs, batches_of
 from imil.core.records import Plan
-from imil.core.team import Team
+from imil.core.shared import rank
 from imil.core.training import EpochReport, fit, initial_state
 
 # An odd batch, so that two processes have parts of two sizes.
@@ -33,7 +33,7 @@ def plain(channels: int) -> tuple[nn.Module, int]:
     return nn.Sequential(first, nn.GroupNorm(2, 8), nn.SiLU(), second, nn.SiLU()), 16
 
 
-def inputs(team: Team) -> ArmInputs:
+def inputs() -> ArmInputs:
     rng = np.random.default_rng(0)
     # Classes of unequal size, so that the parts' weights differ.
     labels = (np.arange(44) % 4 == 0).astype(np.int64)
@@ -44,7 +44,7 @@ def inputs(team: Team) -> ArmInputs:
     black = {row: np.where(upper, 0, images[row]).astype(np.uint8) for row in range(6)}
     masks = dict.fromkeys(black, upper)
     rows = np.arange(44)
-    return ArmInputs(PLAN, images, labels, 2, rows[:37], rows[37:], False, black, masks, team=team)
+    return ArmInputs(PLAN, images, labels, 2, rows[:37], rows[37:], False, black, masks)
 
 
 def with_plain() -> Mapping[str, backbones.Backbone]:
@@ -53,16 +53,14 @@ def with_plain() -> Mapping[str, backbones.Backbone]:
     return {**backbones.BACKBONES, "plain": kind}
 
 
-def became(team: Team) -> dict[str, object]:
+def became() -> dict[str, object]:
     """Return what each arm became: figures, scores and state."""
-    return dict(pair for arm in ARMS for pair in _trained(team, arm))
+    return dict(pair for arm in ARMS for pair in _trained(arm))
 
 
-def _trained(team: Team, arm: str) -> Iterator[tuple[str, object]]:
-    # One arm goes on from a state whose memory ran out: alone it computes batches in two parts.
-    parts = 2 if arm == "imil" else 1
-    start = replace(initial_state(PLAN, classes=2, channels=1), parts=parts)
-    for event in fit(PLAN, start, batches_of(inputs(team), arm), should_stop=lambda: False):
+def _trained(arm: str) -> Iterator[tuple[str, object]]:
+    start = initial_state(PLAN, classes=2, channels=1)
+    for event in fit(PLAN, start, batches_of(inputs(), arm), should_stop=lambda: False):
         if isinstance(event, EpochReport):
             last = event
             yield f"{arm}.figures.{event.state.epoch}", asdict(event.figures)
@@ -73,12 +71,12 @@ def _trained(team: Team, arm: str) -> Iterator[tuple[str, object]]:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     backbones.BACKBONES = with_plain()
-    together = join(os.environ, "cpu")
+    join(os.environ, "cpu")
     group = weakref.ref(distributed.group.WORLD)
-    torch.save(became(together), Path(sys.argv[1]) / f"{together.rank}.pt")
-    if together.leads:
-        TeamPool(together).close()
+    torch.save(became(), Path(sys.argv[1]) / f"{rank()}.pt")
+    if rank() == 0:
+        TeamPool().close()
     else:
-        follow(together)
+        follow()
     if group() is not None:
         sys.exit("The group's threads live on, and may abort this process at its end.")

@@ -9,8 +9,9 @@ import pytest
 
 from imil.errors import StoreError
 from imil.store.hub_models import HubModels
-from imil.store.models import LocalModels, Models
+from imil.store.models import Models
 from tests.standins.fakehub import TOKEN, FakeHub
+from tests.standins.local_models import LocalModels
 
 pytestmark = pytest.mark.slow
 
@@ -90,10 +91,3 @@ def test_an_unknown_token_is_said_to_be(hub: FakeHub, files: dict[str, Path]) ->
 
     with pytest.raises(StoreError, match="does not know this token"):
         stranger.put(files)
-
-
-def test_a_folder_that_cannot_be_written_to_is_said(tmp_path: Path) -> None:
-    (tmp_path / "models").write_text("a file where the folder should be")
-
-    with pytest.raises(StoreError, match=r"could not be kept.*masks and results are saved apart"):
-        LocalModels(tmp_path / "models").put({"a/b": tmp_path / "models"})

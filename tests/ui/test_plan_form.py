@@ -17,7 +17,7 @@ from imil.ui.plan_form import (
     show_backbone,
 )
 
-FIELDS: list[Any] = ["film_net", 3, 4, 2.5, 48, 16, 0.001, 7, False, "bf16", True]
+FIELDS: list[Any] = ["film_net", 3, 4, 2.5, 48, 16, 0.001, 7, False, "bf16"]
 
 
 def test_fields_become_a_plan_and_what_they_do_not_show_stays() -> None:
@@ -34,7 +34,6 @@ def test_fields_become_a_plan_and_what_they_do_not_show_stays() -> None:
         seed=7,
         threads=3,
         precision=Precision.BF16,
-        fast=True,
     )
 
 

@@ -129,15 +129,6 @@ def test_more_seeds_go_on_in_the_same_folder_and_count_as_an_opening(
     assert (one.test_openings, two.test_openings) == (1, 2)
 
 
-def test_fast_rounds_are_named_in_the_results(run: Run, tmp_path: Path) -> None:
-    run(replace(request(tmp_path), plan=replace(PLAN, fast=True)))
-
-    found = saved(tmp_path)
-    assert found["plan"]["fast"] is True  # type: ignore[index]  # JSON
-    assert any(notice.startswith("Fast rounds:") for notice in found["notices"])  # type: ignore[attr-defined]  # JSON
-    assert (tmp_path / WORK / "features" / "seed-0.npy").exists()
-
-
 def test_a_folder_of_another_run_is_refused(run: Run, tmp_path: Path) -> None:
     run(replace(request(tmp_path), arms=(Arm.CONTROL,)))
 

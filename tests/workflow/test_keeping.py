@@ -18,11 +18,11 @@ from imil.store.base import Saved
 from imil.store.codec import decode_masks
 from imil.store.images import decode_images, encode_images, load_shards
 from imil.store.local import LocalStore
-from imil.store.models import LocalModels
 from imil.workflow import keeping
 from imil.workflow.studies import Studies
 from imil.workflow.study import Study
 from imil.workflow.tools import Tools
+from tests.standins.local_models import LocalModels
 from tests.standins.search import found_in
 from tests.standins.trained import as_if_trained, corner
 from tests.standins.uploads import TELLING, telling_zip
