@@ -55,6 +55,8 @@ MOST_STATE = 2 * 2**30
 MOST_FILMS = 100_000
 MOST_ROUNDS = 1000
 MOST_SEEDS = 100
+# Arms times seeds of a comparison: one that is not finished goes on by itself.
+MOST_TRAININGS = 1000
 MOST_OPENINGS = 10**6
 MOST_NOTICES = 1000
 LONGEST_TEXT = 2000
@@ -413,6 +415,7 @@ def _check_comparison(asked: Comparison) -> None:
     _require(parse_arms(asked.arms) == asked.arms)
     _require(1 <= len(asked.seeds) <= MOST_SEEDS and len(set(asked.seeds)) == len(asked.seeds))
     _require(all(0 <= seed < 2**31 + MOST_SEEDS for seed in asked.seeds))
+    _require(len(asked.arms) * len(asked.seeds) <= MOST_TRAININGS)
     _require(1 <= asked.number <= MOST_ROUNDS)
     _require(asked.pooling in {"", *Pooling})
     _require(all(reader_name(who) == who for who in asked.readers))
