@@ -21,6 +21,7 @@ from imil.store.images import (
     load_shards,
     save_shards,
 )
+from imil.workflow.idle import tell_failed
 from imil.workflow.stock import Stock
 from imil.workflow.tools import Tools
 
@@ -153,5 +154,7 @@ class Keeping:
                 self.trouble = None
             except ImilError as error:
                 self.trouble = error
+            except Exception as error:  # noqa: BLE001  # said by the study's id, and tried again later
+                tell_failed(self.study_id, error)
 
         threading.Thread(target=run, daemon=True).start()

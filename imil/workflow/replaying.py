@@ -112,7 +112,7 @@ def replay(
     recorded = _scores_of(acts) or _scores_inside(into, record.plan)
     put_work(packed, work / "work" / "studies" / record.study_id, ("images", "weights"))
     store = LocalStore(work / "store")
-    put_state(packed, store, rounds=False)
+    put_state(packed, store, record.study_id, rounds=False)
     pool = WorkerPool(work / "jobs")
     try:
         maker = _Maker(store, pool, work / "work", record, fetch_weights, on_progress)

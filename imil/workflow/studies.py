@@ -6,6 +6,7 @@ import secrets
 import shutil
 import sys
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -92,6 +93,8 @@ SALT_BYTES = 16
 BROUGHT = "brought"
 # What a `study.zip` holds, while it is checked; a folder of the study that it becomes.
 IMPORTING = "importing"
+# Sets of films that are in memory besides the app's own.
+OTHER_FILMS = 4
 # Told (done, total) after each image.
 Tell: TypeAlias = Callable[[int, int], None]
 
@@ -134,6 +137,7 @@ class Studies:
         self._when_gone: list[Callable[[str], None]] = []
         self._lock = threading.Lock()
         self._importing = threading.Lock()
+        self._deleting: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def demo(self, *, trained: bool = True) -> Study:
         """Begin a new study of the demo's synthetic films.
@@ -272,7 +276,7 @@ class Studies:
                 self._check(unpacked)
                 record = self._imported(unpacked.record, study_id)
                 try:
-                    put_state(unpacked, StudyStore(store, study_id, record.log_id))
+                    put_state(unpacked, store, study_id)
                     put_work(unpacked, folder)
                     save_study(store, record)
                 except BaseException:
@@ -335,17 +339,11 @@ class Studies:
         tombstone = load_tombstone(store, study_id) if is_study_id(study_id) else None
         if tombstone is None:
             study = self._opened(study_id)
-            try:
-                study.end_for_good()
-                acts = study.audit().acts
-                now = self._tools.now().isoformat()
-                last = acts[-1].head if acts else None
-                tombstone = Tombstone(study_id, now, who, len(acts), last)
-                self._bury(tombstone)
-            finally:
-                # Where it could not be deleted it is opened anew, and can be written to again.
-                with self._lock:
-                    self._open.pop(study_id, None)
+            # Of two who delete it at once the first one writes how its log ended.
+            with self._deleting[study_id]:
+                tombstone = load_tombstone(store, study_id) or self._end(study, who)
+        with self._lock:
+            self._open.pop(study_id, None)
         store.forget(study_id)
         if self._tools.checkpoints is not None:
             self._tools.checkpoints.forget(f"{study_id}/")
@@ -356,6 +354,21 @@ class Studies:
     def when_gone(self, tell: Callable[[str], None]) -> None:
         """Have `tell` called with the id of each study whose images are removed."""
         self._when_gone.append(tell)
+
+    def _end(self, study: Study, who: str) -> Tombstone:
+        """End a study for good and return its tombstone, which is kept then."""
+        try:
+            study.end_for_good()
+            acts = study.audit().acts
+            now = self._tools.now().isoformat()
+            last = acts[-1].head if acts else None
+            tombstone = Tombstone(study.study_id, now, who, len(acts), last)
+            self._bury(tombstone)
+        finally:
+            # Where it could not be deleted it is opened anew, and can be written to again.
+            with self._lock:
+                self._open.pop(study.study_id, None)
+        return tombstone
 
     def sweep_idle(self) -> tuple[str, ...]:
         """Let go of studies that nobody has visited for `idle_days`; return their ids.
@@ -619,9 +632,12 @@ class Studies:
 
     def _demo_films(self, spec: FilmSpec) -> DemoFilms:
         with self._lock:
-            if spec not in self._films:
-                self._films[spec] = demo_films(spec, self._work / "demo")
-            return self._films[spec]
+            found = self._films.pop(spec, None) or demo_films(spec, self._work / "demo")
+            # Others than the app's own come with a study.zip: any number of kinds, each of many.
+            for oldest in [each for each in self._films if each != self._demo][:-OTHER_FILMS]:
+                del self._films[oldest]
+            self._films[spec] = found
+            return found
 
     def _plan(self, name: str) -> Plan:
         return replace(default_plan(name), device=self._device, threads=self._threads)

@@ -21,7 +21,7 @@ from imil.sources.archive import unpack
 from imil.sources.entries import Limits, lists
 from imil.sources.listing import Entry, ImportReport, Listing, listing_to_json
 from imil.store.acts import acts_folder
-from imil.store.base import Store
+from imil.store.base import Store, renamed
 from imil.store.codec import check_version, damaged, read_json
 from imil.store.local import LocalStore
 from imil.store.own import StudyStore
@@ -179,18 +179,22 @@ def state_of(into: Path, study_id: str) -> StudyStore:
     return found
 
 
-def put_state(unpacked: Unpacked, store: Store, *, rounds: bool = True) -> None:
+def put_state(unpacked: Unpacked, store: Store, study_id: str, *, rounds: bool = True) -> None:
     """Put a study's state into a store that has none of it, all but the study's own file.
 
-    Without `rounds` its figures stay out: they are to be made again.
+    Args:
+        unpacked: the zip.
+        store: where to.
+        study_id: the id that the files are to lie under; they stay as they are.
+        rounds: with figures; without them they are to be made again.
     """
-    study_id = unpacked.record.study_id
-    own = f"studies/{study_id}/"
-    for name, content in _state(unpacked.state, study_id):
-        if name == study_file(study_id) or (name.startswith(f"{own}rounds/") and not rounds):
+    log_id = unpacked.record.study_id
+    own = f"studies/{log_id}/"
+    for name, content in _state(unpacked.state, log_id):
+        if name == study_file(log_id) or (name.startswith(f"{own}rounds/") and not rounds):
             continue
-        fixed = not name.startswith(own) or name.startswith(acts_folder(study_id))
-        (store.add if fixed else store.write)(name, content)
+        fixed = not name.startswith(own) or name.startswith(acts_folder(log_id))
+        (store.add if fixed else store.write)(renamed(name, study_id), content)
 
 
 def put_work(unpacked: Unpacked, folder: Path, kinds: tuple[str, ...] = _KEPT) -> None:

@@ -55,9 +55,13 @@ MOST_STATE = 2 * 2**30
 MOST_FILMS = 100_000
 MOST_ROUNDS = 1000
 MOST_SEEDS = 100
+# Arms times seeds of a comparison: one that is not finished goes on by itself.
+MOST_TRAININGS = 1000
 MOST_OPENINGS = 10**6
 MOST_NOTICES = 1000
 LONGEST_TEXT = 2000
+# One of them may name every training of a comparison.
+LONGEST_NOTICE = 20_000
 # All masks of a study are in memory while it is open, a byte a pixel.
 MOST_MASKED_PIXELS = 2 * 10**9
 # Longer names of studies are cut.
@@ -168,7 +172,7 @@ def checked_record(state: Store, study_id: str) -> StudyRecord:
         _require(len(record.salt) <= 64 and _HEX.match(record.salt) is not None)
         _require(0 <= record.test_openings <= MOST_OPENINGS)
         _require(len(record.notices) <= MOST_NOTICES)
-        _require(all(len(each) <= LONGEST_TEXT for each in record.notices))
+        _require(all(len(each) <= LONGEST_NOTICE for each in record.notices))
         _require(record.pooling in {"", *Pooling})
         _require(all(reader_name(who) == who for who in record.skips))
         _require(len(record.earlier) <= MOST_ROUNDS)
@@ -411,6 +415,7 @@ def _check_comparison(asked: Comparison) -> None:
     _require(parse_arms(asked.arms) == asked.arms)
     _require(1 <= len(asked.seeds) <= MOST_SEEDS and len(set(asked.seeds)) == len(asked.seeds))
     _require(all(0 <= seed < 2**31 + MOST_SEEDS for seed in asked.seeds))
+    _require(len(asked.arms) * len(asked.seeds) <= MOST_TRAININGS)
     _require(1 <= asked.number <= MOST_ROUNDS)
     _require(asked.pooling in {"", *Pooling})
     _require(all(reader_name(who) == who for who in asked.readers))
@@ -457,6 +462,7 @@ def _source(saved: Mapping[str, Any]) -> dict[str, Any]:
     found |= {"repo": known["repo"], **_typed(HubChoice, saved)}
     if "asked" in saved:
         asked = HubRequest(**_typed(HubRequest, saved["asked"], leave=("token",)))
+        _require(1 <= asked.limit <= MOST_FILMS)
         found["asked"] = asdict(asked)
     return found
 
@@ -513,7 +519,7 @@ def _check_round(found: Round, images: ImageSet) -> None:
     _require(found.training_images == len(images.rows(Split.TRAIN)))
     _require(bool(names) and names[0] == Arm.CONTROL and len(set(names)) == len(names))
     _require(len(found.masked) == seeds and 1 <= found.number <= MOST_ROUNDS)
-    _require(all(len(each) <= LONGEST_TEXT for each in (*found.notices, found.seed_scope)))
+    _require(all(len(each) <= LONGEST_NOTICE for each in (*found.notices, found.seed_scope)))
     _require(all(reader_name(who) == who for who in found.readers))
     _require(found.pooling in {"", *Pooling})
     _require(0 <= found.test_openings <= MOST_OPENINGS)
@@ -598,7 +604,8 @@ class _Fits:
     def _array(self, path: Path, kind: type[np.generic], shape: tuple[int | None, ...]) -> Any:
         found = np.load(path, mmap_mode="r", allow_pickle=False)
         _require(found.dtype == np.dtype(kind) and len(found.shape) == len(shape))
-        fits = zip(found.shape, shape, strict=True)
+        # An arm that is given no mask has arrays of none, of no size.
+        fits = zip(found.shape, shape, strict=True) if len(found) else ()
         _require(all(wanted is None or size == wanted for size, wanted in fits))
         return found
 

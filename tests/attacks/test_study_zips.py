@@ -465,6 +465,16 @@ def test_a_list_of_images_may_not_claim_more_pixels_than_are_read(home: Home, so
     assert home.bring(redigested(without | {name: json.dumps(listing).encode()})) is None
 
 
+def test_a_comparison_that_would_train_for_ever_is_refused(sound: Files, tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    name = first(sound, "/study.json")
+    for seeds in (range(10_000), [0.5], [-1], [0, 0]):
+        record = json.loads(sound[name])
+        record["comparison"]["seeds"] = list(seeds)
+
+        assert home.bring(redigested(sound | {name: json.dumps(record).encode()})) is None
+
+
 def _listed(study: Study) -> Listed:
     return Listed(study.study_id, study.name, "")
 
