@@ -294,15 +294,42 @@ def _check(act: Act) -> None:
     """Raise ValueError for an act that no log of ours holds: whoever reads one relies on this."""
     datetime.fromisoformat(act.time)
     texts = (act.who, act.sample_id, act.model, act.previous, act.digest)
-    files, mask = act.details.get("files", {}), act.details.get("mask", "")
-    named = isinstance(files, Mapping) and all(isinstance(each, str) for each in files.values())
-    if not named or not all(isinstance(each, str) and len(each) <= LONGEST for each in texts):
-        raise ValueError("no text")
-    if type(act.seq) is not int or not isinstance(mask, str):
-        raise ValueError("no number, or no mask")
+    if not all(isinstance(each, str) and len(each) <= LONGEST for each in texts):
+        raise ValueError("no text, or too long")
+    if type(act.seq) is not int or not _known_shape(act.details):
+        raise ValueError("no number, or other details")
     for number in (act.p_before, act.p_after, act.seconds):
         if number is not None and not (type(number) in {int, float} and isfinite(number)):
             raise ValueError("no finite number")
+
+
+def _known_shape(details: object) -> bool:
+    """Return whether those details that the app reads again are what it writes."""
+    if not isinstance(details, Mapping):
+        return False
+    trained, missed = details.get("trained", []), details.get("not_written", [])
+    return (
+        _texts(details.get("files", {}))
+        and isinstance(details.get("mask", ""), str)
+        and isinstance(missed, list)
+        and type(details.get("acts", 0)) is int
+        and isinstance(trained, list)
+        and all(isinstance(each, Mapping) and _is_trained(each) for each in trained)
+        and _decisions(details.get("triage", {}))
+    )
+
+
+def _is_trained(told: Mapping[str, Any]) -> bool:
+    names = (told.get("segment"), told.get("model"))
+    return all(isinstance(each, str) for each in names) and _texts(told.get("answers"))
+
+
+def _decisions(told: object) -> bool:
+    return isinstance(told, Mapping) and all(isinstance(each, list) for each in told.values())
+
+
+def _texts(told: object) -> bool:
+    return isinstance(told, Mapping) and all(isinstance(each, str) for each in told.values())
 
 
 def _content(act: Act) -> dict[str, Any]:
