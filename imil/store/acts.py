@@ -188,10 +188,13 @@ def read_act(content: bytes) -> Act | None:
     try:
         saved = json.loads(content)
         check_version("A log of acts", saved["schema_version"], ACT_SCHEMA)
-        values = {each.name: saved[each.name] for each in fields(Act)}
-        act = Act(**values | {"what": What(saved["what"])})
+        version = saved["schema_version"]
+        current = type(version) is int and version == ACT_SCHEMA
+        canonical = current and _dumped(saved) == content
+        del saved["schema_version"]
+        act = Act(**saved | {"what": What(saved["what"])})
         _check(act)
-        whole = content == encode_act(act) and act.digest == _digest(_content(act))
+        whole = canonical and saved.keys() == _FIELDS and act.digest == _digest(_content(act))
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return act if whole else None
@@ -332,6 +335,9 @@ def _texts(told: object) -> bool:
     return isinstance(told, Mapping) and all(isinstance(each, str) for each in told.values())
 
 
+_FIELDS = frozenset(each.name for each in fields(Act))
+
+
 def _content(act: Act) -> dict[str, Any]:
     """Return what the digest is taken of."""
     content: dict[str, Any] = {"schema_version": ACT_SCHEMA, **to_json(act)}
@@ -340,8 +346,13 @@ def _content(act: Act) -> dict[str, Any]:
 
 
 def _canonical(content: Mapping[str, Any]) -> bytes:
+    return _dumped(to_json(content))
+
+
+def _dumped(content: Any) -> bytes:
+    """Return plain JSON values in the one way in which acts are written."""
     return json.dumps(
-        to_json(content),
+        content,
         sort_keys=True,
         separators=(",", ":"),
         ensure_ascii=False,
@@ -350,4 +361,4 @@ def _canonical(content: Mapping[str, Any]) -> bytes:
 
 
 def _digest(content: Mapping[str, Any]) -> str:
-    return hashlib.sha256(_canonical(content)).hexdigest()
+    return hashlib.sha256(_dumped(content)).hexdigest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from imil.core.readers import UNNAMED
@@ -126,8 +126,16 @@ def study_file(study_id: str) -> str:
 
 def save_study(store: Store, record: StudyRecord) -> None:
     """Save the study, replacing what was saved before."""
-    content = {"schema_version": STUDY_SCHEMA, **asdict(record)}
-    store.write(study_file(record.study_id), json.dumps(content, indent=1).encode())
+    # Saved at each decision: not copied deeply before, nor indented, which would be far slower.
+    content = {"schema_version": STUDY_SCHEMA, **_as_dict(record)}
+    store.write(study_file(record.study_id), json.dumps(content, default=_as_dict).encode())
+
+
+def _as_dict(value: Any) -> dict[str, Any]:
+    """Return a frozen value, or another mapping, as JSON knows it; what is inside stays."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    return {each.name: getattr(value, each.name) for each in fields(value)}
 
 
 def load_study(store: Store, study_id: str) -> StudyRecord | None:
