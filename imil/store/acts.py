@@ -188,10 +188,13 @@ def read_act(content: bytes) -> Act | None:
     try:
         saved = json.loads(content)
         check_version("A log of acts", saved["schema_version"], ACT_SCHEMA)
-        values = {each.name: saved[each.name] for each in fields(Act)}
-        act = Act(**values | {"what": What(saved["what"])})
+        version = saved["schema_version"]
+        current = type(version) is int and version == ACT_SCHEMA
+        canonical = current and _dumped(saved) == content
+        del saved["schema_version"]
+        act = Act(**saved | {"what": What(saved["what"])})
         _check(act)
-        whole = content == encode_act(act) and act.digest == _digest(_content(act))
+        whole = canonical and saved.keys() == _FIELDS and act.digest == _digest(_content(act))
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return act if whole else None
@@ -294,15 +297,45 @@ def _check(act: Act) -> None:
     """Raise ValueError for an act that no log of ours holds: whoever reads one relies on this."""
     datetime.fromisoformat(act.time)
     texts = (act.who, act.sample_id, act.model, act.previous, act.digest)
-    files, mask = act.details.get("files", {}), act.details.get("mask", "")
-    named = isinstance(files, Mapping) and all(isinstance(each, str) for each in files.values())
-    if not named or not all(isinstance(each, str) and len(each) <= LONGEST for each in texts):
-        raise ValueError("no text")
-    if type(act.seq) is not int or not isinstance(mask, str):
-        raise ValueError("no number, or no mask")
+    if not all(isinstance(each, str) and len(each) <= LONGEST for each in texts):
+        raise ValueError("no text, or too long")
+    if type(act.seq) is not int or not _known_shape(act.details):
+        raise ValueError("no number, or other details")
     for number in (act.p_before, act.p_after, act.seconds):
         if number is not None and not (type(number) in {int, float} and isfinite(number)):
             raise ValueError("no finite number")
+
+
+def _known_shape(details: object) -> bool:
+    """Return whether those details that the app reads again are what it writes."""
+    if not isinstance(details, Mapping):
+        return False
+    trained, missed = details.get("trained", []), details.get("not_written", [])
+    return (
+        _texts(details.get("files", {}))
+        and isinstance(details.get("mask", ""), str)
+        and isinstance(missed, list)
+        and type(details.get("acts", 0)) is int
+        and isinstance(trained, list)
+        and all(isinstance(each, Mapping) and _is_trained(each) for each in trained)
+        and _decisions(details.get("triage", {}))
+    )
+
+
+def _is_trained(told: Mapping[str, Any]) -> bool:
+    names = (told.get("segment"), told.get("model"))
+    return all(isinstance(each, str) for each in names) and _texts(told.get("answers"))
+
+
+def _decisions(told: object) -> bool:
+    return isinstance(told, Mapping) and all(isinstance(each, list) for each in told.values())
+
+
+def _texts(told: object) -> bool:
+    return isinstance(told, Mapping) and all(isinstance(each, str) for each in told.values())
+
+
+_FIELDS = frozenset(each.name for each in fields(Act))
 
 
 def _content(act: Act) -> dict[str, Any]:
@@ -313,8 +346,13 @@ def _content(act: Act) -> dict[str, Any]:
 
 
 def _canonical(content: Mapping[str, Any]) -> bytes:
+    return _dumped(to_json(content))
+
+
+def _dumped(content: Any) -> bytes:
+    """Return plain JSON values in the one way in which acts are written."""
     return json.dumps(
-        to_json(content),
+        content,
         sort_keys=True,
         separators=(",", ":"),
         ensure_ascii=False,
@@ -323,4 +361,4 @@ def _canonical(content: Mapping[str, Any]) -> bytes:
 
 
 def _digest(content: Mapping[str, Any]) -> str:
-    return hashlib.sha256(_canonical(content)).hexdigest()
+    return hashlib.sha256(_dumped(content)).hexdigest()

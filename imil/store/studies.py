@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from imil.core.bounds import quoted
@@ -140,8 +140,16 @@ def save_study(store: Store, record: StudyRecord) -> None:
 
 def study_json(record: StudyRecord) -> bytes:
     """Return a study's file."""
-    content = {"schema_version": STUDY_SCHEMA, **asdict(record)}
-    return json.dumps(content, indent=1).encode()
+    # Saved at each decision: not copied deeply before, nor indented, which would be far slower.
+    content = {"schema_version": STUDY_SCHEMA, **_as_dict(record)}
+    return json.dumps(content, default=_as_dict).encode()
+
+
+def _as_dict(value: Any) -> dict[str, Any]:
+    """Return a frozen value, or another mapping, as JSON knows it; what is inside stays."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    return {each.name: getattr(value, each.name) for each in fields(value)}
 
 
 def load_study(store: Store, study_id: str) -> StudyRecord | None:

@@ -15,7 +15,6 @@ from imil.ui.given import event_value
 from imil.ui.painter import Painted, decode_painted
 from imil.ui.predicted_panel import show_predicted
 from imil.ui.queue_picker import read_view
-from imil.ui.queue_view import queue_of
 from imil.ui.rates import Cost, costs
 from imil.ui.screen import Screen
 from imil.ui.shown import QUIET, SLOW, Shown, unchanged
@@ -69,13 +68,12 @@ class CopyActs:
                 )
             except ImilError as error:
                 return {tab.read.copies: refused_value(error)}
-            offers = queue_of(study, view)
             return {
                 tab.read.copies: copied_value(len(targets)),
                 **show_copy(
                     tab.read.copy, study, painted.sample_id, view.opened_from, painted.reader
                 ),
-                **outliers_tab.show_reviewed(tab, study, view, painted.sample_id, offers),
+                **outliers_tab.show_reviewed(tab, study, view, painted.sample_id, others=targets),
                 **show_predicted(tab.predicted, study, painted.reader),
                 **results_tab.show_missing(self.screen.results, study),
             }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -22,13 +22,26 @@ def page_of(position: int) -> int:
     return max(0, position) // PAGE
 
 
-def page_value(study: Study, queue: Sequence[Offer], page: int) -> dict[str, Any]:
-    """Return a page of the queue for the browser; a page beyond the ends is the nearest one."""
+def page_value(
+    study: Study,
+    queue: Sequence[Offer],
+    page: int,
+    states: Callable[[Iterable[str]], Mapping[str, str]] = lambda _: {},
+) -> dict[str, Any]:
+    """Return a page of the queue for the browser; a page beyond the ends is the nearest one.
+
+    Args:
+        study: the study.
+        queue: its films.
+        page: from 0.
+        states: from films' ids to what the reader did with each; "" for nothing yet.
+    """
     pages = max(1, -(-len(queue) // PAGE))
     page = min(max(0, page), pages - 1)
     first = page * PAGE
     shown = queue[first : first + PAGE]
     classes = study.images.classes
+    reviewed = states(offer.sample_id for offer in shown)
     films = [
         {
             "id": offer.sample_id,
@@ -37,6 +50,7 @@ def page_value(study: Study, queue: Sequence[Offer], page: int) -> dict[str, Any
             "says": classes[offer.predicted],
             "confidence": numbers.share(offer.confidence),
             "label": text.LABEL_SMALL.format(label=classes[offer.label]),
+            "reviewed": reviewed.get(offer.sample_id, ""),
         }
         for offer in shown
     ]
@@ -52,7 +66,8 @@ def build_filmstrip(**kwargs: Any) -> gr.HTML:
     """Place a filmstrip where Gradio stands now.
 
     Its value is `page_value`'s; its prop `marks` is what changes while one reviews: {"current":
-    id, "reviewed": {id: state}}. It triggers `select` (data: sample) and `turn` (data: page).
+    id, "reviewed": {id: state}}, of as many films as may have changed. It triggers `select` (data:
+    sample) and `turn` (data: page).
     """
     return gr.HTML(
         html_template=_markup(),

@@ -91,10 +91,11 @@ class LabelDecisions:
                 return {**counts, **self._choices(study, view, sample_id, opened=False)}
             missing = results_tab.show_missing(self.screen.results, study)
             # A film that is relabelled or excluded leaves the queue.
-            following = next_after(study, before, queue_of(study, view), view, sample_id)
+            following = next_after(study, before, view, sample_id)
             return {**outliers_tab.show_outliers(tab, study, view, keep=following), **missing}
 
     def _choices(self, study: Study, view: View, sample_id: str, *, opened: bool) -> Shown:
         offered = queue_of(study, view)
-        offer = next((one for one in offered if one.sample_id == sample_id), None)
+        place = study.places(offered).get(sample_id)
+        offer = None if place is None else offered[place]
         return show_choices(self.screen.outliers.read, study, sample_id, offer, opened=opened)

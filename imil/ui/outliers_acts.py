@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -218,8 +217,8 @@ class OutliersActs:
             kept = kept_value(painted, base=study.mask_name(painted.sample_id, painted.reader))
             shown: Shown = {tab.painter: gr.update(kept=kept)}
             if opened[0] == study.study_id:
-                queue = queue_of(study, view)
-                shown |= outliers_tab.show_reviewed(tab, study, view, opened[1], queue)
+                kept_of = [painted.sample_id]
+                shown |= outliers_tab.show_reviewed(tab, study, view, opened[1], others=kept_of)
             return shown
 
     def skip(self, payload: Any, kind: str, chosen: Any) -> Shown:
@@ -250,27 +249,28 @@ class OutliersActs:
             study = self.screen.studies.open(study_id)
             view, current = read_view(study, *looked), _film(payload)
             queue = queue_of(study, view)
-            following = step_from(queue, current, step)
+            places = study.places(queue)
+            following = step_from(queue, places.get(current or ""), step)
             if following is None:
                 return unchanged()
-            page = _page(queue, current) != _page(queue, following)
+            page = _page(study, queue, current) != _page(study, queue, following)
             return outliers_tab.show_film(self.screen.outliers, study, view, following, page=page)
 
     def _go_on(
         self,
         study: Study,
         view: View,
-        before: Sequence[Offer],
+        before: tuple[Offer, ...],
         sample_id: str,
         accepted: Accepted | None,
     ) -> Shown:
         """Open the film that follows in the order in which this one was seen."""
         tab, now = self.screen.outliers, queue_of(study, view)
         missing = results_tab.show_missing(self.screen.results, study)
-        following = next_after(study, before, now, view, sample_id)
+        following = next_after(study, before, view, sample_id)
         if following is None:
             return {**outliers_tab.show_outliers(tab, study, view), **missing}
-        page = _page(before, sample_id) != _page(now, following)
+        page = _page(study, before, sample_id) != _page(study, now, following)
         film = outliers_tab.show_film(tab, study, view, following, accepted=accepted, page=page)
         return {**film, **missing}
 
@@ -281,9 +281,9 @@ def _film(payload: Any) -> str | None:
     return sample_id if isinstance(sample_id, str) else None
 
 
-def _page(queue: Sequence[Offer], sample_id: str | None) -> int | None:
-    ids = [offer.sample_id for offer in queue]
-    return page_of(ids.index(sample_id)) if sample_id in ids else None
+def _page(study: Study, queue: tuple[Offer, ...], sample_id: str | None) -> int | None:
+    place = study.places(queue).get(sample_id or "")
+    return None if place is None else page_of(place)
 
 
 def _view_of(study: Study, kind: Any, chosen: Any) -> View:

@@ -12,7 +12,7 @@ from imil.core.records import Queue, Selection
 from imil.ui import numbers, text
 from imil.ui.coach import build_coach, coach
 from imil.ui.film_shelf import FilmShelf
-from imil.ui.filmstrip import build_filmstrip, page_of, page_value
+from imil.ui.filmstrip import PAGE, build_filmstrip, page_of, page_value
 from imil.ui.markup import empty
 from imil.ui.painter import Accepted, Film, build_painter, encode_film
 from imil.ui.predicted_panel import PredictedPanel, build_predicted_panel, show_predicted
@@ -25,17 +25,17 @@ from imil.ui.queue_view import (
     part_is_empty,
     progress_line,
     queue_of,
-    state_of,
+    review_list,
 )
 from imil.ui.read_column import (
     ReadColumn,
+    Reviewed,
     build_read_column,
     show_budget,
     show_no_film,
     show_read_column,
 )
 from imil.ui.shown import Shown, html
-from imil.workflow.queueing import Offer
 from imil.workflow.study import Study
 from imil.workflow.viewing import Sort, View
 
@@ -162,8 +162,8 @@ def show_outliers(
     shown |= show_picker(tab.picker, study, view, wanted=wanted)
     if not queue:
         return {**shown, **_show_nothing_here(tab, study, view)}
-    sample_id = next_to_review(study, queue, view, after=None) or queue[0].sample_id
-    if keep in {offer.sample_id for offer in queue}:
+    sample_id = next_to_review(study, view, after=None) or queue[0].sample_id
+    if keep in study.places(queue):
         sample_id = str(keep)
     return {**shown, **show_film(tab, study, view, sample_id, page=True)}
 
@@ -174,7 +174,7 @@ def _show_nothing_here(tab: OutliersTab, study: Study, view: View) -> Shown:
     return {
         tab.none_here: nothing_here(study, view),
         tab.paint_random: gr.update(visible=not waits and view.queue is not Queue.RANDOM),
-        tab.reviewed: progress_line(study, view, ()),
+        tab.reviewed: progress_line(study, view),
         tab.show_whole: gr.update(visible=view.narrowed),
         tab.strip: gr.update(value=page_value(study, (), 0), marks=None),
         tab.painter: None,
@@ -205,12 +205,12 @@ def show_film(
         DataError: no image of that name.
     """
     queue = queue_of(study, view)
-    ids = [offer.sample_id for offer in queue]
     study.images.position(sample_id)
-    position = ids.index(sample_id) if sample_id in ids else None
+    position = study.places(queue).get(sample_id)
     offers = study.answers() if position is None else queue
-    offer = next((one for one in offers if one.sample_id == sample_id), None)
-    place = "" if position is None else _place(position, len(ids))
+    at = study.places(offers).get(sample_id)
+    offer = None if at is None else offers[at]
+    place = "" if position is None else _place(position, len(queue))
     film = Film(
         study.study_id,
         sample_id,
@@ -231,31 +231,29 @@ def show_film(
         tab.coach: coach(study, sample_id),
         tab.opened: (study.study_id, sample_id),
         **show_read_column(tab.read, study, sample_id, view, offer),
-        **show_reviewed(tab, study, view, sample_id, queue),
+        **show_reviewed(tab, study, view, sample_id),
     }
     # Where what is reviewed goes to the end, every act changes the order.
     page = page or view.sort is Sort.NOT_REVIEWED
     if page and position is not None:
-        shown[tab.strip] = gr.update(
-            value=page_value(study, queue, page_of(position)), **shown[tab.strip]
-        )
+        value = _page(study, view, page_of(position))
+        shown[tab.strip] = gr.update(value=value, **shown[tab.strip])
     return shown
 
 
 def show_page(tab: OutliersTab, study: Study, view: View, page: int) -> Shown:
     """Return another page of the films."""
-    return {tab.strip: gr.update(value=page_value(study, queue_of(study, view), page))}
+    return {tab.strip: gr.update(value=_page(study, view, page))}
 
 
 def show_list(tab: OutliersTab, study: Study, view: View, current: str) -> Shown:
     """Return the films of a view beside one that is open, and is left alone."""
-    queue = queue_of(study, view)
     shown = {
         tab.again: gr.Timer(active=False),
         **show_picker(tab.picker, study, view),
-        **show_reviewed(tab, study, view, current, queue),
+        **show_reviewed(tab, study, view, current),
     }
-    strip = gr.update(value=page_value(study, queue, 0), **shown[tab.strip])
+    strip = gr.update(value=_page(study, view, 0), **shown[tab.strip])
     return {**shown, tab.strip: strip}
 
 
@@ -266,20 +264,41 @@ def show_counts(tab: OutliersTab, study: Study, view: View) -> Shown:
 
 
 def show_reviewed(
-    tab: OutliersTab, study: Study, view: View, current: str, queue: Sequence[Offer]
+    tab: OutliersTab, study: Study, view: View, current: str, *, others: Sequence[str] = ()
 ) -> Shown:
-    """Return ticks, budget, and which act comes next."""
-    states = {offer.sample_id: state_of(study, view, offer.sample_id) for offer in queue}
-    decided = {sample: state for sample, state in states.items() if state is not None}
-    if view.narrowed and (whole := queue_of(study, view.whole)):
-        # One is done with a queue when all of it is reviewed, not the part that is looked at.
-        states = {one.sample_id: state_of(study, view.whole, one.sample_id) for one in whole}
+    """Return ticks, budget, and which act comes next.
+
+    Args:
+        tab: the components.
+        study: the study.
+        view: what is looked at.
+        current: the film that is open; the ticks are those of its page.
+        others: further films of which the ticks have changed.
+    """
+    found = review_list(study, view)
+    states: dict[str, str] = {}
+    if found is not None:
+        place = found.place(current)
+        first = 0 if place is None else page_of(place) * PAGE
+        states = found.states([offer.sample_id for offer in found.offers[first : first + PAGE]])
+        states |= found.states([name for name in others if found.place(name) is not None])
+    # One is done with a queue when all of it is reviewed, not the part that is looked at.
+    whole = review_list(study, view.whole) if view.narrowed else None
+    every = whole if whole is not None and whole.offers else found
     return {
-        tab.strip: gr.update(marks={"current": current, "reviewed": decided}),
-        tab.reviewed: progress_line(study, view, queue),
+        tab.strip: gr.update(marks={"current": current, "reviewed": states}),
+        tab.reviewed: progress_line(study, view),
         tab.show_whole: gr.update(visible=view.narrowed),
-        **show_budget(tab.read, study, view, states),
+        **show_budget(tab.read, study, view, Reviewed.of(every)),
     }
+
+
+def _page(study: Study, view: View, page: int) -> dict[str, Any]:
+    """Return a page of the films with what the reader did with each."""
+    found = review_list(study, view)
+    if found is None:
+        return page_value(study, (), page)
+    return page_value(study, found.offers, page, found.states)
 
 
 def _place(position: int, of: int) -> str:

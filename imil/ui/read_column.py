@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from html import escape
 from typing import Any
@@ -17,6 +16,7 @@ from imil.ui.label_acts import LabelActs, build_label_acts, show_label_acts
 from imil.ui.markup import meter, short_title
 from imil.ui.painter import press
 from imil.ui.predicted_panel import build_start, show_start
+from imil.ui.queue_view import ReviewList
 from imil.ui.shown import Shown, html
 from imil.workflow.queueing import Offer
 from imil.workflow.study import Study
@@ -135,21 +135,39 @@ def show_no_film(read: ReadColumn, study: Study, reader: str) -> Shown:
     }
 
 
-def show_budget(
-    read: ReadColumn, study: Study, view: View, states: Mapping[str, str | None]
-) -> Shown:
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """How far a reader is with a queue: films in all, and those dealt with, masked and skipped."""
+
+    films: int = 0
+    done: int = 0
+    masked: int = 0
+    skipped: int = 0
+
+    @classmethod
+    def of(cls, found: ReviewList | None) -> Reviewed:
+        """Return how far the reader of a list is; how many are masked is told at its end alone."""
+        if found is None:
+            return cls()
+        films, done = len(found.offers), found.done
+        if done < films:
+            return cls(films, done)
+        return cls(films, done, found.count(text.MARK_MASKED), found.count(text.MARK_SKIPPED))
+
+
+def show_budget(read: ReadColumn, study: Study, view: View, reviewed: Reviewed) -> Shown:
     """Return the budget of the one who looks, and which act comes next.
 
     Args:
         read: the components.
         study: the study.
         view: what is looked at, and by whom.
-        states: of each film of the queue what the reader did with it; None for nothing yet.
+        reviewed: how far the reader is with all of the queue.
     """
     budget = study.budget(view.reader)
     full = budget.painted >= budget.allowed
-    finished = full or None not in states.values()
-    ended = _ended(tuple(states.values()), full=full) if finished else ""
+    finished = full or reviewed.done == reviewed.films
+    ended = _ended(reviewed, full=full) if finished else ""
     return {
         read.budget: _budget(
             study, view.reader, "" if view.opened_from is Queue.LABEL_SUSPECT else ended
@@ -218,12 +236,12 @@ def _spent(study: Study, reader: str) -> str:
     )
 
 
-def _ended(states: Sequence[str | None], *, full: bool) -> str:
+def _ended(reviewed: Reviewed, *, full: bool) -> str:
     words = text.BUDGET_DONE
     if not full:
         words = text.ALL_REVIEWED.format(
-            n=numbers.count(len(states)),
-            masked=numbers.count(states.count(text.MARK_MASKED)),
-            skipped=numbers.count(states.count(text.MARK_SKIPPED)),
+            n=numbers.count(reviewed.films),
+            masked=numbers.count(reviewed.masked),
+            skipped=numbers.count(reviewed.skipped),
         )
     return f'<p class="done" role="status">{escape(words)}</p>'

@@ -54,7 +54,7 @@ from imil.workflow.status import TrainingStatus, status_of
 from imil.workflow.stock import Stock
 from imil.workflow.tools import Tools
 from imil.workflow.triage import triage_key, triage_notices, triage_rows, untriaged
-from imil.workflow.vouching import scores_of
+from imil.workflow.vouching import answers_of
 from imil.workflow.workspace import Workspace
 
 # Seeds vary only what follows the one checkpoint that the clinician reviewed.
@@ -656,7 +656,7 @@ class Comparing(Reviewing):
                 "machines": [json.loads(each) for each in sorted(ran)],
                 "files": self._digests(files),
                 "trained": [
-                    scores_of(task, self._workspace.folder, self._model(task))
+                    answers_of(task, self._workspace.folder, self._model(task))
                     for task in {task.folder: task for of in tasks.values() for task in of}.values()
                 ],
             },

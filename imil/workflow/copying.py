@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,11 +80,13 @@ class Copying(Reporting):
 
         A queue that can't be made offers none.
         """
+        most = min(SIMILAR, self.copy_room(sample_id, reader))
         try:
-            left = len(self._left(sample_id, queue, reader))
+            # What is left stands mostly at the end, where one has not come to yet.
+            left = islice(self._left(sample_id, queue, reader, last_first=True), most)
+            return sum(1 for _ in left)
         except (PlanError, MaskError):
             return 0
-        return min(SIMILAR, self.copy_room(sample_id, reader), left)
 
     def copy_room(self, sample_id: str, reader: str | None = None) -> int:
         """Return for how many copies the budget has room; a place stays for the image itself.
@@ -152,6 +155,7 @@ class Copying(Reporting):
                 kept = self._masks.add(record, shown=self._shown_with(record))
                 self._note_mask(kept, record, known[name], What.MASK_COPIED)
             self._save_skips(reader, (s for s in self._own_skips(reader) if s not in names))
+            self._changed.extend(names)
             return self.budget()
 
     # ---- inside ---------------------------------------------------------------------------------
@@ -204,16 +208,15 @@ class Copying(Reporting):
             raise too_small(self.images.title(target))
         return check_mask(fitted, shape)
 
-    def _left(self, sample_id: str, queue: Queue, reader: str | None) -> tuple[Offer, ...]:
-        """Return the other images of a queue that the reader, or nobody, masked or skipped."""
+    def _left(
+        self, sample_id: str, queue: Queue, reader: str | None, *, last_first: bool = False
+    ) -> Iterator[Offer]:
+        """Yield the other images of a queue that the reader, or nobody, masked or skipped."""
         if not self.begin_queue(queue):
-            return ()
-        with self._lock:
-            skipped, masks = self._skipped(reader), self._masks
-        return tuple(
-            offer
-            for offer in self.queue(queue)
-            if offer.sample_id != sample_id
-            and not masks.has(offer.sample_id, reader)
-            and offer.sample_id not in skipped
-        )
+            return
+        offers, masks = self.queue(queue), self._masks
+        for offer in reversed(offers) if last_first else offers:
+            name = offer.sample_id
+            decided = masks.has(name, reader) or self._passed_over(name, reader)
+            if name != sample_id and not decided:
+                yield offer

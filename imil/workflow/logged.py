@@ -38,10 +38,10 @@ from imil.workflow.tools import Tools
 from imil.workflow.vouching import (
     contradiction,
     decided,
-    decisions_told,
     named_at_once,
-    other_scores,
+    other_answers,
     uncovered,
+    untold,
 )
 from imil.workflow.workspace import Workspace, read_curves
 
@@ -233,8 +233,9 @@ class Logged:
         there = None if self._published is None else self._published.head
         heads = (*known, *(head for head in (self._record.head, there) if head is not None))
         last = self._audited
-        if whole or last is None or last.broken is not None:
+        if whole:
             self._acts.settle()
+        if whole or last is None or last.broken is not None:
             chain = self._acts.read(heads)
             found = audited(self._tools.store, chain, self._tools.now())
             found = self._compared(found)
@@ -259,7 +260,7 @@ class Logged:
         with self._lock:  # nothing is decided, and told of, meanwhile
             now = self._acts.read(whole=False).acts
             broken = contradiction(now, self._record)
-        other, remade = other_scores(
+        other, remade = other_answers(
             acts, self._workspace.folder, first, self._tools.models.version_of
         )
         return replace(found, broken=broken or other, uncovered=(*uncovered(acts), *remade))
@@ -418,11 +419,11 @@ class Logged:
         return tuple(missed)
 
     def _undecided(self, acts: Sequence[Act], now: str) -> tuple[Act, ...]:
-        """Return an act that tells of decisions on labels which no act told of; none for none."""
-        log, own = decisions_told(acts), decided(self._record.triage)
-        if log == own:
+        """Return an act that tells of the last decision on a label, where no act told of it."""
+        if not untold(acts, self._record.triage):
             return ()
-        details = {"why": "decisions on labels differ from the log's", "triage": own}
+        why = "a decision on a label was kept and no act told of it"
+        details = {"why": why, "triage": decided(self._record.triage)}
         return (Act(What.GAP, now, PROGRAM, details=details),)
 
     def _digests(self, names: Sequence[str]) -> dict[str, str]:

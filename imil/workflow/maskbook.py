@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from fractions import Fraction
 
 from imil.core.readers import UNNAMED
 from imil.errors import DamagedError
@@ -34,6 +36,10 @@ class MaskBook:
         # The names of the last masks: of each reader and image, and of each image.
         self._last: dict[tuple[str, str], str] = {}
         self._latest: dict[str, str] = {}
+        # What is asked for at each click, whatever the number of masks: of each reader, and of all.
+        self._images: dict[str, int] = {}
+        self._spent: dict[str | None, Fraction] = {}
+        self._names: dict[str | None, tuple[str, ...]] = {}
         damaged, others = [], []
         for name in store.of_study(study_id):
             if not name.startswith(_MASKS):
@@ -62,11 +68,11 @@ class MaskBook:
 
     def images(self, reader: str | None = None) -> int:
         """Return how many distinct images are masked."""
-        return len(self._latest) if reader is None else sum(own == reader for own, _ in self._last)
+        return len(self._latest) if reader is None else self._images.get(reader, 0)
 
     def readers(self) -> tuple[str, ...]:
         """Return who has masked anything, in the order of their first masks."""
-        return tuple(dict.fromkeys(own for own, _ in self._last))
+        return tuple(self._images)
 
     def add(self, record: MaskRecord, *, shown: MaskRecord | None = None) -> str:
         """Keep a mask and return its name; it is in the store then. StoreError if not kept.
@@ -113,12 +119,16 @@ class MaskBook:
             reader: only those of this reader.
             until: as it was then, by a `moment`: later masks don't count.
         """
-        last = self._last
         if until is not None:
             end = f"{until:{_STAMP}}"
             early = {n: r for n, r in self._records.items() if _stamp(n) <= end}
-            last = {(named(r), r.sample_id): n for n, r in early.items()}
-        return tuple(sorted(name for (own, _), name in last.items() if reader in {None, own}))
+            return _of({(named(r), r.sample_id): n for n, r in early.items()}, reader)
+        # Whoever adds a mask meanwhile puts another one in its place.
+        kept = self._names
+        known = kept.get(reader)
+        if known is None:
+            known = kept[reader] = _of(dict(self._last), reader)
+        return known
 
     def by_name(self, names: tuple[str, ...]) -> tuple[MaskRecord, ...]:
         """Return the masks that the store has under these names, without the damaged ones."""
@@ -126,12 +136,22 @@ class MaskBook:
 
     def seconds(self, reader: str | None = None) -> float:
         """Return the time that went into the masks that count."""
-        return sum(self._records[name].seconds for name in self.names(reader))
+        return float(self._spent.get(reader, 0))
 
     def _keep(self, name: str, record: MaskRecord) -> None:
+        own, sample_id = named(record), record.sample_id
+        before = self._last.get((own, sample_id))
+        spent = Fraction(record.seconds)
+        if before is None:
+            self._images[own] = self._images.get(own, 0) + 1
+        else:
+            spent -= Fraction(self._records[before].seconds)
+        for reader in (own, None):
+            self._spent[reader] = self._spent.get(reader, Fraction()) + spent
         self._records[name] = record
-        self._last[named(record), record.sample_id] = name
-        self._latest[record.sample_id] = name
+        self._last[own, sample_id] = name
+        self._latest[sample_id] = name
+        self._names = {}
 
 
 def named(record: MaskRecord) -> str:
@@ -142,6 +162,10 @@ def named(record: MaskRecord) -> str:
 def key_of(names: tuple[str, ...]) -> str | None:
     """Return a short name for a set of saved masks; None for none."""
     return hashlib.sha256("\n".join(names).encode()).hexdigest()[:12] if names else None
+
+
+def _of(last: Mapping[tuple[str, str], str], reader: str | None) -> tuple[str, ...]:
+    return tuple(sorted(name for (own, _), name in last.items() if reader in {None, own}))
 
 
 def _stamp(name: str) -> str:

@@ -111,18 +111,29 @@ class Predictions:
         self._now = now
         self._kept: dict[str, Learned] = {}
         self._learning = threading.Lock()
+        # Of the masks as they were last asked about: the key, and how many images they are on.
+        self._last: tuple[tuple[str, ...], str, tuple[str, int]] | None = None
 
     @property
     def masks(self) -> int:
         """How many masked images there are to learn from."""
-        names, _ = self._now()
-        return len({r.sample_id for r in self._book.by_name(self._sources(names))})
+        return self._named()[1]
 
     @property
     def key(self) -> str:
         """Names the set of masks to learn from; "" for none."""
+        return self._named()[0]
+
+    def _named(self) -> tuple[str, int]:
+        """Return the key, and how many images there are to learn from; counted once a mask."""
         names, pooling = self._now()
-        return use_key(self._sources(names), pooling) or ""
+        last = self._last
+        if last is None or last[0] is not names or last[1] != pooling:
+            sources = self._sources(names)
+            images = {record.sample_id for record in self._book.by_name(sources)}
+            last = names, pooling, (use_key(sources, pooling) or "", len(images))
+            self._last = last
+        return last[2]
 
     def known(self) -> Learned | None:
         """Return what was learned from the masks as they are now; None before. Costs nothing."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from imil.compute.task import TrainingTask
 from imil.core.bounds import quoted
@@ -37,11 +38,24 @@ from imil.workflow.workspace import Workspace
 # Queues that can hold nearly every training image: only as many are offered as may be painted.
 CUT = frozenset({Queue.HIGH_LOSS, Queue.WRONG_REASON})
 
+# Queues of which it is known where each image stands: those that several readers look at.
+PLACES_KEPT = 16
+
 DECIDED = {
     Decision.RELABEL: What.RELABELLED,
     Decision.EXCLUDE: What.EXCLUDED,
     Decision.KEEP: What.LABEL_KEPT,
 }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Offered:
+    """A queue: `whole` with what was decided by `triage`, without it, and what of it is shown."""
+
+    whole: tuple[Offer, ...]
+    triage: tuple[Triage, ...]
+    every: tuple[Offer, ...]
+    shown: tuple[Offer, ...]
 
 
 class Reviewing(Logged):
@@ -58,6 +72,15 @@ class Reviewing(Logged):
         # None where images are drawn, not brought.
         self._stock = stock
         self._queues = QueueBook(workspace, self._masks)
+        # What is asked for at each click, made again only where what it is made of has changed.
+        self._offered: dict[Queue, _Offered] = {}
+        self._triaged: tuple[tuple[Triage, ...], dict[str, Triage]] | None = None
+        self._elsewhere: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+        self._skips: dict[str, tuple[tuple[str, ...], frozenset[str]]] = {}
+        self._places: dict[int, tuple[tuple[Offer, ...], dict[str, int]]] = {}
+        self._changed: list[str] = []
+        # What a screen keeps of this study, so that it is not made at each click; see `changed`.
+        self.on_screen: dict[object, Any] = {}
 
     @property
     def name(self) -> str:
@@ -151,7 +174,25 @@ class Reviewing(Logged):
             PlanError: nothing is trained yet, or what the queue is read from is not there.
             MaskError: `wrong_reason` is to be read from masks that contradict each other.
         """
-        return self._cut(kind, self._untriaged(kind, self._whole(kind)))
+        return self._offers(kind).shown
+
+    def places(self, offers: tuple[Offer, ...]) -> Mapping[str, int]:
+        """Return where each image stands in a queue, or in `answers`; made once of each."""
+        known = self._places.get(id(offers))
+        if known is None or known[0] is not offers:
+            known = offers, {offer.sample_id: place for place, offer in enumerate(offers)}
+            kept = list(self._places.items())[-(PLACES_KEPT - 1) :]
+            self._places = {**dict(kept), id(offers): known}
+        return known[1]
+
+    def changed(self, since: int) -> tuple[int, list[str]]:
+        """Return the images on which anything was decided after the first `since` decisions.
+
+        Returns:
+            How many decisions there are now, and the images of those after `since`.
+        """
+        new = self._changed[since:]
+        return since + len(new), new
 
     def begin_queue(self, kind: Queue) -> bool:
         """Return whether `queue` answers at once; where it would take long, begin to make it.
@@ -160,7 +201,7 @@ class Reviewing(Logged):
             PlanError: nothing is trained yet.
         """
         with self._lock:
-            first, painted = self._reviewed(), self._painted_elsewhere()
+            first, painted = self._reviewed(), self._painted_for(kind)
         return self._queues.begin(first, kind, painted)
 
     def found(self, kind: Queue) -> int:
@@ -170,7 +211,7 @@ class Reviewing(Logged):
             PlanError: as `queue`.
             MaskError: as `queue`.
         """
-        return len(self._untriaged(kind, self._whole(kind)))
+        return len(self._offers(kind).every)
 
     def queue_counts(self) -> dict[Queue, int]:
         """Return how many images each queue offers; one that would take long is left out.
@@ -297,7 +338,10 @@ class Reviewing(Logged):
 
     def triage(self, sample_id: str) -> Triage | None:
         """Return what the reader decided on an image's label; None where nobody did."""
-        return next((t for t in self._record.triage if t.sample_id == sample_id), None)
+        triage = self._record.triage
+        if self._triaged is None or self._triaged[0] is not triage:
+            self._triaged = triage, {each.sample_id: each for each in triage}
+        return self._triaged[1].get(sample_id)
 
     def triaged(self) -> tuple[Triage, ...]:
         """Return the images that were relabelled or excluded."""
@@ -340,10 +384,20 @@ class Reviewing(Logged):
     def _whole(self, kind: Queue) -> tuple[Offer, ...]:
         """Return a queue with the images that were triaged, and beyond the budget."""
         with self._lock:
-            first, selection, painted = self._reviewed(), self.selection, self._painted_elsewhere()
+            first, selection, painted = self._reviewed(), self.selection, self._painted_for(kind)
         if kind is Queue.MISPREDICTED:
             return self._queues.mispredicted(first, selection)
         return self._queues.queue(first, kind, painted)
+
+    def _offers(self, kind: Queue) -> _Offered:
+        """Return what a queue offers now."""
+        whole, triage = self._whole(kind), self._record.triage
+        known = self._offered.get(kind)
+        if known is None or known.whole is not whole or known.triage is not triage:
+            every = self._untriaged(kind, whole)
+            known = _Offered(whole, triage, every, self._cut(kind, every))
+            self._offered[kind] = known
+        return known
 
     def _offer_of(self, kind: Queue, sample_id: str) -> tuple[Offer, Queue | None]:
         """Return why a training image was offered, and from which queue; None where from none.
@@ -351,15 +405,16 @@ class Reviewing(Logged):
         A queue that can't be looked into is believed: nothing painted is refused because of it.
         Where no queue offers the image, what the trained model says of it stands in.
         """
-        said = next(offer for offer in self.answers() if offer.sample_id == sample_id)
+        answers = self.answers()
+        said = answers[self.places(answers)[sample_id]]
         try:
             offers = self._whole(kind) if self.begin_queue(kind) else None
         except (PlanError, MaskError):
             offers = None
         if offers is None:
             return said, kind
-        held = next((offer for offer in offers if offer.sample_id == sample_id), None)
-        return (said, None) if held is None else (held, kind)
+        place = self.places(offers).get(sample_id)
+        return (said, None) if place is None else (offers[place], kind)
 
     def _untriaged(self, kind: Queue, offers: tuple[Offer, ...]) -> tuple[Offer, ...]:
         if kind is Queue.LABEL_SUSPECT:
@@ -370,20 +425,31 @@ class Reviewing(Logged):
     def _cut(self, kind: Queue, offers: tuple[Offer, ...]) -> tuple[Offer, ...]:
         return offers[: self._workspace.allowed(self.plan)] if kind in CUT else offers
 
+    def _painted_for(self, kind: Queue) -> tuple[str, ...]:
+        """Return the names of the masks that a queue is made from."""
+        return self._painted_elsewhere() if kind is Queue.WRONG_REASON else ()
+
     def _painted_elsewhere(self) -> tuple[str, ...]:
         """Return the names of the masks that were not painted on `wrong_reason`."""
         names = self._masks.names()
-        records = self._masks.by_name(names)
-        return tuple(
-            name
-            for name, record in zip(names, records, strict=True)
-            if record.queue is not Queue.WRONG_REASON
-        )
+        if self._elsewhere is None or self._elsewhere[0] is not names:
+            pairs = zip(names, self._masks.by_name(names), strict=True)
+            found = tuple(n for n, record in pairs if record.queue is not Queue.WRONG_REASON)
+            self._elsewhere = names, found
+        return self._elsewhere[1]
 
-    def _skipped(self, reader: str | None) -> frozenset[str]:
-        """Return the images that a reader passed over, or anybody."""
+    def _passed_over(self, sample_id: str, reader: str | None) -> bool:
+        """Return whether a reader passed over an image, or anybody."""
         readers = self._record.skips if reader is None else (reader,)
-        return frozenset(sample_id for each in readers for sample_id in self._own_skips(each))
+        return any(sample_id in self._skipped(each) for each in readers)
+
+    def _skipped(self, reader: str) -> frozenset[str]:
+        """Return the images that a reader passed over."""
+        own = self._own_skips(reader)
+        known = self._skips.get(reader)
+        if known is None or known[0] is not own:
+            known = self._skips[reader] = own, frozenset(own)
+        return known[1]
 
     def _own_skips(self, reader: str) -> tuple[str, ...]:
         """Return the images that one reader passed over, in the order of that."""
@@ -398,6 +464,7 @@ class Reviewing(Logged):
             details = {"label": new.label} if new.label else {}
             what, who = DECIDED[new.decision], reader_name(reader)
             self._note(what, who=who, sample_id=new.sample_id, details=details)
+            self._changed.append(new.sample_id)
 
     @property
     def _folds_job(self) -> str:

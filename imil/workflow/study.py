@@ -315,7 +315,7 @@ class Study(Copying):
         """Return what a reader, or anybody, decided on an image."""
         if self._masks.has(sample_id, reader):
             return "masked"
-        return "skipped" if sample_id in self._skipped(reader) else None
+        return "skipped" if self._passed_over(sample_id, reader) else None
 
     def picture(self, sample_id: str) -> NDArray[np.uint8]:
         """Return the image at its own size and 8 bits, (H, W) or (H, W, 3)."""
@@ -458,6 +458,7 @@ class Study(Copying):
             kept = self._masks.add(record, shown=self._shown_with(record))
             self._note_mask(kept, record, known)
             self._save_skips(reader, (s for s in self._own_skips(reader) if s != sample_id))
+            self._changed.append(sample_id)
             return self.budget()
 
     def skip(self, sample_id: str, *, reader: str = UNNAMED) -> None:
@@ -467,6 +468,7 @@ class Study(Copying):
         with self._lock:
             self._save_skips(reader, dict.fromkeys((*self._own_skips(reader), sample_id)))
             self._note(What.SKIPPED, who=reader, sample_id=sample_id)
+            self._changed.append(sample_id)
 
     def seconds_spent(self, reader: str | None = None) -> float:
         """Return the time that went into the masks that count, a reader's or all."""

@@ -122,14 +122,24 @@ def look(
     return wanted if wanted.sort in sorts_of(wanted) else replace(wanted, sort=Sort.WORST)
 
 
-def seen(study: Study, view: View) -> tuple[Offer, ...]:
-    """Return the images of a view, in its order. Ties keep the queue's own order.
+def source_of(study: Study, view: View) -> tuple[Offer, ...]:
+    """Return the images that a view chooses from: the same tuple as long as they are the same.
 
     Raises:
         PlanError: nothing is trained yet, or what the queue is read from is not there.
         MaskError: masks contradict each other, so that they predict nothing.
     """
-    offers: Sequence[Offer] = study.queue(view.queue) if view.cell is None else study.answers()
+    return study.queue(view.queue) if view.cell is None else study.answers()
+
+
+def seen(study: Study, view: View) -> tuple[Offer, ...]:
+    """Return the images of a view, in its order. Ties keep the queue's own order.
+
+    Raises:
+        PlanError: as `source_of`.
+        MaskError: as `source_of`.
+    """
+    offers: Sequence[Offer] = source_of(study, view)
     if view.cell is not None:
         told = (view.cell.label, view.cell.predicted)
         offers = [offer for offer in offers if (offer.label, offer.predicted) == told]

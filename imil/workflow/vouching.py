@@ -42,6 +42,17 @@ def decisions_told(acts: Sequence[Act]) -> Decisions:
     return told
 
 
+def untold(acts: Sequence[Act], triage: Sequence[Triage]) -> bool:
+    """Return whether a log lacks just the last decision, as it does where a kill came between."""
+    told, own = decisions_told(acts), decided(triage)
+    if told == own or not triage:
+        return False
+    last = triage[-1].sample_id
+    return {k: v for k, v in told.items() if k != last} == {
+        k: v for k, v in own.items() if k != last
+    }
+
+
 def named_at_once(names: Sequence[str]) -> list[tuple[str, ...]]:
     """Return names in portions, each of which one act can tell of."""
     starts = range(0, len(names), NAMES_AT_ONCE)
@@ -51,8 +62,8 @@ def named_at_once(names: Sequence[str]) -> list[tuple[str, ...]]:
 def contradiction(acts: Sequence[Act], record: StudyRecord) -> Break | None:
     """Return where a study's own file says something else than its log; None where it does not.
 
-    Figures rest on the source of the images, the plan, the decisions on labels, and how often the
-    test set was opened.
+    Figures rest on the source of the images, the plan, the decisions on labels, how often the test
+    set was opened, and whether readers were blind.
     """
     said = {act.what: act for act in acts}  # the last of each kind
     begun, trained = said.get(What.STUDY_BEGUN), said.get(What.TRAINING_FINISHED)
@@ -66,6 +77,9 @@ def contradiction(acts: Sequence[Act], record: StudyRecord) -> Break | None:
     if len(opened) > record.test_openings:
         told = "The study's file counts fewer openings of the test set than there were by act {}."
         return _changed(opened[-1], told)
+    unblinded = said.get(What.UNBLINDED)
+    if unblinded is not None and not record.unblinded:
+        return _changed(unblinded, "By the study's file readers are blind; act {} tells otherwise.")
     last = [act for act in acts if act.what in _DECISIONS]
     missed = any("not_written" in act.details for act in acts if act.what is What.GAP)
     if not missed and decisions_told(acts) != decided(record.triage):
@@ -80,7 +94,8 @@ def uncovered(acts: Sequence[Act]) -> tuple[str, ...]:
     for act in acts:
         files = len(files_of(act))
         if files and "why" in act.details:
-            named = "the list of images" if _lists(act) and files == 1 else f"{files} files"
+            named = "1 file" if files == 1 else f"{files} files"
+            named = "the list of images" if _lists(act) and files == 1 else named
             told.append(
                 f"Act {act.seq} vouches for {named} from then on; no act tells of what was before."
             )
@@ -92,7 +107,7 @@ def uncovered(acts: Sequence[Act]) -> tuple[str, ...]:
     return tuple(told)
 
 
-def scores_of(task: TrainingTask, folder: Path, model: str) -> dict[str, str]:
+def answers_of(task: TrainingTask, folder: Path, model: str) -> dict[str, Any]:
     """Return what an act tells of a finished segment's answers, which figures are made from.
 
     Args:
@@ -100,11 +115,15 @@ def scores_of(task: TrainingTask, folder: Path, model: str) -> dict[str, str]:
         folder: the study's working folder.
         model: the first digits of its checkpoint's SHA-256.
     """
-    segment = task.folder.relative_to(folder).as_posix()
-    return {"segment": segment, "scores": _sha(task.logits), "model": model}
+    files = [path for path in (task.logits, task.readings) if path is not None and path.exists()]
+    return {
+        "segment": task.folder.relative_to(folder).as_posix(),
+        "answers": {path.name: _sha(path) for path in files},
+        "model": model,
+    }
 
 
-def other_scores(
+def other_answers(
     acts: Sequence[Act], folder: Path, first: TrainingTask, version: Callable[[Path], str]
 ) -> tuple[Break | None, tuple[str, ...]]:
     """Return the first trained segment of which only the answers are others than an act tells.
@@ -122,15 +141,16 @@ def other_scores(
     told: dict[Path, tuple[Act, Mapping[str, Any]]] = {}
     for act in acts:
         if act.what is What.TRAINING_FINISHED and "scores" in act.details:
-            told[first.folder] = act, {"scores": act.details["scores"], "model": act.model}
+            answers = {first.logits.name: act.details["scores"]}
+            told[first.folder] = act, {"answers": answers, "model": act.model}
         for each in act.details.get("trained", ()) if act.what is What.COMPARISON_FINISHED else ():
-            place = PurePosixPath(str(each["segment"]))
-            if not place.is_absolute() and ".." not in place.parts:
-                told[folder / place] = act, each
+            names = (each["segment"], *each["answers"])
+            places = [PurePosixPath(str(name)) for name in names]
+            if all(not place.is_absolute() and ".." not in place.parts for place in places):
+                told[folder / places[0]] = act, each
     remade = []
     for segment, (act, each) in told.items():
-        scores = segment / first.logits.name
-        if not scores.exists() or _sha(scores) == each["scores"]:
+        if not any(_is_other(segment / name, sha) for name, sha in each["answers"].items()):
             continue
         if version(segment / first.checkpoint.name) == each["model"]:
             told_of = f"The answers of the segment “{segment.name}” are not those that act"
@@ -140,6 +160,11 @@ def other_scores(
             "trained again, or changed."
         )
     return None, tuple(remade)
+
+
+def _is_other(path: Path, sha: str) -> bool:
+    """Return whether a file is there, and another one than the act tells of."""
+    return path.exists() and _sha(path) != sha
 
 
 def _lists(act: Act) -> bool:
@@ -153,7 +178,10 @@ def _changed(act: Act, told: str) -> Break:
 def _same_plan(told: object, record: StudyRecord) -> bool:
     if told is None:  # of an older version, or before any training
         return True
-    return isinstance(told, Mapping) and plan_from_json(told) == record.plan
+    try:
+        return isinstance(told, Mapping) and plan_from_json(told) == record.plan
+    except (TypeError, ValueError):
+        return False
 
 
 def _as_json(value: Mapping[str, Any]) -> Any:

@@ -1,4 +1,7 @@
-"""Nothing is lost however often a process is killed. Small in every run, long in `make soak`."""
+"""A training is not lost however often its process is killed, see also `tests/attacks/test_kills`.
+
+Small in every run, long in `make soak`.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +25,6 @@ from imil.compute.jobs import JobState
 from imil.compute.task import TrainingTask, run_task
 from imil.core.records import Arm, Plan, Split
 from imil.store.codec import read_checkpoint_figures
-from imil.store.local import LocalStore
-from imil.workflow.maskbook import MaskBook
 
 Record = Callable[[dict[str, Any]], None]
 ROOT = Path(__file__).parents[2]
@@ -35,66 +36,6 @@ SIZES = [
     pytest.param(3, id="small", marks=pytest.mark.slow),
     pytest.param(50, id="long", marks=pytest.mark.soak),
 ]
-
-# Submits masks to the first study it finds, and tells each one once it was accepted.
-READER = """
-import sys
-import numpy as np
-from pathlib import Path
-from imil.store.codec import MaskRecord
-from imil.store.codec import read_checkpoint_figures
-from imil.store.local import LocalStore
-from imil.workflow.maskbook import MaskBook
-from datetime import UTC, datetime
-
-book = MaskBook(LocalStore(Path(sys.argv[1])), "abc")
-rng = np.random.default_rng(int(sys.argv[2]))
-while True:
-    number = len(book)
-    irrelevant = rng.random((64, 64)) < 0.3
-    now = datetime.now(UTC)
-    book.add(MaskRecord("abc", f"film_{number}", irrelevant, "a", "b", 0.5, "r", 1.0, 1, now))
-    print(number, int(irrelevant.sum()), flush=True)
-"""
-
-
-@pytest.mark.parametrize("kills", SIZES)
-def test_every_acknowledged_mask_survives_kills(kills: int, tmp_path: Path, record: Record) -> None:
-    chance = random.Random(0)
-    acknowledged: dict[str, int] = {}
-    for kill in range(kills):
-        process = subprocess.Popen(
-            [sys.executable, "-c", READER, str(tmp_path), str(kill)],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert process.stdout is not None
-        until = None
-        for line in process.stdout:
-            number, pixels = line.split()
-            acknowledged[f"film_{number}"] = int(pixels)
-            until = until or time.monotonic() + chance.uniform(0, 0.3)
-            if time.monotonic() > until:
-                break
-        process.kill()
-        # What was told between the last line read and the kill counts as well.
-        for line in process.communicate()[0].splitlines():
-            if len(line.split()) == 2:
-                number, pixels = line.split()
-                acknowledged[f"film_{number}"] = int(pixels)
-
-    book = MaskBook(LocalStore(tmp_path), "abc")
-
-    kept = {name: book.last(name) for name in acknowledged}
-    lost = [name for name, mask in kept.items() if mask is None]
-    changed = [
-        name
-        for name, mask in kept.items()
-        if mask is not None and int(mask.irrelevant.sum()) != acknowledged[name]
-    ]
-    record({"kills": kills, "acknowledged": len(acknowledged), "lost": len(lost)})
-    assert lost == changed == []
-
 
 # Holds the pool of an app, and tells the processes that train.
 APP = """

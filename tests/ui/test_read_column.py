@@ -7,7 +7,14 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from imil.ui.read_column import ReadColumn, build_read_column, show_budget, show_read_column
+from imil.ui.queue_view import review_list
+from imil.ui.read_column import (
+    ReadColumn,
+    Reviewed,
+    build_read_column,
+    show_budget,
+    show_read_column,
+)
 from imil.workflow.studies import Studies
 from imil.workflow.study import Study
 from imil.workflow.viewing import View
@@ -34,8 +41,7 @@ def read() -> Iterator[ReadColumn]:
 
 
 def budget(read: ReadColumn, study: Study) -> dict[Any, Any]:
-    states = {o.sample_id: study.review_state(o.sample_id) for o in study.queue()}
-    return show_budget(read, study, View(), states)
+    return show_budget(read, study, View(), Reviewed.of(review_list(study, View())))
 
 
 def test_label_and_answer_stand_side_by_side(read: ReadColumn, study: Study) -> None:

@@ -53,8 +53,8 @@ def test_a_reader_with_a_name_is_told_it_beside_what_they_have_reviewed(study: S
     paint(study, "Ada & Co", 0, side=10)
     queue = study.queue()
 
-    named = progress_line(study, View(reader="Ada & Co"), queue)
-    unnamed = progress_line(study, View(), queue)
+    named = progress_line(study, View(reader="Ada & Co"))
+    unnamed = progress_line(study, View())
 
     assert f"1 of {len(queue)} reviewed" in named
     assert '<span class="as"> · as Ada &amp; Co</span>' in named

@@ -22,6 +22,7 @@ from imil.ui.theme import launch_options
 from imil.workflow.studies import Studies
 from imil.workflow.study import Study
 from imil.workflow.viewing import View
+from tests.standins.trained import as_if_trained
 
 # Gradio leaves an event loop open for each Blocks.
 pytestmark = [
@@ -126,21 +127,22 @@ def test_before_training_there_is_nothing_to_review_or_compare(study: Study) -> 
 def test_steps_go_round_the_ends_of_the_queue() -> None:
     queue = [outlier("a"), outlier("b"), outlier("c")]
 
-    assert step_from(queue, "c", 1) == "a"
-    assert step_from(queue, "a", -1) == "c"
-    assert step_from(queue, "gone", 1) == "a"
-    assert step_from([], "a", 1) is None
+    assert step_from(queue, 2, 1) == "a"
+    assert step_from(queue, 0, -1) == "c"
+    assert step_from(queue, None, 1) == "a"
+    assert step_from([], 0, 1) is None
 
 
 def test_the_next_film_is_the_next_that_nobody_reviewed(study: Study) -> None:
-    ids = [sample.sample_id for sample in study.images.samples[:3]]
-    queue = [outlier(name) for name in ids]
-    study.skip(ids[2])
+    view = View(Queue.RANDOM)
+    ids = [offer.sample_id for offer in as_if_trained(study).queue(Queue.RANDOM)]
+    for sample_id in ids[2:]:
+        study.skip(sample_id)
 
-    assert next_to_review(study, queue, View(Queue.RANDOM), after=ids[1]) == ids[0]
+    assert next_to_review(study, view, after=ids[1]) == ids[0]
     study.skip(ids[0])
     study.skip(ids[1])
-    assert next_to_review(study, queue, View(Queue.RANDOM), after=ids[1]) is None
+    assert next_to_review(study, view, after=ids[1]) is None
 
 
 def test_a_page_of_the_queue_holds_fifty_and_says_which(study: Study) -> None:

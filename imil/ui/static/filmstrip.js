@@ -5,6 +5,7 @@ const root = element.querySelector(".filmstrip");
 const gallery = root.querySelector(".gal");
 const tick = root.querySelector("template");
 let focus = null; // the film that arrows move from
+let reviews = {}; // by film: what was done with it, as the page told it or a mark since
 
 function film(item) {
   const button = document.createElement("button");
@@ -36,6 +37,7 @@ function fill() {
   const value = props.value;
   const items = value?.films ?? [];
   gallery.replaceChildren(...items.map(film));
+  reviews = Object.fromEntries(items.map((item) => [item.id, item.reviewed]));
   root.querySelector(".pages").hidden = !value?.pages;
   root.querySelector(".span").textContent = value?.span ?? "";
   root.querySelector("[data-page='-1']").disabled = !value?.page;
@@ -45,9 +47,10 @@ function fill() {
 
 function mark() {
   const { current = "", reviewed = {} } = props.marks ?? {};
+  Object.assign(reviews, reviewed);
   for (const button of gallery.children) {
     const sample = button.dataset.sample;
-    const review = reviewed[sample];
+    const review = reviews[sample];
     button.setAttribute("aria-current", String(sample === current));
     button.tabIndex = sample === (focus ?? current) ? 0 : -1;
     if (review) button.dataset.review = review;

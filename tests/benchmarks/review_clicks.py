@@ -1,0 +1,110 @@
+"""What a click on the Outliers tab costs in a long queue with many masks.
+
+Run as `python -m tests.benchmarks.review_clicks IMAGES…`; it prints a line a size: how many films
+the queue holds and how many are masked, and the median time of each act in ms and the size of its
+answer in kB.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import torch
+
+from imil.core.films import FilmSpec
+from imil.core.records import Queue
+from imil.store.memory import MemoryStore
+from imil.ui.outliers_acts import OutliersActs
+from imil.ui.outliers_tab import build_outliers_tab
+from imil.ui.painter import encode_runs
+from imil.ui.results_tab import build_results_tab
+from imil.ui.screen import Screen
+from imil.ui.shown import html
+from imil.ui.train_tab import build_train_tab
+from imil.workflow.studies import Studies
+from imil.workflow.study import Study
+from tests.standins.trained import as_if_trained, corner
+from tests.standins.untraining import opened
+
+TURNS = 15
+
+
+def screen_of(studies: Studies) -> Screen:
+    """Return the three tabs, as callbacks know them."""
+    with gr.Blocks():
+        header, study_id, reader = html(), gr.BrowserState(""), gr.BrowserState("")
+        with gr.Tabs() as tabs, gr.Tab("x") as place:
+            train = build_train_tab()
+            outliers = build_outliers_tab(place)
+            results = build_results_tab()
+        timer = gr.Timer(1, active=False)
+    return Screen(studies, study_id, reader, header, tabs, timer, train, outliers, results)
+
+
+def painted(study: Study, sample_id: str, turn: int) -> dict[str, Any]:
+    """Return what the page sends."""
+    irrelevant = corner(study, sample_id, side=10 + turn)
+    height, width = irrelevant.shape
+    runs = encode_runs(irrelevant)
+    about = {"study": study.study_id, "sample": sample_id, "size": [width, height]}
+    return {**about, "runs": runs, "rev": turn, "seconds": 3.0 + turn}
+
+
+def timed(act: Callable[[int], Any]) -> str:
+    """Return the median time of an act, and the size of its last answer."""
+    took = []
+    for turn in range(TURNS):
+        began = time.perf_counter()
+        shown = act(turn)
+        took.append(time.perf_counter() - began)
+    size = len(json.dumps(list(shown.values()), default=lambda each: vars(each)["value"]))
+    return f"{1000 * statistics.median(took):6.1f} ms {size / 1000:6.0f} kB"
+
+
+def main(images: int, folder: Path) -> None:
+    """Review a third of a random queue, then time what one does next."""
+    films = FilmSpec(images=images, size=32, shortcut=0.95)
+    studies = opened(folder, MemoryStore(), films)
+    study = studies.demo()
+    study.set_plan(replace(study.plan, size=32, budget=0.9))
+    as_if_trained(study)
+    queue = [offer.sample_id for offer in study.queue(Queue.RANDOM)]
+    for place, sample_id in enumerate(queue[: len(queue) // 3]):
+        if place % 2:
+            study.submit_mask(sample_id, corner(study, sample_id), reader="visitor", seconds=2)
+        else:
+            study.skip(sample_id)
+    left, acts, kind = queue[len(queue) // 3 :], OutliersActs(screen_of(studies)), "random"
+    study.settle()
+    black = lambda turn: acts.black_out(painted(study, left[turn], turn), kind, None)  # noqa: E731
+    skip = lambda turn: acts.skip(painted(study, left[TURNS + turn], 1), kind, None)  # noqa: E731
+    told = {
+        "black out": timed(black),
+        "skip": timed(skip),
+        "next": timed(
+            lambda turn: acts.next(study.study_id, {"sample": left[40 + turn]}, kind, None)
+        ),
+        "select": timed(
+            lambda turn: acts.select(
+                study.study_id, kind, None, gr.EventData(None, {"sample": left[60 + turn]})
+            )
+        ),
+    }
+    masked = study.budget().painted
+    print(f"{len(queue):6} films, {masked:5} masked:", told)  # noqa: T201  # that is its purpose
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    for size in sys.argv[1:]:
+        with tempfile.TemporaryDirectory() as made:
+            main(int(size), Path(made))
