@@ -111,7 +111,7 @@ class Page(gr.Blocks):
             return await self._answer(called, inputs, *given, **named)
         with errors_shown():
             if (event := named.get("event_data")) is not None:
-                check_json("event", event._data)  # noqa: SLF001  # Gradio's
+                check_json("event", event._data, files=True)  # noqa: SLF001  # Gradio's
             checked = check_sent(called, inputs)
             # A call from this process costs nobody else anything.
             if (cost := cost_of(called.fn)) is not None and named.get("request") is not None:

@@ -78,17 +78,18 @@ def study_among(event: BlockFunction, values: Sequence[Any]) -> str | None:
     return next(found, None)
 
 
-def check_json(name: str, value: Any) -> None:
+def check_json(name: str, value: Any, *, files: bool = False) -> None:
     """Raise PlanError for what is too deep, too long, not finite, or a file.
 
-    Gradio fetches a file wherever one is named, even from another server; only `gr.File` takes any.
+    Gradio fetches a file wherever one is named in a value, even from another server, though only
+    `gr.File` takes any. What an event says of itself (`files`) may name one: it is not fetched.
     """
     level, count = [value], 0
     for _ in range(DEEPEST):
         below: list[Any] = []
         for each in level:
             if isinstance(each, dict):
-                if is_file_obj_with_meta(each):
+                if not files and is_file_obj_with_meta(each):
                     raise _unfit(name, each, "without files")
                 below.extend(each.values())
             elif isinstance(each, list):

@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Error, Page, Request, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Error,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
 from xdist.scheduler import LoadFileScheduling
 
 from imil.core.films import write_films
@@ -140,7 +148,7 @@ def requests() -> list[str]:
 
 @pytest.fixture
 def faults() -> list[str]:
-    """Every error that the page has met."""
+    """Every error that the page has met, and all that its policy has kept it from."""
     return []
 
 
@@ -154,9 +162,15 @@ def page(fresh: FreshPage, requests: list[str], faults: list[str]) -> Iterator[P
     def note_fault(error: Error) -> None:
         faults.append(str(error))
 
+    def note_refusal(said: ConsoleMessage) -> None:
+        if "Content Security Policy" in said.text:
+            faults.append(said.text)
+
     opened.on("request", note_request)
     opened.on("pageerror", note_fault)
+    opened.on("console", note_refusal)
     yield opened
+    opened.remove_listener("console", note_refusal)
     opened.remove_listener("request", note_request)
     opened.remove_listener("pageerror", note_fault)
     fresh.give_back()

@@ -119,13 +119,13 @@ def test_a_confirmation_is_told_with_its_reader_and_withdrawn_by_a_mask_more(
     panel: PredictedPanel, study: Study
 ) -> None:
     paint(study, 3)
-    study.confirm_predictions(study.predictions.learn().key, reader="Dr <b>")
+    study.confirm_predictions(study.predictions.learn().key, reader="Dr <b> & Co")
 
     confirmed = look_at_predicted(panel, study)
     paint(study, 4)
     withdrawn = show_predicted(panel, study)
 
-    assert "By Dr &lt;b&gt;," in confirmed[panel.body]
+    assert "By Dr b &amp; Co," in confirmed[panel.body]
     assert not shown_as(confirmed, panel.confirm)
     assert "the masks have changed since" in withdrawn[panel.body]
     assert shown_as(withdrawn, panel.look)

@@ -118,8 +118,8 @@ def made_up(parameter: dict[str, Any], folder: Path) -> Any:
         return handle_file(str(path))
     if parameter["parameter_has_default"]:
         return parameter["parameter_default"]
-    return {"dict": {}, "int": 1, "float": 1.0, "list": []}.get(
-        parameter["python_type"]["type"].partition("[")[0], "x"
+    return {"dict": {}, "int": 1, "float": 1.0, "list": [], "bool": False}.get(
+        re.split(r"\W", parameter["python_type"]["type"])[0].lower(), "x"
     )
 
 
