@@ -97,6 +97,11 @@ class ActLog:
                 return None
             return Head(*self._last)
 
+    @property
+    def behind(self) -> bool:
+        """Whether acts could not be written yet, of which the next one will tell."""
+        return bool(self._missed)
+
     def read(self, known: Sequence[Head] = ()) -> Chain:
         """Return the log as it is in the store now, checked against heads that are known.
 

@@ -53,6 +53,7 @@ from imil.store.tombstones import (
 )
 from imil.workflow.accounts import Accounts
 from imil.workflow.demo import DemoFilms, demo_films, draw_beforehand
+from imil.workflow.handles import Handles
 from imil.workflow.idle import USED, Visits, untouched
 from imil.workflow.presets import Preset, preset_plan
 from imil.workflow.shipped import TrainedDemo, lay_out
@@ -83,6 +84,8 @@ SALT_BYTES = 16
 IMAGES = "images"
 # What a visitor brought, while it is read.
 BROUGHT = "brought"
+# Studies kept open that nobody holds, 0.5 MB each or more. Our choice.
+MOST_OPEN = 256
 # Told (done, total) after each image.
 Tell: TypeAlias = Callable[[int, int], None]
 
@@ -116,7 +119,7 @@ class Studies:
         self._threads = threads
         self._demo = demo
         self._trained = trained
-        self._open: dict[str, Study] = {}
+        self._open = Handles(MOST_OPEN)
         self._opening: dict[str, threading.Event] = {}
         self._films: dict[FilmSpec, DemoFilms] = {}
         # Of studies that this process read: what was skipped by name, which is saved nowhere.
@@ -330,6 +333,7 @@ class Studies:
     def _remove(self, study_id: str) -> None:
         shutil.rmtree(self._folder(study_id), ignore_errors=True)
         self._visits.forget(study_id)
+        self._reports.pop(study_id, None)
 
     def settle(self) -> None:
         """Wait until every study that is open has written its log."""
@@ -493,7 +497,7 @@ class Studies:
             return films.workspace(folder), films.proof, report, None
         listing = self._listing(record, folder)
         images, proof = image_set(listing)
-        report = self._reports.pop(record.study_id, listing.report)
+        report = self._reports.get(record.study_id, listing.report)
         choices = Choices(**record.source.get("pixels", {}))
         stock = Stock(listing, record.salt, self._brought, choices)
         return Workspace(folder, images, folder), proof, report, stock
