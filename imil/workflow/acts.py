@@ -139,6 +139,11 @@ class ActLog:
                 return None
             return Head(*self._last)
 
+    @property
+    def behind(self) -> bool:
+        """Whether acts could not be written yet, of which the next one will tell."""
+        return bool(self._missed)
+
     def catch_up(self) -> None:
         """Write what happened unseen, unless that is done, or the log has not begun or is broken.
 

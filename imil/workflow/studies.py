@@ -57,6 +57,7 @@ from imil.store.tombstones import (
 )
 from imil.workflow.accounts import Accounts
 from imil.workflow.demo import DemoFilms, demo_films, draw_beforehand
+from imil.workflow.handles import Handles
 from imil.workflow.idle import USED, Visits, tell_failed, untouched
 from imil.workflow.jobs import Untrained
 from imil.workflow.presets import Preset, preset_plan
@@ -95,6 +96,8 @@ BROUGHT = "brought"
 IMPORTING = "importing"
 # Sets of films that are in memory besides the app's own.
 OTHER_FILMS = 4
+# Studies kept open that nobody holds, 0.5 MB each or more. Our choice.
+MOST_OPEN = 256
 # Told (done, total) after each image.
 Tell: TypeAlias = Callable[[int, int], None]
 
@@ -128,7 +131,7 @@ class Studies:
         self._threads = threads
         self._demo = demo
         self._trained = trained
-        self._open: dict[str, Study] = {}
+        self._open = Handles(MOST_OPEN)
         self._opening: dict[str, threading.Event] = {}
         self._films: dict[FilmSpec, DemoFilms] = {}
         # Of studies that this process read: what was skipped by name, which is saved nowhere.
@@ -454,6 +457,7 @@ class Studies:
         self._visits.forget(study_id)
         for tell in self._when_gone:
             tell(study_id)
+        self._reports.pop(study_id, None)
 
     def settle(self) -> None:
         """Wait until every study that is open has written its log."""
@@ -625,7 +629,7 @@ class Studies:
             return films.workspace(folder), films.proof, report, None
         listing = _listing(record, folder, store)
         images, proof = image_set(listing)
-        report = self._reports.pop(record.study_id, listing.report)
+        report = self._reports.get(record.study_id, listing.report)
         choices = Choices(**record.source.get("pixels", {}))
         stock = Stock(listing, record.salt, self._brought, choices)
         return Workspace(folder, images, folder), proof, report, stock

@@ -200,6 +200,11 @@ class Study(Copying):
         )
 
     @property
+    def has_news(self) -> bool:
+        """Whether this handle knows what is saved nowhere, and a later one would not."""
+        return self._failure is not None or self.brought is not None or self._acts.behind
+
+    @property
     def idle_days(self) -> int:
         """Days without a visit after which the study's images are deleted here; 0 for never."""
         return self._tools.idle_days

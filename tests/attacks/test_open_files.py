@@ -1,7 +1,8 @@
-"""Studies hold no file open, however many are looked at."""
+"""Many studies: none holds a file open, and few are kept in memory."""
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 from collections.abc import Iterator
@@ -9,9 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from imil.compute.pool import WorkerPool
+from imil.core.films import FilmSpec
 from imil.core.records import Queue
+from imil.errors import PlanError
 from imil.store.local import LocalStore
 from imil.ui.markup import ASSETS
+from imil.workflow.handles import Handles
 from imil.workflow.shipped import read_trained_demo
 from imil.workflow.studies import DEMO, Studies
 from imil.workflow.tools import Tools
@@ -21,6 +25,8 @@ from tests.standins.visitors import no_weights
 # More than may be open at once.
 STUDIES = 40
 SPARE = 24
+# Kept open though nobody holds them.
+FEW = 4
 
 
 @contextmanager
@@ -56,3 +62,34 @@ def test_more_studies_are_looked_at_than_files_may_be_open(tmp_path: Path) -> No
 
     pool.close()
     assert opened < STUDIES
+
+
+def test_studies_that_nobody_holds_are_let_go_and_none_is_open_twice(tmp_path: Path) -> None:
+    pool = WorkerPool(tmp_path / "jobs", workers=0)
+    tools = Tools(LocalStore(tmp_path / "state"), pool, no_weights)
+    studies = Studies(tmp_path / "work", tools, demo=FilmSpec(images=40, size=48))
+    studies._open = Handles(FEW)
+
+    held = studies.demo()
+    held.skip(held.images.samples[0].sample_id, reader="r")
+    refused = studies.demo()
+    refused._failure = PlanError("It failed.", why="No room.", fix="Make some.")
+    for _ in range(3 * FEW):
+        studies.demo()
+    gc.collect()
+    refused_id = refused.study_id
+    del refused
+    gc.collect()
+
+    # Those used last, the one that is held here, and the one that failed: its page must say so.
+    assert len(studies._open.values()) <= FEW + 2
+    assert studies.open(held.study_id) is held
+    assert studies.open(refused_id).training_status().error is not None
+    study_id, skipped = held.study_id, held.images.samples[0].sample_id
+    del held
+    for _ in range(FEW):
+        studies.demo()
+    gc.collect()
+    assert study_id not in [study.study_id for study in studies._open.values()]
+    assert studies.open(study_id).review_state(skipped) == "skipped"
+    pool.close()

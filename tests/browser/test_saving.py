@@ -145,7 +145,7 @@ def visit(browser: Browser, place: Place) -> Iterator[Desk]:
     page = context.new_page()
     page.goto(place.url)
     page.locator("#study .samples img").first.wait_for()
-    study = place.studies.open(next(reversed(place.studies._open)))
+    study = place.studies._open.values()[-1]
     study.set_plan(replace(study.plan, budget=0.9))
     as_if_trained(study)
     page.reload()
