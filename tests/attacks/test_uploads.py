@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import struct
+import threading
 import time
 import zipfile
 from collections.abc import Callable
@@ -30,7 +31,7 @@ from imil.sources.entries import MAX_DEPTH, MAX_FILES, Limits, lists
 from imil.sources.listing import MAX_SKIPPED, MAX_TOLD
 from imil.sources.look import look_into
 from imil.sources.process import without_tokens
-from imil.sources.reading_process import LISTING, UploadReader
+from imil.sources.reading_process import AT_ONCE, LISTING, MOST_WAITING, UploadReader
 from imil.sources.table import MAX_CELL, MAX_ROWS, read_grid
 from imil.sources.tree import MOST_FAILED
 from tests.standins.dicoms import write_dicom
@@ -546,6 +547,36 @@ def test_whoever_stops_a_reading_need_not_wait_for_it(home: Path, tmp_path: Path
     assert told[-1][0] < told[-1][1]
     assert files_in(home) == {}
     assert children() == before
+
+
+def test_uploads_beyond_those_that_may_wait_are_refused_at_once(home: Path, tmp_path: Path) -> None:
+    archive = written(tmp_path / "films.zip", good().items())
+    studies, go_on = studies_at(home), threading.Event()
+    told: list[str] = []
+
+    def hold(_done: int, _total: int) -> None:
+        if not go_on.wait(0.1):
+            return
+        raise InterruptedError
+
+    def read() -> None:
+        try:
+            studies.from_archive(archive, on_progress=hold)
+        except (DataError, InterruptedError) as error:
+            told.append(str(error))
+
+    many = [threading.Thread(target=read) for _ in range(3 * (AT_ONCE + MOST_WAITING))]
+    for one in many:
+        one.start()
+    end = time.monotonic() + STALLS
+    while not told and time.monotonic() < end:
+        time.sleep(0.01)
+    go_on.set()
+    for one in many:
+        one.join(STALLS)
+
+    assert any("Too many uploads wait" in each for each in told)
+    assert studies.from_archive(archive).study_id
 
 
 def test_images_are_brought_again_within_the_same_bounds(home: Path, tmp_path: Path) -> None:
