@@ -11,6 +11,8 @@ import json
 import os
 import signal
 import struct
+import subprocess
+import sys
 import threading
 import time
 import zipfile
@@ -63,9 +65,9 @@ def home(tmp_path: Path) -> Path:
     return made
 
 
-def children() -> set[int]:
-    """Return the processes that this one has started and that go on."""
-    own = os.getpid()
+def children(own: int | None = None) -> set[int]:
+    """Return the processes that a process, or this one, has started and that go on."""
+    own = own or os.getpid()
     found = set()
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -530,7 +532,7 @@ def test_a_reading_whose_process_dies_is_told_and_leaves_nothing(
 
 
 def test_whoever_stops_a_reading_need_not_wait_for_it(home: Path, tmp_path: Path) -> None:
-    many = {f"a/more {n}.png": image(n, side=64) for n in range(1500)}
+    many = {f"a/more {n}.png": image(n, side=64) for n in range(500)}
     archive = written(tmp_path / "films.zip", [*good().items(), *many.items()])
     before = children()
     told: list[tuple[int, int]] = []
@@ -547,6 +549,44 @@ def test_whoever_stops_a_reading_need_not_wait_for_it(home: Path, tmp_path: Path
     assert told[-1][0] < told[-1][1]
     assert files_in(home) == {}
     assert children() == before
+
+
+READS = """
+import sys, pathlib
+from imil.sources.reading_process import UploadReader
+archive, work = map(pathlib.Path, sys.argv[1:])
+tell = lambda *told: print(*told, flush=True)
+UploadReader().read(archive, work, name="x", salt="s", seed=0, on_progress=tell)
+"""
+
+
+def test_a_reading_ends_with_the_app_that_began_it(home: Path, tmp_path: Path) -> None:
+    many = {f"a/more {n}.png": image(n, side=64) for n in range(500)}
+    archive = written(tmp_path / "films.zip", [*good().items(), *many.items()])
+    app = subprocess.Popen(
+        [sys.executable, "-c", READS, archive, home], stdout=subprocess.PIPE, text=True
+    )
+    assert app.stdout is not None
+    while app.stdout.readline().split()[0] == "0":
+        pass
+    (reading,) = children(app.pid)
+
+    app.kill()
+    app.communicate()
+
+    end = time.monotonic() + STALLS
+    while going_on(reading) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not going_on(reading)
+    assert not (home / LISTING).exists()
+
+
+def going_on(process: int) -> bool:
+    """Return whether a process has not ended."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def test_uploads_beyond_those_that_may_wait_are_refused_at_once(home: Path, tmp_path: Path) -> None:
