@@ -166,6 +166,26 @@ def test_a_list_that_says_it_is_huge_is_refused(tmp_path: Path) -> None:
     assert not lists(archive, "a/0.png")
 
 
+def test_the_list_of_a_zip_as_large_ones_are_written_is_bounded_as_well(tmp_path: Path) -> None:
+    archive = written(tmp_path / "films.zip", good().items())
+    raw = archive.read_bytes()
+    end = raw.rindex(b"PK\x05\x06")
+    count, size, at = struct.unpack_from("<HLL", raw, end + 10)
+    locator = b"PK\x06\x07" + struct.pack("<LQL", 0, end, 1)
+    last = b"PK\x05\x06" + struct.pack("<HHHHLLH", 0, 0, *[2**16 - 1] * 2, *[2**32 - 1] * 2, 0)
+
+    def large(size: int) -> None:
+        numbers = struct.pack("<QHHLLQQQQ", 44, 45, 45, 0, 0, count, count, size, at)
+        archive.write_bytes(raw[:end] + b"PK\x06\x06" + numbers + locator + last)
+
+    large(size)
+    assert lists(archive, "a/0.png")
+    assert read_archive(archive, tmp_path / "study").report.taken == 2 * EACH
+    large(2**40)
+    assert not lists(archive, "a/0.png")
+    assert "list of files has more than 64 MB" in str(refused(archive))
+
+
 def test_files_that_share_their_bytes_are_refused_by_what_they_would_take(tmp_path: Path) -> None:
     archive = overlapping(tmp_path / "films.zip", files=10, each=5 * 2**20)
 
