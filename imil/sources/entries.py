@@ -181,6 +181,8 @@ def _list_at(archive: Path) -> tuple[int, int]:
         # Of a zip with very many files, a longer record before this one has the size.
         if size == 2**32 - 1 and end >= 76 and tail[end - 20 : end - 16] == b"PK\x06\x07":
             end -= 76
+            if tail[end : end + 4] != b"PK\x06\x06":
+                return 0, 0
             size = int(struct.unpack_from("<Q", tail, end + 40)[0])
     return max(0, start + end - size), size
 

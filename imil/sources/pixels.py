@@ -63,6 +63,7 @@ _OTHER_KINDS = (
 )
 
 
+_DAMAGED = "The file is damaged or ends too early."
 _UNKNOWN = "It is not a PNG, JPEG, TIFF, BMP, WebP or GIF image, or its first bytes are damaged."
 
 # Bytes from which `kind_of` tells what a file is.
@@ -145,7 +146,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     except MemoryError as cause:
         raise PixelsError(path.name, why="It needs more memory than one image may.") from cause
     except _BROKEN as cause:
-        raise PixelsError(path.name, why="The file is damaged or ends too early.") from cause
+        raise PixelsError(path.name, why=_DAMAGED) from cause
 
 
 def _require_bounded(image: Image.Image, name: str) -> None:
@@ -165,8 +166,12 @@ def why_not_opened(content: bytes) -> str | None:
             _require_bounded(image, "")
     except PixelsError as error:
         return error.why
-    except (UnidentifiedImageError, *_BOMB, *_BROKEN, MemoryError):
-        return "The file is damaged or ends too early."
+    except _BOMB:
+        return _too_large("far too many")
+    except UnidentifiedImageError:
+        return kind_of(content) or _UNKNOWN
+    except (*_BROKEN, MemoryError):
+        return _DAMAGED
     return None
 
 

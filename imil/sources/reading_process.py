@@ -36,6 +36,8 @@ from imil.sources.table import Columns
 
 # Uploads read at the same time, and looked into; others wait. Each keeps a core busy.
 AT_ONCE = 2
+# Uploads that wait for their turn; more are refused, since each holds up who asked.
+MOST_WAITING = 8
 # Address space of a process: one image of MAX_PIXELS with transparency, and the list of all.
 MEMORY = 3 * 2**30
 # Seconds for one upload: to begin with, for each megabyte of it, and at most. A slow core reads
@@ -69,6 +71,38 @@ class ReadUpload:
     skipped: tuple[Skipped, ...]
 
 
+class _Places:
+    """Room for `AT_ONCE` at a time, and for `MOST_WAITING` who wait."""
+
+    def __init__(self) -> None:
+        self._inside = threading.Semaphore(AT_ONCE)
+        self._there = threading.Semaphore(AT_ONCE + MOST_WAITING)
+
+    @contextmanager
+    def taken(self, on_progress: Tell | None) -> Iterator[None]:
+        """Wait for a free place; whoever waits can still be stopped.
+
+        Raises:
+            DataError: too many wait already.
+        """
+        if not self._there.acquire(blocking=False):
+            raise DataError(
+                "Too many uploads wait to be read.",
+                why=f"{AT_ONCE} are read at a time, and {MOST_WAITING} wait.",
+                fix="Try again in a few minutes.",
+            )
+        try:
+            while not self._inside.acquire(timeout=BEAT):
+                if on_progress is not None:
+                    on_progress(0, 0)
+            try:
+                yield
+            finally:
+                self._inside.release()
+        finally:
+            self._there.release()
+
+
 class UploadReader:
     """Reads uploads in processes of their own; safe to use from several threads.
 
@@ -80,13 +114,13 @@ class UploadReader:
     def __init__(self, *, limit: float = LIMIT_SECONDS, memory: int = MEMORY) -> None:
         self._limit = limit
         self._memory = memory
-        self._turn = threading.Semaphore(AT_ONCE)
-        self._looks = threading.Semaphore(AT_ONCE)
+        self._readings = _Places()
+        self._looks = _Places()
 
     def look(self, archive: Path, work: Path, *, table: Path | None = None) -> Look:
         """Return what a zip holds, as `look_into`; `work` is as in `read`. DataError as there."""
         asked = {"do": "look", "table": None if table is None else str(table.resolve())}
-        with _turn(self._looks, None):
+        with self._looks.taken(None):
             limit = min(LOOK_SECONDS, self._limit)
             return Look.of(self._done(archive, work, asked, limit, None))
 
@@ -126,7 +160,7 @@ class UploadReader:
             "positive": positive,
             "choices": _choices_to_json(choices or Choices()),
         }
-        with _turn(self._turn, on_progress):
+        with self._readings.taken(on_progress):
             said = self._done(archive, work, asked, self._limit, on_progress)
         listing = listing_from_json((work / LISTING).read_text("utf-8"), work / IMAGES)
         return ReadUpload(listing, tuple(Skipped(*each) for each in said["skipped"]))
@@ -156,7 +190,7 @@ class UploadReader:
             "salt": salt,
             "choices": _choices_to_json(choices),
         }
-        with _turn(self._turn, on_progress):
+        with self._readings.taken(on_progress):
             said = self._done(archive, work, asked, self._limit, on_progress)
         return said["found"], said["others"], said["unreadable"]
 
@@ -235,18 +269,6 @@ def _broke_down(archive: str) -> DataError:
         "upload may take. Nothing of it was kept.",
         fix="Leave out files that other programs can't open either, or bring fewer images.",
     )
-
-
-@contextmanager
-def _turn(places: threading.Semaphore, on_progress: Tell | None) -> Iterator[None]:
-    """Wait for a free place; whoever waits can still be stopped."""
-    while not places.acquire(timeout=BEAT):
-        if on_progress is not None:
-            on_progress(0, 0)
-    try:
-        yield
-    finally:
-        places.release()
 
 
 def _choices_to_json(choices: Choices) -> dict[str, Any]:

@@ -44,7 +44,7 @@ class Uploads:
 
     def show(self, page: Hashable, *files: str | None) -> None:
         """Note which files a page shows now; what it showed before is let go."""
-        now = {Path(file) for file in files if file}
+        now = set(_paths(files))
         with self._lock:
             before = [path for path, pages in self._needed.items() if page in pages]
             for path in now:
@@ -109,7 +109,7 @@ class Uploads:
             return
         self._needed.pop(path, None)
         # Each upload has a folder of its own; nothing else is ours to delete.
-        if path.parent.parent == self._where():
+        if path.parent.parent.resolve() == self._where().resolve():
             path.unlink(missing_ok=True)
             with suppress(OSError):
                 path.parent.rmdir()
@@ -119,7 +119,7 @@ class Uploads:
 
 
 def _paths(files: Iterable[str | Path | None]) -> list[Path]:
-    return [Path(file) for file in files if file]
+    return [Path(file).absolute() for file in files if file]
 
 
 def handout_folder(study_id: str) -> Path:

@@ -11,6 +11,9 @@ import json
 import os
 import signal
 import struct
+import subprocess
+import sys
+import threading
 import time
 import zipfile
 from collections.abc import Callable
@@ -30,7 +33,7 @@ from imil.sources.entries import MAX_DEPTH, MAX_FILES, Limits, lists
 from imil.sources.listing import MAX_SKIPPED, MAX_TOLD
 from imil.sources.look import look_into
 from imil.sources.process import without_tokens
-from imil.sources.reading_process import LISTING, UploadReader
+from imil.sources.reading_process import AT_ONCE, LISTING, MOST_WAITING, UploadReader
 from imil.sources.table import MAX_CELL, MAX_ROWS, read_grid
 from imil.sources.tree import MOST_FAILED
 from tests.standins.dicoms import write_dicom
@@ -62,9 +65,9 @@ def home(tmp_path: Path) -> Path:
     return made
 
 
-def children() -> set[int]:
-    """Return the processes that this one has started and that go on."""
-    own = os.getpid()
+def children(own: int | None = None) -> set[int]:
+    """Return the processes that a process, or this one, has started and that go on."""
+    own = own or os.getpid()
     found = set()
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -161,6 +164,26 @@ def test_a_list_that_says_it_is_huge_is_refused(tmp_path: Path) -> None:
 
     assert "list of files has more than 64 MB" in str(refused(archive))
     assert not lists(archive, "a/0.png")
+
+
+def test_the_list_of_a_zip_as_large_ones_are_written_is_bounded_as_well(tmp_path: Path) -> None:
+    archive = written(tmp_path / "films.zip", good().items())
+    raw = archive.read_bytes()
+    end = raw.rindex(b"PK\x05\x06")
+    count, size, at = struct.unpack_from("<HLL", raw, end + 10)
+    locator = b"PK\x06\x07" + struct.pack("<LQL", 0, end, 1)
+    last = b"PK\x05\x06" + struct.pack("<HHHHLLH", 0, 0, *[2**16 - 1] * 2, *[2**32 - 1] * 2, 0)
+
+    def large(size: int) -> None:
+        numbers = struct.pack("<QHHLLQQQQ", 44, 45, 45, 0, 0, count, count, size, at)
+        archive.write_bytes(raw[:end] + b"PK\x06\x06" + numbers + locator + last)
+
+    large(size)
+    assert lists(archive, "a/0.png")
+    assert read_archive(archive, tmp_path / "study").report.taken == 2 * EACH
+    large(2**40)
+    assert not lists(archive, "a/0.png")
+    assert "list of files has more than 64 MB" in str(refused(archive))
 
 
 def test_files_that_share_their_bytes_are_refused_by_what_they_would_take(tmp_path: Path) -> None:
@@ -529,7 +552,7 @@ def test_a_reading_whose_process_dies_is_told_and_leaves_nothing(
 
 
 def test_whoever_stops_a_reading_need_not_wait_for_it(home: Path, tmp_path: Path) -> None:
-    many = {f"a/more {n}.png": image(n, side=64) for n in range(1500)}
+    many = {f"a/more {n}.png": image(n, side=64) for n in range(500)}
     archive = written(tmp_path / "films.zip", [*good().items(), *many.items()])
     before = children()
     told: list[tuple[int, int]] = []
@@ -546,6 +569,74 @@ def test_whoever_stops_a_reading_need_not_wait_for_it(home: Path, tmp_path: Path
     assert told[-1][0] < told[-1][1]
     assert files_in(home) == {}
     assert children() == before
+
+
+READS = """
+import sys, pathlib
+from imil.sources.reading_process import UploadReader
+archive, work = map(pathlib.Path, sys.argv[1:])
+tell = lambda *told: print(*told, flush=True)
+UploadReader().read(archive, work, name="x", salt="s", seed=0, on_progress=tell)
+"""
+
+
+def test_a_reading_ends_with_the_app_that_began_it(home: Path, tmp_path: Path) -> None:
+    many = {f"a/more {n}.png": image(n, side=64) for n in range(500)}
+    archive = written(tmp_path / "films.zip", [*good().items(), *many.items()])
+    app = subprocess.Popen(
+        [sys.executable, "-c", READS, archive, home], stdout=subprocess.PIPE, text=True
+    )
+    assert app.stdout is not None
+    while app.stdout.readline().split()[0] == "0":
+        pass
+    (reading,) = children(app.pid)
+
+    app.kill()
+    app.communicate()
+
+    end = time.monotonic() + STALLS
+    while going_on(reading) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not going_on(reading)
+    assert not (home / LISTING).exists()
+
+
+def going_on(process: int) -> bool:
+    """Return whether a process has not ended."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_uploads_beyond_those_that_may_wait_are_refused_at_once(home: Path, tmp_path: Path) -> None:
+    archive = written(tmp_path / "films.zip", good().items())
+    studies, go_on = studies_at(home), threading.Event()
+    told: list[str] = []
+
+    def hold(_done: int, _total: int) -> None:
+        if not go_on.wait(0.1):
+            return
+        raise InterruptedError
+
+    def read() -> None:
+        try:
+            studies.from_archive(archive, on_progress=hold)
+        except (DataError, InterruptedError) as error:
+            told.append(str(error))
+
+    many = [threading.Thread(target=read) for _ in range(3 * (AT_ONCE + MOST_WAITING))]
+    for one in many:
+        one.start()
+    end = time.monotonic() + STALLS
+    while not told and time.monotonic() < end:
+        time.sleep(0.01)
+    go_on.set()
+    for one in many:
+        one.join(STALLS)
+
+    assert any("Too many uploads wait" in each for each in told)
+    assert studies.from_archive(archive).study_id
 
 
 def test_images_are_brought_again_within_the_same_bounds(home: Path, tmp_path: Path) -> None:

@@ -40,8 +40,10 @@ def test_tables_columns_and_names_of_patients_are_told(tmp_path: Path) -> None:
 
 
 def test_labels_are_told_of_class_folders_and_none_where_there_are_none(tmp_path: Path) -> None:
-    parted = {f"all/{split}/{label}/1.png": "" for split in ("train", "test") for label in "cab"}
-    many = {f"{n:03d}/1.png": "" for n in range(200)}
+    parted: dict[str, str | bytes] = {
+        f"all/{split}/{label}/1.png": "" for split in ("train", "test") for label in "cab"
+    }
+    many: dict[str, str | bytes] = {f"{n:03d}/1.png": "" for n in range(200)}
 
     found = look_into(_zip(tmp_path / "x.zip", {**parted, "all/read.txt": "x"}))
 
