@@ -7,11 +7,13 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import dropwhile, takewhile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
+_SETS = re.compile(r"[A-Z_]+=")
 # What is no command: a drawing, and code or settings for another program than a shell.
 NO_SHELL = {"text", "python", "json", "yaml", "ini"}
 
@@ -24,7 +26,15 @@ class Command:
     text: str
 
     @property
+    def environment(self) -> list[str]:
+        """The names of variables that are set before the command."""
+        return [word.partition("=")[0] for word in takewhile(_SETS.match, self._all())]
+
+    @property
     def words(self) -> list[str]:
+        return list(dropwhile(_SETS.match, self._all()))
+
+    def _all(self) -> list[str]:
         return shlex.split(self.text.replace("\\\n", " "))
 
 
