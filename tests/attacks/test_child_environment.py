@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from imil.compute.pool import WorkerPool
-from imil.errors import DataError
+from imil.errors import DataError, ImilError
 from imil.sources.dicom import RefusedError
 from imil.sources.dicom_process import DicomReader
 from imil.sources.hub_process import HubRequest, messages
+from imil.sources.reading_process import UploadReader
 
 SECRETS = {
     "HF_TOKEN": "hf_1",
@@ -52,7 +53,12 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("start", [train, read_dicom, read_hub])
+def read_upload(folder: Path) -> None:
+    with suppress(ImilError):
+        UploadReader().look(folder / "films.zip", folder)
+
+
+@pytest.mark.parametrize("start", [train, read_dicom, read_hub, read_upload])
 def test_a_process_that_the_app_starts_is_told_no_secret(
     start: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

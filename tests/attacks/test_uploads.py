@@ -7,7 +7,6 @@ that lead elsewhere, links, passwords, bombs in one file and polyglots.
 from __future__ import annotations
 
 import io
-import json
 import os
 import signal
 import struct
@@ -32,7 +31,6 @@ from imil.sources.claims import MOST_OWN_TABLES, MOST_TABLES
 from imil.sources.entries import MAX_DEPTH, MAX_FILES, Limits, lists
 from imil.sources.listing import MAX_SKIPPED, MAX_TOLD
 from imil.sources.look import look_into
-from imil.sources.process import without_tokens
 from imil.sources.reading_process import AT_ONCE, LISTING, MOST_WAITING, UploadReader
 from imil.sources.table import MAX_CELL, MAX_ROWS, read_grid
 from imil.sources.tree import MOST_FAILED
@@ -655,13 +653,6 @@ def test_images_are_brought_again_within_the_same_bounds(home: Path, tmp_path: P
 
     assert (brought.found, brought.missing) == (1, 0)
     assert {path: path.read_bytes() for path in home.rglob("*.png")} == kept
-
-
-def test_what_reads_uploads_knows_no_token(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_TOKEN", "secret")
-    monkeypatch.setenv("SOME_token_OF_OTHERS", "secret")
-
-    assert "secret" not in json.dumps(without_tokens())
 
 
 def test_nothing_lies_beside_the_images_of_a_reading(home: Path, tmp_path: Path) -> None:

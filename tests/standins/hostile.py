@@ -12,11 +12,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from imil.compute.jobs import JobStatus
-from imil.compute.task import TrainingTask
-from imil.core.records import Plan
 from imil.sources.reading_process import UploadReader
 from imil.store.local import LocalStore
+from imil.workflow.jobs import Untrained
 from imil.workflow.studies import Studies
 from imil.workflow.tools import Tools
 from tests.standins.visitors import no_weights
@@ -25,34 +23,10 @@ from tests.standins.visitors import no_weights
 EACH = 6
 
 
-class NeverTrains:
-    """A trainer for studies that are only read."""
-
-    asks_on: str | None = None
-
-    def submit(self, job_id: str, tasks: tuple[TrainingTask, ...]) -> None:
-        raise AssertionError(job_id, tasks)
-
-    def status(self, job_id: str) -> JobStatus | None:  # noqa: ARG002  # as the protocol has it
-        return None
-
-    def stop(self, job_id: str) -> None:
-        pass
-
-    def wait(self, job_ids: Iterable[str], *, timeout: float | None = None) -> bool:  # noqa: ARG002  # the same
-        return True
-
-    def device_for(self, plan: Plan) -> str:
-        return plan.device
-
-    def takes_up(self, plan: Plan) -> bool:  # noqa: ARG002  # the same
-        return True
-
-
 def studies_at(home: Path, *, uploads: UploadReader | None = None) -> Studies:
     """Return the studies of a home folder; nothing trains there."""
     store = LocalStore(home / "store")
-    tools = Tools(store, NeverTrains(), no_weights, uploads=uploads or UploadReader())
+    tools = Tools(store, Untrained(), no_weights, uploads=uploads or UploadReader())
     return Studies(home / "work", tools)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from imil.compute.jobs import JobState, JobStatus
 from imil.compute.task import TrainingTask
@@ -32,6 +32,13 @@ class IdlePool:
     def wait(self, job_ids: Iterable[str], *, timeout: float | None = None) -> bool:  # noqa: ARG002
         """Return whether all of them were stopped."""
         return all(self.jobs.get(job) is JobState.STOPPED for job in job_ids)
+
+    def when_ended(self, job_id: str, follower: Callable[[], None]) -> None:
+        """Do nothing: no job ends by itself."""
+
+    def followed(self, job_ids: Iterable[str], *, timeout: float | None = None) -> bool:  # noqa: ARG002
+        """Return True: nothing follows."""
+        return True
 
     def device_for(self, plan: Plan) -> str:
         """Return the plan's own device."""
