@@ -1,15 +1,15 @@
-"""Trainers that start no process: one trains nothing, one trains at once, where it stands."""
+"""Studies without a process that trains; one trainer trains at once, where it stands."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from imil.compute.jobs import JobState, JobStatus, Trainer
+from imil.compute.jobs import Followers, JobState, JobStatus, Trainer
 from imil.compute.task import TrainingTask, run_task
 from imil.core.films import FilmSpec
-from imil.core.records import Plan
 from imil.store.base import Store
+from imil.workflow.jobs import Untrained
 from imil.workflow.studies import Studies
 from imil.workflow.tools import Tools
 from tests.standins.visitors import no_weights
@@ -17,39 +17,12 @@ from tests.standins.visitors import no_weights
 FILMS = FilmSpec(images=60, size=48, shortcut=0.95)
 
 
-class Untraining:
-    """Takes jobs, and never begins one."""
-
-    asks_on: str | None = None
-
-    def submit(self, job_id: str, tasks: tuple[TrainingTask, ...]) -> None:
-        """Drop the job."""
-
-    def status(self, job_id: str) -> JobStatus | None:  # noqa: ARG002  # of no job
-        """Return that there never was one."""
-        return None
-
-    def stop(self, job_id: str) -> None:
-        """Nothing runs."""
-
-    def wait(self, job_ids: Iterable[str], *, timeout: float | None = None) -> bool:  # noqa: ARG002
-        """Return that all have ended."""
-        return True
-
-    def device_for(self, plan: Plan) -> str:
-        """Return the plan's own."""
-        return plan.device
-
-    def takes_up(self, plan: Plan) -> bool:  # noqa: ARG002  # it takes up nothing
-        """Return no."""
-        return False
-
-
-class TrainingAtOnce(Untraining):
+class TrainingAtOnce(Untrained):
     """Trains a job before `submit` returns."""
 
     def __init__(self) -> None:
         self._done: set[str] = set()
+        self._followers = Followers()
 
     def submit(self, job_id: str, tasks: tuple[TrainingTask, ...]) -> None:
         """Train the tasks."""
@@ -62,10 +35,19 @@ class TrainingAtOnce(Untraining):
         """Return that it is done, once it was asked for."""
         return JobStatus(JobState.DONE) if job_id in self._done else None
 
+    def when_ended(self, job_id: str, follower: Callable[[], None]) -> None:
+        """Have `follower` called now: every job has ended."""
+        self._followers.add(job_id, follower)
+        self._followers.call(job_id)
+
+    def followed(self, job_ids: Iterable[str], *, timeout: float | None = None) -> bool:
+        """Return whether what follows was done."""
+        return self._followers.join(job_ids, timeout=timeout)
+
 
 def opened(
     home: Path, store: Store, films: FilmSpec = FILMS, *, trainer: Trainer | None = None
 ) -> Studies:
     """Return the studies of a home, as an app that has just started has them."""
-    tools = Tools(store, trainer or Untraining(), no_weights)
+    tools = Tools(store, trainer or Untrained(), no_weights)
     return Studies(home / "work", tools, demo=films)
