@@ -10,7 +10,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,14 @@ from hypothesis import strategies as st
 from PIL import Image
 from pyarrow import parquet
 
+from imil.core.films import FilmSpec
 from imil.errors import ImilError
 from imil.store.accounts import Listed, account_key, load_listed, owner_of
 from imil.store.base import study_of
 from imil.store.codec import decode_masks, encode_masks
 from imil.store.memory import MemoryStore
 from imil.workflow.accounts import Account, Accounts
+from imil.workflow.demo import demo_films
 from imil.workflow.study import Study
 from imil.workflow.studyzip import ABOUT
 from tests.standins.sound_zip import (
@@ -473,6 +475,20 @@ def test_a_comparison_that_would_train_for_ever_is_refused(sound: Files, tmp_pat
         record["comparison"]["seeds"] = list(seeds)
 
         assert home.bring(redigested(sound | {name: json.dumps(record).encode()})) is None
+
+
+@pytest.mark.parametrize(
+    "other", [{"shortcut": 0.9500001}, {"seed": 1_000_001}, {"label_noise": 1e-9}]
+)
+def test_films_that_a_zip_asks_for_never_lie_in_the_folder_of_other_films(
+    tmp_path: Path, other: dict[str, Any]
+) -> None:
+    """Studies of equal films share their working images: those of nearly equal ones must not."""
+    own = FilmSpec(images=20, size=32, shortcut=0.95, seed=1_000_000)
+
+    folders = {demo_films(spec, tmp_path).cache for spec in (own, replace(own, **other))}
+
+    assert len(folders) == 2
 
 
 def _listed(study: Study) -> Listed:
