@@ -32,6 +32,7 @@ from imil.workflow.accounts import Account, Accounts
 from imil.workflow.demo import demo_films
 from imil.workflow.study import Study
 from imil.workflow.studyzip import ABOUT
+from tests.standins.fakehub import FakeHub
 from tests.standins.sound_zip import (
     Files,
     as_of,
@@ -42,6 +43,7 @@ from tests.standins.sound_zip import (
     studies_in,
     zipped,
 )
+from tests.store.hub_disks import hub_store, until
 
 MUTATIONS = 500
 # In place of a value in a JSON file, where it is then written as it can't be by a parser.
@@ -402,6 +404,30 @@ def test_a_study_reads_nothing_but_its_own(sound: Files, tmp_path: Path) -> None
     with pytest.raises(ValueError, match="not a name of this study"):
         study._store.write(name, b"{}")
     assert study_of(name) == victim.study_id
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_imported_study_comes_back_from_the_data_set_after_a_lost_disk(
+    sound: Files, tmp_path: Path
+) -> None:
+    path = zipped(tmp_path / "study.zip", sound)
+    with FakeHub() as hub:
+        with hub_store(hub, tmp_path / "a") as store:
+            study = studies_in(tmp_path / "a", store).import_zip(path)
+            study.settle()
+            until(lambda: study.saved.waiting == 0 and study.saved.ago is not None)
+            acts, masks = study.audit().acts, study.mask_records()
+        with hub_store(hub, tmp_path / "b") as store:
+            again = studies_in(tmp_path / "b", store).open(study.study_id)
+            found = again.audit()
+            published = again.compare_log()
+
+    assert (found.acts, found.broken) == (acts, None)
+    assert len(again.mask_records()) == len(masks) == 4
+    assert published is not None
+    assert published.head == acts[-1].head
+    assert own_id(sound) not in "".join(store._local.names(""))
 
 
 # ---- what fills the memory ----------------------------------------------------------------------
