@@ -34,6 +34,7 @@ from imil.sources.listing import (
 )
 from imil.sources.nameless import without_names
 from imil.store.accounts import owner_of
+from imil.store.acts import Act
 from imil.store.base import Store, study_of, tombstone_file
 from imil.store.own import StudyStore
 from imil.store.studies import (
@@ -313,10 +314,10 @@ class Studies:
         store = self._tools.store
         tombstone = load_tombstone(store, study_id) if study_id.isalnum() else None
         if tombstone is None:
-            study = self._opened(study_id)
+            study = self._opened_to_delete(study_id)
             # Of two who delete it at once the first one writes how its log ended.
             with self._deleting[study_id]:
-                tombstone = load_tombstone(store, study_id) or self._end(study, who)
+                tombstone = load_tombstone(store, study_id) or self._end(study_id, study, who)
         with self._lock:
             self._open.pop(study_id, None)
         store.forget(study_id)
@@ -326,19 +327,32 @@ class Studies:
         self._remove(study_id)
         return tombstone
 
-    def _end(self, study: Study, who: str) -> Tombstone:
-        """End a study for good and return its tombstone, which is kept then."""
+    def _opened_to_delete(self, study_id: str) -> Study | None:
+        """Return a study; None for one that is there and can't be opened; StoreError for none."""
         try:
-            study.end_for_good()
-            acts = study.audit().acts
+            return self._opened(study_id)
+        except Exception as error:
+            if not self.known([study_id]):
+                raise
+            # What can't be read any more can be deleted all the same: it may hold images.
+            tell_failed(study_id, error)
+            return None
+
+    def _end(self, study_id: str, study: Study | None, who: str) -> Tombstone:
+        """End a study for good and return its tombstone, which is kept then."""
+        acts: tuple[Act, ...] = ()
+        try:
+            if study is not None:
+                study.end_for_good()
+                acts = study.audit().acts
             now = self._tools.now().isoformat()
             last = acts[-1].head if acts else None
-            tombstone = Tombstone(study.study_id, now, who, len(acts), last)
+            tombstone = Tombstone(study_id, now, who, len(acts), last)
             save_tombstone(self._tools.store, tombstone)
         finally:
             # Where it could not be deleted it is opened anew, and can be written to again.
             with self._lock:
-                self._open.pop(study.study_id, None)
+                self._open.pop(study_id, None)
         return tombstone
 
     def sweep_idle(self) -> tuple[str, ...]:
