@@ -45,7 +45,7 @@ def export_study(
 def import_study(
     archive: Annotated[Path, typer.Argument(help="A study.zip.")],
 ) -> None:
-    """Bring a study that was exported; one that is here is never overwritten."""
+    """Bring a study that was exported, as a new study; one that is here is never overwritten."""
     with open_studies(Settings.from_env(os.environ)) as studies:
         opened = studies.import_zip(archive)
         _say(f"“{opened.name}” is here as {opened.study_id}. {_chain(opened.audit())}")

@@ -61,7 +61,7 @@ def pull_study(studies: Studies, source: Repo) -> Study:
 
     Raises:
         DataError: what was pushed is no study.
-        StoreError: the data set is not there or out of reach, or the study is here already.
+        StoreError: the data set is not there or out of reach, or the study was deleted here.
     """
     with tempfile.TemporaryDirectory(prefix="imil-pull-") as folder:
         packed = get_file(source, STUDY_FILE, into=Path(folder))

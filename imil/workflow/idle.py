@@ -83,7 +83,7 @@ def tell_failed(study_id: str, error: Exception) -> None:
     """Say on stderr which study could not be looked at, and where that failed; no content."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{Path(last.filename).name}:{last.lineno}"
-    sys.stderr.write(f"Study {study_id} was left as it is: {type(error).__name__} in {where}.\n")
+    sys.stderr.write(f"Study {study_id} could not be read: {type(error).__name__} in {where}.\n")
 
 
 def untouched(acts: Iterable[Act]) -> bool:

@@ -37,6 +37,7 @@ from imil.sources.look import Look
 from imil.sources.nameless import nameless_study
 from imil.sources.reading_process import IMAGES, ReadUpload
 from imil.store.accounts import owner_of
+from imil.store.acts import Act
 from imil.store.base import Store, is_study_id, study_of, tombstone_file
 from imil.store.own import StudyStore
 from imil.store.studies import (
@@ -341,10 +342,10 @@ class Studies:
         who = who and reader_name(who)
         tombstone = load_tombstone(store, study_id) if is_study_id(study_id) else None
         if tombstone is None:
-            study = self._opened(study_id)
+            study = self._opened_to_delete(study_id)
             # Of two who delete it at once the first one writes how its log ended.
             with self._deleting[study_id]:
-                tombstone = load_tombstone(store, study_id) or self._end(study, who)
+                tombstone = load_tombstone(store, study_id) or self._end(study_id, study, who)
         with self._lock:
             self._open.pop(study_id, None)
         store.forget(study_id)
@@ -358,19 +359,32 @@ class Studies:
         """Have `tell` called with the id of each study whose images are removed."""
         self._when_gone.append(tell)
 
-    def _end(self, study: Study, who: str) -> Tombstone:
-        """End a study for good and return its tombstone, which is kept then."""
+    def _opened_to_delete(self, study_id: str) -> Study | None:
+        """Return a study; None for one that is there and can't be opened; StoreError for none."""
         try:
-            study.end_for_good()
-            acts = study.audit().acts
+            return self._opened(study_id)
+        except Exception as error:
+            if not self.known([study_id]):
+                raise
+            # What can't be read any more can be deleted all the same: it may hold images.
+            tell_failed(study_id, error)
+            return None
+
+    def _end(self, study_id: str, study: Study | None, who: str) -> Tombstone:
+        """End a study for good and return its tombstone, which is kept then."""
+        acts: tuple[Act, ...] = ()
+        try:
+            if study is not None:
+                study.end_for_good()
+                acts = study.audit().acts
             now = self._tools.now().isoformat()
             last = acts[-1].head if acts else None
-            tombstone = Tombstone(study.study_id, now, who, len(acts), last)
+            tombstone = Tombstone(study_id, now, who, len(acts), last)
             self._bury(tombstone)
         finally:
             # Where it could not be deleted it is opened anew, and can be written to again.
             with self._lock:
-                self._open.pop(study.study_id, None)
+                self._open.pop(study_id, None)
         return tombstone
 
     def sweep_idle(self) -> tuple[str, ...]:

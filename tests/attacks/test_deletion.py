@@ -236,6 +236,18 @@ def test_a_deletion_that_is_killed_at_any_step_leaves_the_study_or_a_deleted_one
     assert deleted >= 4
 
 
+def test_a_study_that_can_not_be_opened_any_more_can_be_deleted(home: Home, study: Study) -> None:
+    home.store.write(f"studies/{study.study_id}/study.json", b"[" * 100_000)
+    home.start()
+
+    tombstone = home.studies.delete(study.study_id)
+
+    assert (tombstone.acts, tombstone.head) == (0, None)
+    assert home.left_of(study.study_id) == only_tombstone(study.study_id)
+    with pytest.raises(StoreError, match="There is no study"):
+        home.studies.delete("0" * 32)
+
+
 def test_a_deletion_that_could_not_be_noted_leaves_a_study_that_can_be_worked_on(
     home: Home, study: Study
 ) -> None:
@@ -342,7 +354,7 @@ def test_whatever_fails_in_one_study_is_said_by_its_id_and_without_content(
 
     assert gone == (ids[0], ids[2])
     told = capsys.readouterr().err
-    assert f"{ids[1]} was left as it is: ZeroDivisionError" in told
+    assert f"{ids[1]} could not be read: ZeroDivisionError" in told
     assert "patient" not in told
 
 

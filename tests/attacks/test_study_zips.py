@@ -10,7 +10,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,17 @@ from hypothesis import strategies as st
 from PIL import Image
 from pyarrow import parquet
 
+from imil.core.films import FilmSpec
 from imil.errors import ImilError
 from imil.store.accounts import Listed, account_key, load_listed, owner_of
 from imil.store.base import study_of
 from imil.store.codec import decode_masks, encode_masks
 from imil.store.memory import MemoryStore
 from imil.workflow.accounts import Account, Accounts
+from imil.workflow.demo import demo_films
 from imil.workflow.study import Study
 from imil.workflow.studyzip import ABOUT
+from tests.standins.fakehub import FakeHub
 from tests.standins.sound_zip import (
     Files,
     as_of,
@@ -40,6 +43,7 @@ from tests.standins.sound_zip import (
     studies_in,
     zipped,
 )
+from tests.store.hub_disks import hub_store, until
 
 MUTATIONS = 500
 # In place of a value in a JSON file, where it is then written as it can't be by a parser.
@@ -402,6 +406,30 @@ def test_a_study_reads_nothing_but_its_own(sound: Files, tmp_path: Path) -> None
     assert study_of(name) == victim.study_id
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_imported_study_comes_back_from_the_data_set_after_a_lost_disk(
+    sound: Files, tmp_path: Path
+) -> None:
+    path = zipped(tmp_path / "study.zip", sound)
+    with FakeHub() as hub:
+        with hub_store(hub, tmp_path / "a") as store:
+            study = studies_in(tmp_path / "a", store).import_zip(path)
+            study.settle()
+            until(lambda: study.saved.waiting == 0 and study.saved.ago is not None)
+            acts, masks = study.audit().acts, study.mask_records()
+        with hub_store(hub, tmp_path / "b") as store:
+            again = studies_in(tmp_path / "b", store).open(study.study_id)
+            found = again.audit()
+            published = again.compare_log()
+
+    assert (found.acts, found.broken) == (acts, None)
+    assert len(again.mask_records()) == len(masks) == 4
+    assert published is not None
+    assert published.head == acts[-1].head
+    assert own_id(sound) not in "".join(store._local.names(""))
+
+
 # ---- what fills the memory ----------------------------------------------------------------------
 
 
@@ -473,6 +501,20 @@ def test_a_comparison_that_would_train_for_ever_is_refused(sound: Files, tmp_pat
         record["comparison"]["seeds"] = list(seeds)
 
         assert home.bring(redigested(sound | {name: json.dumps(record).encode()})) is None
+
+
+@pytest.mark.parametrize(
+    "other", [{"shortcut": 0.9500001}, {"seed": 1_000_001}, {"label_noise": 1e-9}]
+)
+def test_films_that_a_zip_asks_for_never_lie_in_the_folder_of_other_films(
+    tmp_path: Path, other: dict[str, Any]
+) -> None:
+    """Studies of equal films share their working images: those of nearly equal ones must not."""
+    own = FilmSpec(images=20, size=32, shortcut=0.95, seed=1_000_000)
+
+    folders = {demo_films(spec, tmp_path).cache for spec in (own, replace(own, **other))}
+
+    assert len(folders) == 2
 
 
 def _listed(study: Study) -> Listed:
