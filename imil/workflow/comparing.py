@@ -569,7 +569,7 @@ class Comparing(Reviewing):
         samples = self._workspace.samples(split)
         finished = compare(trained, samples, setting, settled.validation)
         scores = {name: outcome.logits for name, outcome in trained.items()}
-        runs = save_runs(self._tools.store, self.study_id, self._runs_of(asked))
+        runs = save_runs(self._tools.store, self._log_id, self._runs_of(asked))
         # First the answers: a round whose figures are there can always open its images.
         save_cases(
             self._tools.store,
@@ -579,7 +579,7 @@ class Comparing(Reviewing):
             classes=self.images.classes,
         )
         save_round(self._tools.store, self.study_id, finished, key=key)
-        files = (round_file(self.study_id, key), cases_file(self.study_id, key), *runs)
+        files = (round_file(self._log_id, key), cases_file(self._log_id, key), *runs)
         if len(asked.seeds) == self.seeds_asked():
             self._note_round(asked, finished, files)
         else:  # shown meanwhile, so that the log vouches for them too

@@ -36,7 +36,6 @@ from imil.workflow.maskbook import MaskBook
 from imil.workflow.tools import Tools
 from imil.workflow.vouching import (
     contradiction,
-    decided,
     named_at_once,
     other_answers,
     uncovered,
@@ -122,7 +121,7 @@ class Logged:
         self._before = self._masks.every()
         self._figures = (
             *(name for name in self._masks.others if name.startswith(f"{RECORDS}runs/")),
-            *tools.store.names(f"studies/{record.study_id}/rounds/"),
+            *self._tools.store.names(f"studies/{self._log_id}/rounds/"),
         )
         # The last audit, which the next look goes on from.
         self._audited: Audit | None = None
@@ -226,7 +225,7 @@ class Logged:
             StoreError: the log can't be read, or was written by a newer version.
         """
         self._note_finished()
-        self._acts.catch_up()
+        self._acts.catch_up(begin=bool(self._before or self._figures))
         there = None if self._published is None else self._published.head
         heads = (*known, *(head for head in (self._record.head, there) if head is not None))
         last = self._audited
@@ -261,6 +260,11 @@ class Logged:
             acts, self._workspace.folder, first, self._tools.models.version_of
         )
         return replace(found, broken=broken or other, uncovered=(*uncovered(acts), *remade))
+
+    @property
+    def _log_id(self) -> str:
+        """The id that the study's own files use."""
+        return self._record.study_id
 
     @property
     def _first(self) -> TrainingTask:
@@ -347,7 +351,7 @@ class Logged:
         def make() -> Act:
             kept: tuple[str, ...] = ()
             with suppress(StoreError):  # tried again with the first comparison
-                kept = save_runs(self._tools.store, self.study_id, self._first_runs())
+                kept = save_runs(self._tools.store, self._log_id, self._first_runs())
             details = training_told(first) | {"files": self._digests(kept)}
             return replace(act, details=details, model=self._model(first))
 
@@ -389,7 +393,7 @@ class Logged:
     def _unseen(self, acts: tuple[Act, ...]) -> tuple[Act, ...]:
         """Return what the log must first catch up with: the beginning, and what it missed."""
         record, now, missed = self._record, self._tools.now().isoformat(), []
-        listing = self._digests((listing_file(self.study_id),))
+        listing = self._digests((listing_file(self._log_id),))
         if not acts:
             counts = {"images": len(self.images), "classes": list(self.images.classes)}
             details = {"source": dict(record.source), **counts, "files": listing}
@@ -407,16 +411,8 @@ class Logged:
         for some in named_at_once(files):
             details = {"why": "files were kept and no act told of it", "files": self._digests(some)}
             missed.append(Act(What.FILES_NOTED, now, PROGRAM, details=details))
-        missed += self._undecided(acts, now)
+        missed += [Act(What.GAP, now, PROGRAM, details=each) for each in untold(acts, record)]
         return tuple(missed)
-
-    def _undecided(self, acts: Sequence[Act], now: str) -> tuple[Act, ...]:
-        """Return an act that tells of the last decision on a label, where no act told of it."""
-        if not untold(acts, self._record.triage):
-            return ()
-        why = "a decision on a label was kept and no act told of it"
-        details = {"why": why, "triage": decided(self._record.triage)}
-        return (Act(What.GAP, now, PROGRAM, details=details),)
 
     def _digests(self, names: Sequence[str]) -> dict[str, str]:
         """Return the SHA-256 of files in the store; one that can't be read is left out."""
