@@ -315,7 +315,7 @@ def _known_shape(details: object) -> bool:
         _texts(details.get("files", {}))
         and isinstance(details.get("mask", ""), str)
         and isinstance(missed, list)
-        and type(details.get("acts", 0)) is int
+        and all(type(details.get(name, 0)) is int for name in ("acts", "openings"))
         and isinstance(trained, list)
         and all(isinstance(each, Mapping) and _is_trained(each) for each in trained)
         and _decisions(details.get("triage", {}))

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 
@@ -144,16 +145,19 @@ class ActLog:
         """Whether acts could not be written yet, of which the next one will tell."""
         return bool(self._missed)
 
-    def catch_up(self) -> None:
-        """Write what happened unseen, unless that is done, or the log has not begun or is broken.
+    def catch_up(self, *, begin: bool = False) -> None:
+        """Write what happened unseen, unless that is done or the log is broken.
 
         What is broken is left as it was found: what is written after it could hide it.
+
+        Args:
+            begin: write it also where the log has no act yet.
         """
         with self._lock:
             if self._last is not None:
                 return
             found = self._found()
-            if found and check_links(self._study_id, found, self._known) is None:
+            if (found or begin) and check_links(self._study_id, found, self._known) is None:
                 self._do(partial(self._take_up, found))
 
     def read(self, known: Sequence[Head] = (), *, whole: bool = True) -> Chain:
@@ -186,7 +190,7 @@ class ActLog:
             act, make = waiting
             try:
                 made = make()
-            except Exception as error:  # noqa: BLE001  # told of; the acts after it are written
+            except BaseException as error:  # noqa: BLE001  # told of; what follows is written
                 self._miss(act, error)
                 continue
             self.append(made)
@@ -206,7 +210,7 @@ class ActLog:
         except Exception as error:  # noqa: BLE001  # tried again by the next act
             _say(error)
 
-    def _miss(self, act: Act, error: Exception) -> None:
+    def _miss(self, act: Act, error: BaseException) -> None:
         """Note an act that could not be written, and tell of it in the log if that is possible."""
         _say(error)
         with self._lock:
@@ -341,6 +345,7 @@ def _time(act: Act) -> str:
         return datetime.now(UTC).isoformat()
 
 
-def _say(error: Exception) -> None:
+def _say(error: BaseException) -> None:
     """Say on stderr that the log could not be written; without content, names or ids."""
-    sys.stderr.write(f"A study's log could not be written: {type(error).__name__}.\n")
+    with suppress(Exception):  # there may be no stderr any more
+        sys.stderr.write(f"A study's log could not be written: {type(error).__name__}.\n")

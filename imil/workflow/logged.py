@@ -37,7 +37,6 @@ from imil.workflow.maskbook import MaskBook
 from imil.workflow.tools import Tools
 from imil.workflow.vouching import (
     contradiction,
-    decided,
     named_at_once,
     other_answers,
     uncovered,
@@ -229,7 +228,7 @@ class Logged:
             StoreError: the log can't be read, or was written by a newer version.
         """
         self._note_finished()
-        self._acts.catch_up()
+        self._acts.catch_up(begin=bool(self._before or self._figures))
         there = None if self._published is None else self._published.head
         heads = (*known, *(head for head in (self._record.head, there) if head is not None))
         last = self._audited
@@ -415,16 +414,8 @@ class Logged:
         for some in named_at_once(files):
             details = {"why": "files were kept and no act told of it", "files": self._digests(some)}
             missed.append(Act(What.FILES_NOTED, now, PROGRAM, details=details))
-        missed += self._undecided(acts, now)
+        missed += [Act(What.GAP, now, PROGRAM, details=each) for each in untold(acts, record)]
         return tuple(missed)
-
-    def _undecided(self, acts: Sequence[Act], now: str) -> tuple[Act, ...]:
-        """Return an act that tells of the last decision on a label, where no act told of it."""
-        if not untold(acts, self._record.triage):
-            return ()
-        why = "a decision on a label was kept and no act told of it"
-        details = {"why": why, "triage": decided(self._record.triage)}
-        return (Act(What.GAP, now, PROGRAM, details=details),)
 
     def _digests(self, names: Sequence[str]) -> dict[str, str]:
         """Return the SHA-256 of files in the store; one that can't be read is left out."""

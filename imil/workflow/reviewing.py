@@ -39,7 +39,7 @@ from imil.workflow.workspace import Workspace
 CUT = frozenset({Queue.HIGH_LOSS, Queue.WRONG_REASON})
 
 # Queues of which it is known where each image stands: those that several readers look at.
-PLACES_KEPT = 16
+PLACES_KEPT = 64
 
 DECIDED = {
     Decision.RELABEL: What.RELABELLED,

@@ -42,15 +42,24 @@ def decisions_told(acts: Sequence[Act]) -> Decisions:
     return told
 
 
-def untold(acts: Sequence[Act], triage: Sequence[Triage]) -> bool:
-    """Return whether a log lacks just the last decision, as it does where a kill came between."""
-    told, own = decisions_told(acts), decided(triage)
-    if told == own or not triage:
-        return False
-    last = triage[-1].sample_id
-    return {k: v for k, v in told.items() if k != last} == {
-        k: v for k, v in own.items() if k != last
-    }
+def untold(acts: Sequence[Act], record: StudyRecord) -> tuple[dict[str, Any], ...]:
+    """Return the details of gaps: what a study's file has and a kill has kept out of its log."""
+    gaps: list[dict[str, Any]] = []
+    if _lacks_some(decisions_told(acts), record.triage):
+        why = "a decision on a label was kept and no act told of it"
+        gaps.append({"why": why, "triage": decided(record.triage)})
+    opened = sum(act.what is What.TEST_OPENED for act in acts)
+    noted = [act.details["openings"] for act in acts if "openings" in act.details]
+    if record.test_openings > max(opened, *noted, 0):
+        why = "an opening of the test set was counted and no act told of it"
+        gaps.append({"why": why, "openings": record.test_openings})
+    return tuple(gaps)
+
+
+def _lacks_some(told: Decisions, triage: Sequence[Triage]) -> bool:
+    """Return whether decisions are there which were never told of: others, or the last one."""
+    own, last = decided(triage), triage[-1].sample_id if triage else ""
+    return told != own and all(own.get(k) == each for k, each in told.items() if k != last)
 
 
 def named_at_once(names: Sequence[str]) -> list[tuple[str, ...]]:
@@ -67,14 +76,15 @@ def contradiction(acts: Sequence[Act], record: StudyRecord) -> Break | None:
     """
     said = {act.what: act for act in acts}  # the last of each kind
     begun, trained = said.get(What.STUDY_BEGUN), said.get(What.TRAINING_FINISHED)
-    if begun is not None and begun.details.get("source") != _as_json(record.source):
+    if begun is not None and not _same_source(begun.details.get("source"), record):
         told = "The study's file names another source of images than act {} tells of."
         return _changed(begun, told)
     planned = trained or begun
     if planned is not None and not _same_plan(planned.details.get("plan"), record):
         return _changed(planned, "The study's file has another plan than act {} tells of.")
-    opened = [act for act in acts if act.what is What.TEST_OPENED]
-    if len(opened) > record.test_openings:
+    opened = [act for act in acts if act.what is What.TEST_OPENED or "openings" in act.details]
+    openings = [act.details["openings"] for act in opened if "openings" in act.details]
+    if record.test_openings < max(len(opened) - len(openings), *openings, 0):
         told = "The study's file counts fewer openings of the test set than there were by act {}."
         return _changed(opened[-1], told)
     unblinded = said.get(What.UNBLINDED)
@@ -82,7 +92,8 @@ def contradiction(acts: Sequence[Act], record: StudyRecord) -> Break | None:
         return _changed(unblinded, "By the study's file readers are blind; act {} tells otherwise.")
     last = [act for act in acts if act.what in _DECISIONS]
     missed = any("not_written" in act.details for act in acts if act.what is What.GAP)
-    if not missed and decisions_told(acts) != decided(record.triage):
+    own = decided(record.triage)
+    if not missed and any(own.get(k) != each for k, each in decisions_told(acts).items()):
         told = "The study's file has other decisions on labels than the log tells of up to act {}."
         return _changed(last[-1] if last else acts[-1], told)
     return None
@@ -173,6 +184,12 @@ def _lists(act: Act) -> bool:
 
 def _changed(act: Act, told: str) -> Break:
     return Break(act.seq, Flaw.CHANGED, told.format(act.seq))
+
+
+def _same_source(told: object, record: StudyRecord) -> bool:
+    # Whoever takes a study in may leave out what this version does not know.
+    own = _as_json(record.source)
+    return isinstance(told, Mapping) and own == {k: v for k, v in told.items() if k in own}
 
 
 def _same_plan(told: object, record: StudyRecord) -> bool:

@@ -269,6 +269,34 @@ def test_what_was_decided_when_the_log_was_cut_off_by_a_kill_is_told_as_a_gap(ho
     assert set(gap.details["triage"]) >= {image, "another"}
 
 
+def test_an_opening_of_the_test_set_that_a_kill_kept_out_of_the_log_is_told_as_a_gap(
+    home: Home,
+) -> None:
+    edit(home.own / "study.json", lambda saved: saved.update(test_openings=2))
+
+    found = home.study().audit()
+    again = home.study().audit()
+
+    gap = found.acts[-1]
+    assert (found.broken, gap.what, gap.details["openings"]) == (None, What.GAP, 2)
+    assert len(again.acts) == len(found.acts)
+    edit(home.own / "study.json", lambda saved: saved.update(test_openings=1))
+    assert "fewer openings of the test set" in words(home)
+
+
+def test_a_study_whose_log_is_gone_whole_says_that_nothing_of_before_is_vouched_for(
+    home: Home,
+) -> None:
+    shutil.rmtree(home.own / "acts")
+    edit(home.own / "study.json", lambda saved: saved.update(head=None))
+
+    found = home.study().audit()
+
+    assert found.broken is None
+    assert [act.what for act in found.acts][:2] == [What.STUDY_BEGUN, What.GAP]
+    assert len(found.uncovered) >= 2
+
+
 def test_an_audit_leaves_a_broken_log_as_it_was_found(home: Home) -> None:
     acts = sorted((home.own / "acts").iterdir())
     for path in acts[-6:]:
@@ -508,6 +536,7 @@ ANYTHING = [
     AssertionError(),
     UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed"),
 ]
+ANYTHING_AT_ALL = [*ANYTHING, SystemExit(1), KeyboardInterrupt()]
 
 
 def kind(error: object) -> str:
@@ -536,8 +565,10 @@ def test_whatever_the_store_raises_the_act_is_told_of_as_soon_as_it_can_be(
     assert kind(error) in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("error", ANYTHING, ids=kind)
-def test_whatever_is_raised_in_the_background_ends_no_writing_and_no_wait(error: Exception) -> None:
+@pytest.mark.parametrize("error", ANYTHING_AT_ALL, ids=kind)
+def test_whatever_is_raised_in_the_background_ends_no_writing_and_no_wait(
+    error: BaseException,
+) -> None:
     log = ActLog(MemoryStore(), STUDY)
 
     def fail() -> Act:
