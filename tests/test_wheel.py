@@ -104,7 +104,7 @@ def test_a_run_ends_with_its_report(installed: Path, tmp_path: Path) -> None:
 
     run = f"run --data {films} --out {out} --masks reference --epochs 1 --epochs-after 1"
     imil = str(installed / "bin" / "imil")
-    _done([imil, *run.split(), "--arms", "imil", "--seeds", "0"], installed)
+    _done([imil, *run.split(), "--arms", "imil", "--seeds", "0", "--threads", "1"], installed)
 
     assert (out / "results.json").is_file()
     assert "<style>" in (out / "report.html").read_text(encoding="utf-8")
