@@ -15,6 +15,7 @@ from urllib.request import urlopen
 import pytest
 from gradio_client import Client
 
+from imil.core.films import FilmSpec, write_films
 from tests.browser.serving import Server, serve
 
 pytestmark = [
@@ -97,12 +98,13 @@ def test_the_demo_begins_trained(server: Server) -> None:
 
 
 def test_a_run_ends_with_its_report(installed: Path, tmp_path: Path) -> None:
-    imil = str(installed / "bin" / "imil")
-    films, out = str(tmp_path / "films"), tmp_path / "results"
-    _done([imil, "films", "--out", films, "--images", "40", "--size", "32"], installed)
+    films, out = tmp_path / "films", tmp_path / "results"
+    for _ in write_films(FilmSpec(images=40, size=32), films):
+        pass
 
     run = f"run --data {films} --out {out} --masks reference --epochs 1 --epochs-after 1"
-    _done([imil, *run.split(), "--arms", "imil", "--seeds", "0"], installed)
+    imil = str(installed / "bin" / "imil")
+    _done([imil, *run.split(), "--arms", "imil", "--seeds", "0", "--threads", "1"], installed)
 
     assert (out / "results.json").is_file()
     assert "<style>" in (out / "report.html").read_text(encoding="utf-8")
@@ -117,7 +119,7 @@ def _done(command: list[str], path: Path) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
