@@ -19,6 +19,7 @@ from torch import distributed
 from imil.compute.jobs import JobState, JobStatus, advanced, epochs_of_task
 from imil.compute.task import TrainingTask, run_task, task_from_json, task_to_json
 from imil.core.records import Arm
+from imil.core.shared import processes
 from imil.core.variants import parse_variant
 from imil.errors import ComputeError, ImilError, PlanError
 
@@ -87,9 +88,16 @@ class TeamPool:
         """Queue a job.
 
         Raises:
-            PlanError: an arm can't be trained by several GPUs.
+            PlanError: an arm can't be trained by several GPUs, or batches have fewer images than
+                there are processes.
         """
         for task in tasks:
+            if task.plan.batch_size < processes():
+                raise PlanError(
+                    f"{processes()} processes can't share batches of {task.plan.batch_size}.",
+                    why="Each computes at least one image of a batch.",
+                    fix="Start fewer processes, or choose a larger batch.",
+                )
             if task.plan.device == "cuda" and parse_variant(task.arm).arm is Arm.RIGHT_REASON:
                 raise PlanError(
                     f"The arm “{task.arm}” can't be trained by several GPUs together.",

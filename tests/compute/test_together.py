@@ -126,6 +126,13 @@ def test_a_penalty_is_not_trained_by_several_gpus(tmp_path: Path) -> None:
         TeamPool().submit("job", (task,))
 
 
+def test_batches_with_fewer_images_than_processes_are_refused(tmp_path: Path) -> None:
+    task = TrainingTask("a", tmp_path, tmp_path, tmp_path, Plan(batch_size=0), "control", 2, False)
+
+    with pytest.raises(PlanError, match=r"1 processes can't share batches of 0.*larger batch"):
+        TeamPool().submit("job", (task,))
+
+
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
     before = torch.get_num_threads()
