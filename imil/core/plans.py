@@ -36,7 +36,7 @@ _NUMBERS = {
     "scale_share": (0.0, 0.5),
 }
 _ABOVE_ZERO = {"learning_rate": 1.0, "clip_norm": 1e6}
-_FLAGS = ("pretrained", "class_weighted", "channels_last", "fast")
+_FLAGS = ("pretrained", "class_weighted", "channels_last")
 _DEVICES = ("cpu", "cuda")
 # Side of the working images where nobody asked for another, px: what two CPU cores train in
 # minutes. Films have their own. Our choice; the paper's size is not known.

@@ -44,14 +44,14 @@ def test_what_fits_is_given_back_as_it_is() -> None:
     assert check_whole("count", 10, 1, 10) == 10
     assert check_number("share", 0, 0, 1) == 0
     assert check_above("share", 1, 0, 1) == 1
-    assert check_flag("fast", value=False) is False
+    assert check_flag("mirrored", value=False) is False
     assert check_text("name", "a\nb") == "a\nb"
 
 
 @pytest.mark.parametrize("value", [1, 0, "true", None, NAN, []])
 def test_only_true_and_false_are_flags(value: Any) -> None:
     with pytest.raises(PlanError, match=r"true or false"):
-        check_flag("fast", value)
+        check_flag("mirrored", value)
 
 
 @pytest.mark.parametrize("value", [1, None, ["a"], {"a": 1}, "x" * 11, "\ud800"])
