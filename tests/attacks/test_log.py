@@ -41,6 +41,8 @@ from tests.standins.compared import FORMULA, READERS, compared_study
 from tests.standins.trained import as_if_trained, corner
 from tests.standins.untraining import opened
 
+pytestmark = pytest.mark.slow
+
 NOW = "2026-11-25T10:00:00+00:00"
 STUDY = "a" * 32
 ROOT = Path(__file__).parents[2]
