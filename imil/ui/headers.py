@@ -13,7 +13,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # Who may show the app in a frame: itself, and the Hub, which shows a Space so.
-FRAMED_BY = "'self' https://huggingface.co https://*.hf.space"
+FRAMED_BY = "'self' https://huggingface.co"
 POLICY = "; ".join(
     (
         "default-src 'self'",

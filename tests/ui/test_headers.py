@@ -56,7 +56,7 @@ def test_nothing_is_loaded_from_another_host_and_only_the_hub_may_frame(
     hosts = {name: [s for s in sources if "://" in s] for name, sources in allowed.items()}
     assert {name: found for name, found in hosts.items() if found} == {
         "form-action": ["https://huggingface.co"],
-        "frame-ancestors": ["https://huggingface.co", "https://*.hf.space"],
+        "frame-ancestors": ["https://huggingface.co"],
     }
     assert "*" not in {source for sources in allowed.values() for source in sources}
     assert allowed["default-src"] == ["'self'"]
