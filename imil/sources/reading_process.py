@@ -228,11 +228,11 @@ def _answer(
             heard = time.monotonic()
             if message is None:
                 raise _broke_down(archive)
+            if time.monotonic() > end:
+                raise _too_long(archive)
             if "told" not in message:
                 return _result(message, archive)
             told = (message["told"][0], message["told"][1])
-        if time.monotonic() > end:
-            raise _too_long(archive)
         if on_progress is not None:
             on_progress(*told)
 

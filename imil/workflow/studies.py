@@ -80,6 +80,7 @@ from imil.workflow.zipcheck import (
     check_work,
     checked_listing,
     read_whole,
+    require_unchanged,
     sizes_of,
 )
 
@@ -325,6 +326,7 @@ class Studies:
         study = Study(record, workspace, tools, proof=proof, report=report, stock=stock)
         try:
             read_whole(study.check_readable)
+            require_unchanged(study.audit(), unpacked.manifest)
         finally:
             # What it does in the background reads the files here, which are moved next.
             study.settle()

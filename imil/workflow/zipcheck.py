@@ -291,12 +291,18 @@ def check_rounds(state: Store, record: StudyRecord, images: ImageSet) -> None:
 
 
 def check_log(state: Store, record: StudyRecord, manifest: Manifest) -> Audit:
-    """Return the study's log; StoreError where it was changed after the zip was written.
-
-    A log that was broken before that is let through: the zip says so, and so does the audit.
-    """
+    """Return the study's log; StoreError where it was changed after the zip was written."""
     heads = [head for head in (record.head, manifest.head) if head is not None]
     found = audited(state, ActLog(state, record.study_id).read(heads))
+    require_unchanged(found, manifest)
+    return found
+
+
+def require_unchanged(found: Audit, manifest: Manifest) -> None:
+    """Raise a StoreError if an audit finds what was changed after the zip was written.
+
+    A study that was broken before that is let through: the zip says so, and so does its audit.
+    """
     if found.broken is not None and manifest.broken is None:
         raise StoreError(
             f"This study.zip was changed: {found.broken.told}",
@@ -304,7 +310,6 @@ def check_log(state: Store, record: StudyRecord, manifest: Manifest) -> Audit:
             "tells of, so that a later change shows.",
             fix="Use an untouched copy of the zip, or export the study again.",
         )
-    return found
 
 
 def with_openings(record: StudyRecord, log: Audit) -> StudyRecord:
