@@ -21,7 +21,7 @@ from imil.sources.archive import unpack
 from imil.sources.entries import Limits, lists
 from imil.sources.listing import Entry, ImportReport, Listing, listing_to_json
 from imil.store.acts import acts_folder
-from imil.store.base import Store, renamed
+from imil.store.base import Store, is_study_id, renamed
 from imil.store.codec import check_version, damaged, read_json
 from imil.store.local import LocalStore
 from imil.store.own import StudyStore
@@ -30,7 +30,6 @@ from imil.store.values import from_json
 from imil.workflow.logged import Audit
 from imil.workflow.zipcheck import (
     MOST_JSON,
-    STUDY_ID,
     WHAT,
     Manifest,
     check_log,
@@ -286,7 +285,7 @@ def _described(into: Path) -> Manifest:
         manifest = from_json(Manifest, about)
     except (ValueError, KeyError, TypeError) as cause:
         raise damaged(WHAT) from cause
-    if not STUDY_ID.match(manifest.study):
+    if not is_study_id(manifest.study):
         raise damaged(WHAT)
     return manifest
 

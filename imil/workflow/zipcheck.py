@@ -20,6 +20,13 @@ import torch
 from PIL import Image
 
 from imil.core.arms import parse_arms
+from imil.core.bounds import (
+    LARGEST_SEED,
+    LONGEST_TEXT,
+    MOST_FILMS,
+    MOST_SEEDS,
+    MOST_TRAININGS,
+)
 from imil.core.films import FilmSpec
 from imil.core.images import ImageSet
 from imil.core.metrics import Metric
@@ -52,14 +59,9 @@ WHAT = "This study.zip"
 MOST_JSON = 128 * 2**20
 MOST_TABLE = 256 * 2**20
 MOST_STATE = 2 * 2**30
-MOST_FILMS = 100_000
 MOST_ROUNDS = 1000
-MOST_SEEDS = 100
-# Arms times seeds of a comparison: one that is not finished goes on by itself.
-MOST_TRAININGS = 1000
 MOST_OPENINGS = 10**6
 MOST_NOTICES = 1000
-LONGEST_TEXT = 2000
 # One of them may name every training of a comparison.
 LONGEST_NOTICE = 20_000
 # All masks of a study are in memory while it is open, a byte a pixel.
@@ -68,7 +70,6 @@ MOST_MASKED_PIXELS = 2 * 10**9
 LONGEST_NAME = 200
 _HEX = re.compile(r"[0-9a-f]*\Z")
 _ID = r"[A-Za-z0-9]{1,64}"
-STUDY_ID = re.compile(rf"{_ID}\Z")
 
 # What is taken of a zip, below "state/studies/<id>/", "state/data/" and "work/".
 _OWN = re.compile(
@@ -419,7 +420,7 @@ def _asked(record: StudyRecord) -> tuple[Comparison, ...]:
 def _check_comparison(asked: Comparison) -> None:
     _require(parse_arms(asked.arms) == asked.arms)
     _require(1 <= len(asked.seeds) <= MOST_SEEDS and len(set(asked.seeds)) == len(asked.seeds))
-    _require(all(0 <= seed < 2**31 + MOST_SEEDS for seed in asked.seeds))
+    _require(all(0 <= seed <= LARGEST_SEED + MOST_SEEDS for seed in asked.seeds))
     _require(len(asked.arms) * len(asked.seeds) <= MOST_TRAININGS)
     _require(1 <= asked.number <= MOST_ROUNDS)
     _require(asked.pooling in {"", *Pooling})
