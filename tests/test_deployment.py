@@ -20,7 +20,7 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 
 def test_every_make_command_is_in_the_makefile() -> None:
-    named = set(re.findall(r"(?:`|… )make ([a-z]+)", PAGE))
+    named = set(re.findall(r"(?:`|^)make ([a-z]+)", PAGE, re.MULTILINE))
 
     assert {"space", "lock", "audit"} <= named
     assert named <= set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))

@@ -622,7 +622,7 @@ class _Fits:
         rows = np.load(folder / "rows.npy", allow_pickle=False)
         self._rows(rows)
         for name in ("images", "masks"):
-            _require(len(np.load(folder / f"{name}.npy", mmap_mode="r")) == len(rows))
+            _require(len(np.load(folder / f"{name}.npy", allow_pickle=False)) == len(rows))
 
     def _answers(self, path: Path) -> None:
         """Check each array of a probe, or of what it was answered, by what it can be at most."""

@@ -249,7 +249,7 @@ def test_a_file_has_an_address_that_nobody_guesses_in_a_private_folder(
 
     assert one != two
     assert len(one.parent.name) == 32
-    assert one.parent.parent == tmp_path
+    assert one.parent.parent.parent == tmp_path
     assert oct(one.parent.stat().st_mode)[-3:] == "700"
     assert handed_out(one)["url"].endswith(f"{one.parent.name}/results.csv")
 
