@@ -26,7 +26,7 @@ run: venv ## serve the app with the demo study on http://127.0.0.1:7860
 	$(BIN)/python app.py
 
 demo: venv ## train the demo that the app ships anew, after its films or its plan have changed
-	$(BIN)/python -m imil demo --out imil/ui/static/demo
+	$(BIN)/python -m imil demo --out imil/static/demo
 
 chromium: venv ## make sure that a browser is there for the browser tests
 	$(BIN)/python tests/browser/install_chromium.py

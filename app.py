@@ -13,27 +13,27 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imil.compute.device import pick_device
-from imil.compute.pool import WorkerPool, hold
+from imil.app.server.stubs import without_stubs
 from imil.core.disk import full_disk
 from imil.errors import ImilError, StoreError
+from imil.jobs.device import pick_device
+from imil.jobs.pool import WorkerPool, hold
+from imil.models.pretrained import pretrained_bytes
+from imil.report.parts.markup import ASSETS
 from imil.settings import Settings
-from imil.sources.weights import pretrained_bytes
-from imil.store.base import Store
-from imil.store.hub import HubStore, side_folder, store_folder
-from imil.store.hub_errors import no_token
-from imil.store.hub_models import HubModels
-from imil.store.hub_repo import HubRepo, prepare_client
-from imil.store.local import LocalStore
-from imil.ui.markup import ASSETS
-from imil.ui.stubs import without_stubs
-from imil.workflow.shipped import TrainedDemo, read_trained_demo
-from imil.workflow.studies import DEMO, Studies
-from imil.workflow.tools import Tools
-from imil.workflow.workspace import default_threads, usable_cores
+from imil.storage.base import Store
+from imil.storage.hub.errors import no_token
+from imil.storage.hub.models import HubModels
+from imil.storage.hub.repo import HubRepo, prepare_client
+from imil.storage.hub.store import HubStore, side_folder, store_folder
+from imil.storage.local import LocalStore
+from imil.study.library.shipped import TrainedDemo, read_trained_demo
+from imil.study.library.studies import DEMO, Studies
+from imil.study.tools import Tools
+from imil.study.workspace import default_threads, usable_cores
 
 if TYPE_CHECKING:
-    from imil.compute.zero import ZeroPool
+    from imil.jobs.zero_gpu import ZeroPool
 
 # Seconds between two looks for studies that nobody visits any more.
 LOOK_FOR_IDLE = 6 * 3600
@@ -76,9 +76,9 @@ def _serve(settings: Settings) -> None:
     os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "1")
     # Only now: Gradio reads its environment when it is imported.
     with without_stubs():
-        from imil.ui.app import build_app  # noqa: PLC0415  # see above
-        from imil.ui.served_files import Uploads  # noqa: PLC0415  # see above
-        from imil.ui.theme import launch_options  # noqa: PLC0415  # see above
+        from imil.app.app import build_app  # noqa: PLC0415  # see above
+        from imil.app.server.served_files import Uploads  # noqa: PLC0415  # see above
+        from imil.app.server.theme import launch_options  # noqa: PLC0415  # see above
 
     prepare_client()
     weights = partial(
@@ -181,7 +181,7 @@ def _trainer(worker: WorkerPool, home: Path, settings: Settings) -> WorkerPool |
     if not settings.zero:
         return worker
     # Only there, and before anything asks for a GPU: it changes torch and Gradio.
-    from imil.compute.zero import ZeroPool  # noqa: PLC0415  # see above
+    from imil.jobs.zero_gpu import ZeroPool  # noqa: PLC0415  # see above
 
     return ZeroPool(home / "leases", worker)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imil.cli import main
+from imil.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from imil.cli import main
-from tests.sources.hub_sets import image_folder
+from imil.cli.main import main
+from tests.datasets.hub_sets import image_folder
 from tests.standins.fakehub import FakeHub
 
 pytestmark = pytest.mark.slow

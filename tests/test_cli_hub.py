@@ -10,16 +10,16 @@ import pytest
 from huggingface_hub import get_session
 from typer.testing import CliRunner, Result
 
-from imil.cli import app
-from imil.compute.pool import WorkerPool
-from imil.core.backbones import build, weights_to_bytes
-from imil.core.films import FilmSpec
-from imil.store.base import study_of
-from imil.store.hub_repo import ANSWER_SECONDS
-from imil.store.local import LocalStore
-from imil.workflow.publishing import LOCK
-from imil.workflow.studies import Studies
-from imil.workflow.tools import Tools
+from imil.cli.main import app
+from imil.core.nets.backbones import build, weights_to_bytes
+from imil.jobs.pool import WorkerPool
+from imil.storage.base import study_of
+from imil.storage.hub.repo import ANSWER_SECONDS
+from imil.storage.local import LocalStore
+from imil.study.library.publishing import LOCK
+from imil.study.library.studies import Studies
+from imil.study.tools import Tools
+from imil.synthetic.films import FilmSpec
 from tests.standins.fakehub import READER, TOKEN, FakeHub, Fault
 from tests.standins.trained import as_if_trained, corner
 from tests.standins.visitors import no_weights

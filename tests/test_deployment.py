@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from imil.core.films import FilmSpec, write_films
+from imil.synthetic.films import FilmSpec, write_films
 from tests.lock_space import LOCK
 
 ROOT = Path(__file__).parents[1]

@@ -17,9 +17,9 @@ import typer.main
 import yaml
 
 import imil
-from imil.cli import app
+from imil.cli.main import app
 from imil.core.records import Arm, Queue
-from imil.ui.text import GLOSSARY
+from imil.report.parts.text import GLOSSARY
 from tests.standins.documents import ROOT, Command, Document, documents
 
 PAGES = documents()

@@ -15,7 +15,7 @@ from urllib.request import urlopen
 import pytest
 from gradio_client import Client
 
-from imil.core.films import FilmSpec, write_films
+from imil.synthetic.films import FilmSpec, write_films
 from tests.browser.serving import Server, serve
 
 pytestmark = [

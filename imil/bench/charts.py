@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from imil.core.metrics import Metric, Robustness
-from imil.ui import numbers
-from imil.ui.charts import LEGEND, POINTS, TONES
-from imil.ui.plots import Axis, Bar, Group, interval_plot
+from imil.core.evaluation.metrics import Metric, Robustness
+from imil.report.charts import LEGEND, POINTS, TONES
+from imil.report.parts import numbers
+from imil.report.plots import Axis, Bar, Group, interval_plot
 
 
 def _whole(share: float) -> str:

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from imil.bench.films import Grid
-from imil.core.arms import ArmInputs, control, with_weights
+from imil.core.arms.registry import ArmInputs, control, with_weights
+from imil.core.arms.variants import parse_variant
 from imil.core.records import Arm, Plan
-from imil.core.training import EpochReport, fit, initial_state
-from imil.core.variants import parse_variant
+from imil.core.training.fit import EpochReport, fit, initial_state
 
 # Images of the trial: four steps of the usual batch, the first epoch of which only warms up.
 TRIAL_IMAGES = 128

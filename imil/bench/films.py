@@ -18,17 +18,17 @@ from imil.bench.grid import Cell, grid_content
 from imil.bench.pooled import CONTROL, Outcome
 from imil.bench.table import films_table
 from imil.bench.targets import film_targets
-from imil.compute.machine import versions
-from imil.compute.pool import WorkerPool
-from imil.core.arms import parse_arms
-from imil.core.films import FILMS_VERSION, FilmSpec, film_set
-from imil.core.recommendation import Candidate
+from imil.core.arms.registry import parse_arms
+from imil.core.evaluation.recommendation import Candidate
+from imil.core.evaluation.verdict import Difference
 from imil.core.records import Arm, Plan
 from imil.core.splits import prove_disjoint
-from imil.core.verdict import Difference
 from imil.errors import PlanError, WeightsError
-from imil.store.local import write_atomic
-from imil.workflow.headless import Request, as_now, run_study
+from imil.jobs.pool import WorkerPool
+from imil.jobs.training.machine import versions
+from imil.storage.local import write_atomic
+from imil.study.batch.headless import Request, as_now, run_study
+from imil.synthetic.films import FILMS_VERSION, FilmSpec, film_set
 
 # The grid: share of the training films whose token agrees with the label, and of wrong labels.
 SHORTCUTS = (1.0, 0.95, 0.85, 0.5)

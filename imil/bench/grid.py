@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from imil.bench.pooled import CONTROL, Outcome, against, chosen, share_closed
-from imil.core.metrics import Metric
-from imil.core.recommendation import Case, always, recommend_by_swapping, score_rule
+from imil.core.evaluation.metrics import Metric
+from imil.core.evaluation.recommendation import Case, always, recommend_by_swapping, score_rule
+from imil.core.evaluation.verdict import Decision, Difference, Verdict, decide_all
 from imil.core.records import Arm
-from imil.core.verdict import Decision, Difference, Verdict, decide_all
 
 # A token that agrees with half of the labels is no shortcut: its cell is the clean reference.
 CLEAN = 0.5

@@ -11,12 +11,12 @@ from imil.bench.charts import image_plots
 from imil.bench.pooled import CONTROL
 from imil.bench.table import images_table
 from imil.bench.targets import image_targets
-from imil.compute.pool import WorkerPool
 from imil.core.images import ImageSet
 from imil.core.records import Arm, Split
 from imil.errors import DataError
-from imil.store.local import write_atomic
-from imil.workflow.headless import Request, run_study
+from imil.jobs.pool import WorkerPool
+from imil.storage.local import write_atomic
+from imil.study.batch.headless import Request, run_study
 
 ARMS_BY_DEFAULT = (
     CONTROL,

@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from imil.core.metrics import Metric
-from imil.core.recommendation import Candidate, recommend
-from imil.core.records import Arm
-from imil.core.verdict import (
+from imil.core.evaluation.metrics import Metric
+from imil.core.evaluation.recommendation import Candidate, recommend
+from imil.core.evaluation.verdict import (
     Difference,
     DrawnDifference,
     PairedOutcome,
     drawn_over_replications,
 )
+from imil.core.records import Arm
 
 CONTROL = Arm.CONTROL.value
 # Below this gap to the clean reference, in points, a share of it means nothing.

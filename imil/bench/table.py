@@ -9,7 +9,7 @@ import numpy as np
 
 from imil.bench.grid import RIVAL
 from imil.bench.pooled import CONTROL
-from imil.core.metrics import Metric, Robustness
+from imil.core.evaluation.metrics import Metric, Robustness
 
 IS_RIVAL = f"is {RIVAL}"
 NOT_RUN = "not run"

@@ -8,9 +8,9 @@ from typing import Any
 
 from imil.bench.grid import CLEAN, RIVAL
 from imil.bench.pooled import CONTROL
-from imil.core.metrics import Metric, Robustness
+from imil.core.evaluation.metrics import Metric, Robustness
+from imil.core.evaluation.verdict import MIN_SEEDS
 from imil.core.records import Arm
-from imil.core.verdict import MIN_SEEDS
 
 # Where a share of the gap is to be closed, and how much of it by which arm.
 GAP_SHORTCUT = 0.95

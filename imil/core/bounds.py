@@ -37,7 +37,7 @@ LONGEST_PAINTING = 24 * 3600.0
 # Changes of one mask, as the browser counts them: the largest whole number that it counts exactly.
 MOST_CHANGES = 2**53 - 1
 
-# In signs; for readers' names see `imil.core.readers`.
+# In signs; for readers' names see `imil.core.review.readers`.
 LONGEST_STUDY_NAME = 120
 # Names of classes, splits, columns, data sets and what else is named in a line.
 LONGEST_LINE = 200

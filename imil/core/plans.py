@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from imil.core.backbones import backbone, check_size
 from imil.core.bounds import (
     LARGEST_SEED,
     MOST_SEEDS,
@@ -17,8 +16,9 @@ from imil.core.bounds import (
     is_whole,
     quoted,
 )
-from imil.core.queues import allowed_masks
+from imil.core.nets.backbones import backbone, check_size
 from imil.core.records import Plan, Precision
+from imil.core.review.queues import allowed_masks
 from imil.errors import PlanError
 
 # What each setting can be, from and to; our choice. Size and budget have checks of their own.

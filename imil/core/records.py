@@ -137,7 +137,7 @@ class Plan:
     Every value that the paper leaves open is a field here, and its default is our choice.
 
     Attributes:
-        backbone: a name of `imil.core.backbones.BACKBONES`.
+        backbone: a name of `imil.core.nets.backbones.BACKBONES`.
         pretrained: start from pretrained weights where the backbone has any.
         size: side of the square working images, px.
         epochs: epochs of round 0, before any mask.
@@ -155,8 +155,8 @@ class Plan:
         threads: torch threads; kept, because sums differ with their number.
         device: "cpu" or "cuda".
         precision: arithmetic of training on the processor; answers are always in float32. A GPU
-            has its own, see `imil.core.steps`. What the rule says takes the place of `auto` before
-            anything is trained, so that a study trains in one arithmetic throughout.
+            has its own, see `imil.core.training.steps`. What the rule says takes the place of
+            `auto` before anything is trained, so that a study trains in one arithmetic throughout.
         channels_last: whether a net's maps are laid out channels last on the processor.
     """
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from imil.compute.pool import WorkerPool
+from imil.datasets.files.dicom import RefusedError
+from imil.datasets.hub.process import HubRequest, messages
+from imil.datasets.reading.dicom import DicomReader
+from imil.datasets.reading.uploads import UploadReader
 from imil.errors import DataError, ImilError
-from imil.sources.dicom import RefusedError
-from imil.sources.dicom_process import DicomReader
-from imil.sources.hub_process import HubRequest, messages
-from imil.sources.reading_process import UploadReader
+from imil.jobs.pool import WorkerPool
 
 SECRETS = {
     "HF_TOKEN": "hf_1",

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from imil.cli import app
-from imil.core.films import FilmSpec, write_films
+from imil.cli.main import app
 from imil.errors import ImilError
+from imil.synthetic.films import FilmSpec, write_films
 
 # More digits than a float holds, and more than Python reads.
 NUMBERS = ("nan", "inf", "-inf", "-1", "1e308", "9" * 400, "9" * 5000, "é", "")
@@ -53,7 +53,7 @@ def test_a_run_of_no_sound_number_begins_nothing(
     def begun(*_: object, **__: object) -> None:
         raise AssertionError("a training was begun")
 
-    monkeypatch.setattr("imil.cli.WorkerPool", begun)
+    monkeypatch.setattr("imil.cli.main.WorkerPool", begun)
     given = ("run", "--data", str(films), "--out", str(tmp_path / "out"))
 
     kept = [n for n in NUMBERS if not refused(*given, f"--{option}={n}")]

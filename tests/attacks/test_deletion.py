@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 
-from imil.compute.jobs import JobStatus
-from imil.core.films import FilmSpec
 from imil.errors import ImilError, StoreError
-from imil.store.base import tombstone_file
-from imil.store.local import LocalStore
-from imil.store.own import StudyStore
-from imil.workflow.jobs import Untrained
-from imil.workflow.studies import Studies
-from imil.workflow.study import Study
-from imil.workflow.tools import Tools
+from imil.jobs.base import JobStatus
+from imil.storage.base import tombstone_file
+from imil.storage.local import LocalStore
+from imil.storage.study_store import StudyStore
+from imil.study.batch.progress import Untrained
+from imil.study.library.studies import Studies
+from imil.study.study import Study
+from imil.study.tools import Tools
+from imil.synthetic.films import FilmSpec
 from tests.standins.trained import as_if_trained, corner
 from tests.standins.visitors import no_weights
 

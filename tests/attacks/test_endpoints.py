@@ -22,17 +22,17 @@ import pytest
 from gradio.block_function import BlockFunction
 from gradio.events import EventData
 
-from imil.core.films import FilmSpec
+from imil.app.app import build_app
+from imil.app.painter.painter import encode_runs
+from imil.app.server.page import Page
+from imil.app.server.rates import Cost, Rate
+from imil.app.server.sessions import Session
 from imil.core.plans import check_plan
-from imil.store.local import LocalStore
-from imil.ui.app import build_app
-from imil.ui.page import Page
-from imil.ui.painter import encode_runs
-from imil.ui.rates import Cost, Rate
-from imil.ui.sessions import Session
-from imil.workflow.studies import Studies
-from imil.workflow.study import Study
-from imil.workflow.tools import Tools
+from imil.storage.local import LocalStore
+from imil.study.library.studies import Studies
+from imil.study.study import Study
+from imil.study.tools import Tools
+from imil.synthetic.films import FilmSpec
 from tests.standins.idle_pool import IdlePool
 from tests.standins.trained import as_if_trained, corner
 from tests.standins.visitors import no_weights

@@ -14,14 +14,14 @@ import gradio as gr
 import numpy as np
 import pytest
 
-from imil.compute.pool import WorkerPool
+from imil.app.server.errors import errors_shown
 from imil.core.disk import new_array, open_array
-from imil.core.films import FilmSpec
-from imil.store.local import LocalStore
-from imil.ui.errors import errors_shown
-from imil.workflow.studies import Studies
-from imil.workflow.study import Study
-from imil.workflow.tools import Tools
+from imil.jobs.pool import WorkerPool
+from imil.storage.local import LocalStore
+from imil.study.library.studies import Studies
+from imil.study.study import Study
+from imil.study.tools import Tools
+from imil.synthetic.films import FilmSpec
 from tests.standins.small_disk import SmallDisk, small_disk
 from tests.standins.trained import as_if_trained, corner
 from tests.standins.uploads import telling_zip

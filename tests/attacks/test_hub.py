@@ -16,14 +16,14 @@ import numpy as np
 import pytest
 
 from imil.errors import StoreError
-from imil.store.background import BackgroundReads
-from imil.store.codec import MaskRecord, decode_masks
-from imil.store.committer import Pace
-from imil.store.hub import HubStore
-from imil.store.local import LocalStore
-from imil.workflow.maskbook import MaskBook
+from imil.storage.codec import MaskRecord, decode_masks
+from imil.storage.hub.background import BackgroundReads
+from imil.storage.hub.committer import Pace
+from imil.storage.hub.store import HubStore
+from imil.storage.local import LocalStore
+from imil.study.review.maskbook import MaskBook
 from tests.standins.fakehub import FakeHub, Fault
-from tests.store.hub_disks import PACE, REPO, files, hub_store, make_anew, until
+from tests.storage.hub_disks import PACE, REPO, files, hub_store, make_anew, until
 
 # The client closes its connections when one of them is cut, whoever is using them.
 pytestmark = [

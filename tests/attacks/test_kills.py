@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from imil.store.acts import What, files_of
-from imil.store.codec import decode_masks
-from imil.store.local import LocalStore
+from imil.storage.codec import decode_masks
+from imil.storage.local import LocalStore
+from imil.storage.records.acts import What, files_of
 from tests.standins.trained import as_if_trained
 from tests.standins.untraining import opened
 

@@ -22,20 +22,28 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from imil.core.masks import MOST_SECONDS
+from imil.app.results.handout import make_file
 from imil.core.records import Region
+from imil.core.review.masks import MOST_SECONDS
 from imil.errors import ImilError, MaskError, StoreError
-from imil.store.acts import Act, What, act_file, acts_folder, chained, encode_act, read_act
-from imil.store.codec import MaskRecord
-from imil.store.local import LocalStore
-from imil.store.memory import MemoryStore
-from imil.store.sheets import csv_text, safe_cell
-from imil.store.studies import study_file
-from imil.ui import text
-from imil.ui.handout import make_file
-from imil.workflow.acts import ActLog
-from imil.workflow.answers import WarmModels
-from imil.workflow.study import Study
+from imil.report.parts import text
+from imil.storage.codec import MaskRecord
+from imil.storage.local import LocalStore
+from imil.storage.memory import MemoryStore
+from imil.storage.records.acts import (
+    Act,
+    What,
+    act_file,
+    acts_folder,
+    chained,
+    encode_act,
+    read_act,
+)
+from imil.storage.records.studies import study_file
+from imil.storage.sheets import csv_text, safe_cell
+from imil.study.audit.acts import ActLog
+from imil.study.review.answers import WarmModels
+from imil.study.study import Study
 from tests.standins.compared import FORMULA, READERS, compared_study
 from tests.standins.trained import as_if_trained, corner
 from tests.standins.untraining import opened
@@ -769,7 +777,7 @@ def test_every_table_of_a_study_whose_names_are_formulas_is_safe(home: Home) -> 
 
 
 def test_no_table_is_written_anywhere_else() -> None:
-    own = {"imil/store/sheets.py", "imil/core/films.py"}  # films: our own names alone
+    own = {"imil/storage/sheets.py", "imil/synthetic/films.py"}  # films: our own names alone
     writers = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "imil").rglob("*.py")

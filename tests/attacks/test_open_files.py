@@ -9,16 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from imil.compute.pool import WorkerPool
-from imil.core.films import FilmSpec
 from imil.core.records import Queue
 from imil.errors import PlanError
-from imil.store.local import LocalStore
-from imil.ui.markup import ASSETS
-from imil.workflow.handles import Handles
-from imil.workflow.shipped import read_trained_demo
-from imil.workflow.studies import DEMO, Studies
-from imil.workflow.tools import Tools
+from imil.jobs.pool import WorkerPool
+from imil.report.parts.markup import ASSETS
+from imil.storage.local import LocalStore
+from imil.study.library.handles import Handles
+from imil.study.library.shipped import read_trained_demo
+from imil.study.library.studies import DEMO, Studies
+from imil.study.tools import Tools
+from imil.synthetic.films import FilmSpec
 from tests.standins.trained import corner
 from tests.standins.visitors import no_weights
 

@@ -20,9 +20,9 @@ from gradio_client.exceptions import AppError
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from imil.compute.pool import hold
+from imil.app.server.theme import launch_options
 from imil.errors import ComputeError
-from imil.ui.theme import launch_options
+from imil.jobs.pool import hold
 from tests.browser.serving import ROOT, Server, serve
 from tests.standins.small_disk import SmallDisk, small_disk
 

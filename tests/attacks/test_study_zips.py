@@ -1,7 +1,7 @@
 """Hostile `study.zip`s: whatever is in one, it is refused in words or opens whole.
 
 Zips that are damaged as zips, and entries that lead out of their folder, are attacked in
-tests/sources/test_archive.py; what a sound one keeps is in tests/workflow/test_studyzip.py.
+tests/datasets/test_archive.py; what a sound one keeps is in tests/study/test_studyzip.py.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from hypothesis import strategies as st
 from PIL import Image
 from pyarrow import parquet
 
-from imil.core.films import FilmSpec
 from imil.errors import ImilError
-from imil.store.accounts import Listed, account_key, load_listed, owner_of
-from imil.store.base import study_of
-from imil.store.codec import decode_masks, encode_masks
-from imil.store.memory import MemoryStore
-from imil.workflow.accounts import Account, Accounts
-from imil.workflow.demo import demo_films
-from imil.workflow.study import Study
-from imil.workflow.studyzip import ABOUT
+from imil.storage.base import study_of
+from imil.storage.codec import decode_masks, encode_masks
+from imil.storage.memory import MemoryStore
+from imil.storage.records.accounts import Listed, account_key, load_listed, owner_of
+from imil.study.library.accounts import Account, Accounts
+from imil.study.library.demo import demo_films
+from imil.study.library.studyzip import ABOUT
+from imil.study.study import Study
+from imil.synthetic.films import FilmSpec
 from tests.standins.fakehub import FakeHub
 from tests.standins.sound_zip import (
     Files,
@@ -43,7 +43,7 @@ from tests.standins.sound_zip import (
     studies_in,
     zipped,
 )
-from tests.store.hub_disks import hub_store, until
+from tests.storage.hub_disks import hub_store, until
 
 MUTATIONS = 500
 # In place of a value in a JSON file, where it is then written as it can't be by a parser.

@@ -1,6 +1,6 @@
 """What an upload says of patients is nowhere once it was read, and a deleted study is nowhere.
 
-`tests/ui/test_names.py` looks for it after trainings, downloads and restarts.
+`tests/app/test_names.py` looks for it after trainings, downloads and restarts.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-from imil.ui.outliers_tab import build_outliers_tab
-from imil.ui.results_tab import build_results_tab
-from imil.ui.screen import Screen
-from imil.ui.served_files import KEEP_SECONDS, Uploads, forget_handouts, handout_folder
-from imil.ui.shown import html
-from imil.ui.source_acts import SourceActs
-from imil.ui.train_tab import build_train_tab
-from imil.workflow.imports import Imports, ImportStatus
+from imil.app.results.results_tab import build_results_tab
+from imil.app.review.outliers_tab import build_outliers_tab
+from imil.app.screen import Screen
+from imil.app.server.served_files import KEEP_SECONDS, Uploads, forget_handouts, handout_folder
+from imil.app.server.shown import html
+from imil.app.train.source_acts import SourceActs
+from imil.app.train.train_tab import build_train_tab
+from imil.study.library.imports import Imports, ImportStatus
+from tests.app.conftest import leftovers_of_gradio  # noqa: F401  # a fixture
 from tests.browser.serving import Server, serve
 from tests.standins.dicoms import write_dicom
 from tests.standins.hostile import encoded, files_in, studies_at
 from tests.standins.search import found_in
-from tests.ui.conftest import leftovers_of_gradio  # noqa: F401  # a fixture
 
 pytestmark = [
     # Gradio and its client leave sockets and event loops open.

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from imil.compute.pool import WorkerPool
-from imil.compute.task import run_task
-from imil.core.films import FilmSpec
-from imil.store.acts import What, acts_folder, read_act
-from imil.store.local import LocalStore
-from imil.workflow.studies import Studies
-from imil.workflow.study import Study
-from imil.workflow.tools import Tools
+from imil.jobs.pool import WorkerPool
+from imil.jobs.training.task import run_task
+from imil.storage.local import LocalStore
+from imil.storage.records.acts import What, acts_folder, read_act
+from imil.study.library.studies import Studies
+from imil.study.study import Study
+from imil.study.tools import Tools
+from imil.synthetic.films import FilmSpec
 from tests.standins.trained import as_if_trained, corner
 from tests.standins.visitors import no_weights
 

@@ -1,6 +1,6 @@
 """Uploads that are made to cost much, crash or break out: each is refused in words, or read right.
 
-What is merely damaged is in `tests/sources/test_bad_input.py` and `test_fuzz.py`, and so are paths
+What is merely damaged is in `tests/datasets/test_bad_input.py` and `test_fuzz.py`, and so are paths
 that lead elsewhere, links, passwords, bombs in one file and polyglots.
 """
 
@@ -25,15 +25,15 @@ from openpyxl import Workbook
 from PIL import Image
 from pydicom.dataset import Dataset
 
+from imil.datasets.archive.entries import MAX_DEPTH, MAX_FILES, Limits, lists
+from imil.datasets.archive.look import look_into
+from imil.datasets.archive.read import opened, read_archive, unpack
+from imil.datasets.files.tree import MOST_FAILED
+from imil.datasets.listing import MAX_SKIPPED, MAX_TOLD
+from imil.datasets.reading.uploads import AT_ONCE, LISTING, MOST_WAITING, UploadReader
+from imil.datasets.tables.claims import MOST_OWN_TABLES, MOST_TABLES
+from imil.datasets.tables.table import MAX_CELL, MAX_ROWS, read_grid
 from imil.errors import DataError, ImilError
-from imil.sources.archive import opened, read_archive, unpack
-from imil.sources.claims import MOST_OWN_TABLES, MOST_TABLES
-from imil.sources.entries import MAX_DEPTH, MAX_FILES, Limits, lists
-from imil.sources.listing import MAX_SKIPPED, MAX_TOLD
-from imil.sources.look import look_into
-from imil.sources.reading_process import AT_ONCE, LISTING, MOST_WAITING, UploadReader
-from imil.sources.table import MAX_CELL, MAX_ROWS, read_grid
-from imil.sources.tree import MOST_FAILED
 from tests.standins.dicoms import write_dicom
 from tests.standins.hostile import (
     EACH,
@@ -571,7 +571,7 @@ def test_whoever_stops_a_reading_need_not_wait_for_it(home: Path, tmp_path: Path
 
 READS = """
 import sys, pathlib
-from imil.sources.reading_process import UploadReader
+from imil.datasets.reading.uploads import UploadReader
 archive, work = map(pathlib.Path, sys.argv[1:])
 tell = lambda *told: print(*told, flush=True)
 UploadReader().read(archive, work, name="x", salt="s", seed=0, on_progress=tell)

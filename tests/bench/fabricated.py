@@ -8,10 +8,10 @@ import numpy as np
 
 from imil.bench.grid import Cell, Outcomes
 from imil.bench.pooled import Outcome
-from imil.core.metrics import Metric
-from imil.core.recommendation import Candidate
-from imil.core.robustness import balanced
-from imil.core.verdict import paired_differences
+from imil.core.evaluation.metrics import Metric
+from imil.core.evaluation.recommendation import Candidate
+from imil.core.evaluation.robustness import balanced
+from imil.core.evaluation.verdict import paired_differences
 
 FILMS = 200
 

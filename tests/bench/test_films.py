@@ -15,11 +15,11 @@ import pytest
 
 from imil.bench.estimate import estimate, seconds_an_epoch
 from imil.bench.films import Grid, run_grid
-from imil.compute.pool import WorkerPool
-from imil.core.metrics import Metric
+from imil.core.evaluation.metrics import Metric
+from imil.core.evaluation.verdict import PairedOutcome, drawn_over_replications
 from imil.core.records import Plan
-from imil.core.verdict import PairedOutcome, drawn_over_replications
 from imil.errors import PlanError
+from imil.jobs.pool import WorkerPool
 
 ARMS = ["control", "imil", "propagated", "upweight", "right_reason"]
 

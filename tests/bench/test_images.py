@@ -13,10 +13,10 @@ import pytest
 from imil.bench.charts import image_plots
 from imil.bench.images import check_reference, images_content
 from imil.bench.table import images_table
-from imil.core.films import FilmSpec, film_set, write_films
 from imil.core.images import ImageSet
 from imil.core.records import Sample, Split
 from imil.errors import DataError
+from imil.synthetic.films import FilmSpec, film_set, write_films
 
 NONE = {"points": 0.0, "low": -1.0, "high": 1.0}
 

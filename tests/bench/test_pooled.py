@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from imil.bench.pooled import against, candidates, chosen, share_closed
-from imil.core.metrics import Metric
-from imil.core.recommendation import recommend_by_swapping
+from imil.core.evaluation.metrics import Metric
+from imil.core.evaluation.recommendation import recommend_by_swapping
 from tests.bench.fabricated import outcome
 
 ARMS = ("control", "imil", "upweight")

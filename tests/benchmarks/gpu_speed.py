@@ -21,13 +21,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from imil.core.arms import ArmInputs, control, imil
-from imil.core.batches import Batches
-from imil.core.captured import CapturedStep
-from imil.core.pictures import resident
+from imil.core.arms.registry import ArmInputs, control, imil
 from imil.core.plans import default_plan
 from imil.core.records import Plan
-from imil.core.training import fit, initial_state, restore
+from imil.core.training.batches import Batches
+from imil.core.training.captured import CapturedStep
+from imil.core.training.fit import fit, initial_state, restore
+from imil.core.training.pictures import resident
 
 NOT_MEASURED = "not measured: there is no GPU here"
 

@@ -20,18 +20,18 @@ from typing import Any
 import gradio as gr
 import torch
 
-from imil.core.films import FilmSpec
+from imil.app.painter.painter import encode_runs
+from imil.app.results.results_tab import build_results_tab
+from imil.app.review.outliers_acts import OutliersActs
+from imil.app.review.outliers_tab import build_outliers_tab
+from imil.app.screen import Screen
+from imil.app.server.shown import html
+from imil.app.train.train_tab import build_train_tab
 from imil.core.records import Queue
-from imil.store.memory import MemoryStore
-from imil.ui.outliers_acts import OutliersActs
-from imil.ui.outliers_tab import build_outliers_tab
-from imil.ui.painter import encode_runs
-from imil.ui.results_tab import build_results_tab
-from imil.ui.screen import Screen
-from imil.ui.shown import html
-from imil.ui.train_tab import build_train_tab
-from imil.workflow.studies import Studies
-from imil.workflow.study import Study
+from imil.storage.memory import MemoryStore
+from imil.study.library.studies import Studies
+from imil.study.study import Study
+from imil.synthetic.films import FilmSpec
 from tests.standins.trained import as_if_trained, corner
 from tests.standins.untraining import opened
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from imil.core.films import CLASSES, FilmSpec, film_set
 from imil.core.images import ImageSet
 from imil.core.records import Sample, Split
+from imil.synthetic.films import CLASSES, FilmSpec, film_set
 
 # What is stored, and what is drawn: drawing at full size would take seven times as long.
 STORED, DRAWN = 224, 64

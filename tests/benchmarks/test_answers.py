@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 import torch
 
-from imil.compute.pool import WorkerPool
-from imil.core.films import FilmSpec
 from imil.core.images import open_cache
-from imil.core.training import predict
-from imil.store.memory import MemoryStore
-from imil.workflow.studies import DEMO, Studies
-from imil.workflow.study import Study
-from imil.workflow.tools import Tools
+from imil.core.training.fit import predict
+from imil.jobs.pool import WorkerPool
+from imil.storage.memory import MemoryStore
+from imil.study.library.studies import DEMO, Studies
+from imil.study.study import Study
+from imil.study.tools import Tools
+from imil.synthetic.films import FilmSpec
 from tests.standins.trained import as_if_trained, corner
 from tests.standins.visitors import no_weights
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from imil.core.arms import ArmInputs, control
-from imil.core.films import FILMS_VERSION, FilmSpec, film_set
+from imil.core.arms.registry import ArmInputs, control
 from imil.core.records import Plan, Split
-from imil.core.training import EpochReport, fit, initial_state, predict, restore
+from imil.core.training.fit import EpochReport, fit, initial_state, predict, restore
+from imil.synthetic.films import FILMS_VERSION, FilmSpec, film_set
 
 RESULTS = Path(__file__).parent / "results" / "film_net.json"
 

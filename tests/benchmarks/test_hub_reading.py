@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from imil.sources import hub_process
-from imil.sources.hub import read_hub
-from imil.sources.hub_process import HubRequest
-from tests.sources.hub_sets import image_folder
+from imil.datasets.hub import process as hub_process
+from imil.datasets.hub.process import HubRequest
+from imil.datasets.hub.read import read_hub
+from tests.datasets.hub_sets import image_folder
 from tests.standins.fakehub import FakeHub
 
 # Readings of both kinds in turn, so that what else the machine does falls on both.

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, CDPSession, Page, expect
 
-from imil.compute.pool import WorkerPool
-from imil.core.films import FilmSpec
-from imil.store.memory import MemoryStore
-from imil.ui.app import build_app
-from imil.ui.shown import QUIET
-from imil.ui.theme import launch_options
-from imil.workflow.studies import Studies
-from imil.workflow.tools import Tools
+from imil.app.app import build_app
+from imil.app.server.shown import QUIET
+from imil.app.server.theme import launch_options
+from imil.jobs.pool import WorkerPool
+from imil.storage.memory import MemoryStore
+from imil.study.library.studies import Studies
+from imil.study.tools import Tools
+from imil.synthetic.films import FilmSpec
 from tests.browser.conftest import browser
 from tests.standins.visitors import no_weights
 

@@ -13,14 +13,14 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from imil.core.films import FILMS_VERSION, FilmSpec, film
-from imil.core.irrelevance import (
+from imil.core.review.irrelevance import (
     dice,
     learn_irrelevance,
     mean_confidence,
     mean_dice,
     predict_in_batches,
 )
+from imil.synthetic.films import FILMS_VERSION, FilmSpec, film
 
 RESULTS = Path(__file__).parent / "results" / "predicted_masks.json"
 FILMS = FilmSpec(images=1000, seed=100)

@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 import torch
 
-from imil.compute.task import TrainingTask, run_task
-from imil.core.films import FilmSpec, film_set
+from imil.core.evaluation.readings import SWAPS
 from imil.core.images import open_cache
-from imil.core.queues import find_outliers
-from imil.core.readings import SWAPS
 from imil.core.records import Plan, Region, Split
-from imil.core.training import predict, restore
-from imil.store.codec import decode_checkpoint
-from imil.workflow.masksets import Review
-from imil.workflow.predictions import extend
-from imil.workflow.workspace import Workspace
+from imil.core.review.queues import find_outliers
+from imil.core.training.fit import predict, restore
+from imil.jobs.training.task import TrainingTask, run_task
+from imil.storage.codec import decode_checkpoint
+from imil.study.review.masksets import Review
+from imil.study.review.predictions import extend
+from imil.study.workspace import Workspace
+from imil.synthetic.films import FilmSpec, film_set
 
 # Each is timed so often, in turn, so that a busy while of the machine falls on all three.
 ROUNDS = 9

@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 import torch
 
-from imil.compute.task import TrainingTask, run_task
 from imil.core.records import EpochFigures, Plan
+from imil.jobs.training.task import TrainingTask, run_task
 from tests.benchmarks.scale_films import write
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +31,10 @@ ROUNDS = 5
 # Seconds between two looks at the processes.
 LOOK = 0.2
 RESULTS = ROOT / "tests" / "benchmarks" / "results" / "scale.json"
-IMPORTS = ("imil.cli", "imil.compute.task")  # of the process that runs a study, and of its worker
+IMPORTS = (
+    "imil.cli.main",
+    "imil.jobs.training.task",
+)  # of the process that runs a study, and of its worker
 
 
 def anonymous_mb(*pids: int) -> float:

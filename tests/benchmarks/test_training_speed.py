@@ -19,15 +19,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from imil.compute.machine import cpu_model, has_native_bf16
-from imil.core.arms import ArmInputs, control
-from imil.core.augment import base_draws, base_grid, moved
-from imil.core.films import FILMS_VERSION, FilmSpec, film_set
+from imil.core.arms.registry import ArmInputs, control
 from imil.core.plans import default_plan, with_arithmetic
-from imil.core.queues import find_outliers
 from imil.core.records import Plan, Precision, Progress, Split
-from imil.core.steps import optimiser_of, step_of
-from imil.core.training import (
+from imil.core.review.queues import find_outliers
+from imil.core.training.augment import base_draws, base_grid, moved
+from imil.core.training.fit import (
     EpochReport,
     TrainState,
     fit,
@@ -35,6 +32,9 @@ from imil.core.training import (
     predict,
     restore,
 )
+from imil.core.training.steps import optimiser_of, step_of
+from imil.jobs.training.machine import cpu_model, has_native_bf16
+from imil.synthetic.films import FILMS_VERSION, FilmSpec, film_set
 
 Record = Callable[[dict[str, Any]], None]
 Images = NDArray[np.uint8]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from imil.core.films import FilmSpec
+from imil.synthetic.films import FilmSpec
 
 # Small enough to train in seconds, and so briefly that outliers are left.
 FILMS = FilmSpec(images=120, size=96, shortcut=0.9, label_noise=0.1, seed=3)

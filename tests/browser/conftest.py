@@ -23,8 +23,8 @@ from playwright.sync_api import (
 )
 from xdist.scheduler import LoadFileScheduling
 
-from imil.core.films import write_films
-from imil.ui.stubs import without_stubs
+from imil.app.server.stubs import without_stubs
+from imil.synthetic.films import write_films
 from tests.browser.acts import FILMS
 from tests.browser.fresh import FreshPage
 from tests.browser.install_chromium import on_path

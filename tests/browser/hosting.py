@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import app
-from imil.compute.pool import WorkerPool
+from imil.app.app import build_app
+from imil.app.server.theme import launch_options
+from imil.jobs.pool import WorkerPool
 from imil.settings import Settings
-from imil.store.hub import HubStore
-from imil.store.hub_repo import prepare_client
-from imil.ui.app import build_app
-from imil.ui.theme import launch_options
-from imil.workflow.studies import Studies
-from imil.workflow.tools import Tools
+from imil.storage.hub.repo import prepare_client
+from imil.storage.hub.store import HubStore
+from imil.study.library.studies import Studies
+from imil.study.tools import Tools
 from tests.standins.visitors import no_weights
 
 

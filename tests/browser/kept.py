@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from imil.store.codec import MaskRecord, decode_masks
-from imil.store.local import LocalStore
+from imil.storage.codec import MaskRecord, decode_masks
+from imil.storage.local import LocalStore
 
 
 def stored(home: Path, study: str) -> list[MaskRecord]:

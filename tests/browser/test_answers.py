@@ -13,10 +13,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from imil.ui.answer_card import build_answer
-from imil.ui.markup import ASSETS
-from imil.ui.page import Page as OurPage
-from imil.ui.painter import (
+from imil.app.painter.painter import (
     Film,
     Painted,
     build_painter,
@@ -26,7 +23,10 @@ from imil.ui.painter import (
     kept_value,
     offer,
 )
-from imil.ui.theme import launch_options
+from imil.app.review.answer_card import build_answer
+from imil.app.server.page import Page as OurPage
+from imil.app.server.theme import launch_options
+from imil.report.parts.markup import ASSETS
 
 pytestmark = [
     pytest.mark.browser,

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from imil.compute.pool import WorkerPool
-from imil.store.hub import store_folder
-from imil.store.local import LocalStore
-from imil.workflow.studies import Studies
-from imil.workflow.tools import Tools
+from imil.jobs.pool import WorkerPool
+from imil.storage.hub.store import store_folder
+from imil.storage.local import LocalStore
+from imil.study.library.studies import Studies
+from imil.study.tools import Tools
 from tests.browser.looks import picture
 from tests.browser.serving import Server
 from tests.standins.uploads import telling_zip

@@ -11,11 +11,18 @@ import pytest
 from numpy.typing import NDArray
 from playwright.sync_api import Browser, BrowserContext, CDPSession, Page
 
+from imil.app.painter.painter import (
+    Film,
+    Painted,
+    build_painter,
+    decode_painted,
+    encode_film,
+    encode_image,
+)
+from imil.app.server.page import Page as OurPage
+from imil.app.server.theme import launch_options
 from imil.core.records import Pixels, Region
-from imil.ui.markup import ASSETS
-from imil.ui.page import Page as OurPage
-from imil.ui.painter import Film, Painted, build_painter, decode_painted, encode_film, encode_image
-from imil.ui.theme import launch_options
+from imil.report.parts.markup import ASSETS
 
 pytestmark = [
     pytest.mark.browser,

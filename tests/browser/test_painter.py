@@ -12,10 +12,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from imil.core.records import Pixels, Region
-from imil.ui.markup import ASSETS
-from imil.ui.page import Page as OurPage
-from imil.ui.painter import (
+from imil.app.painter.painter import (
     Accepted,
     Film,
     Painted,
@@ -26,7 +23,10 @@ from imil.ui.painter import (
     press,
     saliency_value,
 )
-from imil.ui.theme import launch_options
+from imil.app.server.page import Page as OurPage
+from imil.app.server.theme import launch_options
+from imil.core.records import Pixels, Region
+from imil.report.parts.markup import ASSETS
 
 pytestmark = [
     pytest.mark.browser,

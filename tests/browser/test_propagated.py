@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from imil.store.codec import decode_masks
+from imil.storage.codec import decode_masks
 from tests.browser.acts import (
     MARK,
     black_out,

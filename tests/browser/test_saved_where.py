@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, ViewportSize, expect
 
-from imil.core.films import FilmSpec
 from imil.settings import Settings
+from imil.synthetic.films import FilmSpec
 from tests.browser.hosting import host
 from tests.browser.serving import Server
 

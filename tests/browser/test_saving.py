@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from imil.compute.pool import WorkerPool
-from imil.core.films import FilmSpec
+from imil.app.app import build_app
+from imil.app.server.theme import launch_options
 from imil.core.records import Queue
-from imil.store.memory import MemoryStore
-from imil.ui.app import build_app
-from imil.ui.theme import launch_options
-from imil.workflow.studies import Studies
-from imil.workflow.study import Study
-from imil.workflow.tools import Tools
+from imil.jobs.pool import WorkerPool
+from imil.storage.memory import MemoryStore
+from imil.study.library.studies import Studies
+from imil.study.study import Study
+from imil.study.tools import Tools
+from imil.synthetic.films import FilmSpec
 from tests.standins.trained import as_if_trained
 from tests.standins.visitors import no_weights
 

@@ -13,8 +13,8 @@ from gradio_client import Client, handle_file
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from imil.core.films import FilmSpec, film_set
-from imil.workflow.studies import DEMO
+from imil.study.library.studies import DEMO
+from imil.synthetic.films import FilmSpec, film_set
 from tests.browser.serving import Server, serve
 
 pytestmark = [

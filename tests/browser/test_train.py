@@ -21,7 +21,7 @@ from imil.settings import Settings
 from tests.browser.acts import set_plan, upload
 from tests.browser.hosting import host
 from tests.browser.serving import foreign
-from tests.sources.hub_sets import image_folder, parquet, picture
+from tests.datasets.hub_sets import image_folder, parquet, picture
 from tests.standins.fakehub import FakeHub, Fault
 
 pytestmark = [

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis.extra.numpy import arrays
 
-from imil.core.agreement import agreement, overlap
 from imil.core.records import Region
+from imil.core.review.agreement import agreement, overlap
 
 
 def row(*hidden: int) -> Region:

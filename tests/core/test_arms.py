@@ -8,7 +8,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from imil.core.arms import (
+from imil.core.arms.registry import (
     ARMS,
     COPIES,
     RIGHT_REASON_WEIGHTS,
@@ -24,8 +24,8 @@ from imil.core.arms import (
     with_shares,
     with_weights,
 )
-from imil.core.batches import Batches
 from imil.core.records import Arm, Plan
+from imil.core.training.batches import Batches
 from imil.errors import PlanError
 
 # No augmentation, so that what comes out can be told apart by its grey value.

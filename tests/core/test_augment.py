@@ -4,8 +4,15 @@ import pytest
 import torch
 from torch.nn import functional
 
-from imil.core.augment import USUAL, base_draws, base_grid, moved, moved_regions, usual_augmentation
 from imil.core.records import Arm
+from imil.core.training.augment import (
+    USUAL,
+    base_draws,
+    base_grid,
+    moved,
+    moved_regions,
+    usual_augmentation,
+)
 
 
 def grid(batch: int, side: int, *, shift: float, scale: float, mirrored: bool) -> torch.Tensor:

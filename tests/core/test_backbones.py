@@ -9,7 +9,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from imil.core.backbones import (
+from imil.core.nets.backbones import (
     BACKBONES,
     Classifier,
     _ChannelsLast,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from imil.core.arms import parse_arms, with_shares
+from imil.core.arms.registry import parse_arms, with_shares
 from imil.core.bounds import (
     LONGEST_QUOTE,
     LONGEST_STUDY_NAME,
@@ -18,9 +18,9 @@ from imil.core.bounds import (
     quoted,
     study_name,
 )
-from imil.core.films import FilmSpec
 from imil.core.plans import check_seeds
 from imil.errors import PlanError
+from imil.synthetic.films import FilmSpec
 
 HUGE = 10**400  # more than a float holds
 NAN, INF = float("nan"), float("inf")

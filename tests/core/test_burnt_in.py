@@ -5,8 +5,8 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from imil.core.burnt_in import Box, blacked_out, corner_text
-from imil.core.films import FilmSpec, film_set
 from imil.core.records import Pixels
+from imil.synthetic.films import FilmSpec, film_set
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from imil.core.cases import Cases, broken, cases_of, confusion, fixed, in_cell
+from imil.core.evaluation.cases import Cases, broken, cases_of, confusion, fixed, in_cell
 from imil.core.records import Sample, Split
 
 SAMPLES = tuple(Sample(f"i{n}", n % 2, Split.VALIDATION) for n in range(4))

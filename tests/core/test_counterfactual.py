@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from imil.core.counterfactual import (
+from imil.core.review.counterfactual import (
     Answer,
     answer_of,
     draw_donors,

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from imil.core.doses import DoseLine, doses, smaller_shares
-from imil.core.metrics import Metric
+from imil.core.evaluation.doses import DoseLine, doses, smaller_shares
+from imil.core.evaluation.metrics import Metric
+from imil.core.evaluation.rounds import ArmFigures, Paired, Round
+from imil.core.evaluation.verdict import Difference, Verdict
 from imil.core.records import Split
-from imil.core.rounds import ArmFigures, Paired, Round
-from imil.core.verdict import Difference, Verdict
 
 
 def arm(name: str, masks: tuple[int, ...], seconds: float | None) -> ArmFigures:

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from imil.core.duplicates import apart, fingerprint, near_pairs, together, twins
-from imil.core.films import FilmSpec, film_set
 from imil.core.records import Pixels, Split
+from imil.synthetic.films import FilmSpec, film_set
 
 
 @pytest.fixture(scope="module")

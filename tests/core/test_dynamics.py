@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from imil.core.dynamics import without_gaps
+from imil.core.training.dynamics import without_gaps
 
 GAP = [np.nan, np.nan]
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from imil.core.edits import Fill, fill_region
+from imil.core.review.edits import Fill, fill_region
 
 IMAGE = np.arange(2 * 16 * 16).reshape(2, 16, 16).astype(np.uint8)
 IRRELEVANT = np.zeros((16, 16), np.bool_)

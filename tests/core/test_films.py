@@ -12,7 +12,11 @@ import pytest
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 
-from imil.core.films import (
+from imil.core.records import Split
+from imil.datasets.folder import read_folder
+from imil.datasets.listing import image_set
+from imil.errors import DataError, PlanError
+from imil.synthetic.films import (
     CLASSES,
     FILMS_VERSION,
     MARKER_AGREES,
@@ -23,10 +27,6 @@ from imil.core.films import (
     film_set,
     write_films,
 )
-from imil.core.records import Split
-from imil.errors import DataError, PlanError
-from imil.sources.folder import read_folder
-from imil.sources.listing import image_set
 
 SPEC = FilmSpec(images=40, size=32, shortcut=0.9, label_noise=0.1, seed=5)
 

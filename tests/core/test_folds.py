@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from imil.core.folds import make_folds
+from imil.core.training.folds import make_folds
 from imil.errors import PlanError
 
 LABELS = np.arange(60, dtype=np.int64) // 2 % 2

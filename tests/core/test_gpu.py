@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from imil.core.arms import ArmInputs, batches_of
-from imil.core.pictures import resident
+from imil.core.arms.registry import ArmInputs, batches_of
 from imil.core.records import Plan
-from imil.core.training import EpochReport, TrainState, fit, initial_state, predict, restore
+from imil.core.training.fit import EpochReport, TrainState, fit, initial_state, predict, restore
+from imil.core.training.pictures import resident
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from imil.core.groups import by_class, by_group, check_groups, worst_group
+from imil.core.evaluation.groups import by_class, by_group, check_groups, worst_group
 from imil.errors import DataError
 
 # Site A: both right. Site B: one of three right, both classes. Site C: class 0 alone, right.

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from imil.core.films import FilmSpec, film
-from imil.core.irrelevance import (
+from imil.core.review.irrelevance import (
     PredictionKind,
     dice,
     learn_irrelevance,
@@ -18,6 +17,7 @@ from imil.core.irrelevance import (
     too_few,
 )
 from imil.errors import MaskError
+from imil.synthetic.films import FilmSpec, film
 
 SIDE = 24
 

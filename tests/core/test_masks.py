@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from imil.core.images import to_uint8
-from imil.core.masks import (
+from imil.core.review.masks import (
     apply_blackout,
     check_mask,
     coverage,

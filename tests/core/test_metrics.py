@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from imil.core.metrics import (
+from imil.core.evaluation.metrics import (
     Explanation,
     Metric,
     Robustness,

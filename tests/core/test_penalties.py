@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from imil.core.penalties import grad_cam_penalty, gradient_penalty
+from imil.core.arms.penalties import grad_cam_penalty, gradient_penalty
 
 
 def test_the_gradient_penalty_of_a_linear_model_is_known() -> None:

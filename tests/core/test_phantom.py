@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from imil.core.images import working_image
-from imil.core.phantom import (
+from imil.synthetic.phantom import (
     Exposure,
     Marker,
     Scene,

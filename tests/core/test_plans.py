@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from imil.core.backbones import BACKBONES
+from imil.core.nets.backbones import BACKBONES
 from imil.core.plans import check_plan, default_plan, with_arithmetic
 from imil.core.records import Plan, Precision
 from imil.errors import PlanError

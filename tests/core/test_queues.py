@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from imil.core.queues import (
+from imil.core.review.queues import (
     allowed_masks,
     budget,
     find_outliers,

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from imil.core.readers import (
+from imil.core.records import Region
+from imil.core.review.readers import (
     LONGEST_NAME,
     UNNAMED,
     Pooling,
@@ -12,7 +13,6 @@ from imil.core.readers import (
     usable,
     usual_pooling,
 )
-from imil.core.records import Region
 
 
 def row(*hidden: int) -> Region:

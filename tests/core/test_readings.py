@@ -5,12 +5,12 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from imil.core.backbones import build
-from imil.core.counterfactual import swap_region
-from imil.core.metrics import Explanation
-from imil.core.readings import EXPLAINED, SWAPS, Probe, draw_probe, take_readings
-from imil.core.saliency import Explainer
-from imil.core.training import predict
+from imil.core.evaluation.metrics import Explanation
+from imil.core.evaluation.readings import EXPLAINED, SWAPS, Probe, draw_probe, take_readings
+from imil.core.nets.backbones import build
+from imil.core.nets.saliency import Explainer
+from imil.core.review.counterfactual import swap_region
+from imil.core.training.fit import predict
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (12, 1, 32, 32), dtype=np.uint8)
 CORNER = np.zeros((32, 32), np.bool_)

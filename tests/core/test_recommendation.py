@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from imil.core.metrics import Interval
-from imil.core.recommendation import (
+from imil.core.evaluation.metrics import Interval
+from imil.core.evaluation.recommendation import (
     Candidate,
     Case,
     Recommendation,
@@ -13,7 +13,7 @@ from imil.core.recommendation import (
     recommend_by_swapping,
     score_rule,
 )
-from imil.core.verdict import Difference
+from imil.core.evaluation.verdict import Difference
 
 
 def candidate(

@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from imil.core.films import FilmSpec, film_set
-from imil.core.metrics import Robustness
-from imil.core.records import Split
-from imil.core.robustness import (
+from imil.core.evaluation.metrics import Robustness
+from imil.core.evaluation.robustness import (
     MaskSet,
     independent_right,
     mask_only,
@@ -17,9 +15,11 @@ from imil.core.robustness import (
     swapped_right,
     swapped_values,
 )
-from imil.core.rounds import clusters_of
-from imil.core.verdict import Difference
+from imil.core.evaluation.rounds import clusters_of
+from imil.core.evaluation.verdict import Difference
+from imil.core.records import Split
 from imil.errors import DataError
+from imil.synthetic.films import FilmSpec, film_set
 
 LABELS = np.array([0, 0, 0, 1], np.int64)
 BEFORE = np.eye(2)[[0, 0, 1, 1]]

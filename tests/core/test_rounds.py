@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from imil.core.metrics import Explanation, Metric, Robustness
+from imil.core.evaluation.metrics import Explanation, Metric, Robustness
+from imil.core.evaluation.rounds import Round, Setting, Trained, Validation, clusters_of, compare
+from imil.core.evaluation.verdict import Verdict
+from imil.core.nets.saliency import Explainer
 from imil.core.records import Arm, EpochFigures, Sample, Split
-from imil.core.rounds import Round, Setting, Trained, Validation, clusters_of, compare
-from imil.core.saliency import Explainer
-from imil.core.verdict import Verdict
 
 # Of the intervals of single figures, which nothing here is about: a tenth of the usual.
 FEW_DRAWS = 50

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from imil.core.backbones import Classifier, build
-from imil.core.pictures import to_float
-from imil.core.saliency import (
+from imil.core.nets.backbones import Classifier, build
+from imil.core.nets.saliency import (
     EXPLAINERS,
     Explainer,
     explain_image,
@@ -23,7 +22,8 @@ from imil.core.saliency import (
     soften,
     wrong_reason_share,
 )
-from imil.core.training import predict
+from imil.core.training.fit import predict
+from imil.core.training.pictures import to_float
 from imil.errors import ComputeError, PlanError
 
 GREY = 128

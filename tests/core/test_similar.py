@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from imil.core.backbones import build
-from imil.core.similar import nearest, penultimate
+from imil.core.nets.backbones import build
+from imil.core.review.similar import nearest, penultimate
 from imil.errors import PlanError
 
 FEATURES = np.array([[1, 0], [0, 3], [5, 5], [2, 0]], np.float32)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from imil.core.thresholds import at_threshold, log_odds, threshold_for_sensitivity
+from imil.core.evaluation.thresholds import at_threshold, log_odds, threshold_for_sensitivity
 from imil.errors import DataError
 
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from imil.core.arms import ARMS, ArmBatches, ArmInputs, batches_of, control
-from imil.core.batches import Batches
-from imil.core.penalties import grad_cam_penalty, gradient_penalty
+from imil.core.arms.penalties import grad_cam_penalty, gradient_penalty
+from imil.core.arms.registry import ARMS, ArmBatches, ArmInputs, batches_of, control
 from imil.core.records import Arm, Plan, Precision, Progress
-from imil.core.training import (
+from imil.core.training.batches import Batches
+from imil.core.training.fit import (
     EpochReport,
     TrainState,
     fit,

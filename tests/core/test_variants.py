@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from imil.core.edits import Fill, Mode
-from imil.core.penalties import Penalty
+from imil.core.arms.penalties import Penalty
+from imil.core.arms.variants import Setting, Variant, parse_variant
 from imil.core.records import Arm, Queue
-from imil.core.variants import Setting, Variant, parse_variant
+from imil.core.review.edits import Fill, Mode
 from imil.errors import PlanError
 
 

@@ -3,9 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from imil.core.metrics import Metric
-from imil.core.records import Arm
-from imil.core.verdict import (
+from imil.core.evaluation.metrics import Metric
+from imil.core.evaluation.verdict import (
     Difference,
     DrawnDifference,
     McNemar,
@@ -17,6 +16,7 @@ from imil.core.verdict import (
     mcnemar,
     paired_differences,
 )
+from imil.core.records import Arm
 
 LABELS = np.arange(200, dtype=np.int64) % 2
 PATIENTS = np.arange(200)

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from imil.store.codec import decode_masks
-from imil.workflow.maskbook import MaskBook
+from imil.storage.codec import decode_masks
+from imil.study.review.maskbook import MaskBook
 from tests.standins.fakehub import FakeHub, Fault
 from tests.standins.hub_writer import SAVES, SHARED, VISITORS, acknowledged, begin_writer, opened
-from tests.store.hub_disks import until
+from tests.storage.hub_disks import until
 
 # The client closes its connections when one of them is cut, whoever is using them.
 pytestmark = [

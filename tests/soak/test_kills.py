@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imil.compute.inputs import write_samples
-from imil.compute.jobs import JobState
-from imil.compute.task import TrainingTask, run_task
 from imil.core.records import Arm, Plan, Split
-from imil.store.codec import read_checkpoint_figures
+from imil.jobs.base import JobState
+from imil.jobs.training.inputs import write_samples
+from imil.jobs.training.task import TrainingTask, run_task
+from imil.storage.codec import read_checkpoint_figures
 
 Record = Callable[[dict[str, Any]], None]
 ROOT = Path(__file__).parents[2]
@@ -42,7 +42,7 @@ APP = """
 import sys
 import time
 from pathlib import Path
-from imil.compute.pool import WorkerPool
+from imil.jobs.pool import WorkerPool
 from tests.soak.test_kills import segment
 
 pool = WorkerPool(Path(sys.argv[1]) / "jobs")

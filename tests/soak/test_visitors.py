@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from gradio_client import Client
 
-from imil.core.films import FilmSpec
+from imil.synthetic.films import FilmSpec
 from tests.browser.serving import Server, serve
 from tests.standins.visitors import (
     Page,

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from imil.store.base import Store
-from imil.workflow.study import Study
+from imil.storage.base import Store
+from imil.study.study import Study
 from tests.standins.trained import corner
 from tests.standins.untraining import TrainingAtOnce, opened
 from tests.standins.uploads import picture

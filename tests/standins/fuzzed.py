@@ -12,11 +12,11 @@ from typing import Any
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
+from imil.datasets.choices import Choices
+from imil.datasets.hub.process import HubRequest
 from imil.errors import ImilError
-from imil.sources.choices import Choices
-from imil.sources.hub_process import HubRequest
-from imil.workflow.study import Study
-from tests.sources.hub_sets import parquet, picture
+from imil.study.study import Study
+from tests.datasets.hub_sets import parquet, picture
 from tests.standins.fakehub import FakeHub
 from tests.standins.fuzzing import (
     EACH,

@@ -18,15 +18,15 @@ from openpyxl import Workbook
 from PIL import Image
 from pydicom import data as pydicom_data
 
-from imil.compute.pool import WorkerPool
+from imil.datasets.archive.look import look_into
+from imil.datasets.choices import Choices
+from imil.datasets.hub.process import HubRequest
 from imil.errors import ImilError
-from imil.sources.choices import Choices
-from imil.sources.hub_process import HubRequest
-from imil.sources.look import look_into
-from imil.store.memory import MemoryStore
-from imil.workflow.studies import Studies
-from imil.workflow.study import Study
-from imil.workflow.tools import Tools
+from imil.jobs.pool import WorkerPool
+from imil.storage.memory import MemoryStore
+from imil.study.library.studies import Studies
+from imil.study.study import Study
+from imil.study.tools import Tools
 from tests.standins.dicoms import write_dicom
 from tests.standins.visitors import no_weights
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from imil.sources.reading_process import UploadReader
-from imil.store.local import LocalStore
-from imil.workflow.jobs import Untrained
-from imil.workflow.studies import Studies
-from imil.workflow.tools import Tools
+from imil.datasets.reading.uploads import UploadReader
+from imil.storage.local import LocalStore
+from imil.study.batch.progress import Untrained
+from imil.study.library.studies import Studies
+from imil.study.tools import Tools
 from tests.standins.visitors import no_weights
 
 # Images of each of two classes that lie beside whatever is hostile.

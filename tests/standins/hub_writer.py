@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from imil.errors import StoreError
-from imil.store.codec import MaskRecord
-from imil.store.committer import Pace
-from imil.store.hub import HubStore
-from imil.store.hub_repo import HubRepo, prepare_client
-from imil.store.local import LocalStore
-from imil.workflow.maskbook import MaskBook
+from imil.storage.codec import MaskRecord
+from imil.storage.hub.committer import Pace
+from imil.storage.hub.repo import HubRepo, prepare_client
+from imil.storage.hub.store import HubStore
+from imil.storage.local import LocalStore
+from imil.study.review.maskbook import MaskBook
 from tests.standins.fakehub import TOKEN
 
 VISITORS = 24

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from imil.compute.jobs import JobState, JobStatus
-from imil.compute.task import TrainingTask
 from imil.core.records import Plan
+from imil.jobs.base import JobState, JobStatus
+from imil.jobs.training.task import TrainingTask
 
 
 class IdlePool:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from imil.store.local import LocalStore
+from imil.storage.local import LocalStore
 from tests.standins.untraining import opened
 
 READER = "Ada"

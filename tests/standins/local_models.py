@@ -6,8 +6,8 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from imil.store.base import check_name
-from imil.store.models import copied
+from imil.storage.base import check_name
+from imil.storage.models import copied
 
 
 class LocalModels:

@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from imil.compute.pool import WorkerPool
-from imil.store.local import LocalStore
-from imil.workflow.studies import Studies
-from imil.workflow.study import Study
-from imil.workflow.tools import Tools
+from imil.jobs.pool import WorkerPool
+from imil.storage.local import LocalStore
+from imil.study.library.studies import Studies
+from imil.study.study import Study
+from imil.study.tools import Tools
 from tests.standins.visitors import no_weights
 
 SIDE = 64

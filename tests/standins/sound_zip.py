@@ -16,22 +16,22 @@ import torch
 from PIL import Image
 from pyarrow import parquet
 
-from imil.compute.inputs import read_probe, write_array
-from imil.compute.jobs import JobState
-from imil.compute.task import TrainingTask, _write_readings
-from imil.core.films import CLASSES
+from imil.core.evaluation.readings import take_readings
 from imil.core.images import open_cache
-from imil.core.readings import take_readings
 from imil.core.records import EpochFigures
-from imil.core.training import initial_state, next_round, predict, restore
-from imil.store.base import Store
-from imil.store.codec import encode_checkpoint
-from imil.store.memory import MemoryStore
-from imil.workflow.jobs import Untrained
-from imil.workflow.studies import Studies
-from imil.workflow.study import Study
-from imil.workflow.studyzip import ABOUT
-from imil.workflow.tools import Tools
+from imil.core.training.fit import initial_state, next_round, predict, restore
+from imil.jobs.base import JobState
+from imil.jobs.training.inputs import read_probe, write_array
+from imil.jobs.training.task import TrainingTask, _write_readings
+from imil.storage.base import Store
+from imil.storage.codec import encode_checkpoint
+from imil.storage.memory import MemoryStore
+from imil.study.batch.progress import Untrained
+from imil.study.library.studies import Studies
+from imil.study.library.studyzip import ABOUT
+from imil.study.study import Study
+from imil.study.tools import Tools
+from imil.synthetic.films import CLASSES
 from tests.standins.trained import as_if_trained, corner
 from tests.standins.visitors import no_weights
 

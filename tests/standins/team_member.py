@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from torch import distributed, nn
 
-from imil.compute.together import TeamPool, follow, join
-from imil.core import backbones
-from imil.core.arms import ArmInputs, batches_of
+from imil.core.arms.registry import ArmInputs, batches_of
+from imil.core.nets import backbones
 from imil.core.records import Plan
-from imil.core.shared import rank
-from imil.core.training import EpochReport, fit, initial_state
+from imil.core.training.fit import EpochReport, fit, initial_state
+from imil.core.training.shared import rank
+from imil.jobs.training.together import TeamPool, follow, join
 
 # An odd batch, so that two processes have parts of two sizes.
 PLAN = Plan(backbone="plain", size=32, epochs=2, batch_size=9, threads=1)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from imil.compute.inputs import write_array
 from imil.core.images import open_cache
 from imil.core.records import Region
-from imil.core.training import initial_state, predict, restore
-from imil.store.codec import encode_checkpoint
-from imil.workflow.study import Study
+from imil.core.training.fit import initial_state, predict, restore
+from imil.jobs.training.inputs import write_array
+from imil.storage.codec import encode_checkpoint
+from imil.study.study import Study
 
 
 def as_if_trained(study: Study) -> Study:

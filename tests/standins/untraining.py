@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from imil.compute.jobs import Followers, JobState, JobStatus, Trainer
-from imil.compute.task import TrainingTask, run_task
-from imil.core.films import FilmSpec
-from imil.store.base import Store
-from imil.workflow.jobs import Untrained
-from imil.workflow.studies import Studies
-from imil.workflow.tools import Tools
+from imil.jobs.base import Followers, JobState, JobStatus, Trainer
+from imil.jobs.training.task import TrainingTask, run_task
+from imil.storage.base import Store
+from imil.study.batch.progress import Untrained
+from imil.study.library.studies import Studies
+from imil.study.tools import Tools
+from imil.synthetic.films import FilmSpec
 from tests.standins.visitors import no_weights
 
 FILMS = FilmSpec(images=60, size=48, shortcut=0.95)

@@ -14,15 +14,15 @@ from typing import Any
 import aiohttp
 import numpy as np
 
-from imil.compute.pool import WorkerPool
-from imil.core.films import FilmSpec
+from imil.app.painter.painter import encode_runs
 from imil.core.records import Region
 from imil.errors import WeightsError
-from imil.store.codec import decode_masks
-from imil.store.local import LocalStore
-from imil.ui.painter import encode_runs
-from imil.workflow.studies import Studies
-from imil.workflow.tools import Tools
+from imil.jobs.pool import WorkerPool
+from imil.storage.codec import decode_masks
+from imil.storage.local import LocalStore
+from imil.study.library.studies import Studies
+from imil.study.tools import Tools
+from imil.synthetic.films import FilmSpec
 from tests.standins.trained import as_if_trained
 
 # A machine that is busy answers late; one that never answers is a fault.

@@ -27,11 +27,11 @@ del sys.modules["torch"]
 
 import gradio as gr  # noqa: E402
 
-from imil.compute.leases import Lease  # noqa: E402
-from imil.compute.pool import WorkerPool  # noqa: E402
-from imil.compute.task import TrainingTask, task_from_json  # noqa: E402
-from imil.compute.zero import ZeroPool, train_in_lease  # noqa: E402
 from imil.core.records import Plan  # noqa: E402
+from imil.jobs.leases import Lease  # noqa: E402
+from imil.jobs.pool import WorkerPool  # noqa: E402
+from imil.jobs.training.task import TrainingTask, task_from_json  # noqa: E402
+from imil.jobs.zero_gpu import ZeroPool, train_in_lease  # noqa: E402
 
 # Seconds of each lease.
 PLENTY = 600

@@ -1,0 +1,1 @@
+"""Every step of a visitor as a named endpoint."""

@@ -1,0 +1,143 @@
+"""The screen: header, three tabs, and coming back to a study."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import gradio as gr
+
+from imil.app.api.endpoints import add_endpoints
+from imil.app.header.account_acts import AccountActs
+from imil.app.header.account_menu import account_of, build_account_menu, link_script
+from imil.app.header.header import build_header
+from imil.app.header.header_acts import HeaderActs
+from imil.app.painter.reader_field import kept_name
+from imil.app.predicted.copy_acts import CopyActs
+from imil.app.predicted.predicted_acts import PredictedActs
+from imil.app.results import results_tab
+from imil.app.results.results_acts import ResultsActs
+from imil.app.review import outliers_tab
+from imil.app.review.label_decisions import LabelDecisions
+from imil.app.review.outliers_acts import OutliersActs
+from imil.app.screen import Screen, show_all, show_progress
+from imil.app.server.errors import error_in_place, errors_shown
+from imil.app.server.page import Page
+from imil.app.server.served_files import Uploads, forget_handouts
+from imil.app.server.shown import BROWSER_SECRET, QUIET, Shown
+from imil.app.train import train_tab
+from imil.app.train.source_acts import SourceActs
+from imil.app.train.train_acts import TrainActs
+from imil.core.review.readers import reader_name
+from imil.errors import StoreError
+from imil.report.parts import text
+from imil.study.library.imports import Imports
+from imil.study.library.studies import Studies
+
+# Seconds between two looks at a running training.
+POLL = 1.0
+# Whatever else Gradio lays down: swept every hour, gone after a day.
+SWEEP = (3600, 86400)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Visits:
+    """Callbacks of a page: it opens, and it looks how far a training is."""
+
+    screen: Screen
+    demo: bool
+
+    def wire(self, app: gr.Blocks) -> None:
+        """Attach the callbacks."""
+        screen, free = self.screen, QUIET
+        opened = [screen.study_id, screen.reader]
+        app.load(self.on_load, opened, screen.outputs, js=link_script(), **free)
+        looked = [screen.study_id, screen.results.seen, screen.reader]
+        screen.timer.tick(self.on_tick, looked, screen.outputs, **free)
+
+    def on_load(self, study_id: str, reader: str, profile: gr.OAuthProfile | None) -> Shown:
+        """Open the visitor's study again; else the demo, where there is one.
+
+        Whoever has signed in reads under the account's name, unless another was given.
+        """
+        account = account_of(profile)
+        if not reader and account is not None:
+            reader = kept_name(reader_name(account.name))
+            return {**self._opened(study_id, reader), self.screen.reader: reader}
+        return self._opened(study_id, reader)
+
+    def _opened(self, study_id: str, reader: str) -> Shown:
+        trouble: Shown = {}
+        with errors_shown():
+            if study_id:
+                try:
+                    return show_all(self.screen, self.screen.studies.open(study_id), reader)
+                except StoreError as error:
+                    # The page still opens; the sentence stands where a study is chosen.
+                    trouble = {self.screen.train.trouble: error_in_place(error)}
+            if self.demo:
+                return {**show_all(self.screen, self.screen.studies.demo(), reader), **trouble}
+        nothing = train_tab.show_nothing(self.screen.train)
+        return {self.screen.study_id: "", **nothing, **trouble}
+
+    def on_tick(self, study_id: str, seen: str, reader: str) -> Shown:
+        """Show how far a training is, and what it has brought since."""
+        with errors_shown():
+            return show_progress(self.screen, self.screen.studies.open(study_id), seen, reader)
+
+
+def build_app(
+    studies: Studies,
+    *,
+    demo: bool = True,
+    sign_in: bool = False,
+    uploads: Uploads | None = None,
+    proxied: bool = False,
+) -> Page:
+    """Return the app on those studies.
+
+    Args:
+        studies: what it shows.
+        uploads: what visitors bring; whoever calls may sweep them.
+        demo: open the demo study for a new visitor.
+        sign_in: visitors can sign in with Hugging Face; only where a Space has OAuth set up.
+        proxied: requests come through a proxy in front of the app, as on a Space.
+    """
+    uploads = uploads or Uploads()
+    studies.when_gone(forget_handouts)
+    with Page(
+        title=text.TITLE,
+        analytics_enabled=False,
+        fill_width=True,
+        delete_cache=SWEEP,
+        busy=studies.busy,
+        proxied=proxied,
+    ) as app:
+        top = build_header(elem_id="header", sign_in=sign_in)
+        menu = build_account_menu(elem_id="account", sign_in=sign_in)
+        if sign_in:
+            # Only its presence counts: Gradio then answers where the dialog's own links lead.
+            gr.LoginButton(visible=False)
+        study_id = gr.BrowserState("", storage_key="imil-study", secret=BROWSER_SECRET)
+        reader = gr.BrowserState("", storage_key="imil-reader", secret=BROWSER_SECRET)
+        with gr.Tabs(elem_id="tabs") as tabs:
+            with gr.Tab(text.TAB_TRAIN, id="train"):
+                train = train_tab.build_train_tab()
+            with gr.Tab(text.TAB_OUTLIERS, id="outliers") as tab:
+                outliers = outliers_tab.build_outliers_tab(tab)
+            with gr.Tab(text.TAB_RESULTS, id="results") as place:
+                results = results_tab.build_results_tab()
+        timer = gr.Timer(POLL, active=False)
+        screen = Screen(studies, study_id, reader, top, tabs, timer, train, outliers, results)
+        # First, so that the endpoints have the plain names; the screen's own events are private.
+        add_endpoints(studies, uploads)
+        Visits(screen, demo).wire(app)
+        HeaderActs(screen).wire()
+        AccountActs(screen, menu, demo).wire()
+        TrainActs(screen).wire()
+        SourceActs(screen, Imports(), uploads).wire(app)
+        OutliersActs(screen).wire()
+        LabelDecisions(screen).wire()
+        CopyActs(screen).wire()
+        PredictedActs(screen).wire()
+        ResultsActs(screen).wire(place)
+    return app  # type: ignore[no-any-return]  # Gradio's Blocks has no typed context manager

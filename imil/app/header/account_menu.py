@@ -1,0 +1,141 @@
+"""The open study's own dialog: its link, the visitor's account, sharing, a copy, deletion."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from imil.errors import ImilError
+from imil.report.parts import text
+from imil.report.parts.markup import ASSETS, icon
+from imil.storage.records.accounts import Listed
+from imil.study.library.accounts import Account, Organisation
+from imil.study.library.studies import Studies
+from imil.study.study import Study
+
+# From a link with a study in it to the study that the page opens; takes it out of the address.
+OPEN_LINK = "link.js"
+
+
+def build_account_menu(*, sign_in: bool, **kwargs: Any) -> gr.HTML:
+    """Place the dialog, which the header's button opens; it shows nothing by itself.
+
+    Its value is `menu_value`'s. It triggers `look` (data: study, own) to hear of account and lists,
+    `save`, `remove` (study), `grant` (study, organisation, shared) and `choose` (study).
+
+    Args:
+        sign_in: whether visitors can sign in here.
+        kwargs: of the component.
+    """
+    return gr.HTML(
+        None,
+        html_template=_markup(sign_in=sign_in),
+        js_on_load=(ASSETS / "account.js").read_text("utf-8"),
+        apply_default_css=False,
+        **kwargs,
+    )
+
+
+def link_script() -> str:
+    """Return the script that opens the study of a link when the page loads."""
+    return (ASSETS / OPEN_LINK).read_text("utf-8")
+
+
+def account_of(profile: gr.OAuthProfile | None) -> Account | None:
+    """Return who has signed in; None where nobody has."""
+    if profile is None:
+        return None
+    organisations = tuple(
+        Organisation(str(each["sub"]), str(each.get("preferred_username") or each.get("name")))
+        for each in profile.get("orgs") or ()
+        if each.get("sub")
+    )
+    return Account(str(profile["sub"]), profile.username, organisations)
+
+
+def listed(study: Study) -> Listed:
+    """Return how a study stands in a list."""
+    return Listed(study.study_id, study.name, study.created)
+
+
+def menu_value(
+    studies: Studies,
+    account: Account | None,
+    study_id: str = "",
+    *,
+    told: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Return the dialog's value.
+
+    Args:
+        studies: whose lists.
+        account: who has signed in.
+        study_id: the open study; "" for none.
+        told: what an act has led to, of `said` or `refused`.
+    """
+    shown: dict[str, Any] = {"told": told, "time": secrets.token_hex(4), "account": None}
+    if account is None:
+        return shown
+    shared = studies.accounts.shared_with(account, study_id) if study_id else ()
+    return shown | {
+        "account": account.name,
+        "studies": [asdict(each) for each in studies.accounts.studies(account)],
+        "organisations": [
+            {"name": each.name, "shared": each.name in shared} for each in account.organisations
+        ],
+    }
+
+
+def said(words: str, url: str = "") -> dict[str, str]:
+    """Return that an act has done what it should; `url` is where to."""
+    return {"tone": "good", "words": words, "url": url}
+
+
+def refused(error: ImilError) -> dict[str, str]:
+    """Return why an act could not be done."""
+    return {"tone": "bad", "words": str(error), "url": ""}
+
+
+def _markup(*, sign_in: bool) -> str:
+    """Return the template. It names no value, so it is rendered once and never touched again."""
+    account = _account() if sign_in else f'<p class="sub">{escape(text.NO_SIGN_IN)}</p>'
+    return f"""
+<dialog class="menu" aria-labelledby="menu-title" data-saving-word="{escape(text.KEEP_COPY_SAVING)}"
+  data-copied-word="{escape(text.LINK_COPIED)}" data-deleting-word="{escape(text.DELETING)}"
+  data-ask-word="{escape(text.DELETE_ASK)}">
+ <header><h2 id="menu-title">{escape(text.MENU)}</h2><button type="button" class="imil-btn"
+  data-act="close" aria-label="{escape(text.CLOSE)}" title="{escape(text.CLOSE)}">{icon("x")}
+  </button></header>
+ <p class="sub named" data-study></p><p class="told" role="status" hidden></p>
+ <section data-study><h3>{escape(text.LINK)}</h3><p class="sub">{escape(text.LINK_WORDS)}</p>
+  <div class="menuacts"><input class="link" readonly aria-label="{escape(text.LINK)}">
+  <button type="button" class="imil-btn" data-act="copy">{escape(text.LINK_COPY)}</button></div>
+ </section>
+ <section><h3>{escape(text.ACCOUNT)}</h3>{account}</section>
+ <section data-study><h3>{escape(text.DELETE)}</h3><p class="sub">{escape(text.DELETE_WORDS)}</p>
+  <div class="menuacts"><button type="button" class="imil-btn bad" data-act="ask">{icon("trash")}
+  <span>{escape(text.DELETE_ACT)}</span></button></div></section>
+</dialog>
+<dialog class="menu ask" aria-labelledby="ask-title"><h2 id="ask-title"></h2>
+ <p>{escape(text.DELETE_GONE)}</p><div class="menuacts end">
+ <button type="button" class="imil-btn" data-act="close">{escape(text.KEEP_STUDY)}</button>
+ <button type="button" class="imil-btn bad" data-act="remove">{escape(text.DELETE_FOR_GOOD)}
+ </button></div></dialog>"""
+
+
+def _account() -> str:
+    out = text.SIGN_IN_WORDS
+    return f"""
+<div data-out><p class="sub">{escape(out)}</p><div class="menuacts">
+ <a class="imil-btn primary" href="login/huggingface?_target_url=/">{escape(text.SIGN_IN)}</a></div>
+</div><div data-in hidden><div class="menuacts"><b class="whose"></b>
+ <a class="imil-btn" href="logout?_target_url=/">{escape(text.SIGN_OUT)}</a></div>
+ <div data-study><p class="sub">{escape(text.KEEP_COPY_WORDS)}</p><div class="menuacts">
+ <button type="button" class="imil-btn" data-act="save">{escape(text.KEEP_COPY)}</button></div>
+ <div class="orgs" hidden><p class="sub">{escape(text.SHARE_WORDS)}</p><div class="orglist"></div>
+ </div></div><div class="own" hidden><h3>{escape(text.OWN_STUDIES)}</h3><ul></ul></div></div>"""

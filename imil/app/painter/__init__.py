@@ -1,0 +1,1 @@
+"""The painter, and who paints."""

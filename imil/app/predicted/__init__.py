@@ -1,0 +1,1 @@
+"""Predicted and copied masks on the Outliers tab."""

@@ -1,0 +1,212 @@
+"""What is predicted irrelevant in the other images: agreement, a sample, and the reader's word."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from imil.app.server.errors import error_in_place
+from imil.app.server.shown import Shown
+from imil.core.review.irrelevance import FEWEST_PAINTED, PredictionKind, too_few
+from imil.core.review.readers import UNNAMED
+from imil.errors import ImilError
+from imil.report.parts import numbers, text
+from imil.report.parts.markup import ASSETS, heading, jpeg_url, note, short_title
+from imil.report.parts.overlays import painted_jpeg, picture
+from imil.study.review.predictions import Learned, Predictions
+from imil.study.study import Study
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PredictedPanel:
+    """The panel's components; `seen` is the key of the masks whose predictions are shown."""
+
+    frame: gr.Column
+    seen: gr.State
+    body: gr.HTML
+    look: gr.Button
+    confirm: gr.Button
+    prepare: gr.Button
+    download: gr.DownloadButton
+
+    @property
+    def outputs(self) -> list[Any]:
+        """Every component that a callback may change."""
+        return [getattr(self, field.name) for field in fields(self)]
+
+
+def build_start() -> gr.Button:
+    """Place the button that begins a mask from the predicted one."""
+    return gr.Button(
+        text.START_PREDICTED, size="md", elem_id="start-predicted", elem_classes=["wide"]
+    )
+
+
+def build_predicted_panel() -> PredictedPanel:
+    """Place the panel where Gradio stands now. Its body triggers `select` (data: sample)."""
+    with gr.Column(elem_classes=["card", "predicted"], visible=False) as frame:
+        seen = gr.State("")
+        body = gr.HTML(
+            js_on_load=(ASSETS / "predicted.js").read_text("utf-8"),
+            apply_default_css=False,
+            elem_id="predicted",
+        )
+        with gr.Row(elem_classes=["actrow"]):
+            look = gr.Button(text.PREDICTED_LOOK, size="md", elem_id="look-predicted")
+            confirm = gr.Button(text.PREDICTED_CONFIRM, size="md", elem_id="confirm-predicted")
+            prepare = gr.Button(text.PREDICTED_PREPARE, size="md", elem_id="prepare-predicted")
+            download = gr.DownloadButton(
+                text.PREDICTED_DOWNLOAD, size="md", visible=False, elem_id="download-predicted"
+            )
+    return PredictedPanel(frame, seen, body, look, confirm, prepare, download)
+
+
+def show_start(button: gr.Button, study: Study, sample_id: str, reader: str = UNNAMED) -> Shown:
+    """Return the button to begin from a predicted mask; how sure it is only where that is known."""
+    predictions = study.predictions_for(reader)
+    learned = predictions.known()
+    label = text.START_PREDICTED
+    if learned is not None:
+        sure = numbers.share(predictions.confidence(learned, sample_id))
+        label = text.START_SURE.format(share=sure)
+    enough = predictions.masks >= FEWEST_PAINTED
+    return {button: gr.update(value=label, interactive=enough)}
+
+
+def show_predicted(panel: PredictedPanel, study: Study | None, reader: str = UNNAMED) -> Shown:
+    """Return the panel as it is without computing anything; hidden where there is no review.
+
+    A reader who must not see the others' masks sees what their own predict, and confirms nothing:
+    what an arm uses follows from all masks.
+    """
+    if study is None:
+        return {panel.frame: gr.update(visible=False)}
+    predictions = study.predictions_for(reader)
+    learned = predictions.known()
+    if learned is not None:
+        return _known(panel, study, learned, reader)
+    if predictions.masks >= FEWEST_PAINTED:
+        return _panel(panel, _before(study, predictions), look=True)
+    error = too_few(predictions.masks)
+    words = note(f"{error.why} {error.fix}", tone="info", lead=error.what)
+    return _panel(panel, _withdrawn(study) + words, look=False)
+
+
+def look_at_predicted(panel: PredictedPanel, study: Study, reader: str = UNNAMED) -> Shown:
+    """Return the panel with the sample, predicting it where that was not done; errors in place."""
+    try:
+        learned = study.predictions_for(reader).learn()
+    except ImilError as error:
+        return _panel(panel, error_in_place(error), look=True)
+    return _known(panel, study, learned, reader)
+
+
+def _known(panel: PredictedPanel, study: Study, learned: Learned, reader: str) -> Shown:
+    predictions, blind = study.predictions_for(reader), study.blind(reader)
+    state = note(text.PREDICTED_BLIND, tone="info") if blind else _state(study, learned)
+    body = _figures(learned) + state + _sample(study, predictions, learned)
+    shown = _panel(panel, body, look=False)
+    return shown | {
+        panel.seen: learned.key,
+        panel.confirm: gr.update(visible=not blind and not study.confirmed),
+        panel.prepare: gr.update(visible=not blind),
+    }
+
+
+def _panel(panel: PredictedPanel, body: str, *, look: bool) -> Shown:
+    return {
+        panel.frame: gr.update(visible=True),
+        panel.seen: "",
+        panel.body: heading(text.PREDICTED_TITLE, text.PREDICTED_ASIDE) + body,
+        panel.look: gr.update(visible=look),
+        panel.confirm: gr.update(visible=False),
+        panel.prepare: gr.update(visible=False),
+        panel.download: gr.update(visible=False, value=None),
+    }
+
+
+def _before(study: Study, predictions: Predictions) -> str:
+    words = text.PREDICTED_BEFORE.format(masks=_masks(predictions.masks))
+    return _withdrawn(study) + f'<p class="sub s13">{escape(words)}</p>'
+
+
+def _withdrawn(study: Study) -> str:
+    if study.confirmation is None or study.confirmed:
+        return ""
+    return note(text.PREDICTED_WITHDRAWN_WORDS, tone="warn", lead=text.PREDICTED_WITHDRAWN)
+
+
+def _state(study: Study, learned: Learned) -> str:
+    given = study.confirmation
+    if given is None or not study.confirmed:
+        return _withdrawn(study)
+    words = text.PREDICTED_CONFIRMED_WORDS.format(
+        reader=given.reader,
+        time=f"{datetime.fromisoformat(given.time):%Y-%m-%d %H:%M}",
+        masks=_masks(learned.masks),
+    )
+    return note(words, tone="good", lead=text.PREDICTED_CONFIRMED)
+
+
+def _figures(learned: Learned) -> str:
+    agreement = {
+        kind.value: numbers.share(learned.predictor.agreement[kind]) for kind in PredictionKind
+    }
+    how = text.PREDICTED_HOW.format(
+        masks=_masks(learned.masks), kind=text.PREDICTED_KINDS[learned.kind.value]
+    )
+    facts = (
+        (
+            text.PREDICTED_AGREEMENT,
+            numbers.share(learned.agreement),
+            text.PREDICTED_AGREEMENT_WORDS.format(**agreement),
+        ),
+        (
+            text.PREDICTED_CONFIDENCE,
+            numbers.share(learned.confidence),
+            text.PREDICTED_CONFIDENCE_WORDS.format(n=numbers.count(learned.over)),
+        ),
+    )
+    told = "".join(
+        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd>"
+        f'<dd class="x">{escape(words)}</dd></div>'
+        for name, value, words in facts
+    )
+    return f'<p class="s13">{escape(how)}</p><dl class="pfacts">{told}</dl>'
+
+
+def _sample(study: Study, predictions: Predictions, learned: Learned) -> str:
+    pictures = "".join(
+        _picture(study, predictions, learned, sample_id) for sample_id in learned.sample
+    )
+    return (
+        f'<div class="psample">{pictures}</div><p class="sub s13">{escape(text.PREDICTED_OPEN)}</p>'
+    )
+
+
+def _picture(study: Study, predictions: Predictions, learned: Learned, sample_id: str) -> str:
+    sure = numbers.share(predictions.confidence(learned, sample_id))
+    title = study.images.title(sample_id)
+    label = text.PREDICTED_SAMPLE.format(sample=title, share=sure)
+    return (
+        f'<button type="button" data-sample="{escape(sample_id)}" aria-label="{escape(label)}" '
+        f'title="{escape(title)}">'
+        f'<img src="{jpeg_url(_overlay(study, predictions, sample_id))}" alt=""><span class="p1">'
+        f"{escape(short_title(study.images, sample_id))}</span>"
+        f'<span class="p2">{escape(text.PREDICTED_SURE.format(share=sure))}</span></button>'
+    )
+
+
+def _overlay(study: Study, predictions: Predictions, sample_id: str) -> bytes:
+    """Return the image's thumbnail as a JPEG, its predicted region under paint."""
+    pixels = picture(study.thumbnail(sample_id))
+    shape = (pixels.shape[0], pixels.shape[1])
+    return painted_jpeg(pixels, predictions.region(sample_id, shape=shape))
+
+
+def _masks(number: int) -> str:
+    return numbers.some(number, text.MASK_ONE, text.MASK_MANY)

@@ -1,0 +1,221 @@
+"""Which arms to compare, and of whose masks: presets, or each by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import gradio as gr
+
+from imil.app.server.errors import error_in_place
+from imil.app.server.shown import Shown, html
+from imil.core.arms.penalties import Penalty
+from imil.core.arms.registry import ARMS, Masks, with_readers, with_shares, with_weights
+from imil.core.arms.variants import Variant
+from imil.core.evaluation.doses import SHARES, smaller_shares
+from imil.core.records import Arm, Split
+from imil.core.review.edits import Fill, Mode
+from imil.errors import PlanError
+from imil.report.parts import numbers, text
+from imil.report.parts.tables import remark
+from imil.study.study import Study
+
+# What a clinician's study can run beside control: nobody paints on random images there.
+OFFERED = tuple(
+    arm for arm in ARMS if arm != Arm.CONTROL and ARMS[arm].masks is not Masks.RANDOM_SAMPLE
+)
+PRESETS = {
+    text.PRESET_PAPER: (Arm.IMIL,),
+    text.PRESET_RECOMMENDED: (Arm.IMIL, Arm.COUNTEREXAMPLE, Arm.PROPAGATED, Arm.UPWEIGHT),
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ArmsForm:
+    """The form's components."""
+
+    preset: gr.Radio
+    arms: gr.CheckboxGroup
+    shares: gr.Checkbox
+    fill: gr.Dropdown
+    mode: gr.Dropdown
+    penalty: gr.Dropdown
+    cost: gr.HTML
+    reading: gr.Row
+    pooling: gr.Radio
+    by_reader: gr.Checkbox
+
+    @property
+    def chosen(self) -> list[Any]:
+        """What `chosen_arms` and `chosen_pooling` read, in their order."""
+        own = [self.preset, self.arms, self.shares, self.fill, self.mode, self.penalty]
+        return [*own, self.pooling, self.by_reader]
+
+    @property
+    def outputs(self) -> list[Any]:
+        """Every component that a callback may change."""
+        return [getattr(self, field.name) for field in fields(self)]
+
+
+def build_arms_form() -> ArmsForm:
+    """Place the form where Gradio stands now."""
+    # Not among what is advanced: whoever reads with others has to see whose masks are compared.
+    with gr.Row(visible=False, elem_classes=["readingrow"]) as reading:
+        pooling = gr.Radio(
+            [(name, value) for value, name in text.POOLINGS.items()],
+            label=text.POOLING,
+            info=text.POOLING_INFO,
+            elem_classes=["segments"],
+            elem_id="pooling",
+        )
+        by_reader = gr.Checkbox(
+            value=True,
+            label=text.BY_READER,
+            info=text.BY_READER_INFO,
+            elem_id="by-reader",
+            elem_classes=["field"],
+        )
+    with gr.Accordion(
+        text.ARMS_ADVANCED, open=False, elem_classes=["advanced"], elem_id="arms-advanced"
+    ):
+        preset = gr.Radio(
+            [text.PRESET_REVIEWED, *PRESETS, text.PRESET_OWN],
+            value=text.PRESET_REVIEWED,
+            label=text.ARMS_PRESET,
+            elem_classes=["segments"],
+            elem_id="arms-preset",
+        )
+        arms = gr.CheckboxGroup(
+            [(_choice(arm), arm.value) for arm in OFFERED],
+            value=_values(text.PRESET_PAPER),
+            label=text.ARMS_CHOICE,
+            elem_classes=["armlist"],
+            elem_id="arms",
+        )
+        shares = gr.Checkbox(
+            label=text.SHARES.format(shares=_shares_in_words()),
+            info=text.SHARES_INFO,
+            elem_id="shares",
+            elem_classes=["field"],
+        )
+        with gr.Row(elem_classes=["fields3"]):
+            fill = _dropdown(text.EDIT_FILL, text.FILLS, text.EDIT_FILL_INFO, "fill")
+            mode = _dropdown(text.EDIT_MODE, text.MODES, text.EDIT_MODE_INFO, "mode")
+            penalty = _dropdown(text.PENALTY, text.PENALTIES, text.PENALTY_INFO, "penalty")
+        cost = html(elem_id="arms-cost")
+    return ArmsForm(preset, arms, shares, fill, mode, penalty, cost, reading, pooling, by_reader)
+
+
+def chosen_arms(study: Study, chosen: Sequence[Any]) -> tuple[str, ...]:
+    """Return the names of the arms and variants that the form asks for, control first.
+
+    Args:
+        study: whose masks are compared.
+        chosen: the values of `ArmsForm.chosen`.
+
+    Raises:
+        PlanError: fewer of the masks are asked for, and there are too few to divide.
+    """
+    preset, arms, shares, fill, mode, penalty, _, by_reader = chosen
+    wanted = set(shown_arms(study, preset, arms))
+    names = [Arm.CONTROL.value, *(arm.value for arm in OFFERED if arm in wanted)]
+    kind = Penalty(penalty)
+    if kind is not Penalty.INPUT_GRADIENTS:
+        other = Variant(Arm.RIGHT_REASON, penalty=kind).name
+        names = [other if name == Arm.RIGHT_REASON else name for name in names]
+    edited = Variant(
+        Arm.IMIL,
+        fill=None if fill == Fill.BLACK else Fill(fill),
+        mode=None if mode == Mode.REPLACE else Mode(mode),
+    )
+    if edited.changed:
+        names.append(edited.name)
+    every = with_shares(names, _smaller(study) if shares else ())
+    readers = study.readers()
+    return with_readers(every, readers if by_reader and len(readers) > 1 else ())
+
+
+def chosen_pooling(study: Study, chosen: Sequence[Any]) -> str | None:
+    """Return how the form asks for several readers' masks to be pooled; None for as before."""
+    pooling = chosen[6]
+    return str(pooling) if pooling and len(study.readers()) > 1 else None
+
+
+def show_choice(form: ArmsForm, study: Study, seeds: int, chosen: Sequence[Any]) -> Shown:
+    """Return the arms that are compared, their preset, and how many trainings that takes."""
+    preset, arms, *_ = chosen
+    several = len(study.readers()) > 1
+    return {
+        form.preset: preset,
+        form.arms: shown_arms(study, preset, arms),
+        form.cost: _cost(study, seeds, chosen),
+        form.reading: gr.update(visible=several),
+        form.pooling: chosen_pooling(study, chosen) or study.pooling or None,
+    }
+
+
+def shown_arms(study: Study, preset: str, arms: Sequence[str]) -> list[str]:
+    """Return the arms besides control: a preset's, what a review has made possible, or one's own.
+
+    What was decided in the review since is part of it, so it is asked for each time.
+    """
+    if preset == text.PRESET_REVIEWED:
+        return [arm.value for arm in study.arms_to_compare() if arm != Arm.CONTROL]
+    return _values(preset) if preset in PRESETS else list(arms)
+
+
+def _cost(study: Study, seeds: int, chosen: Sequence[Any]) -> str:
+    try:
+        names = chosen_arms(study, chosen)
+    except PlanError as error:
+        return error_in_place(error)
+    trainings = len(with_weights(names)) * seeds
+    words = text.TRAININGS.format(
+        arms=numbers.some(len(names), text.ARM_ONE, text.ARM_MANY),
+        seeds=numbers.some(seeds, text.SEED_ONE, text.SEED_MANY),
+        trainings=numbers.some(trainings, text.TRAINING_ONE, text.TRAINING_MANY),
+    )
+    return remark(words)
+
+
+def preset_of(arms: Sequence[str]) -> str:
+    """Return the preset that these arms are, or that they are a choice of one's own."""
+    return next((name for name in PRESETS if set(_values(name)) == set(arms)), text.PRESET_OWN)
+
+
+def _choice(arm: Arm) -> str:
+    return text.ARM_CHOICE.format(name=text.arm_name(arm), words=text.arm_words(arm))
+
+
+def _values(preset: str) -> list[str]:
+    return [arm.value for arm in PRESETS[preset]]
+
+
+def _dropdown(label: str, names: dict[str, str], info: str, name: str) -> Any:
+    choices = [(words, value) for value, words in names.items()]
+    return gr.Dropdown(
+        choices,
+        value=next(iter(names)),
+        label=label,
+        info=info,
+        elem_id=f"arms-{name}",
+        filterable=False,
+    )
+
+
+def _shares_in_words() -> str:
+    return ", ".join(numbers.percent(share) for share in SHARES[:2]) + " …"
+
+
+def _smaller(study: Study) -> tuple[float, ...]:
+    painted, training = study.budget().painted, len(study.images.rows(Split.TRAIN))
+    shares = smaller_shares(painted, training)
+    if not shares:
+        raise PlanError(
+            "Fewer of the masks can't be compared yet.",
+            why=f"{painted} of {training} training images are masked, and the smallest share "
+            f"compared is {numbers.percent(SHARES[0])} of them, at least two masks.",
+            fix=f"Mask more images, or clear that choice under “{text.ARMS_ADVANCED}”.",
+        )
+    return shares

@@ -1,0 +1,240 @@
+"""Everything to take away: files made when they are asked for, for the one who asks."""
+
+from __future__ import annotations
+
+import io
+import json
+import secrets
+import shutil
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from html import escape
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import gradio as gr
+from gradio_client.utils import encode_file_path
+
+from imil.app.server.served_files import handout_folder
+from imil.core.evaluation.rounds import Round
+from imil.errors import PlanError
+from imil.jobs.training.machine import versions
+from imil.models.onnx import installed
+from imil.report.handover import model_files
+from imil.report.parts import text
+from imil.report.parts.markup import ASSETS, icon
+from imil.report.parts.tables import card, remark
+from imil.report.report import report_html
+from imil.storage.codec import MaskRecord, encode_masks, encode_region
+from imil.storage.records.acts import Act, acts_csv, acts_jsonl
+from imil.storage.sheets import csv_text
+from imil.study.review.maskbook import named
+from imil.study.study import Study
+
+# Files of one arm: which is chosen beside the button.
+OF_AN_ARM = ("model", "onnx")
+# One moment for all that is zipped, so that the same content is the same file.
+MOMENT = (1980, 1, 1, 0, 0, 0)
+# Files that every study has, compared or not: itself, with or without images, and its log.
+WHOLE = {"study": True, "study_light": False}
+LOGS: Mapping[str, tuple[str, Callable[[Iterable[Act]], bytes]]] = {
+    "acts_csv": ("acts.csv", acts_csv),
+    "acts_jsonl": ("acts.jsonl", acts_jsonl),
+}
+README_MASKS = (
+    "A PNG an image, white where it is hidden, at the image's own size, in a folder a reader where "
+    "several masked; masks.parquet holds the same with label, prediction, reader, seconds, queue "
+    "and time.\n"
+)
+
+
+def downloads_card(study: Study, found: Round) -> str:
+    """Return the card of files; each button asks for one by `data-ask`."""
+    options = "".join(
+        f'<option value="{escape(arm.arm)}"{" selected" if arm.arm == study.main_arm() else ""}>'
+        f"{escape(text.arm_name(arm.arm))}</option>"
+        for arm in found.arms
+    )
+    choice = f'<select aria-label="{escape(text.DOWNLOAD_MODEL_OF)}">{options}</select>'
+    rows = "".join(
+        file_row(what, name, words, choice if what in OF_AN_ARM else "")
+        for what, (name, words) in text.FILES.items()
+        if what != "onnx" or installed()
+    )
+    body = f'<div class="files">{rows}</div>{remark(text.DOWNLOADS_WORDS)}'
+    return card(text.DOWNLOADS, body)
+
+
+def build_handout(**kwargs: Any) -> gr.HTML:
+    """Place what hands a file to the browser; its value is `handed_out`'s. It shows nothing."""
+    return gr.HTML(
+        html_template="<span></span>",
+        js_on_load=(ASSETS / "handout.js").read_text("utf-8"),
+        apply_default_css=False,
+        **kwargs,
+    )
+
+
+def handed_out(path: Path) -> dict[str, str]:
+    """Return what makes the browser download a file of `export`."""
+    # Beside the page, wherever that is served.
+    address = f"gradio_api/file={encode_file_path(str(path))}"
+    return {"url": address, "name": path.name, "time": secrets.token_hex(4)}
+
+
+def export(study: Study, what: str, arm: str | None = None, *, reader: str | None = None) -> Path:
+    """Write a file where Gradio may serve it from, for a while, under a name that nobody guesses.
+
+    Args:
+        study: whose results.
+        what: a key of `text.FILES` or `text.RECORD_FILES`.
+        arm: whose model; the main one by default.
+        reader: who asks; None for one who may be any of them.
+
+    Raises:
+        PlanError: there is no such file, no finished comparison, no such arm, or others' masks that
+            the reader must not see yet.
+    """
+    folder = handout_folder(study.study_id)
+    try:
+        if what in WHOLE:
+            study.check_unblinded(reader)
+            # Written piece by piece: it may hold every image.
+            path = folder / "study.zip"
+            study.export(path, whole=WHOLE[what])
+            return path
+        name, content = make_file(study, what, arm, reader=reader)
+        path = folder / name
+        path.write_bytes(content)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)  # on a full disk its room is missed
+        raise
+    return path
+
+
+def make_file(
+    study: Study, what: str, arm: str | None = None, *, reader: str | None = None
+) -> tuple[str, bytes]:
+    """Return a file's name and content; see `export`."""
+    if what in LOGS:
+        name, write = LOGS[what]
+        return name, write(study.audit().acts)
+    if what == "agreement":
+        return text.DOWNLOAD_AGREEMENT, study.agreement_csv()
+    if what == "masks":
+        study.check_unblinded(reader)
+    found = study.shown_results()
+    if found is None:
+        raise PlanError(
+            "There is nothing to download yet.",
+            why="Files are made of a finished comparison.",
+            fix="Compare with and without masks first.",
+        )
+    makers: Mapping[str, Callable[[], tuple[str, bytes | None]]] = {
+        "report": lambda: ("report.html", _report(study, found)),
+        "results_json": lambda: ("results.json", study.results_json()),
+        "results_csv": lambda: ("results.csv", study.results_csv()),
+        "images": lambda: ("images.parquet", study.cases_parquet()),
+        "masks": lambda: ("masks.zip", _masks(study.mask_records())),
+        "curves": lambda: ("curves.csv", _curves(study)),
+        "model": lambda: _model(study, found, arm or study.main_arm() or ""),
+        "onnx": lambda: ("model.onnx", study.onnx(arm or study.main_arm() or "")),
+    }
+    if what not in makers:
+        raise PlanError(
+            f"There is no file “{what}”.",
+            why="A finished comparison has a few kinds of files.",
+            fix=f"Ask for one of: {', '.join((*makers, *WHOLE, *LOGS))}.",
+        )
+    name, content = makers[what]()
+    if content is None:
+        raise PlanError(
+            "The answers to each image are not known.",
+            why=text.MATRICES_UNKNOWN,
+            fix="Compare again to have them.",
+        )
+    return name, content
+
+
+def file_row(what: str, name: str, words: str, choice: str = "") -> str:
+    """Return the row of a file, with the button that asks for it; `choice` is HTML."""
+    label = text.DOWNLOAD_FILE.format(name=name)
+    ask = escape(json.dumps({"file": what}))
+    chosen = " data-choice" if choice else ""
+    return (
+        f'<div class="file"{chosen}><div><b>{escape(name)}</b><span class="sub s12">'
+        f'{escape(words)}</span></div>{choice}<button type="button" class="imil-btn" '
+        f'data-ask="{ask}" aria-label="{escape(label)}" title="{escape(label)}">'
+        f"{icon('download')}</button></div>"
+    )
+
+
+def _report(study: Study, found: Round) -> bytes:
+    return report_html(
+        found,
+        name=study.name,
+        classes=study.images.classes,
+        plan=study.plan,
+        proof=study.proof.sentence,
+        versions=versions(),
+        cases=study.cases(),
+        rounds=study.rounds(),
+        reading=study.reading(),
+    ).encode()
+
+
+def _masks(records: tuple[MaskRecord, ...]) -> bytes:
+    ids = {record.sample_id for record in records}
+    stems = Counter(PurePosixPath(sample_id).stem for sample_id in ids)
+    files = {"README.txt": README_MASKS.encode()}
+    folders = reader_folders([named(record) for record in records])
+    for record in records:
+        path = PurePosixPath(record.sample_id)
+        # Named like the images, as `--masks` reads them; whole where two would be the same.
+        name = path.stem if stems[path.stem] == 1 else "_".join(path.parts)
+        files[f"{folders[named(record)]}{name}.png"] = encode_region(record.irrelevant)
+    files["masks.parquet"] = encode_masks(records)
+    return _zipped(files)
+
+
+def reader_folders(readers: Sequence[str]) -> dict[str, str]:
+    """Return a folder a reader, with "/" at its end; none where one reader masked all.
+
+    A name may hold signs that no folder can; two that become the same are told apart by a number.
+    """
+    names = list(dict.fromkeys(readers))
+    if len(names) < 2:
+        return dict.fromkeys(names, "")
+    plain = [
+        "".join(s if s.isalnum() or s in " ._-" else "-" for s in n).strip(" .") for n in names
+    ]
+    return {
+        name: f"{own or 'reader'}{f' {i + 1}' if plain.count(own) > 1 else ''}/"
+        for i, (name, own) in enumerate(zip(names, plain, strict=True))
+    }
+
+
+def _model(study: Study, found: Round, arm: str) -> tuple[str, bytes]:
+    files = model_files(study, found, arm)
+    name = "".join(letter if letter.isalnum() else "-" for letter in arm)
+    return f"model-{name}.zip", _zipped(files)
+
+
+def _curves(study: Study) -> bytes:
+    figures = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
+    rows: list[tuple[object, ...]] = [("arm", "seed", "epoch", *figures)]
+    for arm, seeds in study.curves().items():
+        for seed, epochs in seeds.items():
+            for epoch in epochs:
+                values = (f"{getattr(epoch, name):.6f}" for name in figures)
+                rows.append((arm, seed, epoch.epoch, *values))
+    return csv_text(rows).encode()
+
+
+def _zipped(files: Mapping[str, bytes]) -> bytes:
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(zipfile.ZipInfo(name, MOMENT), content, zipfile.ZIP_DEFLATED)
+    return sink.getvalue()

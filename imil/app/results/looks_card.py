@@ -1,0 +1,97 @@
+"""Where the models look before and after: pictures beside figures that never decide."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+from imil.app.server.errors import error_in_place
+from imil.errors import ImilError
+from imil.report.parts import numbers, text
+from imil.report.parts.markup import badge, jpeg_url
+from imil.report.parts.tables import card, remark
+from imil.study.comparison.looking import FIRST, LEVELS, Look
+from imil.study.study import Study
+
+# Side of a picture, px: three beside each other in a third of a wide page, sharp on a phone.
+SIDE = 224
+# Pixels speak one by one; people see places. A blur of this share of the side joins them.
+BLUR = 1 / 24
+# From no saliency to the most: nothing, then the colour of saliency, then nearly white.
+SCALE = np.array([[90, 20, 60], [255, 120, 20], [255, 176, 32], [255, 236, 170]], np.float32)
+STRONGEST = 0.85
+# Below this share of the greatest nothing is drawn: a haze over the image would say nothing.
+FLOOR = 0.3
+
+
+def looks_card(study: Study) -> str:
+    """Return the card; a sentence while the maps are being made, and nothing where none are."""
+    try:
+        looks = study.looks()
+    except ImilError as error:
+        return card(text.LOOKS_TITLE, error_in_place(error), aside=text.EXPLANATIONS_SECONDARY)
+    if looks is None:
+        waiting = f'<div class="waiting">{remark(text.LOOKS_MAKING)}</div>'
+        return card(text.LOOKS_TITLE, waiting, aside=text.EXPLANATIONS_SECONDARY)
+    if not looks:
+        return ""
+    words = text.LOOKS_WORDS.format(arm=text.arm_name(study.main_arm() or ""))
+    pictures = "".join(_look(study, look) for look in looks)
+    body = f'<div class="looks">{pictures}</div>{remark(words)}'
+    return card(text.LOOKS_TITLE, body, aside=text.EXPLANATIONS_SECONDARY)
+
+
+def overlay(pixels: NDArray[np.uint8], saliency: NDArray[np.uint8]) -> bytes:
+    """Return the image with its map over it, a JPEG of `SIDE` px.
+
+    Args:
+        pixels: (H, W) or (H, W, 3).
+        saliency: (S, S) of the image resized to a square, `LEVELS` where it is greatest.
+    """
+    size = (SIDE, SIDE)
+    image = Image.fromarray(pixels).convert("RGB").resize(size, Image.Resampling.BILINEAR)
+    heat = Image.fromarray(saliency).resize(size, Image.Resampling.BILINEAR)
+    smooth = np.asarray(heat.filter(ImageFilter.GaussianBlur(SIDE * BLUR)), np.float32) / LEVELS
+    share = np.clip((smooth / max(float(smooth.max()), 1e-6) - FLOOR) / (1 - FLOOR), 0, 1)
+    place = share * (len(SCALE) - 1)
+    below = np.minimum(place.astype(int), len(SCALE) - 2)
+    part = (place - below)[..., None]
+    colour = SCALE[below] * (1 - part) + SCALE[below + 1] * part
+    weight = (STRONGEST * share)[..., None]
+    mixed = np.asarray(image, np.float32) * (1 - weight) + colour * weight
+    file = io.BytesIO()
+    Image.fromarray(mixed.round().astype(np.uint8)).save(file, "JPEG", quality=88)
+    return file.getvalue()
+
+
+def model_name(name: str) -> str:
+    """Return what a model of a round is called on screen."""
+    return text.LOOKS_BEFORE if name == FIRST else text.arm_name(name)
+
+
+def _look(study: Study, look: Look) -> str:
+    pixels, classes = study.picture(look.sample_id), study.images.classes
+    tone, word = ("good", text.LOOK_FIXED) if look.fixed else ("bad", text.LOOK_BROKEN)
+    pictures = "".join(_picture(pixels, look, name, classes) for name in look.maps)
+    label = text.CASE_LABEL.format(label=classes[look.label])
+    return (
+        f'<figure class="look"><div class="trio">{pictures}</div><figcaption>'
+        f'{badge(word, tone=tone)}<span class="sub s12">{escape(label)}</span></figcaption>'
+        "</figure>"
+    )
+
+
+def _picture(pixels: NDArray[np.uint8], look: Look, name: str, classes: Sequence[str]) -> str:
+    said, confidence = classes[look.predicted[name]], numbers.share(look.confidence[name])
+    model = model_name(name)
+    words = text.LOOK_ALT.format(model=model, label=said, confidence=confidence)
+    right = "right" if look.predicted[name] == look.label else "wrong"
+    return (
+        f'<div><img alt="{escape(words)}" src="{jpeg_url(overlay(pixels, look.maps[name]))}">'
+        f'<b>{escape(model)}</b><span class="{right}">{escape(said)} {confidence}</span></div>'
+    )

@@ -1,0 +1,96 @@
+"""The queue as pictures: worst first, a page at a time, with ticks on what is reviewed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from imil.report.parts import numbers, text
+from imil.report.parts.markup import ASSETS, data_url, icon
+from imil.study.review.queueing import Offer
+from imil.study.study import Study
+
+# Pictures a page. Our choice: each is a few kB, and travels in the page.
+PAGE = 50
+
+
+def page_of(position: int) -> int:
+    """Return the page that holds a position of the queue, both from 0."""
+    return max(0, position) // PAGE
+
+
+def page_value(
+    study: Study,
+    queue: Sequence[Offer],
+    page: int,
+    states: Callable[[Iterable[str]], Mapping[str, str]] = lambda _: {},
+) -> dict[str, Any]:
+    """Return a page of the queue for the browser; a page beyond the ends is the nearest one.
+
+    Args:
+        study: the study.
+        queue: its films.
+        page: from 0.
+        states: from films' ids to what the reader did with each; "" for nothing yet.
+    """
+    pages = max(1, -(-len(queue) // PAGE))
+    page = min(max(0, page), pages - 1)
+    first = page * PAGE
+    shown = queue[first : first + PAGE]
+    classes = study.images.classes
+    reviewed = states(offer.sample_id for offer in shown)
+    films = [
+        {
+            "id": offer.sample_id,
+            "title": study.images.title(offer.sample_id),
+            "picture": data_url(study.thumbnail(offer.sample_id)),
+            "says": classes[offer.predicted],
+            "confidence": numbers.share(offer.confidence),
+            "label": text.LABEL_SMALL.format(label=classes[offer.label]),
+            "reviewed": reviewed.get(offer.sample_id, ""),
+        }
+        for offer in shown
+    ]
+    span = text.PAGE.format(
+        first=numbers.count(first + 1),
+        last=numbers.count(first + len(shown)),
+        n=numbers.count(len(queue)),
+    )
+    return {"films": films, "page": page, "pages": pages if pages > 1 else 0, "span": span}
+
+
+def build_filmstrip(**kwargs: Any) -> gr.HTML:
+    """Place a filmstrip where Gradio stands now.
+
+    Its value is `page_value`'s; its prop `marks` is what changes while one reviews: {"current":
+    id, "reviewed": {id: state}}, of as many films as may have changed. It triggers `select` (data:
+    sample) and `turn` (data: page).
+    """
+    return gr.HTML(
+        html_template=_markup(),
+        js_on_load=(ASSETS / "filmstrip.js").read_text("utf-8"),
+        apply_default_css=False,
+        marks=None,
+        **kwargs,
+    )
+
+
+def _markup() -> str:
+    return f"""
+<div class="filmstrip">
+ <template><span class="tick">{icon("check", kind="m")}{icon("skip", kind="s")}</span></template>
+ <div class="gal" role="group" aria-label="{escape(text.QUEUE_NAME)}"></div>
+ <div class="pages" hidden>
+  {_turn(-1, text.EARLIER, "left")}<span class="span"></span>{_turn(1, text.LATER, "right")}
+ </div>
+</div>"""
+
+
+def _turn(step: int, label: str, picture: str) -> str:
+    return (
+        f'<button type="button" class="imil-btn" data-page="{step}" aria-label="{escape(label)}">'
+        f"{icon(picture)}</button>"
+    )

@@ -1,0 +1,305 @@
+"""Which queue is shown, in which order, which part of it, and how the mispredicted are found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from imil.app.painter.reader_field import build_reader_field, kept_name, show_reader
+from imil.app.server.errors import error_in_place
+from imil.app.server.shown import Shown, html
+from imil.core.records import Queue, Selection
+from imil.core.review.queues import PERSISTENT_AT_LEAST, PERSISTENT_OF_LAST
+from imil.errors import PlanError
+from imil.jobs.base import JobState
+from imil.report.parts import numbers, text
+from imil.report.parts.markup import ASSETS, meter
+from imil.study.review.viewing import View, look, sorts_of
+from imil.study.study import Study
+
+# In the order in which they are best worked on.
+ORDER = (
+    Queue.MISPREDICTED,
+    Queue.LABEL_SUSPECT,
+    Queue.WRONG_REASON,
+    Queue.HIGH_LOSS,
+    Queue.RANDOM,
+)
+# Columns of the matrix that have room for their class's name.
+NAMED = 3
+# Queues of which the number says something about the model.
+COUNTED = frozenset({Queue.MISPREDICTED, Queue.LABEL_SUSPECT, Queue.WRONG_REASON})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class QueuePicker:
+    """The picker's components; the values of the two radios are a `Queue`'s and a `Selection`'s.
+
+    `filters` is a gr.HTML of which the value says order, class, cell and who looks; see
+    `read_view`. `reader` is where the one who looks gives a name.
+    """
+
+    kind: gr.Radio
+    reader: gr.Textbox
+    words: gr.HTML
+    filters: gr.HTML
+    selection: gr.Radio
+    folds: gr.HTML
+    use_folds: gr.Button
+
+    @property
+    def outputs(self) -> list[Any]:
+        """Every component that a callback may change."""
+        return [getattr(self, field.name) for field in fields(self)]
+
+    @property
+    def view(self) -> list[Any]:
+        """What the browser sends of how it looks at a queue: the arguments of `read_view`."""
+        return [self.kind, self.filters]
+
+
+def build_picker() -> QueuePicker:
+    """Place the queues, and what narrows them, where Gradio stands now."""
+    kind = gr.Radio(
+        [(text.QUEUES[queue.value], queue.value) for queue in ORDER],
+        value=Queue.MISPREDICTED.value,
+        label=text.QUEUE,
+        elem_id="queues",
+        elem_classes=["segments", "pills"],
+    )
+    _build_toggle()
+    with gr.Column(elem_classes=["filterpanel"], elem_id="filter-panel"):
+        words = html(elem_id="queue-words")
+        reader = build_reader_field()
+        filters = _build_filters()
+        with gr.Accordion(
+            text.ADVANCED, open=False, elem_classes=["advanced"], elem_id="queue-advanced"
+        ):
+            selection = gr.Radio(
+                [(text.SELECTIONS[choice.value], choice.value) for choice in Selection],
+                value=Selection.IN_SAMPLE.value,
+                label=text.SELECTION,
+                info=text.SELECTION_INFO,
+                elem_id="selection",
+            )
+            folds = html(elem_id="folds")
+            use_folds = gr.Button(text.FOLDS_START, size="md", visible=False, elem_id="use-folds")
+    return QueuePicker(kind, reader, words, filters, selection, folds, use_folds)
+
+
+def read_view(study: Study, kind: Any, chosen: Any) -> View:
+    """Return what the browser looks at.
+
+    Args:
+        study: the study that is open.
+        kind: the value of the chips.
+        chosen: the value of the filters; None before anything was chosen.
+
+    Raises:
+        PlanError: no such queue, order, class or cell.
+    """
+    asked = chosen if isinstance(chosen, dict) else {}
+    parts = {name: asked.get(name) for name in ("sort", "label", "cell", "reader")}
+    return look(kind, **parts, classes=len(study.images.classes))
+
+
+def show_picker(
+    picker: QueuePicker, study: Study, view: View, *, wanted: Selection | None = None
+) -> Shown:
+    """Return the picker for a study.
+
+    Args:
+        picker: the components.
+        study: the study.
+        view: what is looked at.
+        wanted: the selection that is asked for, if it can't be used yet.
+    """
+    try:
+        counts = study.queue_counts()
+    except PlanError:
+        counts = {}
+    # Of high loss there are as many as are asked for, and random are all: a count says nothing.
+    told = {kind: counts[kind] for kind in counts if kind in COUNTED}
+    choices = [
+        (f"{text.QUEUES[q.value]} {numbers.count(told[q])}" if q in told else text.QUEUES[q.value])
+        for q in ORDER
+    ]
+    return {
+        picker.kind: gr.update(
+            choices=[(name, kind.value) for name, kind in zip(choices, ORDER, strict=True)],
+            value=view.queue.value,
+        ),
+        picker.reader: show_reader(study, view.reader),
+        picker.words: _words(study, view),
+        picker.filters: gr.update(value=_chosen(view), about=_about(study, view)),
+        picker.selection: gr.update(value=(wanted or study.selection).value),
+        **show_folds(picker, study, wanted or study.selection),
+    }
+
+
+def show_folds(picker: QueuePicker, study: Study, wanted: Selection) -> Shown:
+    """Return what out-of-fold answers cost, or how far they are."""
+    status = study.out_of_fold_status()
+    asked = wanted is Selection.OUT_OF_FOLD or status.state is not None
+    using = study.selection is Selection.OUT_OF_FOLD
+    if not asked or using:
+        return {picker.folds: "", picker.use_folds: gr.update(visible=False)}
+    if status.error is not None:
+        told = error_in_place(status.error)
+    elif status.active:
+        told = _progress(status.share, status.step, status.seconds_left)
+    elif status.state is JobState.DONE:
+        told = _line(text.FOLDS_READY)
+    else:
+        told = _line(_cost(study))
+    done = status.state is JobState.DONE
+    return {
+        picker.folds: told,
+        picker.use_folds: gr.update(
+            value=text.FOLDS_USE if done else text.FOLDS_START, visible=not status.active
+        ),
+    }
+
+
+def _build_toggle() -> None:
+    """Place the button that opens what narrows the queue, where that is not always in sight."""
+    markup = (
+        '<button type="button" class="imil-btn filtertoggle" aria-expanded="false" '
+        f'aria-controls="filter-panel">{escape(text.FILTER)}'
+        '<span aria-hidden="true">▾</span></button>'
+    )
+    html(
+        markup,
+        elem_id="filter-toggle",
+        js_on_load=(ASSETS / "filter_toggle.js").read_text("utf-8"),
+    )
+
+
+def _build_filters() -> gr.HTML:
+    """Place order, class and matrix where Gradio stands now.
+
+    The value is `_chosen`'s, in both directions; the prop `about` is `_about`'s. It triggers
+    `look` when another order, class or cell is chosen.
+    """
+    return gr.HTML(
+        html_template=f"""
+<div class="filters" hidden>
+ <div class="choosing">
+  <label><span>{escape(text.SORT)}</span><select data-choose="sort"></select></label>
+  <label><span>{escape(text.CLASS)}</span><select data-choose="label"></select></label></div>
+ <div class="cmscroll">
+  <table class="cmq" role="grid" aria-label="{escape(text.MATRIX)}"></table></div>
+ <p class="told sub s12"></p>
+</div>""",
+        js_on_load=(ASSETS / "filters.js").read_text("utf-8"),
+        apply_default_css=False,
+        about=None,
+        elem_id="filters",
+    )
+
+
+def _chosen(view: View) -> dict[str, Any]:
+    cell = view.cell
+    return {
+        "sort": view.sort.value,
+        "label": view.label,
+        "cell": None if cell is None else [cell.label, cell.predicted],
+        "reader": kept_name(view.reader),
+    }
+
+
+def _about(study: Study, view: View) -> dict[str, Any]:
+    """Return what there is to choose from, in words."""
+    classes, counts = study.images.classes, study.confusion()
+    own = text.SORTS_OWN[view.queue.value] if view.cell is None else text.SORT_CELL
+    sorts = [[sort.value, text.SORTS.get(sort.value, own)] for sort in sorts_of(view)]
+    labels = [["", text.ALL_CLASSES], *([str(i), name] for i, name in enumerate(classes))]
+    cells = [
+        [
+            {
+                "count": numbers.count(count),
+                "says": text.MATRIX_CELL.format(
+                    count=numbers.some(count, text.IMAGE_ONE, text.IMAGE_MANY),
+                    label=classes[row],
+                    predicted=classes[column],
+                ),
+            }
+            for column, count in enumerate(held)
+        ]
+        for row, held in enumerate(counts)
+    ]
+    said = [text.SAID.format(label=name) for name in classes]
+    # Where many stand side by side, a column is told by its number, which its row has too.
+    heads, rows, corner = said, list(classes), ""
+    if len(classes) > NAMED:
+        heads = [numbers.count(number) for number in range(1, len(classes) + 1)]
+        rows = [f"{number} {name}" for number, name in zip(heads, classes, strict=True)]
+        corner = text.SAID_CORNER
+    return {
+        "sorts": sorts,
+        "labels": labels,
+        "matrix": {
+            "corner": corner,
+            "heads": [list(pair) for pair in zip(heads, said, strict=True)],
+            "rows": rows,
+            "cells": cells,
+        },
+        "told": _sum(study),
+    }
+
+
+def _sum(study: Study) -> str:
+    """Return how the matrix and the queues add up."""
+    wrong = {offer.sample_id for offer in study.answers() if offer.label != offer.predicted}
+    told = text.WRONG_OF.format(
+        wrong=numbers.count(len(wrong)), total=numbers.count(len(study.answers()))
+    )
+    of_them = []
+    try:
+        suspects = {offer.sample_id for offer in study.queue(Queue.LABEL_SUSPECT)}
+    except PlanError:
+        suspects = set()
+    triaged = {triage.sample_id for triage in study.triaged()}
+    for words, part in ((text.WRONG_SUSPECTS, suspects), (text.WRONG_TRIAGED, triaged)):
+        if both := len(wrong & part):
+            of_them.append(words.format(n=numbers.count(both)))
+    return f"{told} ({', '.join(of_them)})" if of_them else told
+
+
+def _words(study: Study, view: View) -> str:
+    kind = view.queue
+    by_selection = text.MISPREDICTED_WORDS[study.selection.value]
+    words = by_selection if kind is Queue.MISPREDICTED else text.QUEUE_WORDS[kind.value]
+    if view.cell is not None:
+        words = text.CELL_WORDS
+    told = words.format(
+        at_least=PERSISTENT_AT_LEAST,
+        last=PERSISTENT_OF_LAST,
+        allowed=numbers.count(study.budget().allowed),
+    )
+    return f'<p class="sub s13">{escape(told)}</p>'
+
+
+def _cost(study: Study) -> str:
+    cost = study.out_of_fold_cost()
+    told = text.FOLDS_COST.format(trainings=cost.trainings, epochs=cost.epochs)
+    if cost.seconds is None:
+        return told
+    return told + " " + text.FOLDS_TIME.format(time=numbers.duration(cost.seconds))
+
+
+def _progress(share: float, step: str, seconds_left: float | None) -> str:
+    left = (
+        text.STARTING
+        if seconds_left is None
+        else text.LEFT.format(time=numbers.duration(seconds_left))
+    )
+    bar = meter(share, label=text.FOLDS_METER)
+    return _line(" · ".join(part for part in (step, left) if part)) + bar
+
+
+def _line(words: str) -> str:
+    return f'<p class="sub s13">{escape(words)}</p>'

@@ -1,0 +1,247 @@
+"""The column beside the painter: what the model says, the acts on the film, and the budget."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from imil.app.painter.painter import press
+from imil.app.predicted.copy_card import build_copies, build_copy_button, show_copy
+from imil.app.predicted.predicted_panel import build_start, show_start
+from imil.app.review.answer_card import build_answer
+from imil.app.review.label_acts import LabelActs, build_label_acts, show_label_acts
+from imil.app.review.queue_view import ReviewList
+from imil.app.server.shown import Shown, html
+from imil.core.records import Queue, Split
+from imil.report.parts import numbers, text
+from imil.report.parts.markup import meter, short_title
+from imil.study.review.queueing import Offer
+from imil.study.review.viewing import View
+from imil.study.study import Study
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadColumn:
+    """The column's components, from top to bottom; on a phone `bar` stays at the lower edge."""
+
+    readout: gr.HTML
+    answer: gr.HTML
+    assists: gr.Column
+    start: gr.Button
+    copy: gr.Button
+    copies: gr.HTML
+    bar: gr.Column
+    acts: gr.Row
+    black_out: gr.Button
+    skip: gr.Button
+    suspect: gr.Button
+    labels: LabelActs
+    budget: gr.HTML
+    compare: gr.Button
+
+    @property
+    def outputs(self) -> list[Any]:
+        """Every component that a callback may change."""
+        own = [getattr(self, field.name) for field in fields(self) if field.name != "labels"]
+        return [*own, *self.labels.outputs]
+
+
+def build_read_column() -> ReadColumn:
+    """Place the column where Gradio stands now."""
+    with gr.Column(elem_classes=["card", "read"]):
+        readout = html(elem_id="readout")
+        answer = build_answer(elem_id="answer")
+        with gr.Column(elem_classes=["assists"]) as assists:
+            start = build_start()
+            copy = build_copy_button()
+            copies = build_copies(elem_id="copies")
+        with gr.Column(elem_classes=["bar"]) as bar:
+            with gr.Row(elem_classes=["acts"]) as acts:
+                black_out = gr.Button(
+                    text.BLACK_OUT,
+                    variant="primary",
+                    size="md",
+                    elem_id="black-out",
+                    elem_classes=["big"],
+                )
+                skip = gr.Button(text.SKIP, size="md", elem_id="skip")
+                suspect = gr.Button(text.SUSPECT, size="md", elem_id="suspect")
+            labels = build_label_acts()
+            budget = html(elem_id="budget", elem_classes=["budget-slot"])
+        compare = gr.Button(text.COMPARE, size="md", elem_id="compare", elem_classes=["wide"])
+    # The painter knows what is painted, so its own acts are pressed from here.
+    black_out.click(None, None, None, js=press("blackout"), api_visibility="private")
+    skip.click(None, None, None, js=press("skip"), api_visibility="private")
+    suspect.click(None, None, None, js=press("suspect"), api_visibility="private")
+    return ReadColumn(
+        readout=readout,
+        answer=answer,
+        assists=assists,
+        start=start,
+        copy=copy,
+        copies=copies,
+        bar=bar,
+        acts=acts,
+        black_out=black_out,
+        skip=skip,
+        suspect=suspect,
+        labels=labels,
+        budget=budget,
+        compare=compare,
+    )
+
+
+def show_read_column(
+    read: ReadColumn, study: Study, sample_id: str, view: View, offer: Offer | None
+) -> Shown:
+    """Return the column for a film that opens in a view; the budget is `show_budget`'s."""
+    suspects = view.opened_from is Queue.LABEL_SUSPECT
+    source = study.copied_from(sample_id, view.reader)
+    return {
+        read.readout: _readout(study, sample_id, offer, source=source, suspects=suspects),
+        **show_start(read.start, study, sample_id, view.reader),
+        **show_copy(read.copy, study, sample_id, view.opened_from, view.reader),
+        **show_choices(read, study, sample_id, offer, opened=suspects),
+    }
+
+
+def show_choices(
+    read: ReadColumn, study: Study, sample_id: str, offer: Offer | None, *, opened: bool
+) -> Shown:
+    """Return the acts on the film: what is to be said of its label where `opened`, else its mask's.
+
+    Both stand at the same edge, so that opening one moves nothing above it.
+    """
+    return {
+        read.assists: gr.update(visible=not opened),
+        read.acts: gr.update(visible=not opened),
+        **show_label_acts(read.labels, study, sample_id, offer, opened=opened),
+    }
+
+
+def show_no_film(read: ReadColumn, study: Study, reader: str) -> Shown:
+    """Return the column where a queue has no film."""
+    return {
+        read.readout: "",
+        read.assists: gr.update(visible=False),
+        read.acts: gr.update(visible=False),
+        read.labels.row: gr.update(visible=False),
+        read.labels.opened: False,
+        read.budget: _budget(study, reader, ""),
+        read.compare: gr.update(variant="secondary"),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """How far a reader is with a queue: films in all, and those dealt with, masked and skipped."""
+
+    films: int = 0
+    done: int = 0
+    masked: int = 0
+    skipped: int = 0
+
+    @classmethod
+    def of(cls, found: ReviewList | None) -> Reviewed:
+        """Return how far the reader of a list is; how many are masked is told at its end alone."""
+        if found is None:
+            return cls()
+        films, done = len(found.offers), found.done
+        if done < films:
+            return cls(films, done)
+        return cls(films, done, found.count(text.MARK_MASKED), found.count(text.MARK_SKIPPED))
+
+
+def show_budget(read: ReadColumn, study: Study, view: View, reviewed: Reviewed) -> Shown:
+    """Return the budget of the one who looks, and which act comes next.
+
+    Args:
+        read: the components.
+        study: the study.
+        view: what is looked at, and by whom.
+        reviewed: how far the reader is with all of the queue.
+    """
+    budget = study.budget(view.reader)
+    full = budget.painted >= budget.allowed
+    finished = full or reviewed.done == reviewed.films
+    ended = _ended(reviewed, full=full) if finished else ""
+    return {
+        read.budget: _budget(
+            study, view.reader, "" if view.opened_from is Queue.LABEL_SUSPECT else ended
+        ),
+        read.black_out: gr.update(variant="secondary" if finished else "primary"),
+        read.compare: gr.update(variant="primary" if finished else "secondary"),
+    }
+
+
+def _readout(
+    study: Study, sample_id: str, offer: Offer | None, *, source: str, suspects: bool
+) -> str:
+    sample = study.images.sample(sample_id)
+    classes = study.images.classes
+    says, small, tone = text.UNKNOWN, "", ""
+    if offer is not None:
+        says = f"{classes[offer.predicted]} {numbers.share(offer.confidence)}"
+        small = text.LOSS_OF.format(loss=f"{offer.loss:.2f}")
+        tone = ' class="bad"' if offer.predicted != offer.label else ""
+    if (patient := study.images.patient_title(sample_id)) is not None:
+        small += text.PATIENT.format(patient=patient)
+    if source:
+        small += text.COPIED_FROM.format(source=short_title(study.images, source))
+    return (
+        f'<dl class="lvp">{_pair(text.LABEL, classes[sample.label])}'
+        f"{_pair(text.LOOKS_LIKE if suspects else text.MODEL_SAYS, says, tone)}</dl>"
+        f'<p class="sub s12 lossline" title="{escape(small)}">{escape(small)}</p>'
+    )
+
+
+def _pair(name: str, value: str, tone: str = "") -> str:
+    return (
+        f'<div{tone}><dt>{escape(name)}</dt><dd title="{escape(value)}">{escape(value)}</dd></div>'
+    )
+
+
+def _budget(study: Study, reader: str, ended: str) -> str:
+    """Return how much a reader masked and what it took; all of one height, whatever it says."""
+    budget = study.budget(reader)
+    total = len(study.images.rows(Split.TRAIN))
+    painted = numbers.percent(budget.painted / max(1, total))
+    line = text.BUDGET_LINE.format(
+        share=painted, total=numbers.count(total), budget=numbers.percent(budget.share)
+    )
+    if budget.painted >= budget.allowed:
+        line = text.BUDGET_REACHED.format(share=painted)
+    of = text.MASKED_OF.format(
+        painted=numbers.count(budget.painted), allowed=numbers.count(budget.allowed)
+    )
+    bar = meter(budget.painted / max(1, budget.allowed), label=text.BUDGET_METER)
+    return (
+        f'<div class="budget"><div class="t"><span><b>{escape(of)}</b> {escape(text.MASKED)}'
+        f'</span><span class="sub s13">{escape(line)}</span></div>{bar}'
+        f'<div class="spent s12"><p class="sub">{escape(_spent(study, reader))}</p>{ended}'
+        "</div></div>"
+    )
+
+
+def _spent(study: Study, reader: str) -> str:
+    masked = study.budget(reader).painted
+    if not masked:
+        return text.SPENT_NONE
+    seconds = study.seconds_spent(reader)
+    return text.SPENT.format(
+        each=numbers.duration(seconds / masked), total=numbers.duration(seconds)
+    )
+
+
+def _ended(reviewed: Reviewed, *, full: bool) -> str:
+    words = text.BUDGET_DONE
+    if not full:
+        words = text.ALL_REVIEWED.format(
+            n=numbers.count(reviewed.films),
+            masked=numbers.count(reviewed.masked),
+            skipped=numbers.count(reviewed.skipped),
+        )
+    return f'<p class="done" role="status">{escape(words)}</p>'

@@ -1,0 +1,139 @@
+"""All that callbacks read and change, and a study shown on all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from imil.app.header.header import header
+from imil.app.results import results_tab
+from imil.app.results.arms_form import chosen_arms, chosen_pooling
+from imil.app.results.results_tab import SEEDS, ResultsTab
+from imil.app.review import outliers_tab
+from imil.app.review.outliers_tab import OutliersTab
+from imil.app.review.queue_picker import show_folds
+from imil.app.server.shown import Shown
+from imil.app.train import train_tab
+from imil.app.train.train_tab import TrainTab
+from imil.core.review.readers import reader_name
+from imil.study.library.studies import Studies
+from imil.study.review.viewing import View
+from imil.study.study import Study
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Screen:
+    """The studies, and the components that show one of them.
+
+    `study_id` lives in the browser: it is what brings a visitor back to a study, and to a training
+    that went on meanwhile. `reader` lives there too: the name that goes with what is painted, ""
+    for none. `timer` ticks only while something trains.
+    """
+
+    studies: Studies
+    study_id: gr.BrowserState
+    reader: gr.BrowserState
+    header: gr.HTML
+    tabs: gr.Tabs
+    timer: gr.Timer
+    train: TrainTab
+    outliers: OutliersTab
+    results: ResultsTab
+
+    @property
+    def outputs(self) -> list[Any]:
+        """Every component that a callback may change."""
+        shared = [self.study_id, self.reader, self.header, self.tabs, self.timer]
+        return [*shared, *self.train.outputs, *self.outliers.outputs, *self.results.outputs]
+
+
+def show_all(screen: Screen, study: Study, reader: str) -> Shown:
+    """Return everything for a study that has just been opened by a reader."""
+    # Asked before, too: what ends while it is being shown is shown ended at the next tick.
+    was_busy = busy(study)
+    return {
+        screen.study_id: study.study_id,
+        screen.header: header(study),
+        **train_tab.show_study(screen.train, study),
+        **outliers_tab.show_outliers(screen.outliers, study, _first_view(reader)),
+        **results_tab.show_results(screen.results, study),
+        # And last: what was shown may have begun to be computed.
+        screen.timer: gr.Timer(active=was_busy or busy(study)),
+    }
+
+
+def show_progress(screen: Screen, study: Study, seen: str = "", reader: str = "") -> Shown:
+    """Return what a second of training changes; when it has ended, all that depends on it.
+
+    Args:
+        screen: what shows it.
+        study: the study.
+        seen: what the Results tab shows, so that a seed more is shown at once.
+        reader: who looks.
+    """
+    if busy(study):
+        news = results_tab.signature(study) != seen
+        show = results_tab.show_results if news else results_tab.show_comparison
+        return {
+            **train_tab.show_training(screen.train, study),
+            **show(screen.results, study),
+            **_show_folds(screen, study),
+        }
+    shown = {
+        **train_tab.show_training(screen.train, study),
+        **results_tab.show_results(screen.results, study),
+        **_show_folds(screen, study),
+        # Last: what was shown may have begun to be computed.
+        screen.timer: gr.Timer(active=busy(study)),
+    }
+    after = (study.comparison_status(), study.out_of_fold_status())
+    if all(status.state is None for status in after):
+        # Only the first training changes the queue; a film being painted is left alone.
+        shown |= outliers_tab.show_outliers(screen.outliers, study, _first_view(reader))
+    return shown
+
+
+def _first_view(reader: str) -> View:
+    return View(reader=reader_name(reader))
+
+
+def _show_folds(screen: Screen, study: Study) -> Shown:
+    """Return how far the folds are, where they were asked for; the film is left alone."""
+    if study.out_of_fold_status().state is None:
+        return {}
+    return show_folds(screen.outliers.picker, study, study.selection)
+
+
+def compare(screen: Screen, study: Study, reader: str, seeds: str, chosen: Sequence[Any]) -> Shown:
+    """Start the comparison and return the screen on its way.
+
+    Args:
+        screen: what shows it.
+        study: whose masks are compared.
+        reader: who asked for it.
+        seeds: a choice of `SEEDS`.
+        chosen: the values of `ArmsForm.chosen`.
+
+    Raises:
+        PlanError: an arm can't be compared.
+    """
+    study.start_comparison(
+        arms=chosen_arms(study, chosen),
+        seeds=SEEDS.get(seeds, 1),
+        pooling=chosen_pooling(study, chosen),
+        who=reader_name(reader),
+    )
+    return {
+        screen.tabs: gr.Tabs(selected="results"),
+        screen.timer: gr.Timer(active=True),
+        **results_tab.show_results(screen.results, study),
+    }
+
+
+def busy(study: Study) -> bool:
+    """Return whether anything of the study trains, or is being computed to be shown."""
+    jobs = (study.training_status(), study.comparison_status(), study.out_of_fold_status())
+    return study.looking or any(status.active for status in jobs)

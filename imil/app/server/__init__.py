@@ -1,0 +1,1 @@
+"""How Gradio serves the page: events, sessions, errors, theme."""

@@ -1,0 +1,108 @@
+"""Images that are not on this machine any more: what is kept, and which file to bring again."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass, fields
+from datetime import datetime
+from html import escape
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from imil.app.server.shown import Shown, html
+from imil.report.parts import numbers, text
+from imil.report.parts.markup import note
+from imil.study.study import Study
+
+# Masks shown of what is kept, and their largest side, px.
+MASKS_SHOWN, MASK_SIDE = 12, 96
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BringAgain:
+    """The components; none is seen while every image is there."""
+
+    part: gr.Column
+    words: gr.HTML
+    file: gr.File
+    bring: gr.Button
+    fetch: gr.Button
+
+    @property
+    def outputs(self) -> list[Any]:
+        """Every component that a callback may change."""
+        return [getattr(self, field.name) for field in fields(self)]
+
+
+def build_bring_again() -> BringAgain:
+    """Place the components where Gradio stands now."""
+    with gr.Column(visible=False, elem_id="bring-again") as part:
+        words = html()
+        file = gr.File(label=text.BRING_FILE, file_types=[".zip"], height=140, elem_id="brought")
+        bring = gr.Button(text.BRING, variant="primary", size="md", elem_id="bring")
+        fetch = gr.Button(text.FETCH_AGAIN, variant="primary", size="md", elem_id="fetch-again")
+    return BringAgain(part, words, file, bring, fetch)
+
+
+def show_bring_again(parts: BringAgain, study: Study) -> Shown:
+    """Return the part for a study: what is missing, and what was kept."""
+    missing = study.missing_images
+    if not missing:
+        return {parts.part: gr.update(visible=False), parts.words: "", parts.file: None}
+    fetched = study.images_from["kind"] == "hub"
+    return {
+        parts.part: gr.update(visible=True),
+        parts.words: _words(study, missing, fetched=fetched) + _masks(study),
+        parts.file: gr.update(value=None, visible=not fetched),
+        parts.bring: gr.update(visible=not fetched),
+        parts.fetch: gr.update(visible=fetched),
+    }
+
+
+def _words(study: Study, missing: int, *, fetched: bool) -> str:
+    what, kept, bring, fetch = text.MISSING
+    lead = what.format(
+        missing=numbers.count(missing), n=numbers.some(len(study.images), "image", "images")
+    )
+    if fetched:
+        how = fetch.format(repo=study.images_from.get("repo", ""))
+    else:
+        begun = datetime.fromisoformat(study.created)
+        how = bring.format(name=study.name, day=f"{begun:%d %B %Y}".lstrip("0"))
+    masks = numbers.some(study.budget().painted, text.MASK_ONE, text.MASK_MANY)
+    said = note(f"{kept.format(masks=masks)} {how}", tone="warn", lead=lead)
+    if (last := study.brought) is None:
+        return said
+    counted = text.BROUGHT.format(
+        found=numbers.some(last.found, "image", "images"),
+        missing=numbers.count(last.missing),
+        others=numbers.some(last.others, "other", "others"),
+    )
+    if last.unreadable:
+        lost = numbers.some(last.unreadable, "file", "files")
+        counted = f"{counted} {text.BROUGHT_LOST.format(files=lost)}"
+    return note(counted, tone="info") + said
+
+
+def _masks(study: Study) -> str:
+    """Return the last masks as they were painted: white is what was hidden."""
+    records = sorted(study.mask_records(), key=lambda record: record.time)[-MASKS_SHOWN:]
+    if not records:
+        return ""
+    figures = "".join(
+        f'<figure><img alt="" src="{_picture(record.irrelevant)}"><figcaption>'
+        f"{escape(study.images.title(record.sample_id))}</figcaption></figure>"
+        for record in records
+    )
+    return f'<h3>{escape(text.KEPT_MASKS)}</h3><div class="samples masks">{figures}</div>'
+
+
+def _picture(irrelevant: Any) -> str:
+    image = Image.fromarray(irrelevant).convert("L")
+    image.thumbnail((MASK_SIDE, MASK_SIDE))
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()

@@ -1,0 +1,344 @@
+"""Where images come from: the demo, a public set, a zip, or a data set on the Hub."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from imil.app.server.shown import BROWSER_SECRET, Shown, html
+from imil.app.train.zip_options import ZipOptions, build_zip_options
+from imil.datasets.hub.process import LIMIT, HubRequest
+from imil.datasets.hub.read import MOST, HubChoice, parse_hub_id
+from imil.datasets.public_sets import PUBLIC_SETS, PublicSet
+from imil.report.parts import numbers, text
+from imil.report.parts.markup import meter
+from imil.study.library.imports import ImportStatus
+
+# What a page looks at while images are read, seconds.
+READING_POLL = 0.7
+_PUBLIC = {known.repo: known for known in PUBLIC_SETS}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SourcePicker:
+    """The components; `reading` lives in the browser, and brings a page back to a reading."""
+
+    source: gr.Radio
+    demo: gr.Column
+    open_demo: gr.Button
+    open_untrained: gr.Button
+    public: gr.Column
+    public_set: gr.Radio
+    public_facts: gr.HTML
+    open_public: gr.Button
+    archive: gr.Column
+    file: gr.File
+    name: gr.Textbox
+    positive: gr.Dropdown
+    zip: ZipOptions
+    open_archive: gr.Button
+    hub: gr.Column
+    hub_id: gr.Textbox
+    hub_look: gr.Button
+    hub_has: gr.HTML
+    hub_options: gr.Accordion
+    hub_config: gr.Dropdown
+    hub_splits: gr.Dropdown
+    hub_label: gr.Dropdown
+    hub_positive: gr.Dropdown
+    hub_limit: gr.Number
+    hub_token: gr.Textbox
+    hub_black: gr.Checkbox
+    open_hub: gr.Button
+    progress: gr.HTML
+    stop: gr.Button
+    reading: gr.BrowserState
+    timer: gr.Timer
+
+    @property
+    def outputs(self) -> list[Any]:
+        """Every component that a callback may change."""
+        own = [getattr(self, field.name) for field in fields(self) if field.name != "zip"]
+        return [*own, *self.zip.outputs]
+
+    @property
+    def sides(self) -> dict[str, gr.Column]:
+        """What belongs to each source."""
+        return {"demo": self.demo, "public": self.public, "zip": self.archive, "hub": self.hub}
+
+    @property
+    def openers(self) -> list[gr.Button]:
+        """The buttons that begin a study."""
+        return [
+            self.open_demo,
+            self.open_untrained,
+            self.open_public,
+            self.open_archive,
+            self.open_hub,
+        ]
+
+    @property
+    def hub_choice(self) -> list[Any]:
+        """What `hub_request` is made of, in its order."""
+        return [
+            self.hub_id,
+            self.hub_config,
+            self.hub_splits,
+            self.hub_label,
+            self.hub_limit,
+            self.hub_token,
+            self.hub_black,
+        ]
+
+
+def build_source_picker() -> SourcePicker:
+    """Place the components where Gradio stands now."""
+    source = gr.Radio(
+        [("\n".join(words), name) for name, words in text.SOURCES.items()],
+        value="demo",
+        label=text.SOURCE,
+        elem_classes=["pickcards"],
+        elem_id="source",
+    )
+    with gr.Column() as demo:
+        html(f'<p class="sub s13">{escape(text.DEMO_WORDS)}</p>')
+        with gr.Row(elem_classes=["demoacts"]):
+            open_demo = gr.Button(text.OPEN_DEMO, elem_id="open-demo", size="md")
+            open_untrained = gr.Button(
+                text.OPEN_DEMO_UNTRAINED, elem_id="open-untrained", size="md"
+            )
+        html(f'<p class="sub s13">{escape(text.DEMO_CHOICE)}</p>')
+    with gr.Column(visible=False) as public:
+        first = PUBLIC_SETS[0]
+        public_set = gr.Radio(
+            [(known.name, known.repo) for known in PUBLIC_SETS],
+            value=first.repo,
+            label=text.PUBLIC_SET,
+            elem_classes=["segments"],
+            elem_id="public-set",
+        )
+        public_facts = html(facts_of(first), elem_id="public-facts")
+        open_public = gr.Button(fetch_words(first), elem_id="open-public", size="md")
+    with gr.Column(visible=False) as archive:
+        html(f'<p class="sub s13">{escape(text.ZIP_WORDS)}</p>')
+        file = gr.File(label=text.ZIP_FILE, file_types=[".zip"], height=140, elem_id="archive")
+        with gr.Row(elem_classes=["fields2"]):
+            name = gr.Textbox(
+                label=text.ZIP_NAME, info=text.ZIP_NAME_INFO, max_length=80, elem_id="name"
+            )
+            positive = gr.Dropdown(
+                [],
+                label=text.ZIP_POSITIVE,
+                info=text.ZIP_POSITIVE_INFO,
+                visible=False,
+                elem_id="positive",
+            )
+        zip_options = build_zip_options()
+        open_archive = gr.Button(text.OPEN_ZIP, elem_id="open-archive", size="md")
+    with gr.Column(visible=False) as hub:
+        html(f'<p class="sub s13">{escape(text.HUB_WORDS)}</p>')
+        hub_id = gr.Textbox(
+            label=text.HUB_ID,
+            placeholder=text.HUB_ID_PLACEHOLDER,
+            max_length=300,
+            elem_id="hub-id",
+        )
+        hub_has = html(elem_id="hub-has")
+        options = gr.Accordion(text.HUB_OPTIONS, open=False, elem_classes=["advanced"])
+        with options, gr.Row(elem_classes=["fields2"]):
+            hub_config = _pick(text.HUB_CONFIG, "hub-config")
+            hub_splits = _pick(text.HUB_SPLITS, "hub-splits", many=True, info=text.HUB_SPLITS_INFO)
+            hub_label = _pick(text.HUB_LABEL, "hub-label")
+            hub_positive = _pick(text.ZIP_POSITIVE, "hub-positive", info=text.ZIP_POSITIVE_INFO)
+            hub_limit = gr.Number(
+                LIMIT,
+                label=text.HUB_LIMIT,
+                info=text.HUB_LIMIT_INFO,
+                precision=0,
+                minimum=1,
+                maximum=MOST,
+                elem_id="hub-limit",
+            )
+            hub_token = gr.Textbox(
+                label=text.HUB_TOKEN,
+                info=text.HUB_TOKEN_INFO,
+                type="password",
+                max_length=200,
+                elem_id="hub-token",
+            )
+        hub_black = gr.Checkbox(label=text.ZIP_BLACK, elem_id="hub-black")
+        with gr.Row(elem_classes=["fields2"]):
+            hub_look = gr.Button(text.HUB_LOOK, elem_id="hub-look", size="md")
+            open_hub = gr.Button(text.HUB_FETCH, elem_id="open-hub", size="md")
+    progress = html(elem_id="reading")
+    stop = gr.Button(
+        text.READING_STOP, variant="stop", size="md", visible=False, elem_id="stop-reading"
+    )
+    return SourcePicker(
+        source=source,
+        demo=demo,
+        open_demo=open_demo,
+        open_untrained=open_untrained,
+        public=public,
+        public_set=public_set,
+        public_facts=public_facts,
+        open_public=open_public,
+        archive=archive,
+        file=file,
+        name=name,
+        positive=positive,
+        zip=zip_options,
+        open_archive=open_archive,
+        hub=hub,
+        hub_id=hub_id,
+        hub_look=hub_look,
+        hub_has=hub_has,
+        hub_options=options,
+        hub_config=hub_config,
+        hub_splits=hub_splits,
+        hub_label=hub_label,
+        hub_positive=hub_positive,
+        hub_limit=hub_limit,
+        hub_token=hub_token,
+        hub_black=hub_black,
+        open_hub=open_hub,
+        progress=progress,
+        stop=stop,
+        reading=gr.BrowserState("", storage_key="imil-reading", secret=BROWSER_SECRET),
+        timer=gr.Timer(READING_POLL, active=False),
+    )
+
+
+def _pick(label: str, name: str, *, many: bool = False, info: str | None = None) -> gr.Dropdown:
+    return gr.Dropdown(
+        [],
+        label=label,
+        info=info,
+        multiselect=many,
+        value=[] if many else None,
+        allow_custom_value=True,
+        elem_id=name,
+    )
+
+
+def facts_of(known: PublicSet) -> str:
+    """Return what a public set is, on what terms, and whom to cite."""
+    facts = text.PUBLIC_FACTS.format(
+        repo=known.repo,
+        licence=known.licence,
+        limit=numbers.count(known.limit),
+        images=numbers.count(known.images),
+        shows=known.shows,
+        remark=known.remark,
+    )
+    cite = text.PUBLIC_CITE.format(citation=known.citation)
+    return f'<p class="sub s13">{escape(facts)}</p><p class="sub s12">{escape(cite)}</p>'
+
+
+def fetch_words(known: PublicSet) -> str:
+    """Return what the button of a public set says."""
+    return text.FETCH_SAMPLE.format(limit=numbers.count(known.limit))
+
+
+def hub_request(hub_id: str | None, values: tuple[Any, ...]) -> HubRequest:
+    """Return what the fields ask for; `values` are those of `hub_choice` after the id.
+
+    Raises:
+        DataError: it is no id.
+    """
+    repo, revision = parse_hub_id(hub_id or "")
+    config, splits, label, limit, token, black = values
+    return HubRequest(
+        repo,
+        revision,
+        config=(config or "").strip() or None,
+        splits=tuple(splits or ()),
+        label=(label or "").strip() or None,
+        limit=LIMIT if limit is None else int(limit),
+        token=(token or "").strip() or None,
+        black_corners=bool(black),
+    )
+
+
+def show_source(picker: SourcePicker, source: Mapping[str, Any]) -> Shown:
+    """Return the picker with the source that the images of an open study came from.
+
+    The demo leaves it alone: it opens by itself, and whoever has chosen a source by then keeps it.
+    """
+    if source["kind"] == "demo":
+        return {}
+    known = _PUBLIC.get(source.get("repo", ""))
+    chosen = "zip" if source["kind"] == "archive" else "hub" if known is None else "public"
+    return {
+        picker.source: gr.update(value=chosen),
+        **show_side(picker, chosen),
+        **({} if known is None else {picker.public_set: known.repo, **show_public(picker, known)}),
+    }
+
+
+def show_side(picker: SourcePicker, source: str) -> Shown:
+    """Return the fields of a source, and no other's."""
+    return {side: gr.update(visible=name == source) for name, side in picker.sides.items()}
+
+
+def show_public(picker: SourcePicker, known: PublicSet) -> Shown:
+    """Return what a public set is, and what its button fetches."""
+    return {picker.public_facts: facts_of(known), picker.open_public: fetch_words(known)}
+
+
+def show_choice(picker: SourcePicker, repo: str, choice: HubChoice) -> Shown:
+    """Return the fields with what a data set has to choose from."""
+    splits = ", ".join(
+        name if n is None else f"{name} {numbers.count(n)}" for name, n in choice.splits.items()
+    )
+    has = text.HUB_HAS.format(
+        repo=repo,
+        licence=choice.licence or text.HUB_NO_LICENCE,
+        splits=splits,
+        label=choice.label,
+        patient=choice.patient or text.HUB_NO_PATIENT,
+    )
+    return {
+        picker.hub_has: f'<p class="sub s13">{escape(has)}</p>',
+        picker.hub_options: gr.update(open=True),
+        picker.hub_config: gr.update(choices=list(choice.configs), value=choice.config),
+        picker.hub_splits: gr.update(choices=list(choice.splits), value=[]),
+        picker.hub_label: gr.update(choices=list(choice.labels), value=choice.label),
+    }
+
+
+def show_reading(picker: SourcePicker, import_id: str, status: ImportStatus) -> Shown:
+    """Return the picker while images are read: its buttons wait."""
+    count = text.READING_STARTS
+    if status.total:
+        count = text.READING_COUNT.format(
+            done=numbers.count(status.done), total=numbers.count(status.total)
+        )
+    share = status.done / status.total if status.total else 0.0
+    return {
+        picker.reading: import_id,
+        picker.timer: gr.Timer(active=True),
+        picker.progress: (
+            f'<div class="reading"><div class="line"><b>{escape(text.READING)}</b>'
+            f'<span class="sub">{escape(count)}</span></div>'
+            f'{meter(share, label=text.READING)}<p class="sub s13">{escape(text.READING_ON)}</p>'
+            "</div>"
+        ),
+        picker.stop: gr.update(visible=True, interactive=True),
+        **{button: gr.update(interactive=False) for button in picker.openers},
+    }
+
+
+def show_read(picker: SourcePicker) -> Shown:
+    """Return the picker when nothing is read any more."""
+    return {
+        picker.reading: "",
+        picker.timer: gr.Timer(active=False),
+        picker.progress: "",
+        picker.stop: gr.update(visible=False),
+        **{button: gr.update(interactive=True) for button in picker.openers},
+    }

@@ -1,0 +1,182 @@
+"""Train: images, plan, training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import gradio as gr
+
+from imil.app.server.shown import Shown, html
+from imil.app.train.bring_again import BringAgain, build_bring_again, show_bring_again
+from imil.app.train.consent_tick import ConsentTick, build_consent_tick, show_consent
+from imil.app.train.plan_form import PlanForm, build_plan_form, show_plan
+from imil.app.train.source_picker import SourcePicker, build_source_picker, show_source
+from imil.app.train.training_card import training_card
+from imil.core.records import Split
+from imil.jobs.base import JobState
+from imil.report.cards.study_card import no_study, study_card, study_line
+from imil.report.parts import numbers, text
+from imil.report.parts.markup import heading, note
+from imil.study.status import TrainingStatus
+from imil.study.study import Study
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainTab:
+    """The tab's components."""
+
+    frame: gr.Row
+    head: gr.HTML
+    picker: SourcePicker
+    trouble: gr.HTML
+    bring: BringAgain
+    consent: ConsentTick
+    study: gr.HTML
+    plan_head: gr.HTML
+    form: PlanForm
+    plan_trouble: gr.HTML
+    train: gr.Button
+    stop: gr.Button
+    review: gr.Button
+    live: gr.HTML
+    notices: gr.HTML
+
+    @property
+    def outputs(self) -> list[Any]:
+        """Every component that a callback may change."""
+        parts = {"form", "picker", "bring", "consent"}
+        own = [getattr(self, field.name) for field in fields(self) if field.name not in parts]
+        inner = (self.picker, self.form, self.bring, self.consent)
+        return [*own, *(output for each in inner for output in each.outputs)]
+
+
+def build_train_tab() -> TrainTab:
+    """Place the tab's components where Gradio stands now."""
+    with gr.Row(elem_classes=["train"]) as frame:
+        with gr.Column(elem_classes=["card"]):
+            head = html(heading(text.IMAGES))
+            picker = build_source_picker()
+            trouble = html()
+            bring = build_bring_again()
+            consent = build_consent_tick()
+            study = html(no_study(), elem_id="study")
+        with gr.Column(elem_classes=["stack"]):
+            with gr.Column(elem_classes=["card"]):
+                plan_head = html(heading(text.PLAN))
+                form = build_plan_form()
+                plan_trouble = html()
+            with gr.Column(elem_classes=["card", "training"]):
+                with gr.Row(elem_classes=["trainhead"]):
+                    html(heading(text.TRAINING))
+                    train = gr.Button(text.TRAIN, variant="primary", size="md", elem_id="train")
+                    stop = gr.Button(
+                        text.STOP, variant="stop", size="md", visible=False, elem_id="stop"
+                    )
+                    review = gr.Button(
+                        "", variant="primary", size="md", visible=False, elem_id="review"
+                    )
+                live = html(elem_id="training")
+                notices = html()
+    return TrainTab(
+        frame=frame,
+        head=head,
+        picker=picker,
+        trouble=trouble,
+        bring=bring,
+        consent=consent,
+        study=study,
+        plan_head=plan_head,
+        form=form,
+        plan_trouble=plan_trouble,
+        train=train,
+        stop=stop,
+        review=review,
+        live=live,
+        notices=notices,
+    )
+
+
+def show_study(tab: TrainTab, study: Study) -> Shown:
+    """Return the whole tab for a study."""
+    return {
+        tab.head: heading(text.IMAGES, study_line(study)),
+        tab.study: study_card(study),
+        tab.trouble: "",
+        tab.plan_trouble: "",
+        **show_source(tab.picker, study.images_from),
+        **show_bring_again(tab.bring, study),
+        **show_consent(tab.consent, study),
+        **show_training(tab, study),
+        **_plan(tab, study),
+    }
+
+
+def show_nothing(tab: TrainTab) -> Shown:
+    """Return the tab before any study is open."""
+    waiting = training_card(TrainingStatus(None), nothing=text.TRAIN_FIRST)
+    return {tab.train: gr.update(interactive=False), tab.live: waiting}
+
+
+def show_training(tab: TrainTab, study: Study) -> Shown:
+    """Return what changes while a study trains: small, for it is sent every second."""
+    status = study.training_status()
+    done = status.state is JobState.DONE
+    outliers = len(study.queue()) if done else 0
+    awaited = study.missing_images > 0
+    return {
+        # On a phone, what comes next stands first: the running training, or its outliers.
+        tab.frame: gr.update(elem_classes=_frame(status)),
+        tab.live: training_card(
+            status,
+            aside=text.VALIDATION_N.format(
+                n=numbers.count(len(study.images.rows(Split.VALIDATION)))
+            ),
+            foot=_foot(study, outliers) if done else "",
+            nothing=text.TRAIN_EMPTY,
+            awaited=awaited,
+        ),
+        tab.train: gr.update(
+            visible=not (status.active or done or awaited),
+            interactive=True,
+            value=text.GO_ON if status.state is JobState.STOPPED else text.TRAIN,
+        ),
+        tab.stop: gr.update(visible=status.active, value=text.STOP, interactive=True),
+        tab.review: gr.update(visible=done, value=_review_words(outliers)),
+        tab.notices: "".join(note(words, tone="info") for words in study.notices),
+    }
+
+
+def _frame(status: TrainingStatus) -> list[str]:
+    if status.active:
+        return ["train", "running"]
+    return ["train", "done"] if status.state is JobState.DONE else ["train"]
+
+
+def show_locked(tab: TrainTab, study: Study) -> Shown:
+    """Return the tab when training has just been asked for: the plan is fixed now."""
+    return {**show_training(tab, study), **_plan(tab, study), tab.plan_trouble: ""}
+
+
+def show_stopping(tab: TrainTab) -> Shown:
+    """Return the stop button as pressed."""
+    return {tab.stop: gr.update(value=text.STOPPING, interactive=False)}
+
+
+def _plan(tab: TrainTab, study: Study) -> Shown:
+    return {
+        tab.plan_head: heading(text.PLAN, text.PLAN_LOCKED if study.started else ""),
+        **show_plan(tab.form, study.images, study.plan, locked=study.started),
+    }
+
+
+def _foot(study: Study, outliers: int) -> str:
+    total = len(study.images.rows(Split.TRAIN))
+    of = text.MISPREDICTED_OF.format(n=numbers.count(outliers), total=numbers.count(total))
+    return f"{of} {text.TEST_CLOSED}"
+
+
+def _review_words(outliers: int) -> str:
+    if not outliers:
+        return text.REVIEW_NONE
+    return text.REVIEW.format(n=numbers.some(outliers, "outlier", "outliers")) + " →"

@@ -1,0 +1,629 @@
+"""The command line: films to try things on, and a whole study without a screen."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+from threadpoolctl import threadpool_limits
+
+from imil.bench import films as film_bench
+from imil.bench import images as image_bench
+from imil.bench.estimate import estimate, seconds_an_epoch
+from imil.bench.table import films_table, images_table
+from imil.cli.hub import add_commands as add_hub_commands
+from imil.cli.study import add_commands as add_study_commands
+from imil.core.arms.registry import ARMS, parse_arms, with_readers, with_shares
+from imil.core.bounds import MOST_WORKERS, check_seed, quoted
+from imil.core.disk import full_disk
+from imil.core.evaluation.metrics import Interval, Metric, Robustness
+from imil.core.evaluation.rounds import Round
+from imil.core.evaluation.verdict import Verdict
+from imil.core.images import ImageSet
+from imil.core.plans import check_plan, check_seeds, default_plan
+from imil.core.records import Arm, Plan, Precision, Selection
+from imil.core.review.readers import Pooling
+from imil.core.splits import DisjointProof, prove_disjoint
+from imil.core.training.shared import processes, rank
+from imil.datasets.archive.read import read_archive
+from imil.datasets.choices import Choices
+from imil.datasets.folder import read_folder
+from imil.datasets.hub.process import LIMIT, HubRequest
+from imil.datasets.hub.read import PREFIX, parse_hub_id, read_hub
+from imil.datasets.listing import (
+    ImportReport,
+    image_set,
+    listing_from_json,
+    listing_to_json,
+    require_learnable,
+    with_splits,
+)
+from imil.datasets.tables.names import parse_columns
+from imil.errors import ImilError, PlanError
+from imil.jobs.device import pick_device
+from imil.jobs.pool import WorkerPool
+from imil.jobs.training.machine import versions
+from imil.jobs.training.together import TeamPool, follow, join
+from imil.models.pretrained import pretrained_bytes
+from imil.report.charts import run_plots
+from imil.report.in_words import in_words
+from imil.report.report import report_html
+from imil.settings import Settings
+from imil.storage.local import write_atomic
+from imil.study.batch.clinicians import readers_in
+from imil.study.batch.headless import WORK, Request, run_study, settled_plan
+from imil.study.library.shipped import make_trained_demo
+from imil.study.library.studies import DEMO
+from imil.study.workspace import default_threads, usable_cores
+from imil.synthetic.films import FilmSpec, film_counts, film_set, write_films
+
+# The exit status of an error that says what, why and how to fix it.
+EXIT_ERROR = 2
+# What a shell gives a program that Ctrl-C ended.
+EXIT_INTERRUPTED = 130
+# Skipped files named on the terminal; more would push the rest off it.
+SKIPPED_SHOWN = 10
+# Words for a verdict, as on screen.
+VERDICT_WORDS = {
+    Verdict.SHOWN: "shown",
+    Verdict.NOT_SHOWN: "not shown",
+    Verdict.HARMFUL: "harmful",
+    Verdict.ONE_RUN: "not evidence",
+}
+
+Number = TypeVar("Number", int, float)
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Show an image classifier what to ignore, and measure whether it helped. "
+    "Research use only, not for diagnosis.",
+)
+
+benchmarks = typer.Typer(no_args_is_help=True, help="Measure the method itself.")
+app.add_typer(benchmarks, name="bench")
+add_hub_commands(app)
+add_study_commands(app)
+
+
+@benchmarks.callback()
+def benchmark_commands() -> None:
+    """Measure the method itself."""
+
+
+def main() -> None:
+    """Run the command line: exit 0, or 2 with an error that says what, why and the fix."""
+    try:
+        with full_disk("The result"):
+            app()
+    except ImilError as error:
+        console = Console(stderr=True, soft_wrap=True, highlight=False)
+        for word, text in (("Error", error.what), ("Why", error.why), ("Fix", error.fix)):
+            console.print(f"{word}: {text}", markup=False)
+        sys.exit(EXIT_ERROR)
+
+
+@app.callback()
+def commands() -> None:
+    """Keep each command under its own name, however few there are."""
+
+
+@app.command()
+def films(
+    out: Annotated[Path, typer.Option(help="Folder to write; must not exist yet.")],
+    images: Annotated[int, typer.Option(help="Training films; others come on top.")] = 1000,
+    size: Annotated[int, typer.Option(help="Side of a film, px.")] = 64,
+    shortcut: Annotated[
+        float, typer.Option(help="Share of training films whose token agrees with the label.")
+    ] = 0.95,
+    label_noise: Annotated[float, typer.Option(help="Share of wrong training labels.")] = 0.0,
+    distractors: Annotated[int, typer.Option(help="Meaningless marks a film.")] = 0,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same films.")] = 0,
+) -> None:
+    """Write synthetic films as an image folder, with reference masks and groups."""
+    spec = FilmSpec(images, size, shortcut, label_noise, distractors, seed)
+    total = sum(film_counts(spec).values())
+    with _progress() as show:
+        for done in write_films(spec, out):
+            show("films", done / total, None)
+    Console().print(f"{total} films in {out}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder; a training that is there is replaced.")],
+) -> None:
+    """Train the demo's first round for the app to ship: its visitors then begin with outliers."""
+    with _progress() as show:
+        made = make_trained_demo(out, DEMO, on_progress=show)
+    size = sum((out / name).stat().st_size for name in made.files) / 1e6
+    Console().print(
+        f"Trained {made.plan.epochs} epochs on {made.films.images} films: {len(made.files)} files, "
+        f"{size:.1f} MB in {out}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+@app.command()
+def run(
+    data: Annotated[
+        str,
+        typer.Option(help="An image folder, a zip of one, “demo”, or hub:owner/name[@revision]."),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for results; run again to go on.")],
+    positive: Annotated[
+        str | None, typer.Option(help="Make the task this label against the rest.")
+    ] = None,
+    hub_config: Annotated[
+        str | None, typer.Option(help="Configuration of the Hub data set, where it has several.")
+    ] = None,
+    hub_splits: Annotated[
+        str | None, typer.Option(help="Comma-separated splits of the Hub data set; default all.")
+    ] = None,
+    hub_label: Annotated[
+        str | None, typer.Option(help="Column of the labels, where it can't be told.")
+    ] = None,
+    hub_limit: Annotated[
+        int, typer.Option(help="Images to fetch: a sample, of the set's own class shares.")
+    ] = LIMIT,
+    backbone: Annotated[
+        str | None, typer.Option(help="Default: film_net for grey images, else resnet18.")
+    ] = None,
+    size: Annotated[int | None, typer.Option(help="Side of the working images, px.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs before the masks.")] = None,
+    epochs_after: Annotated[int | None, typer.Option(help="Epochs of each arm after it.")] = None,
+    budget: Annotated[float, typer.Option(help="Largest share of training images to mask.")] = 0.04,
+    arms: Annotated[
+        str | None,
+        typer.Option(help="Comma-separated, with settings such as imil+noise; control is added."),
+    ] = None,
+    shares: Annotated[
+        str | None,
+        typer.Option(help="Also compare masks on these shares of the images, such as 0.01,0.02."),
+    ] = None,
+    seeds: Annotated[str, typer.Option(help="Comma-separated numbers.")] = "0",
+    masks: Annotated[
+        str | None,
+        typer.Option(
+            help="“reference”, or a folder of PNGs by image name (white = hide), or of such "
+            "folders, one a reader."
+        ),
+    ] = None,
+    pooling: Annotated[
+        Pooling | None,
+        typer.Option(help="How several readers' masks become one an image; default: by number."),
+    ] = None,
+    outliers: Annotated[
+        Selection, typer.Option(help="How the mispredicted are found.")
+    ] = Selection.IN_SAMPLE,
+    triage: Annotated[
+        Path | None,
+        typer.Option(help="CSV of file_name and label (empty: exclude), for relabel and drop."),
+    ] = None,
+    table: Annotated[
+        Path | None, typer.Option(help="CSV or .xlsx of labels that lies outside of the data.")
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(help="Columns, where they are guessed wrong: file=image,label=dx,patient=id."),
+    ] = None,
+    patient_pattern: Annotated[
+        str | None,
+        typer.Option(help="How file names name patients, such as “{patient}_*” or “{patient}/*”."),
+    ] = None,
+    frame: Annotated[
+        int | None, typer.Option(help="Of DICOM files with several frames, counted from 1.")
+    ] = None,
+    view: Annotated[
+        int, typer.Option(help="Of a DICOM file's windows, counted from 1; 0 keeps all levels.")
+    ] = 1,
+    black_corners: Annotated[
+        bool, typer.Option("--black-corners", help="Black out text found in corners of images.")
+    ] = False,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Torch threads of one training.")] = None,
+    precision: Annotated[
+        Precision | None,
+        typer.Option(help="Arithmetic on a CPU: fp32, bf16, or auto: by model and processor."),
+    ] = None,
+) -> None:
+    """Run a whole study without a screen: train, mask the outliers, train on, compare."""
+    settings = Settings.from_env(os.environ)
+    trains_on = pick_device(device or settings.device)
+    join(os.environ, trains_on)
+    if rank() > 0:
+        follow()
+        return
+    numbers = _numbers(seeds)
+    usual = () if masks is None else with_readers((Arm.IMIL.value,), readers_in(masks))
+    parsed = parse_arms(usual if arms is None else _names(arms))
+    parsed = with_shares(parsed, () if shares is None else _shares(shares))
+    with _progress() as show:
+        if data.startswith(PREFIX):
+            repo, revision = parse_hub_id(data)
+            splits = () if hub_splits is None else _names(hub_splits)
+            asked = HubRequest(
+                repo,
+                revision,
+                config=hub_config,
+                splits=splits,
+                label=hub_label,
+                limit=hub_limit,
+                token=settings.token,
+                black_corners=black_corners,
+            )
+            images, proof = _hub_images(asked, settings, out, positive, show)
+        else:
+            choices = Choices(
+                table_file=table,
+                columns=None if columns is None else parse_columns(columns),
+                patient_pattern=patient_pattern,
+                frame=frame,
+                preset=view,
+                black_corners=black_corners,
+            )
+            images, proof = _images(data, out, positive, show, choices)
+        plan = _plan(images, backbone, size)
+        workers = min(len(numbers), usable_cores()) if processes() == 1 else 1
+        changes = {
+            "epochs": epochs,
+            "epochs_after": epochs_after,
+            "budget": budget,
+            "device": trains_on,
+            "threads": threads or default_threads(headless=True, jobs=max(workers, processes())),
+            "precision": precision,
+        }
+        plan = check_plan(replace(plan, **_given(changes)))
+        request = Request(
+            images=images,
+            proof=proof,
+            plan=plan,
+            arms=parsed,
+            seeds=numbers,
+            masks=masks if masks in {None, "reference"} else Path(str(masks)),
+            out=out,
+            fetch_weights=weights_fetcher(settings),
+            selection=outliers,
+            triage=triage,
+            pooling=None if pooling is None else pooling.value,
+        )
+        pool: WorkerPool | TeamPool = (
+            WorkerPool(out / WORK / "jobs", workers=workers) if processes() == 1 else TeamPool()
+        )
+        try:
+            finished = run_study(request, pool, on_progress=show)
+        except KeyboardInterrupt:
+            Console(stderr=True).print("Stopped. The same command goes on where it stopped.")
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+        finally:
+            pool.close()
+    report = report_html(
+        finished,
+        name=images.name,
+        classes=images.classes,
+        plan=settled_plan(request),
+        proof=proof.sentence,
+        versions=versions(),
+    )
+    write_atomic(out / "report.html", report.encode())
+    for file, svg in run_plots(finished).items():
+        write_atomic(out / file, svg.encode())
+    _print_round(finished, proof, out)
+
+
+@benchmarks.command("films")
+def bench_films(
+    out: Annotated[Path, typer.Option(help="Folder for results; run again to go on.")],
+    arms: Annotated[str | None, typer.Option(help="Comma-separated, or “all” (hours).")] = None,
+    seeds: Annotated[str, typer.Option(help="Comma-separated numbers.")] = "0,1,2,3,4",
+    shortcuts: Annotated[str, typer.Option(help="Comma-separated shares.")] = "1,0.95,0.85,0.5",
+    label_noises: Annotated[str, typer.Option(help="Comma-separated shares.")] = "0,0.04",
+    images: Annotated[int, typer.Option(help="Training films a seed.")] = 1000,
+    size: Annotated[int, typer.Option(help="Side of the films, px.")] = 64,
+    epochs: Annotated[int, typer.Option(help="Epochs before the masks.")] = 6,
+    epochs_after: Annotated[int, typer.Option(help="Epochs of each arm after it.")] = 8,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "cpu",
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, max=MOST_WORKERS, help="Studies side by side; one a core by default."),
+    ] = None,
+) -> None:
+    """Measure the arms on synthetic films, over shortcuts and label noise."""
+    side_by_side = workers or usable_cores()
+    changes: dict[str, Any] = {
+        "size": size,
+        "epochs": epochs,
+        "epochs_after": epochs_after,
+        "device": pick_device(device),
+    }
+    named = {None: film_bench.ARMS_BY_DEFAULT, "all": tuple(arm.value for arm in ARMS)}.get(arms)
+    grid = film_bench.Grid(
+        out=out,
+        arms=named or parse_arms(_names(str(arms))),
+        seeds=_numbers(seeds),
+        shortcuts=_shares(shortcuts),
+        label_noises=_shares(label_noises),
+        images=images,
+        plan=check_plan(replace(Plan(), **changes)),
+    )
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    console.print(_estimated(grid, side_by_side))
+    with _benchmark(out, side_by_side) as (pool, show):
+        content = film_bench.run_grid(grid, pool, on_progress=show)
+    console.print(films_table(content))
+    console.print(f"{content['seconds_of_this_call']:.0f} s. Results in {out}.")
+
+
+@benchmarks.command("images")
+def bench_images(
+    data: Annotated[str, typer.Option(help="An image folder with reference masks, or a zip.")],
+    out: Annotated[Path, typer.Option(help="Folder for results; run again to go on.")],
+    positive: Annotated[
+        str | None, typer.Option(help="Make the task this label against the rest.")
+    ] = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="Default: film_net for grey images, else resnet18.")
+    ] = None,
+    size: Annotated[int | None, typer.Option(help="Side of the working images, px.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs before the masks.")] = None,
+    epochs_after: Annotated[int | None, typer.Option(help="Epochs of each arm after it.")] = None,
+    arms: Annotated[
+        str | None, typer.Option(help="Comma-separated; control is always among them.")
+    ] = None,
+    seeds: Annotated[str, typer.Option(help="Comma-separated numbers.")] = "0,1,2,3,4",
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
+) -> None:
+    """Measure the arms on real images, with reference masks as the clinician."""
+    settings = Settings.from_env(os.environ)
+    numbers = _numbers(seeds)
+    compared = parse_arms(image_bench.ARMS_BY_DEFAULT if arms is None else _names(arms))
+    workers = min(len(numbers), usable_cores())
+    changes = {
+        "epochs": epochs,
+        "epochs_after": epochs_after,
+        "device": pick_device(device or settings.device),
+        "threads": default_threads(headless=True, jobs=workers),
+    }
+    with _benchmark(out, workers) as (pool, show):
+        images, proof = _images(data, out, positive, show)
+        plan = check_plan(replace(_plan(images, backbone, size), **_given(changes)))
+        request = Request(
+            images=images,
+            proof=proof,
+            plan=plan,
+            arms=compared,
+            seeds=numbers,
+            masks="reference",
+            out=out,
+            fetch_weights=weights_fetcher(settings),
+        )
+        content = image_bench.run_images(request, pool, on_progress=show)
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    console.print(images_table(content))
+    console.print(f"{proof.sentence} Results in {out}. Research use only, not for diagnosis.")
+
+
+@contextmanager
+def _benchmark(
+    out: Path, workers: int
+) -> Iterator[tuple[WorkerPool, Callable[[str, float, float | None], None]]]:
+    """Give a pool and a bar of progress; Ctrl-C says how to go on."""
+    pool = WorkerPool(out / "jobs", workers=workers)
+    try:
+        # Beside busy trainings, linear algebra on several threads waits for itself: a review took
+        # 7 s of processor time instead of 2.6.
+        with _progress() as show, threadpool_limits(1, user_api="blas"):
+            yield pool, show
+    except KeyboardInterrupt:
+        Console(stderr=True).print("Stopped. The same command goes on where it stopped.")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    finally:
+        pool.close()
+
+
+def _estimated(grid: film_bench.Grid, workers: int) -> str:
+    studies = grid.left
+    if not studies:
+        return "Every study is finished."
+    epoch = seconds_an_epoch(grid.plan, grid.images)
+    minutes = estimate(grid, studies, epoch=epoch, workers=workers) / 60
+    return (
+        f"Studies left: {studies}, each of {len(grid.arms)} arms; about {minutes:.0f} min on "
+        f"{workers} idle cores. In a short trial control took {epoch:.2f} s an epoch; other "
+        "arms are reckoned by what they cost against it when that was measured."
+    )
+
+
+def weights_fetcher(settings: Settings) -> Callable[[str], bytes]:
+    """Return how pretrained weights are had: from a backbone's name to safetensors."""
+    return partial(
+        pretrained_bytes,
+        cache=settings.home / "weights",
+        endpoint=settings.endpoint,
+        token=settings.token,
+    )
+
+
+def _images(
+    data: str,
+    out: Path,
+    positive: str | None,
+    show: Callable[[str, float, float | None], None],
+    choices: Choices | None = None,
+) -> tuple[ImageSet, DisjointProof]:
+    if data == "demo":
+        films = film_set(DEMO)
+        images = films if positive is None else films.one_against_rest(positive)
+        return images, prove_disjoint(images.samples)
+    source, unpacked = Path(data), out / WORK / "unpacked"
+
+    def on_progress(done: int, total: int) -> None:
+        show("reading images", done / max(total, 1), None)
+
+    how: dict[str, Any] = {
+        "positive": positive,
+        "choices": choices,
+        "made": (out / WORK / "pictures").resolve(),
+        "on_progress": on_progress,
+    }
+    if source.is_file() and not unpacked.exists():
+        listing = read_archive(source, unpacked, **how)
+    else:
+        folder = unpacked if source.is_file() else source
+        listing = read_folder(folder, name=source.stem, **how)
+    listing = with_splits(listing)
+    _print_report(listing.report)
+    return image_set(listing)
+
+
+def _hub_images(
+    asked: HubRequest,
+    settings: Settings,
+    out: Path,
+    positive: str | None,
+    show: Callable[[str, float, float | None], None],
+) -> tuple[ImageSet, DisjointProof]:
+    """Return the sample of a Hub data set, fetched once and kept with the results."""
+    folder, kept = out / WORK / "hub", out / WORK / "hub.json"
+    if kept.exists():
+        listing = replace(listing_from_json(kept.read_text(), folder), positive=positive)
+        require_learnable(listing)
+        return image_set(listing)
+    shutil.rmtree(folder, ignore_errors=True)  # what an interrupted run has left
+    listing, _ = read_hub(
+        asked,
+        folder,
+        positive=positive,
+        endpoint=settings.endpoint,
+        on_progress=lambda done, total: show("fetching images", done / max(total, 1), None),
+    )
+    listing = with_splits(listing)
+    write_atomic(kept, listing_to_json(listing).encode())
+    _print_report(listing.report)
+    return image_set(listing)
+
+
+def _print_report(report: ImportReport) -> None:
+    console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    console.print(f"{report.taken} images taken, {report.left_out} files skipped.")
+    for item in report.skipped[:SKIPPED_SHOWN]:
+        console.print(f"  skipped {item.name}: {item.reason}")
+    if report.left_out > SKIPPED_SHOWN:
+        console.print(f"  … and {report.left_out - SKIPPED_SHOWN} more")
+    for note in report.notes:
+        console.print(f"  {note}")
+    burnt = report.burnt_in
+    if burnt is not None and burnt.images:
+        done = "was blacked out" if burnt.blacked_out else "was found: --black-corners hides it"
+        console.print(f"  Text in the corners of {burnt.images} images {done}.")
+    twins = report.twins
+    if twins is not None and twins.moved:
+        console.print(f"  {twins.moved} near duplicates were moved to the stricter split.")
+    if twins is not None and twins.across:
+        console.print(f"  {twins.across} pairs of near duplicates lie in two splits, such as:")
+        for one, other in twins.named[: min(3, twins.across)]:
+            console.print(f"    {one} and {other}")
+
+
+def _plan(images: ImageSet, backbone: str | None, size: int | None) -> Plan:
+    usual = "film_net" if images.channels == 1 else "resnet18"
+    return default_plan(backbone or usual, size=size)
+
+
+def _given(changes: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in changes.items() if value is not None}
+
+
+def _names(arms: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in arms.split(","))
+
+
+def _numbers(seeds: str) -> tuple[int, ...]:
+    found = _listed(seeds, int, "seeds", why="Seeds are whole numbers", example="0,1,2,3,4")
+    check_seeds(len(found), arms=1)
+    return tuple(check_seed(seed) for seed in found)
+
+
+def _shares(shares: str) -> tuple[float, ...]:
+    why = "Shares are numbers from 0 to 1"
+    return _listed(shares, float, "shares", why=why, example="1,0.95,0.85,0.5")
+
+
+def _listed(
+    written: str, read: Callable[[str], Number], what: str, *, why: str, example: str
+) -> tuple[Number, ...]:
+    try:
+        return tuple(read(part) for part in written.split(","))
+    except ValueError as cause:
+        raise PlanError(
+            f"{quoted(written)} is no list of {what}.",
+            why=f"{why}, separated by commas.",
+            fix=f"Give a list such as {example}.",
+        ) from cause
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, float, float | None], None]]:
+    """Show one bar: what is done now, how far it is, and the time left."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[left]}"))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("starting", total=1.0, left="")
+
+        def show(step: str, share: float, seconds_left: float | None) -> None:
+            left = "" if seconds_left is None else _duration(seconds_left)
+            bar.update(task, description=step, completed=share, left=left)
+
+        yield show
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s left" if minutes else f"{rest} s left"
+
+
+def _print_round(finished: Round, proof: DisjointProof, out: Path) -> None:
+    """Print every figure with its split, n and interval, and the verdict."""
+    console = Console(soft_wrap=True, highlight=False)
+    swapped = finished.swapped_by is not None
+    columns = ["arm", "accuracy (95 % CI)", "balanced accuracy", "points against control", ""]
+    table = Table(*columns, *(["balanced, swapped", "flips"] if swapped else []))
+    paired = {p.arm: p for p in finished.paired}
+    for arm in finished.arms:
+        cells = [_interval(arm.figures[m]) for m in (Metric.ACCURACY, Metric.BALANCED_ACCURACY)]
+        against = paired.get(arm.arm)
+        points, verdict = "reference", ""
+        if against is not None:
+            d = against.differences[Metric.ACCURACY]
+            points = f"{d.points:+.1f} [{d.low:+.1f}, {d.high:+.1f}]"
+            verdict = VERDICT_WORDS[against.verdict]
+        kinds = (Robustness.SWAPPED_BALANCED_ACCURACY, Robustness.FLIP_RATE)
+        more = [_interval(arm.swapped[kind]) for kind in kinds if swapped]
+        table.add_row(arm.arm, *cells, points, verdict, *more)
+    console.print(table)
+    runs = f"{len(finished.seeds)} {finished.seed_scope} seeds"
+    console.print(
+        f"{finished.split}, n = {finished.images}; {runs}; majority class "
+        f"{finished.majority_rate:.3f}; test set opened {finished.test_openings} times"
+    )
+    if any(p.verdict is Verdict.ONE_RUN for p in finished.paired):
+        console.print(f"{len(finished.seeds)} runs, not evidence: five seeds give a verdict.")
+    for sentence in (*in_words(finished), proof.sentence, *finished.notices):
+        console.print(sentence, markup=False)
+    console.print(f"Results in {out}. Research use only, not for diagnosis.")
+
+
+def _interval(found: Interval) -> str:
+    return f"{found.value:.3f} ({found.low:.3f}–{found.high:.3f})"

@@ -1,0 +1,107 @@
+"""The command line of a saved study: take it along, bring it, make it again, delete it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from imil.cli.hub import open_studies
+from imil.models.pretrained import pretrained_bytes
+from imil.settings import Settings
+from imil.study.audit.logged import Audit
+from imil.study.audit.replaying import differs, replay
+
+STUDY = "A study's id, as in the app's link to it."
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.command("export")(export_study)
+    app.command("import")(import_study)
+    app.command("replay")(replay_study)
+    app.command("delete")(delete_study)
+
+
+def export_study(
+    study: Annotated[str, typer.Argument(help=STUDY)],
+    out: Annotated[Path, typer.Argument(help="The zip to write.")],
+    images: Annotated[
+        bool, typer.Option(help="With images and models; without: masks, figures and log.")
+    ] = True,
+) -> None:
+    """Write a study of this machine as one file."""
+    with open_studies(Settings.from_env(os.environ)) as studies:
+        found = studies.open(study).export(out, whole=images)
+    _say(f"{out}: {out.stat().st_size / 1e6:.1f} MB. {_chain(found)}")
+
+
+def import_study(
+    archive: Annotated[Path, typer.Argument(help="A study.zip.")],
+) -> None:
+    """Bring a study that was exported, as a new study; one that is here is never overwritten."""
+    with open_studies(Settings.from_env(os.environ)) as studies:
+        opened = studies.import_zip(archive)
+        _say(f"“{opened.name}” is here as {opened.study_id}. {_chain(opened.audit())}")
+
+
+def replay_study(
+    archive: Annotated[Path, typer.Argument(help="A study.zip.")],
+) -> None:
+    """Make a saved study again from its plan, images, masks and seeds, and compare its figures."""
+    columns = (TextColumn("{task.description}"), BarColumn())
+    with (
+        tempfile.TemporaryDirectory(prefix="imil-replay-") as work,
+        Progress(*columns, console=Console(stderr=True), transient=True) as bar,
+    ):
+        task = bar.add_task("checking", total=1.0)
+
+        def show(step: str, share: float, _: float | None) -> None:
+            bar.update(task, description=step, completed=share)
+
+        found = replay(archive, Path(work), fetch_weights=_weights(), on_progress=show)
+    _say(f"The log is intact: {found.acts} acts.")
+    for step in found.steps:
+        said = "equal" if step.equal else f"{len(step.differing)} differ"
+        _say(f"{step.name}: {step.figures} figures compared, {said}.")
+    if not found.equal:
+        raise differs(found)
+    _say("Made again: every figure is the same, to the last digit.")
+
+
+def delete_study(
+    study: Annotated[str, typer.Argument(help=STUDY)],
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+) -> None:
+    """Delete a study of this machine; only how its log ended is kept."""
+    if not yes:
+        typer.confirm("Delete its images, masks, figures and models for good?", abort=True)
+    with open_studies(Settings.from_env(os.environ)) as studies:
+        gone = studies.delete(study)
+    _say(f"Deleted. Its log had {gone.acts} acts.")
+
+
+def _chain(found: Audit) -> str:
+    if found.broken is not None:
+        return f"The log was tampered with: {found.broken.told}"
+    return f"The log is intact: {len(found.acts)} acts."
+
+
+def _weights() -> partial[bytes]:
+    settings = Settings.from_env(os.environ)
+    return partial(
+        pretrained_bytes,
+        cache=settings.home / "weights",
+        endpoint=settings.endpoint,
+        token=settings.token,
+    )
+
+
+def _say(words: str) -> None:
+    Console(soft_wrap=True, highlight=False, markup=False).print(words)

@@ -1,0 +1,1 @@
+"""The training conditions that a comparison is made of."""

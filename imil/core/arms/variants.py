@@ -1,0 +1,122 @@
+"""An arm with settings of its own, as one name: `imil+noise`, `right_reason+100`, `imil@Ada`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from imil.core.arms.penalties import Penalty
+from imil.core.bounds import LARGEST_WEIGHT, quoted
+from imil.core.records import Arm, Queue
+from imil.core.review.edits import Fill, Mode
+from imil.errors import PlanError
+
+
+class Setting(StrEnum):
+    """What a variant may change of its arm."""
+
+    QUEUE = "queue"
+    FILL = "fill"
+    MODE = "mode"
+    PENALTY = "penalty"
+    WEIGHT = "weight"
+    SHARE = "share"
+    READER = "reader"
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """An arm, and those of its settings that differ from the usual ones (None = as usual).
+
+    Attributes:
+        arm: what it is a variant of.
+        queue: from which images its masks are painted.
+        fill: what hides a region.
+        mode: whether edited images replace their originals.
+        penalty: what is penalised inside a mask.
+        weight: of that penalty in the loss.
+        share: largest share of the training images to paint, 0-1, instead of the plan's budget.
+        reader: whose masks alone are used; None for those of all readers, pooled.
+    """
+
+    arm: Arm
+    queue: Queue | None = None
+    fill: Fill | None = None
+    mode: Mode | None = None
+    penalty: Penalty | None = None
+    weight: float | None = None
+    share: float | None = None
+    reader: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The variant in one word; `parse_variant` reads it back."""
+        words: list[str | None] = [self.arm, self.queue, self.fill, self.mode, self.penalty]
+        words.append(None if self.weight is None else f"{self.weight:g}")
+        words.append(None if self.share is None else f"{100 * self.share:g}%")
+        name = "+".join(word for word in words if word is not None)
+        return name if self.reader is None else f"{name}@{self.reader}"
+
+    @property
+    def changed(self) -> frozenset[Setting]:
+        """What differs from the arm's usual settings."""
+        return frozenset(setting for setting in Setting if getattr(self, setting) is not None)
+
+
+def parse_variant(name: str) -> Variant:
+    """Return the variant of that name.
+
+    Args:
+        name: an arm, then its settings in any order, joined by “+”: a queue, a fill, a mode, a
+            penalty, a weight (a number), a share of the training images (a number and “%”); last,
+            after “@”, a reader's name, which may hold any sign.
+
+    Raises:
+        PlanError: an unknown arm or setting, one setting twice, or a reader without a name.
+    """
+    settings, at, reader = name.partition("@")
+    arm, *words = settings.split("+")
+    if arm not in set(Arm):
+        raise PlanError(
+            f"There is no arm {quoted(arm)}.",
+            why="A comparison is made of known training conditions only.",
+            fix=f"Use one of: {', '.join(Arm)}.",
+        )
+    if at and not reader:
+        raise PlanError(
+            f"“{name}” names no reader.",
+            why="After “@” comes the name of the reader whose masks alone are used.",
+            fix=f"Add the name, or use “{settings}” for the masks of all readers.",
+        )
+    found: dict[str, Queue | Fill | Mode | Penalty | float] = {}
+    for word in words:
+        setting, value = _read(word, name)
+        if setting in found:
+            raise PlanError(
+                f"“{name}” gives the {setting} twice.",
+                why="A variant is trained once, in one way.",
+                fix="Name two variants, separated by a comma.",
+            )
+        found[setting] = value
+    return Variant(Arm(arm), reader=reader or None, **found)  # type: ignore[arg-type]  # its fields
+
+
+def _read(word: str, name: str) -> tuple[Setting, Queue | Fill | Mode | Penalty | float]:
+    kinds = ((Setting.QUEUE, Queue), (Setting.FILL, Fill), (Setting.MODE, Mode))
+    for setting, kind in (*kinds, (Setting.PENALTY, Penalty)):
+        if word in set(kind):
+            return setting, kind(word)
+    try:
+        number = float(word.removesuffix("%"))
+    except ValueError:
+        number = -1.0
+    if word.endswith("%") and 0 < number <= 100:  # the whole
+        return Setting.SHARE, number / 100
+    if not word.endswith("%") and 0 < number <= LARGEST_WEIGHT:
+        return Setting.WEIGHT, number
+    known = [*Queue, *Fill, *Mode, *Penalty]
+    raise PlanError(
+        f"{quoted(word)} in {quoted(name)} is no setting of an arm.",
+        why="After the arm come settings, joined by “+”, such as imil+noise+append.",
+        fix=f"Use {', '.join(known)}, a weight such as 100, or a share such as 2%.",
+    )

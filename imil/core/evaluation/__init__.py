@@ -1,0 +1,1 @@
+"""Figures, probes and the verdict of a comparison."""

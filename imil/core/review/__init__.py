@@ -1,0 +1,1 @@
+"""Which images are reviewed, what masks do to them, and masks predicted from masks."""

@@ -1,0 +1,296 @@
+"""From a few painted masks to what is probably irrelevant in every other image.
+
+Two ways, and the painted masks themselves decide between them. Where images are aligned (films,
+radiographs) a *consensus* is best: the share of painted masks that hide a pixel. Where the subject
+lies anywhere (skin lesions) a small *pixel model* learns from contrast, texture and place what was
+painted over. Both are judged on painted masks that they were not made from, and their confidence is
+calibrated on the same. All of it is our choice; reference masks are never read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.special import expit, logit
+from threadpoolctl import threadpool_limits
+
+from imil.core.records import Region
+from imil.core.review.pixel_model import fit_pixel_model, some_pixels
+from imil.errors import MaskError
+
+FEWEST_PAINTED = 2
+FOLDS = 5
+# The mean of two Dice, of the irrelevant and of the relevant region: a guess that hides the right
+# share at random places reaches 0.5 whatever that share is. Hiding all or nothing gets less.
+CHANCE_DICE = 0.5
+# Below it a prediction is of no use to anybody; our choice.
+LEAST_DICE = 0.6
+# The consensus and the threshold 0.5 are given up only for a gain in agreement above this: smaller
+# ones are luck where the masks are few, and a consensus can't be led astray by an odd image.
+LEAST_GAIN = 0.02
+USUAL_THRESHOLD = 0.5
+THRESHOLDS = tuple(i / 20 for i in range(2, 19))  # 0.10 to 0.90
+SUREST = 1e-3  # shares of 0 and 1 are confidences of 0.001 and 0.999: a few masks can't say never
+PREDICT_BATCH = 64  # images; some 10 MB of features
+# Of the linear algebra: on two cores with one busy, two threads were five times slower than one
+# (40 masks of 128 px: 26 s and 5 s).
+THREADS = 1
+
+
+class PredictionKind(StrEnum):
+    """How irrelevance is predicted."""
+
+    CONSENSUS = "consensus"
+    PIXEL_MODEL = "pixel_model"
+
+
+class _Raw(Protocol):
+    """From (B, C, S, S) uint8 images to (B, S, S) float32 confidence, not yet calibrated."""
+
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class IrrelevancePredictor:
+    """A rule learned from painted masks; holds no image.
+
+    Attributes:
+        kind: which of the two ways agreed best with painted masks that it was not made from.
+        threshold: the confidence from which a pixel is best called irrelevant, 0-1.
+        agreement: at that threshold, the mean of the Dice of the irrelevant and of the relevant
+            region on held-out painted masks, each kind; chance is `CHANCE_DICE`.
+    """
+
+    kind: PredictionKind
+    threshold: float
+    agreement: Mapping[PredictionKind, float]
+    raw: _Raw
+    slope: float
+    intercept: float
+
+    def confidence(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return (B, S, S), 0-1: how probable it is that a clinician would hide the pixel.
+
+        Args:
+            images: (B, C, S, S) of the size and channels that it was learned from; memory grows
+                with B, see `predict_in_batches`.
+        """
+        with threadpool_limits(THREADS):
+            return _calibrated(self.raw(images), self.slope, self.intercept)
+
+    def irrelevant(self, confidence: NDArray[np.floating]) -> NDArray[np.bool_]:
+        """Return the predicted regions, True = hide, of confidences of any shape."""
+        return confidence >= self.threshold
+
+
+def learn_irrelevance(
+    images: NDArray[np.uint8], painted: Mapping[int, Region], *, seed: int
+) -> IrrelevancePredictor:
+    """Return the better of consensus and pixel model, calibrated on held-out painted masks.
+
+    Args:
+        images: (N, C, S, S) working images; only the painted rows are read.
+        painted: from row to its (S, S) mask at working size, True = hide.
+        seed: of the folds and of the pixels that are learned from.
+
+    Raises:
+        MaskError: fewer than `FEWEST_PAINTED` masks, or masks from which neither way can tell what
+            a held-out mask hides: they contradict each other.
+        ValueError: if a mask is not boolean or not of the images' size.
+    """
+    _check_painted(painted, images.shape[2:])
+    rows = np.array(sorted(painted), np.int64)
+    shown, masks = images[rows], np.stack([painted[int(row)] for row in rows])
+    with threadpool_limits(THREADS):
+        trials = {kind: _trial(kind, shown, masks, seed) for kind in PredictionKind}
+    agreement = {kind: float(trial.agreements.mean()) for kind, trial in trials.items()}
+    consensus, pixel_model = PredictionKind.CONSENSUS, PredictionKind.PIXEL_MODEL
+    clear = agreement[pixel_model] > agreement[consensus] + LEAST_GAIN
+    kind = pixel_model if clear else consensus
+    if agreement[kind] < LEAST_DICE:
+        raise MaskError(
+            f"From the {len(rows)} painted masks it can't be told what is irrelevant elsewhere.",
+            why=f"Tried on painted images that were left out, the agreement is "
+            f"{agreement[kind]:.2f}, and a guess reaches {CHANCE_DICE:.2f}: the masks contradict "
+            f"each other.",
+            fix="Look through the painted masks for some that hide the finding or were drawn the "
+            "other way round, or paint more images.",
+        )
+    best = trials[kind]
+    with threadpool_limits(THREADS):
+        raw = _fit(kind, shown, masks, seed)
+    return IrrelevancePredictor(
+        kind=kind,
+        threshold=best.threshold,
+        agreement=agreement,
+        raw=raw,
+        slope=best.slope,
+        intercept=best.intercept,
+    )
+
+
+def predict_in_batches(
+    predictor: IrrelevancePredictor, images: NDArray[np.uint8], rows: NDArray[np.int64]
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """Yield (rows, their confidence), `PREDICT_BATCH` images at a time, in the order of `rows`.
+
+    Args:
+        predictor: from `learn_irrelevance`.
+        images: (N, C, S, S); read from disk as they are used, so N may be any number.
+        rows: the images wanted.
+    """
+    for start in range(0, len(rows), PREDICT_BATCH):
+        part = rows[start : start + PREDICT_BATCH]
+        yield part, predictor.confidence(images[part])
+
+
+def region_at(
+    predictor: IrrelevancePredictor, confidence: NDArray[np.floating], shape: tuple[int, int]
+) -> Region:
+    """Return the predicted region of one image at its own (H, W), True = hide.
+
+    The confidence is enlarged, not the region, so that its edge is smooth.
+
+    Args:
+        predictor: whose threshold is used.
+        confidence: (S, S), 0-1, at working size.
+        shape: the image's own (H, W).
+    """
+    height, width = shape
+    enlarged = Image.fromarray(confidence.astype(np.float32)).resize(
+        (width, height), Image.Resampling.BILINEAR
+    )
+    return predictor.irrelevant(np.asarray(enlarged))
+
+
+def mean_confidence(
+    predictor: IrrelevancePredictor, confidence: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """Return (B,), 0-1: the mean confidence over each predicted region, 0 where it is empty.
+
+    It is the share of the region that a clinician would be expected to hide; over the whole image
+    the figure would be high wherever little is hidden. Our choice.
+
+    Args:
+        predictor: whose threshold is used.
+        confidence: (B, S, S), 0-1.
+    """
+    region = predictor.irrelevant(confidence)
+    total = np.where(region, confidence, 0).sum((1, 2), dtype=np.float64)
+    means: NDArray[np.float64] = total / np.maximum(region.sum((1, 2)), 1)
+    return means
+
+
+def dice(predicted: NDArray[np.bool_], truth: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return (B,) overlaps, 0-1, of (B, S, S) regions; 1 where both are empty."""
+    total = predicted.sum((1, 2)) + truth.sum((1, 2))
+    both = (predicted & truth).sum((1, 2))
+    overlaps: NDArray[np.float64] = np.where(total > 0, 2 * both / np.maximum(total, 1), 1.0)
+    return overlaps
+
+
+def mean_dice(predicted: NDArray[np.bool_], truth: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return (B,) means of the Dice of the region and of its complement; see `CHANCE_DICE`."""
+    return (dice(predicted, truth) + dice(~predicted, ~truth)) / 2
+
+
+def too_few(painted: int) -> MaskError:
+    """Return the error of predicting from that many masks, fewer than `FEWEST_PAINTED`."""
+    return MaskError(
+        "Only one image is painted." if painted else "No image is painted.",
+        why="What holds for other images shows only where two masks or more can be compared.",
+        fix="Paint another image, better a dozen.",
+    )
+
+
+def _check_painted(painted: Mapping[int, Region], shape: tuple[int, ...]) -> None:
+    if len(painted) < FEWEST_PAINTED:
+        raise too_few(len(painted))
+    for irrelevant in painted.values():
+        if irrelevant.dtype != np.bool_ or irrelevant.shape != shape:
+            raise ValueError("a painted mask is boolean and has the working images' size")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Trial:
+    """How one way did on painted masks that it was not made from; `agreements` is (P,)."""
+
+    agreements: NDArray[np.float64]
+    threshold: float
+    slope: float
+    intercept: float
+
+
+def _trial(
+    kind: PredictionKind, images: NDArray[np.uint8], masks: NDArray[np.bool_], seed: int
+) -> _Trial:
+    """Predict each painted mask from the other folds, calibrate, and find the best threshold."""
+    places = np.random.default_rng(seed).permutation(len(masks))
+    raw = np.empty(masks.shape, np.float32)
+    for fold in np.array_split(places, min(FOLDS, len(masks))):
+        others = np.setdiff1d(places, fold)
+        raw[fold] = _fit(kind, images[others], masks[others], seed)(images[fold])
+    slope, intercept = _calibration(raw, masks, seed)
+    confidence = _calibrated(raw, slope, intercept)
+    tried = {t: mean_dice(confidence >= t, masks) for t in THRESHOLDS}
+    best = max(THRESHOLDS, key=lambda t: float(tried[t].mean()))
+    if tried[best].mean() <= tried[USUAL_THRESHOLD].mean() + LEAST_GAIN:
+        best = USUAL_THRESHOLD
+    return _Trial(tried[best], best, slope, intercept)
+
+
+def _calibration(
+    raw: NDArray[np.float32], masks: NDArray[np.bool_], seed: int
+) -> tuple[float, float]:
+    """Return slope and intercept that turn held-out confidence into shares (Platt, 1999).
+
+    Two numbers rather than a free curve: the pixels are many, the masks that they come from few.
+    The slope is never below 0: of masks that contradict each other the left-out ones are the rarer
+    among the rest, and turning the prediction round would look like knowledge.
+    """
+    pixels = some_pixels(raw.size, seed)
+    truth = masks.reshape(-1)[pixels]
+    if truth.all() or not truth.any():
+        return 1.0, 0.0
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415  # slow to import
+
+    model = LogisticRegression(C=np.inf).fit(_logits(raw).reshape(-1, 1)[pixels], truth)
+    slope = float(model.coef_[0, 0])
+    if slope <= 0:
+        return 0.0, float(logit(truth.mean()))
+    return slope, float(model.intercept_[0])
+
+
+def _calibrated(raw: NDArray[np.float32], slope: float, intercept: float) -> NDArray[np.float32]:
+    confidence: NDArray[np.float32] = expit(slope * _logits(raw) + intercept).astype(np.float32)
+    return confidence
+
+
+def _logits(confidence: NDArray[np.float32]) -> NDArray[np.float32]:
+    odds: NDArray[np.float32] = logit(np.clip(confidence, SUREST, 1 - SUREST))
+    return odds
+
+
+def _fit(
+    kind: PredictionKind, images: NDArray[np.uint8], masks: NDArray[np.bool_], seed: int
+) -> _Raw:
+    if kind is PredictionKind.CONSENSUS:
+        return _Consensus(masks.mean(0, dtype=np.float32))
+    # Masks that are too small for its grid leave the pixel model nothing to learn.
+    return fit_pixel_model(images, masks, seed) or _Consensus(masks.mean(0, dtype=np.float32))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Consensus:
+    """(S, S) share of the painted masks that hide the pixel: the same answer for every image."""
+
+    share: NDArray[np.float32]
+
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return np.broadcast_to(self.share, (len(images), *self.share.shape))

@@ -1,0 +1,1 @@
+"""Train and predict: the loop, its steps, batches and augmentations."""

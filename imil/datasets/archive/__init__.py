@@ -1,0 +1,1 @@
+"""Zips of strangers: looked into, checked and unpacked."""

@@ -1,0 +1,142 @@
+"""Files of a study into pictures that can be read again: DICOM is decoded once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PIL import Image
+
+from imil.core.records import Pixels
+from imil.datasets.choices import Choices
+from imil.datasets.files.dicom import Header, RefusedError
+from imil.datasets.files.pixels import PixelsError
+from imil.datasets.files.tree import Findings, Tree, is_dicom, is_image
+from imil.datasets.reading.dicom import DicomReader, Wanted
+
+# Bytes of the hash that a made picture is called by.
+_NAME_BYTES = 16
+
+
+@dataclass(slots=True, eq=False)
+class Pictures:
+    """What DICOM files say of themselves, and their pictures as they are asked for.
+
+    Attributes:
+        reader: decodes; the caller closes it.
+        made: folder for the pictures.
+        headers: of the DICOM files that can be read, by name.
+        refused: why others can't, by name; also of pictures of other kinds that are not there.
+    """
+
+    reader: DicomReader
+    made: Path
+    headers: Mapping[str, Header] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def uids(self) -> dict[str, str]:
+        """Names by SOPInstanceUID; a UID that two files bear names neither."""
+        bearers: dict[str, list[str]] = {}
+        for name, header in self.headers.items():
+            bearers.setdefault(header.uid, []).append(name)
+        return {uid: names[0] for uid, names in bearers.items() if uid and len(names) == 1}
+
+    def hashed(self, patient: str) -> str:
+        """Return a patient's id as those of DICOM files are: hashed with the reader's salt."""
+        return self.reader.hashed(patient)
+
+    def is_dicom(self, name: str) -> bool:
+        """Return whether a file was found to be DICOM."""
+        return name in self.headers or name in self.refused
+
+    def annotated(self, name: str) -> bool:
+        """Return whether a DICOM file says that text is burnt into its pixels."""
+        return name in self.headers and self.headers[name].annotated
+
+    def write(self, original: Path, pixels: Pixels) -> Path:
+        """Write pixels that were changed as a picture of their own, and return its file."""
+        self.made.mkdir(parents=True, exist_ok=True)
+        made = self.made / f"{_key(original, None, 0)}.black.png"
+        # Level 1: films hardly get smaller by more.
+        Image.fromarray(pixels).save(made, "PNG", compress_level=1)
+        return made
+
+    def file(self, name: str, original: Path, choices: Choices, frame: str | None) -> Path:
+        """Return a file that `read_pixels` reads: the original, or a picture made of it.
+
+        A picture that an earlier run has made of the same file is taken again.
+
+        Raises:
+            PixelsError: a DICOM file that can't be read, or has no such frame.
+        """
+        if name in self.refused:
+            raise PixelsError(name, why=self.refused[name])
+        if name not in self.headers:
+            return original
+        picked = choices.frame
+        if frame is not None:
+            if not frame.isdecimal():
+                raise PixelsError(name, why=f"Its row asks for frame “{frame}”, which is none.")
+            picked = int(frame)
+        made = self.made / f"{_key(original, picked, choices.preset)}.png"
+        if made.exists():
+            return made
+        unfinished = made.with_suffix(".part")
+        try:
+            self.reader.picture(original, unfinished, Wanted(picked, choices.preset))
+        except RefusedError as reason:
+            unfinished.unlink(missing_ok=True)
+            raise PixelsError(name, why=str(reason)) from reason
+        unfinished.replace(made)
+        return made
+
+
+def look_through(tree: Tree, reader: DicomReader, made: Path) -> Pictures:
+    """Return the DICOM files of a folder, by what their headers say."""
+    headers: dict[str, Header] = {}
+    refused: dict[str, str] = {}
+    for name, file in tree.files.items():
+        if name in tree.unread:
+            if is_image(name):
+                refused[name] = tree.unread[name]
+            continue
+        if not is_dicom(name, file):
+            continue
+        try:
+            headers[name] = reader.header(file)
+        except RefusedError as reason:
+            refused[name] = str(reason)
+    return Pictures(reader, made, headers, refused)
+
+
+def whose(pictures: Pictures, findings: Findings) -> dict[str, str]:
+    """Return the patient of each DICOM file that names one, hashed, by file name.
+
+    A file without a PatientID is its study's, which is of one patient. Where all files carry one
+    PatientID and come of several studies, as after de-identification, studies stand for patients.
+    """
+    headers = pictures.headers
+    patients = {header.patient for header in headers.values()}
+    studies = {header.study for header in headers.values() if header.study is not None}
+    by_study = len(patients) == 1 and len(studies) > 1
+    if by_study:
+        findings.note(
+            f"All DICOM files carry one PatientID or none, so their {len(studies)} studies were "
+            "taken for patients."
+        )
+    found: dict[str, str] = {}
+    for name, header in headers.items():
+        owner = header.study if by_study else header.patient or header.study
+        if owner is not None:
+            found[name] = owner
+    return found
+
+
+def _key(file: Path, frame: int | None, preset: int) -> str:
+    """Return a name that changes with the file's content, as far as its size and time tell."""
+    about = file.stat()
+    told = f"{file.resolve()} {about.st_size} {about.st_mtime_ns} {frame} {preset}"
+    return hashlib.blake2b(told.encode(errors="replace"), digest_size=_NAME_BYTES).hexdigest()

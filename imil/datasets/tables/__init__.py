@@ -1,0 +1,1 @@
+"""Tables of labels and patients, and the files that they name."""

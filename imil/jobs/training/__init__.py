@@ -1,0 +1,1 @@
+"""The process that trains, and what a training task is made of."""

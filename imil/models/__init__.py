@@ -1,0 +1,1 @@
+"""Weights from outside, and models that leave."""

@@ -1,0 +1,1 @@
+"""One card each of what a comparison or a study holds."""

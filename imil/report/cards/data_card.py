@@ -1,0 +1,69 @@
+"""The card that travels with a study's masks: whose, of what, how to read them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from imil.core.evaluation.rounds import Round
+from imil.report.cards.model_card import listed, plain
+from imil.report.in_words import in_words
+from imil.report.parts import numbers, text
+from imil.study.study import Study
+
+# Where tables lie, so that the data set's viewer and `load_dataset` find each under its name.
+MASKS_FILE = "data/masks/masks.parquet"
+ANSWERS_FILE = "data/answers/answers.parquet"
+HEAD = """---
+pretty_name: IMIL masks
+tags: [medical-imaging, interactive-learning, research-only]
+{configs}---
+"""
+LOAD = """```python
+from datasets import load_dataset
+
+masks = load_dataset("{repo}", "masks", split="train")
+masks[0]["mask"]  # an image, white = irrelevant, at the size of the image it belongs to
+```"""
+
+
+def data_card(study: Study, found: Round | None, *, repo: str, tables: Sequence[str]) -> str:
+    """Return the card as Markdown.
+
+    Args:
+        study: whose masks.
+        found: its finished comparison, if there is one.
+        repo: "owner/name", where the card will stand.
+        tables: paths of the Parquet files beside it.
+    """
+    masks = study.mask_records()
+    about = text.DATA_CARD_WORDS.format(
+        masks=numbers.some(len(masks), "image", "images"),
+        images=numbers.count(len(study.images)),
+        name=plain(study.name),
+        classes=", ".join(plain(each) for each in study.images.classes),
+        minutes=numbers.count(round(study.seconds_spent() / 60)),
+    )
+    parts = [
+        f"# {text.DATA_CARD_TITLE.format(study=plain(study.name))}",
+        text.CARD_FIRST_DATA,
+        f"## {text.CARD_DATA}\n\n{about} {plain(study.proof.sentence)}",
+        f"## {text.DATA_CARD_COLUMNS}\n\n{listed(text.DATA_CARD_COLUMN_WORDS)}",
+    ]
+    if found is not None:
+        told = [plain(text.with_arm_names(each)) for each in (*in_words(found), *found.notices)]
+        parts.append(f"## {text.CARD_FOUND}\n\n{listed(told)}")
+    parts.append(f"## {text.CARD_LIMITS}\n\n{listed(text.DATA_CARD_LIMITS)}")
+    if MASKS_FILE in tables:
+        parts.append(f"## {text.CARD_LOAD}\n\n{LOAD.format(repo=repo)}")
+    return HEAD.format(configs=_configs(tables)) + "\n" + "\n\n".join(parts) + "\n"
+
+
+def _configs(tables: Sequence[str]) -> str:
+    if not tables:
+        return ""
+    lines = ["configs:"]
+    for path in tables:
+        name = path.split("/")[1]
+        lines += [f"- config_name: {name}", f"  data_files: data/{name}/*.parquet"]
+        lines += ["  default: true"] if path == MASKS_FILE else []
+    return "\n".join(lines) + "\n"

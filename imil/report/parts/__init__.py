@@ -1,0 +1,1 @@
+"""Pieces that every card and page is built of."""

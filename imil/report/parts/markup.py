@@ -1,0 +1,124 @@
+"""Small pieces of HTML. Every text that goes in is escaped here, so that none can be forgotten."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path, PurePosixPath
+
+from imil.core.images import ImageSet
+
+# Scripts, style, logo and the trained demo: package data, so that an installed imil has them too.
+ASSETS = Path(__file__).parents[2] / "static"
+
+# 16 × 16 line drawings, as SVG path data.
+ICONS = {
+    "check": "M3 8.5l3.2 3L13 4.5",
+    "warn": "M8 2.5l6 11H2zM8 6.5v3M8 11.6v.1",
+    "x": "M4 4l8 8M12 4l-8 8",
+    "up": "M8 13V3M4 7l4-4 4 4",
+    "down": "M8 3v10M4 9l4 4 4-4",
+    "equal": "M3 6h10M3 10h10",
+    "info": "M8 1.8a6.2 6.2 0 100 12.4A6.2 6.2 0 008 1.8zM8 7.3v4M8 4.9v.1",
+    "brush": "M13.5 2.5L7 9M6.5 9.2c-2 0-2 2.3-4 3.3 2.5 1.2 5.5.3 5.5-2z",
+    "box": "M3 3.5h10v9H3z",
+    "erase": "M9 3l4.5 4.5L8 13H5l-2.500-2.500zM5.5 6.5L10 11",
+    "undo": "M3 6h6.5a3.5 3.5 0 010 7H6M3 6l3-3M3 6l3 3",
+    "redo": "M13 6H6.5a3.5 3.5 0 000 7H10M13 6l-3-3M13 6l-3 3",
+    "eye": "M1.5 8S4 3.5 8 3.5 14.5 8 14.5 8 12 12.5 8 12.5 1.5 8 1.5 8z"
+    "M8 6.2a1.8 1.8 0 100 3.6 1.8 1.8 0 000-3.6",
+    "more": "M3.5 8h.1M8 8h.1M12.5 8h.1",
+    "trash": "M3 4.5h10M6.5 4.5V3h3v1.5M4.5 4.5l.6 8.500h5.800l.6-8.5",
+    "left": "M10 3L5 8l5 5",
+    "right": "M6 3l5 5-5 5",
+    "theme": "M8 1.8a6.2 6.2 0 100 12.4A6.2 6.2 0 008 1.8zM8 1.8v12.4M8 5h4.5M8 8h6M8 11h4.5",
+    "image": "M2.5 3.5h11v9h-11zM3 11l3-3 2.5 2.5 2-2 3 3M5.5 6.5h.1",
+    "line": "M2 12l3.5-4.5 3 2.5L14 4",
+    "bars": "M3 13V3M3 13h10.5M6 11V8M9 11V5.5M12 11V7",
+    "swap": "M3 5.5h9.5M10 3l2.5 2.500L10 8M13 10.5H3.500M6 8l-2.500 2.500L6 13",
+    "chevron": "M4 6l4 4 4-4",
+    "visitor": (
+        "M6.5 7.5a2.500 2.500 0 100-5 2.500 2.500 0 000 5zM2 13.500c.3-2.500 2-4 4.500-4"
+        "s4.200 1.500 4.500 4M12.500 4v5M10 6.500h5"
+    ),
+    "book": (
+        "M8 4C6.500 3 4.500 2.700 2.500 3v9.500c2-.3 4 0 5.500 1 1.500-1 3.500-1.300 5.500-1V3"
+        "c-2-.3-4 0-5.500 1zM8 4v9.500"
+    ),
+    "download": "M8 2.5v8M4.5 7.500L8 11l3.500-3.500M3 13.5h10",
+    "skip": "M3 3.5L9 8l-6 4.5zM12.5 3.5v9",
+}
+
+
+def icon(name: str, *, kind: str = "") -> str:
+    """Return a decorative line drawing; its meaning must stand beside it as text."""
+    return (
+        f'<svg class="i {kind}" viewBox="0 0 16 16" aria-hidden="true">'
+        f'<path d="{ICONS[name]}"/></svg>'
+    )
+
+
+def badge(words: str, *, tone: str, picture: str | None = None) -> str:
+    """Return a small label. `tone`: good, bad, flat, warn or info."""
+    drawn = icon(picture) if picture else ""
+    return f'<span class="badge {tone}">{drawn}{escape(words)}</span>'
+
+
+def note(words: str, *, tone: str, lead: str = "", alert: bool = False) -> str:
+    """Return a note in place; `lead` is its first, bold sentence."""
+    picture = {"good": "check", "bad": "x", "warn": "warn", "info": "info"}[tone]
+    role = ' role="alert"' if alert else ""
+    bold = f"<b>{escape(lead)}</b> " if lead else ""
+    return f'<div class="note {tone}"{role}>{icon(picture)}<span>{bold}{escape(words)}</span></div>'
+
+
+def empty(title: str, words: str, *, picture: str) -> str:
+    """Return an empty state: what is missing, and what to do about it."""
+    return (
+        f'<div class="empty">{icon(picture, kind="e")}<h3>{escape(title)}</h3>'
+        f"<p>{escape(words)}</p></div>"
+    )
+
+
+def meter(part: float, *, label: str) -> str:
+    """Return a bar filled to `part`, 0-1."""
+    filled = 100 * min(1.0, max(0.0, part))
+    return (
+        f'<div class="meter" role="progressbar" aria-label="{escape(label)}" aria-valuemin="0" '
+        f'aria-valuemax="100" aria-valuenow="{filled:.0f}">'
+        f'<i style="width:{filled:.1f}%"></i></div>'
+    )
+
+
+def heading(title: str, aside: str = "", *, mark: str = "") -> str:
+    """Return a card's heading, with a remark at its right or `mark`, which is HTML."""
+    beside = f'<span class="sub s13">{escape(aside)}</span>' if aside else mark
+    return f'<div class="cardhead"><h2>{escape(title)}</h2>{beside}</div>'
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, kind: str = "") -> str:
+    """Return a table of texts; every column but the first is set to the right."""
+    titles = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in head)
+    body = "".join(
+        f'<tr><th scope="row">{escape(row[0])}</th>'
+        + "".join(f"<td>{escape(cell)}</td>" for cell in row[1:])
+        + "</tr>"
+        for row in rows
+    )
+    return f'<table class="mt {kind}"><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def short_title(images: ImageSet, sample_id: str) -> str:
+    """Return what people call an image, where there is room for a few letters."""
+    return PurePosixPath(images.title(sample_id)).stem
+
+
+def data_url(path: Path) -> str:
+    """Return a JPEG file as a data URL: it needs no route of its own that others could guess."""
+    return jpeg_url(path.read_bytes())
+
+
+def jpeg_url(content: bytes) -> str:
+    """Return a JPEG as a data URL."""
+    return "data:image/jpeg;base64," + base64.b64encode(content).decode()

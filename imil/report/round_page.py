@@ -1,0 +1,69 @@
+"""All that a finished comparison holds, in reading order: the same on screen and in the report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from imil.core.evaluation.cases import Cases
+from imil.core.evaluation.rounds import Round
+from imil.report.cards.arms_table import arms_table
+from imil.report.cards.cases_card import changes_in_words
+from imil.report.cards.doses_card import doses_cards
+from imil.report.cards.explanations_card import explanations_card
+from imil.report.cards.figures_cards import (
+    confusion_card,
+    curves_card,
+    every_figure_card,
+    figures_card,
+)
+from imil.report.cards.robustness_card import robustness_card
+from imil.report.cards.rounds_card import rounds_card
+from imil.report.cards.subgroups import classes_card, groups_card
+from imil.report.cards.verdict_card import key_arms
+
+
+def headline(found: Round) -> str:
+    """Return what stands right below the verdict: every arm, and what is left when swapped."""
+    swapped = robustness_card(found, key_arms(found))
+    return f'<div class="stackup">{arms_table(found)}{swapped}</div>'
+
+
+def details(found: Round, classes: Sequence[str], rounds: Sequence[Round] = ()) -> str:
+    """Return what is looked up: doses and rounds, then figures, each closed until asked for.
+
+    Args:
+        found: the comparison.
+        classes: class names, in label order.
+        rounds: every round of the study, this one included.
+    """
+    arms = key_arms(found)
+    return (
+        f'<div class="stackup">{doses_cards(found)}{rounds_card(rounds)}'
+        f"{figures_card(found, arms)}{classes_card(found, arms, classes)}"
+        f"{groups_card(found, arms)}{explanations_card(found)}{every_figure_card(found)}"
+        f"{curves_card(arms)}</div>"
+    )
+
+
+def round_page(
+    found: Round,
+    classes: Sequence[str],
+    *,
+    cases: Cases | None = None,
+    rounds: Sequence[Round] = (),
+) -> str:
+    """Return everything below the verdict without pictures, open as for print.
+
+    Args:
+        found: the comparison.
+        classes: class names, in label order.
+        cases: what its arms say to each image; None where nobody knows.
+        rounds: every round of the study, this one included.
+    """
+    changes = "" if cases is None else changes_in_words(found, cases)
+    matrices = confusion_card(key_arms(found), classes)
+    page = (
+        f'<div class="stackup">{headline(found)}<div class="pairup">{matrices}{changes}</div>'
+        f"{details(found, classes, rounds)}</div>"
+    )
+    return page.replace("<details class=", "<details open class=")

@@ -1,0 +1,1 @@
+"""State in a data set on the Hugging Face Hub."""

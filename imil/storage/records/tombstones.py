@@ -1,0 +1,70 @@
+"""What is left of a deleted study: when it was deleted, and how its log ended. No content."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from imil.errors import StoreError
+from imil.storage.base import Store, tombstone_file
+from imil.storage.codec import check_version, damaged
+from imil.storage.records.acts import Head
+
+TOMBSTONE_SCHEMA = 1
+# Who is named where nobody asked for a deletion: the study was left for long.
+IDLE = "idle"
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """A study that was deleted.
+
+    Attributes:
+        study: its id.
+        time: when, UTC, ISO 8601.
+        who: by whom; "" where nobody is named.
+        acts: how many its log had.
+        head: the last of them; None for an empty log. A copy of the log can be checked against it.
+    """
+
+    study: str
+    time: str
+    who: str
+    acts: int
+    head: Head | None
+
+
+def save_tombstone(store: Store, tombstone: Tombstone) -> None:
+    """Keep that a study was deleted."""
+    content = {"schema_version": TOMBSTONE_SCHEMA, **asdict(tombstone)}
+    store.write(tombstone_file(tombstone.study), json.dumps(content, indent=1).encode())
+
+
+def load_tombstone(store: Store, study_id: str) -> Tombstone | None:
+    """Return a study's tombstone; None where it was not deleted.
+
+    Raises:
+        StoreError: it is damaged, or of a newer version.
+    """
+    content = store.read(tombstone_file(study_id))
+    if content is None:
+        return None
+    try:
+        saved = json.loads(content)
+        check_version("A tombstone", saved.pop("schema_version"), TOMBSTONE_SCHEMA)
+        head = None if saved["head"] is None else Head(**saved["head"])
+        return Tombstone(**saved | {"head": head})
+    except (ValueError, KeyError, TypeError) as cause:
+        raise damaged("A tombstone") from cause
+
+
+def deleted_study(tombstone: Tombstone) -> StoreError:
+    """Return the error of opening a study that was deleted."""
+    day = datetime.fromisoformat(tombstone.time)
+    idle = "Nobody had drawn in it, nor visited it for long. " if tombstone.who == IDLE else ""
+    return StoreError(
+        f"This study was deleted on {day:%d %B %Y}.",
+        why=f"{idle}Its images, masks and results are gone; all that is kept is how its log ended.",
+        fix="Begin a new study on the Train tab.",
+    )

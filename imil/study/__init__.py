@@ -1,0 +1,1 @@
+"""A study's steps in the clinician's order."""

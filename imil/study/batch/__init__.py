@@ -1,0 +1,1 @@
+"""A whole study without a screen."""

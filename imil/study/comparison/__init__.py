@@ -1,0 +1,1 @@
+"""Arms trained on, compared and handed out."""

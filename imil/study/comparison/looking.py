@@ -1,0 +1,115 @@
+"""Where the models of a round look on a few images: made once, beside the training."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from imil.core.images import open_cache
+from imil.core.nets.saliency import integrated_gradients
+from imil.core.training.fit import predict, restore
+from imil.errors import ComputeError
+from imil.jobs.training.task import TrainingTask
+from imil.storage.codec import decode_checkpoint
+from imil.storage.local import write_atomic
+from imil.study.workspace import Workspace
+
+# What round 0 is called among the models of a round.
+FIRST = "first"
+# Images that are explained: a look at the difference, not a figure. Our choice.
+SHOWN = 3
+LEVELS = 255
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """Where each model looks on one image, and what it says to it.
+
+    Attributes:
+        sample_id: which.
+        label: class index it carries.
+        fixed: whether the arm has it right and control wrong; else it is the other way round.
+        maps: from a model's name to (S, S) uint8, `LEVELS` where it looks most.
+        predicted: from the same names to the class index it says.
+        confidence: and to its probability, 0-1.
+    """
+
+    sample_id: str
+    label: int
+    fixed: bool
+    maps: Mapping[str, NDArray[np.uint8]]
+    predicted: Mapping[str, int]
+    confidence: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to explain: images by id with whether they were fixed, and models by name, in order."""
+
+    samples: tuple[tuple[str, bool], ...]
+    models: tuple[tuple[str, TrainingTask], ...]
+
+
+def make_looks(workspace: Workspace, wanted: Wanted, path: Path) -> None:
+    """Explain every image by every model, by integrated gradients, and save the maps.
+
+    Each model is explained for the class that it says itself.
+
+    Raises:
+        ComputeError: a model's answer is not a finite number.
+    """
+    rows = [workspace.images.position(sample_id) for sample_id, _ in wanted.samples]
+    maps, scores = [], []
+    for _, task in wanted.models:
+        # For this thread; as many as training has, which leaves the server its core.
+        torch.set_num_threads(task.plan.threads)
+        plan, state, _ = decode_checkpoint(task.checkpoint.read_bytes())
+        module = restore(plan, state)
+        images = np.asarray(open_cache(task.images)[rows])
+        maps.append(np.round(integrated_gradients(module, images) * LEVELS).astype(np.uint8))
+        scores.append(predict(module, images).numpy())
+    sink = io.BytesIO()
+    np.savez_compressed(sink, maps=np.stack(maps), scores=np.stack(scores))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, sink.getvalue())
+
+
+def read_looks(workspace: Workspace, wanted: Wanted, path: Path) -> tuple[Look, ...]:
+    """Return what `make_looks` saved."""
+    with np.load(path, allow_pickle=False) as saved:
+        maps, shares = saved["maps"], softmax(saved["scores"], axis=2)
+    names = [name for name, _ in wanted.models]
+    return tuple(
+        Look(
+            sample_id=sample_id,
+            label=workspace.images.sample(sample_id).label,
+            fixed=fixed,
+            maps={name: maps[m, i] for m, name in enumerate(names)},
+            predicted={name: int(shares[m, i].argmax()) for m, name in enumerate(names)},
+            confidence={name: float(shares[m, i].max()) for m, name in enumerate(names)},
+        )
+        for i, (sample_id, fixed) in enumerate(wanted.samples)
+    )
+
+
+def chosen(fixed: Sequence[str], broken: Sequence[str]) -> tuple[tuple[str, bool], ...]:
+    """Return the images to explain: mostly fixed ones, and one that was broken where there is."""
+    worst = min(len(broken), 1 if fixed else SHOWN)
+    first = tuple((sample_id, True) for sample_id in fixed[: SHOWN - worst])
+    return (*first, *((sample_id, False) for sample_id in broken[: SHOWN - len(first)]))[:SHOWN]
+
+
+def looks_failed() -> ComputeError:
+    """Return the error of maps that could not be made for a reason that the log tells."""
+    return ComputeError(
+        "Where the models look could not be computed.",
+        why="It is a fault of the program; the details are in its log.",
+        fix="The figures are not affected. Reload the page to try again.",
+    )

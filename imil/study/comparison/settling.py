@@ -1,0 +1,61 @@
+"""Arms with a setting still to be chosen: trained in every way, and settled on validation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from imil.core.arms.registry import RIGHT_REASON_WEIGHT, unweighted, with_weights
+from imil.core.arms.variants import parse_variant
+from imil.core.evaluation.recommendation import best_setting
+from imil.core.evaluation.rounds import Trained, Validation, advise
+from imil.core.records import Arm
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Settled:
+    """Which trained variant stands for each arm that was asked for, and sentences about it.
+
+    `validation` holds the arms that were asked for, under the names they were asked by.
+    """
+
+    validation: Validation
+    variants: Mapping[str, str]
+    notices: tuple[str, ...]
+
+    def only(self, trained: Mapping[str, Trained]) -> dict[str, Trained]:
+        """Return the arms that were asked for, under the names they were asked by."""
+        return _only(trained, self.variants)
+
+
+def settle(asked: Sequence[str], validation: Validation) -> Settled:
+    """Choose the weight of each penalty by the rule of the recommendation.
+
+    Args:
+        asked: names of arms and variants; `with_weights` of them are trained.
+        validation: all that were trained, control among them.
+    """
+    variants, notices = {}, []
+    for name in asked:
+        variants[name] = name
+        if unweighted(parse_variant(name)):
+            rivals = with_weights([name])
+            chosen, how = _weight(name, rivals, validation)
+            variants[name] = chosen
+            weights = ", ".join(f"{parse_variant(each).weight:g}" for each in rivals)
+            notices.append(f"{name}: weight {parse_variant(chosen).weight:g} of {weights}, {how}.")
+    only = replace(validation, trained=_only(validation.trained, variants))
+    return Settled(only, variants, tuple(notices))
+
+
+def _only(trained: Mapping[str, Trained], variants: Mapping[str, str]) -> dict[str, Trained]:
+    return {asked: trained[variant] for asked, variant in variants.items()}
+
+
+def _weight(name: str, rivals: Sequence[str], validation: Validation) -> tuple[str, str]:
+    compared = {each: validation.trained[each] for each in (Arm.CONTROL.value, *rivals)}
+    advice = advise(replace(validation, trained=compared))
+    if advice is None:
+        usual = replace(parse_variant(name), weight=RIGHT_REASON_WEIGHT).name
+        return usual, "as usual, since nothing was predicted to choose it by"
+    return best_setting(advice.candidates), "chosen on validation"

@@ -1,0 +1,1 @@
+"""All studies of this machine: begun, opened, imported, deleted."""

@@ -1,0 +1,1 @@
+"""Queues, masks, readers and predicted masks of one study."""

@@ -1,0 +1,140 @@
+"""What a reader decided on labels: relabelled, excluded or kept, before any mask is painted."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+from imil.core.arms.registry import definition
+from imil.core.images import ImageSet
+from imil.core.records import Decision, Split, Triage
+from imil.datasets.tables.table import read_table
+from imil.errors import DataError, PlanError
+
+
+def decided(images: ImageSet, triage: Sequence[Triage], new: Triage) -> tuple[Triage, ...]:
+    """Return the decisions with one more; an earlier one on the same image is replaced.
+
+    Raises:
+        DataError: no such image, not a training image, no such class, or the class it has.
+    """
+    sample = images.sample(new.sample_id)
+    if sample.split is not Split.TRAIN:
+        raise DataError(
+            f"“{images.title(new.sample_id)}” is a {sample.split} image.",
+            why="Only labels of training images may be changed: the others are what the model is "
+            "measured on.",
+            fix="Pick an image from the gallery of label suspects.",
+        )
+    if new.decision is Decision.RELABEL:
+        _check_class(images, new.label, now=images.classes[sample.label])
+    return (*(t for t in triage if t.sample_id != new.sample_id), new)
+
+
+def _check_class(images: ImageSet, label: str, *, now: str) -> None:
+    if label not in images.classes:
+        raise DataError(
+            f"There is no class “{label}”.",
+            why=f"The classes are {', '.join(images.classes)}.",
+            fix="Name one of them, or exclude the image.",
+        )
+    if label == now:
+        raise DataError(
+            f"The image is labelled “{label}” already.",
+            why="To give it the same label again would change nothing.",
+            fix="Name another class, or say that the label is right.",
+        )
+
+
+def changing(triage: Sequence[Triage]) -> tuple[Triage, ...]:
+    """Return the decisions that change what an arm trains on, by image."""
+    acts = [t for t in triage if t.decision is not Decision.KEEP]
+    return tuple(sorted(acts, key=lambda t: t.sample_id))
+
+
+def untriaged(images: ImageSet, triage: Sequence[Triage]) -> list[int]:
+    """Return how many training images of each class nobody relabelled or excluded."""
+    triaged = {t.sample_id for t in changing(triage)}
+    left = [0] * len(images.classes)
+    for sample in images.samples:
+        left[sample.label] += sample.split is Split.TRAIN and sample.sample_id not in triaged
+    return left
+
+
+def triage_rows(images: ImageSet, triage: Sequence[Triage]) -> Mapping[int, int | None]:
+    """Return each triaged image's row with its new class; None for one that is excluded."""
+    return {
+        images.position(t.sample_id): (
+            images.classes.index(t.label) if t.decision is Decision.RELABEL else None
+        )
+        for t in changing(triage)
+    }
+
+
+def triage_key(triage: Sequence[Triage]) -> str | None:
+    """Return a short name for these decisions; None where none changes anything."""
+    lines = [f"{t.sample_id}\0{t.label}" for t in changing(triage)]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12] if lines else None
+
+
+def triage_notices(arms: Sequence[str], triage: Sequence[Triage]) -> tuple[str, ...]:
+    """Return what is said beside the figures of the arms that learn from these decisions."""
+    needing = [name for name in arms if definition(name).triage]
+    if not needing:
+        return ()
+    if not changing(triage):
+        return (f"No label was changed, so {' and '.join(needing)} trained as control did.",)
+    relabelled = sum(t.decision is Decision.RELABEL for t in triage)
+    excluded = sum(t.decision is Decision.EXCLUDE for t in triage)
+    return (
+        (
+            f"Labels: {relabelled} relabelled, {excluded} excluded. Only {' and '.join(needing)} "
+            "learned from that, without masks; all other arms kept every image and label."
+        ),
+    )
+
+
+def simulated_triage(images: ImageSet, suspects: Iterable[str]) -> tuple[Triage, ...]:
+    """Return what a reader who knows the truth says of suspected labels: the wrong ones corrected.
+
+    An image of which the truth is not known is left as it is.
+    """
+    found = []
+    for sample_id in suspects:
+        truth = images.reference_label(sample_id)
+        if truth is not None and truth != images.sample(sample_id).label:
+            found.append(Triage(sample_id, Decision.RELABEL, images.classes[truth]))
+    return tuple(found)
+
+
+def read_decisions(path: Path, images: ImageSet) -> tuple[Triage, ...]:
+    """Return the decisions of a CSV: file_name, and label (empty: exclude the image).
+
+    Raises:
+        PlanError: there is no such file, or it decides on nothing.
+        DataError: no such table, an image that is not there or no training image, an unknown class,
+            or the class that the image has.
+    """
+    if not path.is_file():
+        raise PlanError(
+            f"There is no file “{path.name}”.",
+            why="--triage takes a CSV with the columns file_name and label.",
+            fix="Check the path.",
+        )
+    # As for masks: an image is named by its id, or by its file's name without folder and ending.
+    names = {PurePosixPath(s.sample_id).stem: s.sample_id for s in images.samples}
+    names |= {s.sample_id: s.sample_id for s in images.samples}
+    triage: tuple[Triage, ...] = ()
+    for row in read_table(path, path.name).rows:
+        written = row.file_name or ""
+        sample_id = names.get(written, names.get(PurePosixPath(written).stem, written))
+        act = Decision.EXCLUDE if row.label is None else Decision.RELABEL
+        triage = decided(images, triage, Triage(sample_id, act, row.label or ""))
+    if not triage:
+        raise PlanError(
+            f"“{path.name}” names no image.",
+            why="The arms relabel and drop differ from control by decisions on labels alone.",
+            fix="Add a row for each image to relabel or, with an empty label, to exclude.",
+        )
+    return triage

@@ -1,0 +1,1 @@
+"""Synthetic films with known truth."""

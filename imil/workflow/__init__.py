@@ -1,1 +1,0 @@
-"""A study's steps in the clinician's order: the only door for screen and command line."""

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import time
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import gradio as gr
+import numpy as np
+import pytest
+from PIL import Image
+
+from imil.app.screen import Screen
+from imil.app.train.source_acts import SourceActs
+from imil.app.train.zip_options import choices_of, show_look
+from imil.datasets.archive.look import Look
+from imil.datasets.choices import Choices
+from imil.datasets.listing import Skipped
+from imil.datasets.tables.patients import Guess
+from imil.datasets.tables.table import Columns
+from imil.study.library.imports import Imports
+
+# Gradio leaves sockets and event loops open.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+LOOK = Look(20, 2, ("a.csv",), "a.csv", ("bild", "dx"), Columns("bild", "dx"))
+
+
+def _export(folder: Path) -> Path:
+    archive = folder / "export.zip"
+    rows = ["bild,dx"]
+    draw = np.random.default_rng(0)
+    with zipfile.ZipFile(archive, "w") as zipped:
+        for number in range(60):
+            file = folder / "x.png"
+            Image.fromarray(draw.integers(0, 99, (40, 40), np.uint8)).save(file)
+            zipped.write(file, f"p{number // 3:02}_{number}.png")
+            rows.append(f"p{number // 3:02}_{number},{'xy'[number // 3 % 2]}")
+        zipped.writestr("liste.csv", "\n".join(rows))
+    return archive
+
+
+def test_guesses_are_shown_for_correction_and_patterns_wait_for_a_tick(screen: Screen) -> None:
+    options = screen.train.picker.zip
+    guess = Guess("{patient}_*", 10, "<b>_1.png", "<b>")
+
+    shown = show_look(options, replace(LOOK, pattern=guess))
+
+    assert "20 images in the zip, 2 of them DICOM. Labels from a.csv" in shown[options.has]
+    assert shown[options.columns[0]]["value"] == "bild"
+    assert shown[options.columns[2]]["value"] == ""
+    assert shown[options.use_pattern] is False
+    assert "&lt;b&gt;_1.png" in shown[options.pattern_found]
+
+
+def test_what_will_be_left_out_of_a_zip_is_listed_before_it_is_read(screen: Screen) -> None:
+    options = screen.train.picker.zip
+    lost = (Skipped("a/<b>.png", "It is damaged in the zip."), Skipped("x.zip", "Not unpacked."))
+
+    shown = show_look(options, replace(LOOK, skipped=lost))[options.has]
+    untried = show_look(options, replace(LOOK, tried=False))[options.has]
+
+    assert "2 files of the zip will be left out" in shown
+    assert "<li>a/&lt;b&gt;.png: It is damaged in the zip.</li>" in shown
+    assert "left out" not in untried
+    assert "which of its files are damaged is told once it is read" in untried
+    assert "once it is read" not in shown
+
+
+def test_what_is_picked_is_what_is_read() -> None:
+    picked = (None, "a.csv", "{patient}_*", True, 2, 0, True, "bild", "dx", "", None, "", "")
+    unticked = (None, None, "{patient}_*", False, 0, 1, False, *[None] * 6)
+
+    assert choices_of(picked) == Choices(
+        table="a.csv",
+        columns=Columns("bild", "dx"),
+        patient_pattern="{patient}_*",
+        frame=2,
+        preset=0,
+        black_corners=True,
+    )
+    assert choices_of(unticked) == Choices()
+
+
+@pytest.mark.slow
+def test_a_zip_is_looked_into_and_read_with_its_patients(screen: Screen, tmp_path: Path) -> None:
+    acts, archive = SourceActs(screen, Imports()), str(_export(tmp_path))
+    options = screen.train.picker.zip
+    looked = acts.new_file(archive, None, gr.Request(session_hash="s"))
+    assert looked[screen.train.picker.positive]["choices"] == ["", "x", "y"]
+    picked = (None, None, looked[options.pattern], True, 0, 1, False, "bild", "dx", *[""] * 4)
+
+    begun = acts.open_archive(gr.Request(session_hash="s"), archive, "mine", None, *picked)
+    import_id = begun[screen.train.picker.reading]
+    while (status := acts.imports.status(import_id)) is not None and status.active:
+        time.sleep(0.05)
+
+    assert status is not None
+    assert status.error is None
+    study = screen.studies.open(status.study_id or "")
+    assert study.proof.patients == 20
+    assert study.images.classes == ("x", "y")
