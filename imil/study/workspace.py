@@ -24,7 +24,7 @@ from imil.core.nets.saliency import Explainer
 from imil.core.records import Arm, EpochFigures, Outlier, Plan, Region, Sample, Split
 from imil.core.review.masks import apply_blackout, working_region
 from imil.core.review.queues import allowed_masks, find_outliers
-from imil.errors import WeightsError
+from imil.errors import ComputeError, WeightsError
 from imil.jobs.training.inputs import (
     MaskedImages,
     read_probe,
@@ -279,8 +279,19 @@ class Workspace:
 
 
 def read_logits(task: TrainingTask) -> NDArray[np.float32]:
-    """Return the (N, C) scores of every image that a finished segment left."""
-    logits: NDArray[np.float32] = np.load(task.logits, mmap_mode="r", allow_pickle=False)
+    """Return the (N, C) scores of every image that a finished segment left.
+
+    Raises:
+        ComputeError: they are gone, as when the study is deleted meanwhile.
+    """
+    try:
+        logits: NDArray[np.float32] = np.load(task.logits, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError as cause:
+        raise ComputeError(
+            "The answers of the trained model are gone.",
+            why="The study was deleted, or its folder on this machine was removed.",
+            fix="Open the study again; what is missing is then trained again.",
+        ) from cause
     return logits
 
 

@@ -14,10 +14,12 @@ from PIL import Image
 from imil.core.evaluation.metrics import Metric
 from imil.core.evaluation.verdict import Verdict
 from imil.core.records import Precision, Region, Split
-from imil.errors import DataError, MaskChangedError, MaskError, PlanError, StoreError
+from imil.errors import ComputeError, DataError, MaskChangedError, MaskError, PlanError, StoreError
 from imil.jobs.base import JobState
 from imil.storage.records.studies import load_study
 from imil.study.study import Study
+from imil.study.workspace import read_logits
+from tests.standins.trained import as_if_trained
 
 from .conftest import Machine, finish
 
@@ -599,3 +601,12 @@ def test_a_broken_upload_leaves_nothing_behind(machine: Machine, tmp_path: Path)
 
     assert not list((machine.home / "work").rglob("*.*"))
     assert machine.store.names("") == ()
+
+
+def test_who_reads_a_study_whose_folder_was_just_removed_is_told_so(machine: Machine) -> None:
+    study = machine.studies.demo()
+    as_if_trained(study)
+    study.first_task.logits.unlink()
+
+    with pytest.raises(ComputeError):
+        read_logits(study.first_task)
