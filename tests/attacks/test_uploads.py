@@ -12,6 +12,7 @@ import signal
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import zipfile
@@ -30,6 +31,7 @@ from imil.datasets.archive.look import look_into
 from imil.datasets.archive.read import opened, read_archive, unpack
 from imil.datasets.files.tree import MOST_FAILED
 from imil.datasets.listing import MAX_SKIPPED, MAX_TOLD
+from imil.datasets.reading import uploads
 from imil.datasets.reading.uploads import AT_ONCE, LISTING, MOST_WAITING, UploadReader
 from imil.datasets.tables.claims import MOST_OWN_TABLES, MOST_TABLES
 from imil.datasets.tables.table import MAX_CELL, MAX_ROWS, read_grid
@@ -531,6 +533,20 @@ def test_a_reading_that_takes_too_much_memory_is_refused_and_leaves_nothing(
         studies.from_archive(archive)
 
     assert files_in(home) == {}
+
+
+@pytest.mark.parametrize(("memory", "told"), [(2**20, "memory"), (2**50, "fault")])
+def test_whatever_fails_near_the_limit_of_memory_is_told_as_want_of_it(
+    memory: int, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_thread(*_: object) -> dict[str, Any]:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setitem(uploads._TASKS, "look", no_thread)
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    asked = {"do": "look", "archive": "films.zip", "work": str(tmp_path), "memory": memory}
+
+    assert told in uploads._said(asked, lambda _done, _total: None)
 
 
 def test_a_reading_whose_process_dies_is_told_and_leaves_nothing(

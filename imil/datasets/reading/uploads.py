@@ -320,7 +320,21 @@ def _said(asked: dict[str, Any], tell: Tell) -> Mapping[str, Any]:
         known = {ENOSPC: "full", EDQUOT: "full", ENOMEM: "memory"}.get(error.errno or 0)
         return {known: True} if known else _fault(error)
     except Exception as error:  # noqa: BLE001  # the app says it, and goes on
-        return _fault(error)
+        return {"memory": True} if _short_of_memory(asked["memory"]) else _fault(error)
+
+
+def _short_of_memory(limit: int) -> bool:
+    """Return whether this process has come near to its limit of memory, bytes.
+
+    Then whatever fails does so for want of it: a thread that can't start, a module or a decoder
+    that can't be loaded. Our choice: three quarters.
+    """
+    try:
+        status = Path("/proc/self/status").read_text("ascii", "replace")
+    except OSError:  # no such file on other systems
+        return False
+    peak = next((line for line in status.splitlines() if line.startswith("VmPeak:")), "")
+    return bool(peak) and int(peak.split()[1]) * 1024 >= limit * 3 // 4
 
 
 def _fault(error: Exception) -> dict[str, Any]:
