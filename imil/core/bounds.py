@@ -34,8 +34,11 @@ MOST_FILMS = 100_000
 MOST_AT_ONCE = 1000
 # Seconds that one mask takes; what a page says beyond is time that nobody painted.
 LONGEST_PAINTING = 24 * 3600.0
-# Changes of one mask, as the browser counts them: the largest whole number that it counts exactly.
-MOST_CHANGES = 2**53 - 1
+# Seconds that one mask can have taken, for a page that was left open: what counts is that the
+# times of all masks can be added up. The painter hands in at most `LONGEST_PAINTING`.
+MOST_SECONDS = 30 * 24 * 3600.0
+# The largest whole number that every browser counts exactly; no number that is sent is larger.
+LARGEST_SENT = 2**53 - 1
 
 # In signs; for readers' names see `imil.core.review.readers`.
 LONGEST_STUDY_NAME = 120

@@ -21,6 +21,7 @@ from pyarrow import parquet
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
+from imil.core.bounds import MOST_SECONDS
 from imil.core.records import (
     EpochFigures,
     Origin,
@@ -31,7 +32,6 @@ from imil.core.records import (
     Region,
     Selection,
 )
-from imil.core.review.masks import MOST_SECONDS
 from imil.core.review.readers import LONGEST_NAME
 from imil.core.training.fit import TrainState
 from imil.errors import DamagedError, StoreError

@@ -23,8 +23,8 @@ import pytest
 from pyarrow import parquet
 
 from imil.app.results.handout import make_file
+from imil.core.bounds import MOST_SECONDS
 from imil.core.records import Region
-from imil.core.review.masks import MOST_SECONDS
 from imil.errors import ImilError, MaskError, StoreError
 from imil.report.parts import text
 from imil.storage.codec import MaskRecord

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from imil.core.records import Plan
 from imil.jobs.base import JobState, JobStatus
 from imil.jobs.training.task import TrainingTask
+from imil.study.batch.progress import Untrained
 
 
-class IdlePool:
+class IdlePool(Untrained):
     """A `Trainer` whose jobs wait for ever."""
 
     def __init__(self) -> None:
@@ -32,22 +33,6 @@ class IdlePool:
     def wait(self, job_ids: Iterable[str], *, timeout: float | None = None) -> bool:  # noqa: ARG002
         """Return whether all of them were stopped."""
         return all(self.jobs.get(job) is JobState.STOPPED for job in job_ids)
-
-    def when_ended(self, job_id: str, follower: Callable[[], None]) -> None:
-        """Do nothing: no job ends by itself."""
-
-    def followed(self, job_ids: Iterable[str], *, timeout: float | None = None) -> bool:  # noqa: ARG002
-        """Return True: nothing follows."""
-        return True
-
-    def device_for(self, plan: Plan) -> str:
-        """Return the plan's own device."""
-        return plan.device
-
-    @property
-    def asks_on(self) -> str | None:
-        """None: the plan's own device is there."""
-        return None
 
     def takes_up(self, plan: Plan) -> bool:  # noqa: ARG002
         """Return True."""

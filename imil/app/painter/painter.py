@@ -38,8 +38,8 @@ from PIL import Image
 from imil.app.painter.painter_markup import painter_markup
 from imil.app.painter.reader_field import kept_name
 from imil.core.bounds import (
+    LARGEST_SENT,
     LONGEST_PAINTING,
-    MOST_CHANGES,
     check_number,
     check_text,
     check_whole,
@@ -183,8 +183,8 @@ def decode_painted(payload: Any) -> Painted | None:
         study_id, sample_id = _text(payload, "study"), _text(payload, "sample")
         stroke, press = _text(payload, "stroke", ""), _text(payload, "press", "")
         base = None if payload.get("base") is None else _text(payload, "base")
-        rev = check_whole("count of changes", payload["rev"], 0, MOST_CHANGES)
-        seconds = check_number("time", payload["seconds"], -MOST_CHANGES, MOST_CHANGES)
+        rev = check_whole("count of changes", payload["rev"], 0, LARGEST_SENT)
+        seconds = check_number("time", payload["seconds"], -LARGEST_SENT, LARGEST_SENT)
         origin = Origin(payload.get("origin", Origin.PAINTED))
         queue = None if payload.get("queue") is None else Queue(payload["queue"])
     except (KeyError, TypeError, ValueError, PlanError) as error:

@@ -22,6 +22,7 @@ from gradio.utils import get_upload_folder
 from gradio_client.utils import is_file_obj_with_meta
 
 from imil.core.bounds import (
+    LARGEST_SENT,
     LONGEST_LINE,
     LONGEST_TEXT,
     MOST_AT_ONCE,
@@ -33,8 +34,6 @@ from imil.core.bounds import (
 )
 from imil.errors import PlanError
 
-# The largest whole number that every browser counts exactly; no number that is sent is larger.
-LARGEST = 2**53 - 1
 # Lists in lists, as no value of ours has them.
 DEEPEST = 20
 # Signs of all that a page keeps in the browser under one name.
@@ -125,11 +124,11 @@ def _typed(name: str, value: Any, hint: Any) -> Any:
 
 
 def _number(name: str, value: Any) -> float:
-    return check_number(name, value, -LARGEST, LARGEST)
+    return check_number(name, value, -LARGEST_SENT, LARGEST_SENT)
 
 
 def _whole(name: str, value: Any) -> int:
-    return check_whole(name, value, -LARGEST, LARGEST)
+    return check_whole(name, value, -LARGEST_SENT, LARGEST_SENT)
 
 
 def _texts(name: str, value: Any) -> list[str]:

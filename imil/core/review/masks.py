@@ -9,15 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from imil.core.bounds import MOST_SECONDS
 from imil.core.images import to_uint8
 from imil.core.records import Pixels, Region
 from imil.errors import MaskError
 
 # Above this share too little is left to learn the diagnosis from. Our choice, not the paper's.
 MAX_COVERAGE = 0.9
-# Seconds that one mask can have taken: 30 days, for a page that was left open. Our choice; what
-# counts is that the times of all masks can be added up.
-MOST_SECONDS = 30 * 24 * 3600.0
 
 
 def check_seconds(seconds: Any) -> float:

@@ -19,11 +19,12 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from errno import EDQUOT, ENOMEM, ENOSPC
+from errno import ENOMEM
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from imil.core.disk import NO_ROOM
 from imil.datasets.archive.look import Look, look_into
 from imil.datasets.archive.read import read_archive, unpack
 from imil.datasets.choices import Choices
@@ -317,8 +318,9 @@ def _said(asked: dict[str, Any], tell: Tell) -> Mapping[str, Any]:
     except MemoryError:
         return {"memory": True}
     except OSError as error:
-        known = {ENOSPC: "full", EDQUOT: "full", ENOMEM: "memory"}.get(error.errno or 0)
-        return {known: True} if known else _fault(error)
+        if error.errno in NO_ROOM:
+            return {"full": True}
+        return {"memory": True} if error.errno == ENOMEM else _fault(error)
     except Exception as error:  # noqa: BLE001  # the app says it, and goes on
         return {"memory": True} if _short_of_memory(asked["memory"]) else _fault(error)
 

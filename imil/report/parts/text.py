@@ -302,7 +302,7 @@ DEMO_CHOICE = "Trained, its outliers are there at once; untrained, its plan can 
 ZIP_WORDS = (
     "A zip of pictures or DICOM files with a folder a class, or with train, validation and test "
     "folders of them, or with a table (CSV, .xlsx) of labels. Files that can't be used, damaged "
-    "ones too, are listed, not fatal. A study.zip that was taken along opens as it was. The zip "
+    "ones too, are listed, not fatal. An exported study.zip opens as a study of its own. The zip "
     "itself is deleted here as soon as it was read."
 )
 ZIP_FILE = "Zip of images"
