@@ -30,6 +30,8 @@ from imil.report.round_page import details, headline
 from imil.study.study import Study
 
 SEEDS = {text.SEEDS_ONE: 1, text.SEEDS_FIVE: 5}
+# Seconds until what a training has brought is shown, once a look at it has found something.
+NEWS = 0.25
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,6 +66,7 @@ class ResultsTab:
     viewer: gr.HTML
     handout: gr.HTML
     seen: gr.State
+    news: gr.Timer
 
     @property
     def choice(self) -> list[Any]:
@@ -75,6 +78,11 @@ class ResultsTab:
         """Every component that a callback may change."""
         own = [getattr(self, field.name) for field in fields(self) if field.name != "arms"]
         return [*own, *self.arms.outputs]
+
+    @property
+    def progress(self) -> list[Any]:
+        """What changes each second while arms train."""
+        return [self.running, self.live, self.stop, self.news]
 
 
 def build_results_tab() -> ResultsTab:
@@ -148,6 +156,7 @@ def build_results_tab() -> ResultsTab:
         viewer=viewer,
         handout=handout,
         seen=gr.State(""),
+        news=gr.Timer(NEWS, active=False),
     )
 
 

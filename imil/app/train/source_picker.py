@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from imil.app.server.shown import BROWSER_SECRET, Shown, html
+from imil.app.server.shown import Shown, html, kept_text
 from imil.app.train.zip_options import ZipOptions, build_zip_options
 from imil.datasets.hub.process import LIMIT, HubRequest
 from imil.datasets.hub.read import MOST, HubChoice, parse_hub_id
@@ -208,7 +208,7 @@ def build_source_picker() -> SourcePicker:
         open_hub=open_hub,
         progress=progress,
         stop=stop,
-        reading=gr.BrowserState("", storage_key="imil-reading", secret=BROWSER_SECRET),
+        reading=kept_text("imil-reading"),
         timer=gr.Timer(READING_POLL, active=False),
     )
 
