@@ -51,6 +51,11 @@ class Screen:
         return [*shared, *self.train.outputs, *self.outliers.outputs, *self.results.outputs]
 
     @property
+    def comparison(self) -> list[Any]:
+        """What a comparison changes that begins, on whichever tab."""
+        return [self.tabs, self.timer, *self.results.outputs]
+
+    @property
     def progress(self) -> list[Any]:
         """What changes each second while something trains."""
         picker = self.outliers.picker

@@ -55,7 +55,7 @@ class OutliersActs:
         tab.painter.previous(self.previous, placed, tab.film, **REVIEW)
         tab.go_train.click(self.go_train, None, screen.tabs, **QUIET)
         asked = [screen.study_id, screen.reader, *screen.results.choice]
-        tab.read.compare.click(self.compare, asked, screen.outputs, **QUIET)
+        tab.read.compare.click(self.compare, asked, screen.comparison, **QUIET)
         # "always_last": the chip chosen last is the one that is shown.
         last = QUIET | {"trigger_mode": "always_last"}
         tab.picker.kind.input(self.open_queue, shown, tab.outputs, **last)
