@@ -83,10 +83,9 @@ class SourceActs:
         ticked = [screen.study_id, screen.reader, consent.tick]
         consent.tick.input(self.agree, ticked, consent.outputs, **QUIET)
         picker.stop.click(self.stop, picker.reading, picker.stop, queue=False, **QUIET)
-        free = QUIET
         looked = [picker.reading, screen.reader]
-        picker.timer.tick(self.look_on, looked, screen.outputs, **free)
-        app.load(self.come_back, picker.reading, begun, **free)
+        picker.timer.tick(self.look_on, looked, screen.outputs, **QUIET)
+        app.load(self.come_back, picker.reading, begun, **QUIET)
 
     def choose_source(self, source: str) -> Shown:
         """Show the fields of a source."""
