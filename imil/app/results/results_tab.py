@@ -15,7 +15,7 @@ from imil.app.results.looks_card import looks_card
 from imil.app.results.seeds_line import seeds_line
 from imil.app.results.viewer import build_viewer
 from imil.app.review.queue_view import finished_queue
-from imil.app.server.shown import Shown, html
+from imil.app.server.shown import NEWS, Shown, html
 from imil.app.train.training_card import training_card
 from imil.core.evaluation.rounds import Round
 from imil.core.evaluation.verdict import MIN_SEEDS, Verdict
@@ -30,8 +30,6 @@ from imil.report.round_page import details, headline
 from imil.study.study import Study
 
 SEEDS = {text.SEEDS_ONE: 1, text.SEEDS_FIVE: 5}
-# Seconds until what a training has brought is shown, once a look at it has found something.
-NEWS = 0.25
 
 
 @dataclass(frozen=True, slots=True, eq=False)
