@@ -25,6 +25,7 @@ from imil.bench.table import films_table, images_table
 from imil.cli.hub import add_commands as add_hub_commands
 from imil.cli.study import add_commands as add_study_commands
 from imil.core.arms.registry import ARMS, parse_arms, with_readers, with_shares
+from imil.core.arms.variants import IMIL, Variant
 from imil.core.bounds import MOST_WORKERS, check_seed, quoted
 from imil.core.disk import full_disk
 from imil.core.evaluation.metrics import Interval, Metric, Robustness
@@ -32,7 +33,7 @@ from imil.core.evaluation.rounds import Round
 from imil.core.evaluation.verdict import Verdict
 from imil.core.images import ImageSet
 from imil.core.plans import check_plan, check_seeds, default_plan
-from imil.core.records import Arm, Plan, Precision, Selection
+from imil.core.records import Plan, Precision, Selection
 from imil.core.review.readers import Pooling
 from imil.core.splits import DisjointProof, prove_disjoint
 from imil.core.training.shared import processes, rank
@@ -248,7 +249,7 @@ def run(
         follow()
         return
     numbers = _numbers(seeds)
-    usual = () if masks is None else with_readers((Arm.IMIL.value,), readers_in(masks))
+    usual = () if masks is None else with_readers((IMIL,), readers_in(masks))
     parsed = parse_arms(usual if arms is None else _names(arms))
     parsed = with_shares(parsed, () if shares is None else _shares(shares))
     with _progress() as show:
@@ -349,7 +350,7 @@ def bench_films(
         "epochs_after": epochs_after,
         "device": pick_device(device),
     }
-    named = {None: film_bench.ARMS_BY_DEFAULT, "all": tuple(arm.value for arm in ARMS)}.get(arms)
+    named = {None: film_bench.ARMS_BY_DEFAULT, "all": tuple(map(Variant, ARMS))}.get(arms)
     grid = film_bench.Grid(
         out=out,
         arms=named or parse_arms(_names(str(arms))),

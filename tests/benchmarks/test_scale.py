@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import torch
 
+from imil.core.arms.variants import CONTROL
 from imil.core.records import EpochFigures, Plan
 from imil.jobs.training.task import TrainingTask, run_task
 from tests.benchmarks.scale_films import write
@@ -109,7 +110,7 @@ def epoch_of(out: Path, folder: Path) -> Callable[[], float]:
             work / "working-64.npy",
             work / "samples.npy",
             plan,
-            "control",
+            CONTROL,
             2,
             mirrored=False,
         )
