@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from imil.bench.pooled import against, candidates, chosen, share_closed
+from benchmarks.pooled import against, candidates, chosen, share_closed
 from imil.core.arms.variants import CONTROL, IMIL, parse_variant
 from imil.core.evaluation.metrics import Metric
 from imil.core.evaluation.recommendation import recommend_by_swapping
-from tests.bench.fabricated import outcome
+from tests.benchmarks.fabricated import outcome
 
 UPWEIGHT = parse_variant("upweight")
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from imil.bench.charts import film_plots
-from imil.bench.grid import Cell, grid_content
-from imil.bench.pooled import Outcome
-from imil.bench.table import films_table
-from imil.bench.targets import film_targets
+from benchmarks.charts import film_plots
+from benchmarks.grid import Cell, grid_content
+from benchmarks.pooled import Outcome
+from benchmarks.table import films_table
+from benchmarks.targets import film_targets
 from imil.core.arms.variants import CONTROL, IMIL, Variant, parse_variant
 from imil.core.evaluation.recommendation import Candidate
 from imil.core.evaluation.verdict import Difference

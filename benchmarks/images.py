@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from imil.bench.charts import image_plots
-from imil.bench.table import images_table
-from imil.bench.targets import image_targets
+from benchmarks.charts import image_plots
+from benchmarks.table import images_table
+from benchmarks.targets import image_targets
 from imil.core.arms.variants import CONTROL, IMIL, Variant
 from imil.core.images import ImageSet
 from imil.core.records import Arm, Split

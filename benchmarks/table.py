@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from imil.bench.grid import RIVAL
+from benchmarks.grid import RIVAL
 from imil.core.arms.variants import CONTROL
 from imil.core.evaluation.metrics import Metric, Robustness
 
