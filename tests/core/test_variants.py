@@ -5,8 +5,7 @@ from copy import deepcopy
 
 import pytest
 
-from imil.core.arms.penalties import Penalty
-from imil.core.arms.variants import Setting, Variant, parse_variant
+from imil.core.arms.variants import Penalty, Setting, Variant, parse_variant
 from imil.core.records import Arm, Queue
 from imil.core.review.edits import Fill, Mode
 from imil.errors import PlanError

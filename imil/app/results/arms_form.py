@@ -10,9 +10,8 @@ import gradio as gr
 
 from imil.app.server.errors import error_in_place
 from imil.app.server.shown import Shown, html
-from imil.core.arms.penalties import Penalty
 from imil.core.arms.registry import ARMS, Masks, with_readers, with_shares, with_weights
-from imil.core.arms.variants import CONTROL, Variant
+from imil.core.arms.variants import CONTROL, Penalty, Variant
 from imil.core.evaluation.doses import SHARES, smaller_shares
 from imil.core.records import Arm, Split
 from imil.core.review.edits import Fill, Mode

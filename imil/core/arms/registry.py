@@ -13,8 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from imil.core.arms.penalties import Penalty
-from imil.core.arms.variants import CONTROL, IMIL, Setting, Variant, parse_variant
+from imil.core.arms.variants import CONTROL, IMIL, Penalty, Setting, Variant, parse_variant
 from imil.core.bounds import MOST_ARMS, check_above
 from imil.core.records import Arm, Plan, Region
 from imil.core.review.counterfactual import swap_region

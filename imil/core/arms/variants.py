@@ -6,11 +6,17 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, Self
 
-from imil.core.arms.penalties import Penalty
 from imil.core.bounds import LARGEST_WEIGHT, quoted
 from imil.core.records import Arm, Queue
 from imil.core.review.edits import Fill, Mode
 from imil.errors import PlanError
+
+
+class Penalty(StrEnum):
+    """What is penalised inside a mask; the values are settings of `right_reason`."""
+
+    INPUT_GRADIENTS = "input_gradients"  # RRR
+    GRAD_CAM = "grad_cam"  # RRR-G
 
 
 class Setting(StrEnum):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from imil.core.arms.penalties import Penalty
-from imil.core.arms.variants import Variant, parse_variant
+from imil.core.arms.variants import Penalty, Variant, parse_variant
 from imil.core.evaluation.verdict import Verdict
 from imil.core.nets.saliency import Explainer
 from imil.core.records import Arm, Decision, Precision, Queue, Selection, Split
