@@ -18,9 +18,6 @@ BROWSER_SECRET = "imil"  # noqa: S105  # no secret
 # No study, reading or reader is called so.
 NOTHING = " "
 
-# Seconds until what has come of something long is shown, once a look at it has found it.
-NEWS = 0.25
-
 # Events of the screen itself: hidden from clients (they have endpoints of their own), and without
 # an overlay that would cover what is being looked at. Nor is any component told how far the event
 # is, as each of its outputs would be otherwise, again at every later event of the page.

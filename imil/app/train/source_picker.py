@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from imil.app.server.shown import NEWS, Shown, html, kept_text
+from imil.app.server.shown import Shown, html, kept_text
 from imil.app.train.zip_options import ZipOptions, build_zip_options
 from imil.datasets.hub.process import LIMIT, HubRequest
 from imil.datasets.hub.read import MOST, HubChoice, parse_hub_id
@@ -57,7 +57,6 @@ class SourcePicker:
     progress: gr.HTML
     stop: gr.Button
     reading: gr.BrowserState
-    news: gr.Timer
     timer: gr.Timer
 
     @property
@@ -210,7 +209,6 @@ def build_source_picker() -> SourcePicker:
         progress=progress,
         stop=stop,
         reading=kept_text("imil-reading"),
-        news=gr.Timer(NEWS, active=False),
         timer=gr.Timer(READING_POLL, active=False),
     )
 
@@ -339,7 +337,6 @@ def show_read(picker: SourcePicker) -> Shown:
     """Return the picker when nothing is read any more."""
     return {
         picker.reading: "",
-        picker.news: gr.Timer(active=False),
         picker.timer: gr.Timer(active=False),
         picker.progress: "",
         picker.stop: gr.update(visible=False),
