@@ -30,8 +30,6 @@ from imil.report.round_page import details, headline
 from imil.study.study import Study
 
 SEEDS = {text.SEEDS_ONE: 1, text.SEEDS_FIVE: 5}
-# Seconds until what a training has brought is shown, once a look at it has found something.
-NEWS = 0.25
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from imil.app.server.shown import NEWS, Shown, html
+from imil.app.server.shown import Shown, html
 from imil.app.train.bring_again import BringAgain, build_bring_again, show_bring_again
 from imil.app.train.consent_tick import ConsentTick, build_consent_tick, show_consent
 from imil.app.train.plan_form import PlanForm, build_plan_form, show_plan
@@ -20,6 +20,9 @@ from imil.report.parts import numbers, text
 from imil.report.parts.markup import heading, note
 from imil.study.status import TrainingStatus
 from imil.study.study import Study
+
+# Seconds until what a training has brought is shown, once a look at it has found something.
+NEWS = 0.25
 
 
 @dataclass(frozen=True, slots=True, eq=False)
