@@ -16,8 +16,7 @@ from imil.storage.codec import MaskRecord, decode_masks
 from imil.study.review.answers import _read_model
 from imil.study.study import Study
 from tests.standins.trained import as_if_trained, corner
-
-from .conftest import Machine
+from tests.study.conftest import Machine
 
 
 @pytest.fixture

@@ -6,8 +6,7 @@ import numpy as np
 
 from imil.core.records import Queue, Region
 from imil.study.review.pooled import pooled_notices, use_key, used
-
-from .test_maskbook import mask
+from tests.study.test_maskbook import mask
 
 
 def row(*hidden: int) -> Region:
