@@ -88,7 +88,7 @@ def _serve(settings: Settings) -> None:
         token=settings.token,
     )
     cores = usable_cores()
-    worker = WorkerPool(home / "jobs", workers=min(settings.workers, cores), cores=cores)
+    worker = WorkerPool(home / "jobs", workers=min(settings.workers, cores), cores=cores, warm=True)
     pool = _trainer(worker, home, settings)
     store = _store(settings)
     studies = Studies(

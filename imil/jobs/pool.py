@@ -73,13 +73,18 @@ class WorkerPool:
         workers: processes, each doing one task at a time.
         cores: of the machine. One job is done at a time then, and as many of its tasks side by side
             as their threads have cores. None: the processes take tasks of whatever jobs there are.
+        warm: start the processes at once, so that the first job does not wait seconds for torch;
+            otherwise each starts with its first task.
 
     Raises:
         ComputeError: another process uses the folder, or it can't be written to.
     """
 
-    def __init__(self, folder: Path, *, workers: int = 1, cores: int | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, workers: int = 1, cores: int | None = None, warm: bool = False
+    ) -> None:
         self._folder = folder
+        self._warm = warm
         self.workers = workers
         self._cores = cores
         self._lock_file = hold(folder)
@@ -204,15 +209,17 @@ class WorkerPool:
         """Do one task after the other, in a process that is started anew when it dies."""
         child: subprocess.Popen[str] | None = None
         while not self._closing:
-            child = child or self._start()
+            if self._warm:
+                child = child or self._start()
             with self._changed:
                 self._changed.wait_for(lambda: self._closing or self._next() is not None)
                 found = self._next()
                 if self._closing or found is None:
                     break
-                if child.poll() is not None:  # ended while nobody needed it: no attempt of the job
-                    self._drop(child)
-                    child = self._start()
+                if child is not None and child.poll() is not None:
+                    self._drop(child)  # ended while nobody needed it: no attempt of the job
+                    child = None
+                child = child or self._start()
                 job, task = found
                 self._take(job, task, child)
             if not self._follow(job, task, child):

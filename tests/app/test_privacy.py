@@ -25,6 +25,7 @@ from PIL import Image
 
 from imil.synthetic.films import FilmSpec, write_films
 from tests.browser.serving import Server, serve
+from tests.standins.documents import ROOT
 
 pytestmark = [
     pytest.mark.slow,
@@ -158,9 +159,8 @@ def test_no_file_of_the_app_can_be_fetched(scene: Scene) -> None:
     ],
 )
 def test_no_folder_is_listed_and_no_way_leads_out_of_it(scene: Scene, path: str) -> None:
-    root = Path(__file__).parents[2]
 
-    assert fetched(scene.http, path.format(home=scene.server.home, root=root)) >= 400
+    assert fetched(scene.http, path.format(home=scene.server.home, root=ROOT)) >= 400
 
 
 def fetched(http: httpx.Client, path: str) -> int:

@@ -244,4 +244,3 @@ def test_nothing_leaves_the_machine_and_nothing_is_kept_in_browsers() -> None:
     assert options["run_history"] is False
     assert options["ssr_mode"] is False
     assert options["enable_monitoring"] is False
-    assert "http" not in str(options["theme"]._stylesheets)

@@ -45,6 +45,7 @@ from imil.study.audit.acts import ActLog
 from imil.study.review.answers import WarmModels
 from imil.study.study import Study
 from tests.standins.compared import FORMULA, READERS, compared_study
+from tests.standins.documents import ROOT
 from tests.standins.trained import as_if_trained, corner
 from tests.standins.untraining import opened
 
@@ -52,7 +53,6 @@ pytestmark = pytest.mark.slow
 
 NOW = "2026-11-25T10:00:00+00:00"
 STUDY = "a" * 32
-ROOT = Path(__file__).parents[2]
 # The longest that anything which must not wait may take, s: far less than a wait that hangs.
 AT_ONCE = 30.0
 

@@ -23,7 +23,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from imil.app.server.theme import launch_options
 from imil.errors import ComputeError
 from imil.jobs.pool import hold
-from tests.browser.serving import ROOT, Server, serve
+from tests.browser.serving import Server, serve
+from tests.standins.documents import ROOT
 from tests.standins.small_disk import SmallDisk, small_disk
 
 pytestmark = [

@@ -18,9 +18,8 @@ from imil.study.study import Study
 from tests.standins.trained import as_if_trained, corner
 from tests.standins.uploads import telling_zip
 from tests.standins.visitors import no_weights
-
-from .conftest import Machine, finish
-from .test_studyzip import Files, rezipped
+from tests.study.conftest import Machine, finish
+from tests.study.test_studyzip import Files, rezipped
 
 
 def silent(step: str, share: float, left: float | None) -> None:

@@ -25,8 +25,7 @@ from imil.study.tools import Tools
 from imil.study.workspace import Workspace
 from imil.synthetic.films import FilmSpec, film_set
 from tests.standins.visitors import no_weights
-
-from .conftest import Machine, finish
+from tests.study.conftest import Machine, finish
 
 pytestmark = pytest.mark.slow
 

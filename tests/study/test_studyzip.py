@@ -18,8 +18,7 @@ from imil.study.study import Study
 from imil.synthetic.films import FilmSpec, write_films
 from tests.standins.trained import as_if_trained, corner
 from tests.standins.visitors import no_weights
-
-from .conftest import Machine
+from tests.study.conftest import Machine
 
 Files = dict[str, bytes]
 
