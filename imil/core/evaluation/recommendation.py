@@ -9,7 +9,7 @@ import numpy as np
 
 from imil.core.evaluation.metrics import Interval, clustered_mean
 from imil.core.evaluation.verdict import Difference
-from imil.core.records import Arm
+from imil.core.records import Arm, Figure
 
 # An arm that loses more ordinary validation accuracy than this to control is not eligible: points.
 MOST_LOST = 1.0
@@ -37,10 +37,10 @@ class Candidate:
     """
 
     name: str
-    accuracy: tuple[float, ...]
-    independent: tuple[float, ...]
+    accuracy: tuple[Figure, ...]
+    independent: tuple[Figure, ...]
     gain: Difference
-    swapped_balanced_accuracy: tuple[float, ...]
+    swapped_balanced_accuracy: tuple[Figure, ...]
     masks: int = 0
 
 
