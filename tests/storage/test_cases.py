@@ -6,8 +6,8 @@ import pytest
 from imil.core.evaluation.cases import Cases, cases_of
 from imil.core.records import Sample, Split
 from imil.errors import StoreError
-from imil.storage.memory import MemoryStore
 from imil.storage.records.cases import decode_cases, encode_cases, load_cases, save_cases
+from tests.standins.memory_store import MemoryStore
 
 CLASSES = ("no finding", "finding")
 
