@@ -149,14 +149,14 @@ def test_a_hub_that_is_away_or_says_no_is_named(hub: FakeHub) -> None:
     with pytest.raises(StoreError, match=r"answered 418.*does not accept"):
         put_files(lungs(hub), FILES, message="x")
     for name in ("lungs", "a b/c"):
-        with pytest.raises(StoreError, match=r"no id of a repo.*owner and a name"):
+        with pytest.raises(StoreError, match=r"no id of a repo.*owner/name"):
             put_files(Repo(name, Kind.MODEL, TOKEN, hub.endpoint), FILES, message="x")
     with pytest.raises(StoreError, match=r"no id of a repo.*96 characters"):
         put_files(Repo("a/b--c", Kind.MODEL, TOKEN, hub.endpoint), FILES, message="x")
 
 
 def test_a_space_that_is_not_there_takes_no_variables(hub: FakeHub) -> None:
-    with pytest.raises(StoreError, match=r"no space repo alice/imil"):
+    with pytest.raises(StoreError, match=r"no Space alice/imil"):
         set_variables(
             Repo("alice/imil", Kind.SPACE, TOKEN, hub.endpoint), variables={"A": "1"}, secrets={}
         )
