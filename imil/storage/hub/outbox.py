@@ -92,7 +92,7 @@ class MarkingStore(LocalStore):
         with self._outbox.putting(name):
             super().write(name, content)
 
-    def add(self, name: str, content: bytes) -> None:
+    def add(self, name: str, content: bytes, *, shown: bytes | None = None) -> None:
         """Set the content of a new name and mark it; StoreError if taken or it can't be kept."""
         with self._outbox.putting(name):
-            super().add(name, content)
+            super().add(name, content, shown=shown)
