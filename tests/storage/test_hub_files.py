@@ -99,7 +99,7 @@ def test_a_file_comes_back_and_one_that_is_not_there_is_none(hub: FakeHub, tmp_p
     assert found is not None
     assert found.read_bytes() == CARD
     assert get_file(repo, "study.zip", into=tmp_path) is None
-    with pytest.raises(StoreError, match=r"no dataset repo alice/lungs.*private to others"):
+    with pytest.raises(StoreError, match=r"no data set alice/lungs.*private"):
         get_file(lungs(hub, BOB, Kind.DATASET), "README.md", into=tmp_path / "bob")
 
 

@@ -143,11 +143,6 @@ def _refused(repo: str, status: int, *, kept: bool) -> StoreError:
             "It is mistyped, was revoked or has expired.",
             "Sign in again, or set HF_TOKEN to a new token with write access.",
         ),
-        402: (
-            f"The Hub asks for a paid plan before it makes {repo}.",
-            "This account may not have one more Space on such hardware.",
-            "Name other hardware, or a Space that is there. docs/deployment.md has the prices.",
-        ),
         403: (
             f"This token may not write to {repo}.",
             "It can only read, or the owner of that name is somebody else.",

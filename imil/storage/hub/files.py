@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 from huggingface_hub.errors import (
     EntryNotFoundError,
+    HfHubHTTPError,
     HFValidationError,
     RepositoryNotFoundError,
 )
@@ -41,6 +42,7 @@ KEPT = (".gitattributes",)
 # so it ends within half a minute; the Hub's quota of commits an hour is not sat out.
 WAITS = (1.0, 4.0, 15.0)
 
+PAYMENT = 402
 _ID = re.compile(r"[\w.-]+/[\w.-]+")
 Answer = TypeVar("Answer")
 
@@ -224,9 +226,18 @@ def _made(repo: Repo) -> Any:
             raise
     sdk = "gradio" if repo.kind is Kind.SPACE else None
     hardware: Any = repo.hardware  # the Hub knows more of them than its client
-    api.create_repo(
-        name, repo_type=kind, private=repo.private, space_sdk=sdk, space_hardware=hardware
-    )
+    try:
+        api.create_repo(
+            name, repo_type=kind, private=repo.private, space_sdk=sdk, space_hardware=hardware
+        )
+    except HfHubHTTPError as error:
+        if error.response.status_code != PAYMENT:
+            raise
+        raise StoreError(
+            f"The Hub asks for a paid plan before it makes {name}.",
+            why=f"This account may not have one more Space on {hardware or 'this hardware'}.",
+            fix="Name other hardware, or a Space that is there. docs/deployment.md has the prices.",
+        ) from error
     return api.repo_info(name, repo_type=kind)
 
 
