@@ -18,7 +18,7 @@ import pytest
 from imil.errors import StoreError
 from imil.storage.codec import MaskRecord, decode_masks
 from imil.storage.hub.background import BackgroundReads
-from imil.storage.hub.committer import Pace
+from imil.storage.hub.outbox import Pace
 from imil.storage.hub.store import HubStore
 from imil.storage.local import LocalStore
 from imil.study.review.maskbook import MaskBook

@@ -12,7 +12,7 @@ import pytest
 from imil.errors import StoreError
 from imil.storage.base import tombstone_file
 from imil.storage.codec import MaskRecord
-from imil.storage.hub.committer import Pace
+from imil.storage.hub.outbox import Pace
 from imil.storage.hub.store import HubStore, beside_app, side_folder
 from imil.storage.local import LocalStore
 from imil.storage.records.accounts import Listed, account_key, load_listed, save_listed

@@ -28,7 +28,9 @@ from huggingface_hub.errors import (
 )
 
 from imil.errors import StoreError
+from imil.storage.base import check_name
 from imil.storage.hub.errors import FAILURES, UNKNOWN, failure_of, no_id
+from imil.storage.models import copied
 
 CARD = "README.md"
 # Where the card goes when the one that is there was edited by a person.
@@ -43,6 +45,8 @@ KEPT = (".gitattributes",)
 WAITS = (1.0, 4.0, 15.0)
 
 PAYMENT = 402
+# What the repo of a state repo's checkpoints is called: beside it, and as private.
+ENDING = "-models"
 _ID = re.compile(r"[\w.-]+/[\w.-]+")
 Answer = TypeVar("Answer")
 
@@ -281,6 +285,41 @@ def _written(mark: bytes | None) -> str | None:
     except ValueError:
         return None
     return found.get("card") if isinstance(found, dict) else None
+
+
+class HubModels:
+    """Keeps large files in the model repo beside a state repo; it is made at the first one.
+
+    Args:
+        state_repo: "owner/name" of the data set that the state goes to.
+        token: of whoever may write there; never shown.
+        endpoint: the Hub's address; None for the usual one.
+    """
+
+    def __init__(self, state_repo: str, *, token: str | None, endpoint: str | None = None) -> None:
+        self._repo = Repo(f"{state_repo}{ENDING}", Kind.MODEL, token, endpoint)
+
+    def put(self, files: Mapping[str, Path]) -> None:
+        """Keep files by name, in one commit; StoreError if the Hub doesn't take them."""
+        given = {check_name(name): path for name, path in files.items()}
+        put_files(self._repo, given, message="The first checkpoint of a study")
+
+    def get(self, name: str, path: Path) -> bool:
+        """Put a file where `path` says; False where the repo has none such."""
+        with tempfile.TemporaryDirectory(prefix="imil-") as folder:
+            found = get_file(self._repo, check_name(name), into=Path(folder))
+            if found is None:
+                return False
+            copied(found, path)
+        return True
+
+    def names(self, prefix: str) -> tuple[str, ...]:
+        """Return all names that begin with `prefix`, sorted; none before there is a repo."""
+        return list_files(self._repo, prefix)
+
+    def forget(self, prefix: str) -> None:
+        """Remove all names that begin with `prefix`."""
+        delete_files(self._repo, prefix, message="A study was deleted")
 
 
 # ---- when the Hub says no ------------------------------------------------------------------------

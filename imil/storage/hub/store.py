@@ -19,9 +19,8 @@ from imil.storage.base import (
     tombstone_file,
 )
 from imil.storage.hub.background import Answer, BackgroundReads, NoAnswerYetError
-from imil.storage.hub.committer import Committer, Pace
 from imil.storage.hub.errors import FAILURES, failure_of, silent
-from imil.storage.hub.outbox import MarkingStore, Outbox
+from imil.storage.hub.outbox import Committer, MarkingStore, Outbox, Pace
 from imil.storage.hub.packs import RECORD_BYTES, Packs, is_pack, read_pack
 from imil.storage.hub.repo import HubRepo
 from imil.storage.local import LocalStore
