@@ -8,16 +8,17 @@ import sys
 import traceback
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 from PIL import Image
+from pydantic import Field
 
 from imil.core.arms.registry import parse_arms
 from imil.core.arms.variants import parse_variant
@@ -57,8 +58,6 @@ from imil.storage.values import from_json
 from imil.study.audit.acts import ActLog
 from imil.study.audit.logged import Audit, audited
 from imil.synthetic.films import FilmSpec
-
-Value = TypeVar("Value")
 
 WHAT = "This study.zip"
 # Above what any study of ours has. The largest JSON file is the list of 100,000 images, of 40 MB.
@@ -400,10 +399,15 @@ def _check_comparison(asked: Comparison) -> None:
     _require(all(reader_name(who) == who for who in asked.readers))
 
 
-def _typed(kind: type, saved: Mapping[str, Any], *, leave: Collection[str] = ()) -> dict[str, Any]:
-    """Return those values that a dataclass knows, each of its type; others are left out."""
-    hints = {name: hint for name, hint in get_type_hints(kind).items() if name not in leave}
-    return {name: from_json(hint, saved[name]) for name, hint in hints.items() if name in saved}
+Word = Annotated[str, Field(max_length=LONGEST_TEXT)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Demo:
+    kind: Literal["demo"]
+    films: FilmSpec
+    version: int = 1
+    trained: Word = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -414,36 +418,37 @@ class _Pixels:
 
 
 @dataclass(frozen=True, slots=True)
-class _Source:
-    kind: str
-    positive: str | None = None
-    version: int = 1
-    trained: str = ""
-    repo: str = ""
+class _Archive:
+    kind: Literal["archive"]
+    positive: Word | None = None
+    pixels: _Pixels | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Hub:
+    kind: Literal["hub"]
+    repo: Word
+    positive: Word | None = None
+    asked: HubRequest | None = None
+
+
+_SOURCES = {"demo": _Demo, "archive": _Archive, "hub": _Hub}
 
 
 def _source(saved: Mapping[str, Any]) -> dict[str, Any]:
     """Return where images come from, as far as it is known what it means."""
-    known = _typed(_Source, saved)
-    _require(all(len(str(each)) <= LONGEST_TEXT for each in known.values()))
-    kind = known["kind"]
-    if kind == "demo":
-        films = from_json(FilmSpec, saved["films"])
-        _require(films.images <= MOST_FILMS)
-        own = ("kind", "version", "trained")
-        return {name: known[name] for name in own if name in known} | {"films": asdict(films)}
-    found = {"kind": kind, "positive": known.get("positive")}
-    if kind == "archive":
-        if "pixels" in saved:
-            found["pixels"] = asdict(from_json(_Pixels, saved["pixels"]))
-        return found
-    _require(kind == "hub" and "repo" in known)
-    found |= {"repo": known["repo"], **_typed(HubChoice, saved)}
-    if "asked" in saved:
-        asked = HubRequest(**_typed(HubRequest, saved["asked"], leave=("token",)))
-        _require(1 <= asked.limit <= MOST_FILMS)
-        found["asked"] = asdict(asked)
-    return found
+    kind: type[_Demo | _Archive | _Hub] = _SOURCES[saved["kind"]]
+    source = from_json(kind, saved)
+    told = asdict(source)
+    match source:
+        case _Demo():
+            _require(source.films.images <= MOST_FILMS)
+        case _Hub():
+            told |= asdict(from_json(HubChoice, saved))
+            if source.asked is not None:
+                _require(1 <= source.asked.limit <= MOST_FILMS)
+                told["asked"] = asdict(replace(source.asked, token=None))
+    return {name: each for name, each in told.items() if name in saved or name == "positive"}
 
 
 def _check_entry(entry: Entry, classes: Sequence[str]) -> None:
