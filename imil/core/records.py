@@ -30,7 +30,7 @@ Figure: TypeAlias = Annotated[float, WrapValidator(_nan_or)]
 MOST_ROUNDS = 1000
 RoundNumber: TypeAlias = Annotated[int, Field(ge=1, le=MOST_ROUNDS)]
 Openings: TypeAlias = Annotated[int, Field(ge=0, le=10**6)]
-Notice: TypeAlias = Annotated[str, Field(max_length=20_000)]
+Notice: TypeAlias = Annotated[str, Field(max_length=10**6)]
 
 
 class Split(StrEnum):

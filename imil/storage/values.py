@@ -16,13 +16,19 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
 Value = TypeVar("Value")
 
 
+def _time(written: str) -> str:
+    datetime.fromisoformat(written)
+    return written
+
+
 def _moment(written: str) -> str:
     if datetime.fromisoformat(written).tzinfo is None:
         raise ValueError("a moment without a time zone")
     return written
 
 
-# A point in time, ISO 8601.
+# ISO 8601; a moment also says in which time zone.
+Time: TypeAlias = Annotated[str, AfterValidator(_time)]
 Moment: TypeAlias = Annotated[str, AfterValidator(_moment)]
 # A SHA-256.
 Digest: TypeAlias = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
