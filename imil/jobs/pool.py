@@ -25,6 +25,7 @@ from imil.jobs.base import (
     JobStatus,
     advanced,
     crashed,
+    ended,
     epochs_of_task,
     finished_epochs,
     time_left,
@@ -365,10 +366,7 @@ class WorkerPool:
     def _finish(self, job: _Job) -> None:
         state = JobState.DONE if len(job.done) == len(job.tasks) else JobState.STOPPED
         state = JobState.FAILED if job.error is not None else state
-        share = 1.0 if state is JobState.DONE else job.status.share
-        job.status = replace(
-            job.status, state=state, share=share, seconds_left=None, error=job.error
-        )
+        job.status = ended(job.status, state, job.error)
         self._note(job)
         self._changed.notify_all()
         self._followers.call(job.job_id)
