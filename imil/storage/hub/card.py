@@ -92,12 +92,12 @@ def _edited(
         return f"---\n{_dumped(said)}---\n{_TEXT.format(repo=repo)}", set()
     head = _FRONT.match(found)
     own = front = head[1] or "" if head else ""
+    for table in reversed(added):
+        front = _front(front, table, named=True)
     unnamed = set()
     for table in gone:
         front, before = _front(front, table, named=False), front
         unnamed |= {table} if front != before else set()
-    for table in reversed(added):
-        front = _front(front, table, named=True)
     if front == own:
         return found, unnamed
     return f"---\n{front}---\n{found[head.end() :] if head else found}", unnamed
