@@ -59,9 +59,14 @@ def from_json(kind: type[Value], saved: Any) -> Value:
         ValueError: what was saved is no such value.
     """
     # As text: only there a list can stand for a tuple, and a word for a member of an enum.
+    return from_text(kind, json.dumps(saved))
+
+
+def from_text(kind: type[Value], text: str) -> Value:
+    """Return the value of that type in a JSON text; ValueError as `from_json`."""
     of: Any = kind
     value: Value
-    (value,) = _reader(of).validate_json(json.dumps([saved]))
+    (value,) = _reader(of).validate_json(f"[{text}]")
     return value
 
 
