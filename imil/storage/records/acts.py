@@ -13,7 +13,7 @@ from pydantic import Field
 
 from imil.storage.codec import check_version
 from imil.storage.sheets import csv_text
-from imil.storage.values import Digest, Time, from_json, to_json
+from imil.storage.values import Digest, Time, from_json, from_text, to_json
 
 ACT_SCHEMA = 1
 # Who is named where the program itself did it.
@@ -170,7 +170,7 @@ def chained(act: Act, *, seq: int, previous: str) -> Act:
     if len(_canonical(act.details)) > MOST_DETAILS:
         raise ValueError("the details of an act are too large")
     # As it will be read again, so that both have one digest.
-    placed = _checked(to_json(replace(act, seq=seq, previous=previous, digest="")))
+    placed = _checked(json.dumps(to_json(replace(act, seq=seq, previous=previous, digest=""))))
     return replace(placed, digest=_digest(_content(placed)))
 
 
@@ -188,7 +188,7 @@ def read_act(content: bytes) -> Act | None:
     try:
         saved = json.loads(content)
         check_version("A log of acts", saved["schema_version"], ACT_SCHEMA)
-        act = _checked(saved)
+        act = _checked(content.decode())
         told = _content(act)
         # In the one way in which acts are written, with these fields and no others.
         whole = _dumped(told | {"digest": act.digest}) == content and act.digest == _digest(told)
@@ -310,9 +310,9 @@ class _Details:
     triage: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
 
-def _checked(saved: Any) -> Act:
-    """Return an act from its JSON; ValueError for one that no log of ours holds."""
-    act = from_json(Act, saved)
+def _checked(text: str) -> Act:
+    """Return an act from JSON text; ValueError for one that no log of ours holds."""
+    act = from_text(Act, text)
     from_json(_Details, act.details)
     return act
 
