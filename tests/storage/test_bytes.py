@@ -7,6 +7,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+from imil.core.arms.variants import CONTROL, IMIL
 from imil.core.evaluation.metrics import Interval, Metric
 from imil.core.evaluation.recommendation import Candidate, Recommendation
 from imil.core.evaluation.rounds import Advice, ArmFigures, Paired, Round
@@ -49,11 +50,11 @@ ROUND = Round(
             confusion=((9, 1), (2, 8)),
             curves=(EpochFigures(1, 0.5, 0.8, NONE, 0.9),),
         )
-        for name in ("control", "imil")
+        for name in (CONTROL, IMIL)
     ),
     paired=(
         Paired(
-            "imil",
+            IMIL,
             differences={Metric.ACCURACY: Difference(1.5, -0.5, NONE)},
             verdict=Verdict.NOT_SHOWN,
             exploratory=False,
@@ -62,8 +63,8 @@ ROUND = Round(
     ),
     notices=("Ä “quoted” notice.",),
     advice=Advice(
-        Recommendation("imil", ("imil",), (), Difference(2.0, 1.0, 3.0)),
-        (Candidate("imil", (0.5, NONE), (0.5,), Difference(2.0, 1.0, 3.0), (NONE,), 4),),
+        Recommendation(IMIL, (IMIL,), (), Difference(2.0, 1.0, 3.0)),
+        (Candidate(IMIL, (0.5, NONE), (0.5,), Difference(2.0, 1.0, 3.0), (NONE,), 4),),
     ),
 )
 ACT = chained(
@@ -87,7 +88,7 @@ def digest(content: bytes | None) -> str:
 
 def test_every_kind_of_file_is_written_as_ever_and_read_again(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
-    record = replace(RECORD, head=ACT.head, earlier=(Comparison(("control",), (1,), ()),))
+    record = replace(RECORD, head=ACT.head, earlier=(Comparison((CONTROL,), (1,), ()),))
     record = replace(record, consent=Consent("alice/state", "Ada", "2026-11-01T10:00:00+00:00"))
     listed = (Listed("abc", "Films", "2026-11-01T00:00:00+00:00"),)
     tombstone = Tombstone("gone", "2026-11-01T00:00:00+00:00", "Ada", 1, ACT.head)

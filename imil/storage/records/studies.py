@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field
 
+from imil.core.arms.variants import Variant
 from imil.core.bounds import quoted
 from imil.core.evaluation.rounds import Round
 from imil.core.records import Notice, Openings, Plan, RoundNumber, Selection, Triage
@@ -35,7 +36,7 @@ class Comparison:
     reader's.
     """
 
-    arms: tuple[str, ...]
+    arms: tuple[Variant, ...]
     seeds: tuple[int, ...]
     masks: tuple[str, ...]
     triage: tuple[Triage, ...] = ()
