@@ -141,12 +141,12 @@ def _refused(repo: str, status: int, *, kept: bool) -> StoreError:
         UNKNOWN: (
             "The Hub does not know this token.",
             "It is mistyped, was revoked or has expired.",
-            "Sign in again, or set HF_TOKEN to a new token with write access.",
+            "Sign in again, or set HF_TOKEN to a new token with write access and start again.",
         ),
         403: (
             f"This token may not write to {repo}.",
             "It can only read, or the owner of that name is somebody else.",
-            "Use a token with write access to it, or a name under your own account.",
+            "Use a token with write access and start again, or a name under your own account.",
         ),
     }.get(
         status,
