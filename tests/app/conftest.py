@@ -21,10 +21,10 @@ from imil.core.arms.variants import CONTROL, IMIL
 from imil.core.evaluation.rounds import Round, Setting, Trained, Validation, clusters_of, compare
 from imil.core.records import EpochFigures, Sample, Split
 from imil.jobs.pool import WorkerPool
-from imil.storage.memory import MemoryStore
 from imil.study.library.studies import Studies
 from imil.study.tools import Tools
 from imil.synthetic.films import FilmSpec
+from tests.standins.memory_store import MemoryStore
 from tests.standins.visitors import no_weights
 
 CURVE = (EpochFigures(1, 0.7, 0.5, 0.6, 0.6), EpochFigures(2, 0.4, 0.8, 0.5, 0.75))
