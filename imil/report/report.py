@@ -10,6 +10,7 @@ from html import escape
 from imil.core.evaluation.cases import Cases
 from imil.core.evaluation.rounds import Round
 from imil.core.records import Plan
+from imil.core.review.agreement import ReaderSummary
 from imil.report.cards.readers_card import readers_words
 from imil.report.cards.verdict_card import verdict_card
 from imil.report.in_words import in_words
@@ -17,7 +18,6 @@ from imil.report.parts import numbers, text
 from imil.report.parts.markup import ASSETS, heading
 from imil.report.parts.tables import card
 from imil.report.round_page import round_page
-from imil.study.review.reading import Reading
 
 _ADDRESS = re.compile(r"""url\((?:"[^"]*"|'[^']*'|[^)]*)\)""")
 
@@ -32,7 +32,7 @@ def report_html(
     versions: Mapping[str, str],
     cases: Cases | None = None,
     rounds: Sequence[Round] = (),
-    reading: Reading | None = None,
+    readers: ReaderSummary | None = None,
 ) -> str:
     """Return the report of one comparison, with all that is needed to read it rightly.
 
@@ -45,7 +45,7 @@ def report_html(
         versions: what the figures may depend on.
         cases: what the arms say to each image, of which counts are given; no image is shown.
         rounds: every round of the study, this one included.
-        reading: who masked, and how far they agree; no mask is shown.
+        readers: who masked, and how far they agree; no mask is shown.
     """
     # Pictures in the style are those of tools that a report has not.
     style = _ADDRESS.sub("none", (ASSETS / "theme.css").read_text(encoding="utf-8"))
@@ -63,7 +63,7 @@ def report_html(
         f'<body class="gradio-container"><main class="report stackup">'
         f"<h1>{escape(name)}</h1>"
         f'<p><span class="ruo">{escape(text.RESEARCH_ONLY)}</span></p>'
-        f"{verdict_card(found)}{page}{readers_words(reading)}{_in_words(found)}"
+        f"{verdict_card(found)}{page}{readers_words(readers)}{_in_words(found)}"
         f'<div class="pairup">{_facts(text.REPORT_DATA, about)}'
         f"{_facts(text.REPORT_VERSIONS, versions)}</div>"
         f"{_facts(text.PLAN, settings)}</main></body></html>"

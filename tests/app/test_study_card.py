@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from imil.app.train.train_tab import study_data
 from imil.core.duplicates import Twins
 from imil.report.cards.study_card import study_card
 from imil.study.library.studies import Studies
@@ -22,7 +23,7 @@ def study(studies: Studies) -> Study:
 
 def with_twins(study: Study, twins: Twins | None) -> str:
     study.report = replace(study.report, twins=twins)
-    return study_card(study)
+    return study_card(study_data(study))
 
 
 def names(study: Study) -> tuple[str, str]:
@@ -77,7 +78,7 @@ def test_a_class_with_few_test_images_warns_with_what_one_of_them_counts(
             Image.fromarray(rng.integers(0, 256, (8, 8), dtype=np.uint8)).save(folder / f"{n}.png")
     archive = Path(shutil.make_archive(str(tmp_path / "films"), "zip", tmp_path / "films"))
 
-    card = study_card(studies.from_archive(archive, name="films"))
+    card = study_card(study_data(studies.from_archive(archive, name="films")))
 
     assert "Few images of “rare”: 1 image in validation." in card
     assert "Few images of “rare”: 2 images in test." in card
@@ -87,12 +88,12 @@ def test_a_class_with_few_test_images_warns_with_what_one_of_them_counts(
 
 def test_a_mask_that_is_damaged_is_named_where_the_study_is_told_of(studies: Studies) -> None:
     study = studies.demo(trained=False)
-    assert "can’t be read" not in study_card(study)
+    assert "can’t be read" not in study_card(study_data(study))
     name = f"data/masks/202611/20261101T120000000000-aa-{study.study_id}.parquet"
     study._tools.store.add(name, b"cut short")
     studies._open.clear()
 
-    card = study_card(studies.open(study.study_id))
+    card = study_card(study_data(studies.open(study.study_id)))
 
     assert "<b>1 mask can’t be read.</b>" in card
     assert name in card
@@ -108,7 +109,7 @@ def test_of_a_damaged_mask_the_log_still_tells_the_image(studies: Studies) -> No
     study._tools.store.write(name, b"cut short")
     studies._open.clear()
 
-    card = study_card(studies.open(study.study_id))
+    card = study_card(study_data(studies.open(study.study_id)))
 
     assert f"restore the file from a copy: {study.images.title(sample_id)}, {name}<" in card
 
@@ -116,4 +117,4 @@ def test_of_a_damaged_mask_the_log_still_tells_the_image(studies: Studies) -> No
 def test_what_each_split_was_read_from_alike_is_said_once(study: Study) -> None:
     study.report = replace(study.report, notes=("Read from the table.",) * 3)
 
-    assert study_card(study).count("Read from the table.") == 1
+    assert study_card(study_data(study)).count("Read from the table.") == 1

@@ -52,11 +52,11 @@ def outlier(name: str) -> Outlier:
 def test_a_study_is_told_in_a_line(study: Study) -> None:
     images = len(study.images)
 
-    assert study_line(study) == f"{images} images · 2 classes"
+    assert study_line(study.images) == f"{images} images · 2 classes"
 
 
 def test_a_study_shows_samples_splits_and_the_proof(study: Study) -> None:
-    card = study_card(study)
+    card = study_card(train_tab.study_data(study))
 
     assert card.count('src="data:image/jpeg;base64,') == 12
     assert '<th scope="row">Validation</th>' in card

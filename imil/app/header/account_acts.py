@@ -16,7 +16,7 @@ from imil.app.server.rates import Cost, costs
 from imil.app.server.shown import QUIET, Shown
 from imil.app.train import train_tab
 from imil.errors import ImilError
-from imil.report.handover import save_copy
+from imil.hub_export import save_copy
 from imil.report.parts import text
 from imil.study.library.accounts import Account
 

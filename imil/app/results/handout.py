@@ -19,9 +19,9 @@ from gradio_client.utils import encode_file_path
 from imil.app.server.served_files import handout_folder
 from imil.core.evaluation.rounds import Round
 from imil.errors import PlanError
+from imil.hub_export import model_files
 from imil.jobs.training.machine import versions
 from imil.models.onnx import installed
-from imil.report.handover import model_files
 from imil.report.parts import text
 from imil.report.parts.markup import ASSETS, icon
 from imil.report.parts.tables import card, remark
@@ -180,7 +180,7 @@ def _report(study: Study, found: Round) -> bytes:
         versions=versions(),
         cases=study.cases(),
         rounds=study.rounds(),
-        reading=study.reading(),
+        readers=study.reading(),
     ).encode()
 
 

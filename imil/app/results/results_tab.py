@@ -22,7 +22,7 @@ from imil.core.evaluation.verdict import MIN_SEEDS, Verdict
 from imil.core.records import Split
 from imil.jobs.base import JobState
 from imil.report.cards.cases_card import cases_cards, unknown_cases
-from imil.report.cards.readers_card import readers_card
+from imil.report.cards.readers_card import MaskedImage, readers_card
 from imil.report.cards.verdict_card import TONES, main_arm, second_arm, verdict_card
 from imil.report.parts import numbers, text
 from imil.report.parts.markup import ASSETS, data_url, empty, heading
@@ -207,8 +207,19 @@ def show_reviewed(tab: ResultsTab, study: Study, seen: str) -> Shown:
 
 def show_readers(tab: ResultsTab, study: Study, reader: str | None = None) -> Shown:
     """Return who read the study, where several did, or where a reader was refused their masks."""
-    told = readers_card(study, reader)
+    told = readers_shown(study, reader)
     return {tab.readers: gr.update(value=told, visible=bool(told))}
+
+
+def readers_shown(study: Study, reader: str | None = None) -> str:
+    """Return the card of readers; `reader` was refused another's masks, None for nobody."""
+
+    def masked(sample_id: str) -> MaskedImage:
+        title, small = study.images.title(sample_id), study.thumbnail(sample_id)
+        return MaskedImage(title, small, study.masks_of(sample_id), study.pooling)
+
+    refused = reader is not None and study.blind(reader)
+    return readers_card(study.reading(), masked, refused=refused)
 
 
 def show_missing(tab: ResultsTab, study: Study) -> Shown:

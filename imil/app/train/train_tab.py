@@ -15,7 +15,7 @@ from imil.app.train.source_picker import SourcePicker, build_source_picker, show
 from imil.app.train.training_card import training_card
 from imil.core.records import Split
 from imil.jobs.base import JobState
-from imil.report.cards.study_card import no_study, study_card, study_line
+from imil.report.cards.study_card import StudyData, no_study, study_card, study_line
 from imil.report.parts import numbers, text
 from imil.report.parts.markup import heading, note
 from imil.study.status import TrainingStatus
@@ -97,11 +97,23 @@ def build_train_tab() -> TrainTab:
     )
 
 
+def study_data(study: Study) -> StudyData:
+    """Return what the card tells of a study's images."""
+    return StudyData(
+        study.images,
+        study.proof,
+        study.report,
+        study.thumbnail,
+        study.missing_images,
+        {name: study.image_of_mask(name) for name in study.damaged_masks},
+    )
+
+
 def show_study(tab: TrainTab, study: Study) -> Shown:
     """Return the whole tab for a study."""
     return {
-        tab.head: heading(text.IMAGES, study_line(study)),
-        tab.study: study_card(study),
+        tab.head: heading(text.IMAGES, study_line(study.images)),
+        tab.study: study_card(study_data(study)),
         tab.trouble: "",
         tab.plan_trouble: "",
         **show_source(tab.picker, study.images_from),

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from imil.core.evaluation.rounds import Round
+from imil.core.images import ImageSet
 from imil.report.cards.model_card import listed, plain
 from imil.report.in_words import in_words
 from imil.report.parts import numbers, text
-from imil.study.study import Study
 
 # Where tables lie, so that the data set's viewer and `load_dataset` find each under its name.
 MASKS_FILE = "data/masks/masks.parquet"
@@ -26,27 +26,40 @@ masks[0]["mask"]  # an image, white = irrelevant, at the size of the image it be
 ```"""
 
 
-def data_card(study: Study, found: Round | None, *, repo: str, tables: Sequence[str]) -> str:
+def data_card(
+    found: Round | None,
+    images: ImageSet,
+    *,
+    name: str,
+    proof: str,
+    masks: int,
+    seconds: float,
+    repo: str,
+    tables: Sequence[str],
+) -> str:
     """Return the card as Markdown.
 
     Args:
-        study: whose masks.
-        found: its finished comparison, if there is one.
+        found: the study's finished comparison, if there is one.
+        images: the study's.
+        name: the study's, for people.
+        proof: the sentence on patients in two splits.
+        masks: how many there are.
+        seconds: that went into them.
         repo: "owner/name", where the card will stand.
         tables: paths of the Parquet files beside it.
     """
-    masks = study.mask_records()
     about = text.DATA_CARD_WORDS.format(
-        masks=numbers.some(len(masks), "image", "images"),
-        images=numbers.count(len(study.images)),
-        name=plain(study.name),
-        classes=", ".join(plain(each) for each in study.images.classes),
-        minutes=numbers.count(round(study.seconds_spent() / 60)),
+        masks=numbers.some(masks, "image", "images"),
+        images=numbers.count(len(images)),
+        name=plain(name),
+        classes=", ".join(plain(each) for each in images.classes),
+        minutes=numbers.count(round(seconds / 60)),
     )
     parts = [
-        f"# {text.DATA_CARD_TITLE.format(study=plain(study.name))}",
+        f"# {text.DATA_CARD_TITLE.format(study=plain(name))}",
         text.CARD_FIRST_DATA,
-        f"## {text.CARD_DATA}\n\n{about} {plain(study.proof.sentence)}",
+        f"## {text.CARD_DATA}\n\n{about} {plain(proof)}",
         f"## {text.DATA_CARD_COLUMNS}\n\n{listed(text.DATA_CARD_COLUMN_WORDS)}",
     ]
     if found is not None:

@@ -3,49 +3,73 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from html import escape
+from pathlib import Path, PurePosixPath
 
 from imil.core.records import Region
-from imil.core.review.agreement import Agreement, ImageAgreement, PairAgreement
+from imil.core.review.agreement import (
+    Agreement,
+    ImageAgreement,
+    PairAgreement,
+    ReaderFigures,
+    ReaderSummary,
+)
 from imil.core.review.masks import fitted_region
+from imil.core.review.readers import POOLED
 from imil.report.parts import numbers, text
-from imil.report.parts.markup import icon, jpeg_url, note, short_title
+from imil.report.parts.markup import icon, jpeg_url, note
 from imil.report.parts.overlays import painted_jpeg, picture
 from imil.report.parts.tables import card, remark, stacked
-from imil.study.comparison.reporting import POOLED
-from imil.study.review.reading import ReaderFigures, Reading
-from imil.study.study import Study
 
 # Images on the page, those of least agreement. Our choice: a few small pictures each.
 SHOWN = 12
 
 
-def readers_card(study: Study, reader: str | None = None) -> str:
+@dataclass(frozen=True, slots=True, eq=False)
+class MaskedImage:
+    """An image and what its readers hide of it.
+
+    Attributes:
+        title: what people call it.
+        thumbnail: a small picture of it.
+        masks: (H, W) by reader, True = hide; under `POOLED` what is made of all of them.
+        pooling: how that is made, a `Pooling`; "" for one reader.
+    """
+
+    title: str
+    thumbnail: Path
+    masks: Mapping[str, Region]
+    pooling: str
+
+
+def readers_card(
+    found: ReaderSummary, masked: Callable[[str], MaskedImage], *, refused: bool = False
+) -> str:
     """Return the card; nothing where nobody has masked anything that another must not see.
 
     Its buttons carry `data-ask`: {"act": "unblind"}, or {"file": "agreement"}.
 
     Args:
-        study: whose readers.
-        reader: who was refused another's masks; None for nobody.
+        found: who read, and how far they agree.
+        masked: from an image's id to its masks; asked for only once readers may see them.
+        refused: whether somebody was refused another's masks.
     """
-    found = study.reading()
-    refused = reader is not None and study.blind(reader)
     if len(found.readers) < 2 and found.unblinded is None and not refused:
         return ""
-    more = _blind() if found.unblinded is None else _images(study, found.agreement)
+    more = _blind() if found.unblinded is None else _images(found.agreement, masked)
     return card(text.READERS, _tables(found) + more, aside=_aside(found))
 
 
-def readers_words(found: Reading | None) -> str:
+def readers_words(found: ReaderSummary | None) -> str:
     """Return the card without pictures and buttons, for the report; nothing for one reader."""
     if found is None or len(found.readers) < 2:
         return ""
     return card(text.READERS, _tables(found), aside=_aside(found))
 
 
-def _tables(found: Reading) -> str:
+def _tables(found: ReaderSummary) -> str:
     """Return who read, and how far each two agree."""
     who = stacked(text.READER_COLUMNS, [_reader(each) for each in found.readers])
     agreed = found.agreement
@@ -67,7 +91,7 @@ def _tables(found: Reading) -> str:
     return f'{who}<div class="agreed">{pairs}</div>{remark(told)}{late}'
 
 
-def _aside(found: Reading) -> str:
+def _aside(found: ReaderSummary) -> str:
     if found.unblinded is None:
         return text.READERS_BLIND
     return text.READERS_OPEN.format(time=f"{found.unblinded:%d %b %Y, %H:%M}")
@@ -105,7 +129,7 @@ def _blind() -> str:
     )
 
 
-def _images(study: Study, agreed: Agreement) -> str:
+def _images(agreed: Agreement, masked: Callable[[str], MaskedImage]) -> str:
     if not agreed.images:
         return ""
     ask = escape(json.dumps({"file": "agreement"}))
@@ -114,7 +138,7 @@ def _images(study: Study, agreed: Agreement) -> str:
     count = text.LOWEST_SHOWN.format(
         shown=numbers.count(len(shown)), n=numbers.count(len(agreed.images))
     )
-    rows = "".join(_image(study, image) for image in shown)
+    rows = "".join(_image(image, masked(image.sample_id)) for image in shown)
     return (
         f'<div class="agreehead"><h3>{escape(text.LOWEST_AGREEMENT)}</h3>'
         f'<span class="sub s12">{escape(count)}</span>'
@@ -124,23 +148,23 @@ def _images(study: Study, agreed: Agreement) -> str:
     )
 
 
-def _image(study: Study, image: ImageAgreement) -> str:
+def _image(image: ImageAgreement, masked: MaskedImage) -> str:
     figures = text.AGREE_OF.format(dice=numbers.share(image.dice), iou=numbers.share(image.iou))
-    pictures = "".join(_pictures(study, image.sample_id, study.masks_of(image.sample_id)))
-    name, title = short_title(study.images, image.sample_id), study.images.title(image.sample_id)
+    pictures = "".join(_pictures(masked))
+    name, title = PurePosixPath(masked.title).stem, masked.title
     return (
         f'<section class="agreeimage"><h4 title="{escape(title)}">{escape(name)}</h4>'
         f'<p class="sub s12">{escape(figures)}</p><div class="readings">{pictures}</div></section>'
     )
 
 
-def _pictures(study: Study, sample_id: str, masks: Mapping[str, Region]) -> list[str]:
-    pixels = picture(study.thumbnail(sample_id))
+def _pictures(masked: MaskedImage) -> list[str]:
+    pixels = picture(masked.thumbnail)
     shape = (pixels.shape[0], pixels.shape[1])
     shown = []
-    for reader, region in masks.items():
-        name = text.POOLED_MASK[study.pooling] if reader == POOLED else reader
-        label = text.MASK_OF.format(reader=name, sample=study.images.title(sample_id))
+    for reader, region in masked.masks.items():
+        name = text.POOLED_MASK[masked.pooling] if reader == POOLED else reader
+        label = text.MASK_OF.format(reader=name, sample=masked.title)
         address = jpeg_url(painted_jpeg(pixels, fitted_region(region, shape)))
         kind = ' class="pooled"' if reader == POOLED else ""
         shown.append(

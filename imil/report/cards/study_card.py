@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
+from pathlib import Path
 
 from imil.core.duplicates import Twins
+from imil.core.images import ImageSet
 from imil.core.records import Split
+from imil.core.splits import DisjointProof
+from imil.datasets.listing import ImportReport
 from imil.report.parts import numbers, text
 from imil.report.parts.markup import data_url, empty, icon, note
 from imil.report.parts.skipped_list import skipped_list
-from imil.study.study import Study
 
 # Pictures shown of a study; two rows on a wide screen.
 SAMPLES = 12
@@ -25,12 +29,33 @@ TINY_SHOWN = 6
 CLASS_COLOURS = ("var(--line-strong)", "var(--primary)", "#9A5B00", "#6A4C93", "#11663F", "#A4281D")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class StudyData:
+    """The images of a study, and what is known of them.
+
+    Attributes:
+        images: all of them.
+        proof: what is known of patients in two splits.
+        report: how they were read.
+        thumbnail: from an image's id to a small picture of it.
+        missing: how many are not on this machine.
+        damaged: masks whose files can't be read, by name, each with its image where that is known.
+    """
+
+    images: ImageSet
+    proof: DisjointProof
+    report: ImportReport
+    thumbnail: Callable[[str], Path]
+    missing: int = 0
+    damaged: Mapping[str, str | None] = field(default_factory=dict)
+
+
 def no_study() -> str:
     """Return what stands here before a study is open."""
     return empty(text.NO_IMAGES, text.NO_IMAGES_WORDS, picture="image")
 
 
-def study_card(study: Study) -> str:
+def study_card(study: StudyData) -> str:
     """Return a study's images, splits, disjointness and import report."""
     return "".join(
         (
@@ -44,16 +69,16 @@ def study_card(study: Study) -> str:
     )
 
 
-def study_line(study: Study) -> str:
+def study_line(images: ImageSet) -> str:
     """Return the study in a line: 1,600 images · 2 classes."""
-    classes = numbers.some(len(study.images.classes), "class", "classes")
-    return f"{numbers.some(len(study.images), 'image', 'images')} · {classes}"
+    classes = numbers.some(len(images.classes), "class", "classes")
+    return f"{numbers.some(len(images), 'image', 'images')} · {classes}"
 
 
-def _samples(study: Study) -> str:
+def _samples(study: StudyData) -> str:
     """Return training images of every class in turn; nothing while images are missing."""
     images = study.images
-    if study.missing_images:
+    if study.missing:
         return ""
     by_class: list[list[str]] = [[] for _ in images.classes]
     for sample in images.samples:
@@ -74,7 +99,7 @@ def _last_first(by_class: list[list[str]], turn: int) -> list[tuple[int, list[st
     return [(k, ids) for k, ids in reversed(list(enumerate(by_class))) if len(ids) > turn]
 
 
-def _splits(study: Study) -> str:
+def _splits(study: StudyData) -> str:
     names = study.images.classes
     order = list(reversed(range(len(names))))
     keys = "".join(
@@ -92,7 +117,7 @@ def _splits(study: Study) -> str:
     )
 
 
-def _split_row(study: Study, split: Split, order: list[int]) -> str:
+def _split_row(study: StudyData, split: Split, order: list[int]) -> str:
     samples = [sample for sample in study.images.samples if sample.split is split]
     patients = {sample.patient for sample in samples if sample.patient is not None}
     counts = [sum(sample.label == k for sample in samples) for k in order]
@@ -117,7 +142,7 @@ def _colour(label: int) -> str:
     return CLASS_COLOURS[label % len(CLASS_COLOURS)]
 
 
-def _checks(study: Study) -> str:
+def _checks(study: StudyData) -> str:
     lead, _, rest = study.proof.sentence.partition(". ")
     lines = [_check(f"{lead}.", rest, sound=study.proof.complete)]
     if study.report.twins is not None:
@@ -135,7 +160,7 @@ def _check(lead: str, rest: str, *, sound: bool, more: str = "") -> str:
     )
 
 
-def _twins(study: Study, found: Twins) -> list[str]:
+def _twins(study: StudyData, found: Twins) -> list[str]:
     """Return what is known of near duplicates; those in two splits first."""
     lines = []
     limits = f" {text.TWINS_EXACT}" if found.exact_only else ""
@@ -160,7 +185,7 @@ def _twins(study: Study, found: Twins) -> list[str]:
     return lines
 
 
-def _burnt(study: Study) -> list[str]:
+def _burnt(study: StudyData) -> list[str]:
     """Return what is known of text in the corners, with pictures of some that have it."""
     found = study.report.burnt_in
     if found is None:
@@ -175,7 +200,7 @@ def _burnt(study: Study) -> list[str]:
     return [_check(lead, rest, sound=found.blacked_out, more=f"{more}</details>")]
 
 
-def _pairs(study: Study, named: Sequence[tuple[str, str]], total: int) -> str:
+def _pairs(study: StudyData, named: Sequence[tuple[str, str]], total: int) -> str:
     """Return pairs of pictures with their names and splits, behind a line that opens."""
     rows = "".join(
         f"<li>{_twin(study, one)}{_twin(study, other)}</li>" for one, other in named[:TWINS_SHOWN]
@@ -187,7 +212,7 @@ def _pairs(study: Study, named: Sequence[tuple[str, str]], total: int) -> str:
     return f'<details class="twins"><summary>{title}</summary><ul>{rows}</ul></details>'
 
 
-def _twin(study: Study, sample_id: str) -> str:
+def _twin(study: StudyData, sample_id: str) -> str:
     sample = study.images.sample(sample_id)
     title, label = study.images.title(sample_id), study.images.classes[sample.label]
     said = f"{title}, {text.SPLITS[sample.split]}, {label}"
@@ -195,7 +220,7 @@ def _twin(study: Study, sample_id: str) -> str:
     return f'<figure><img alt="" src="{picture}"><figcaption>{escape(said)}</figcaption></figure>'
 
 
-def _tiny(study: Study) -> list[str]:
+def _tiny(study: StudyData) -> list[str]:
     """Return a line for each class of which validation or test has too few to tell much."""
     lines = []
     for split in (Split.VALIDATION, Split.TEST):
@@ -213,7 +238,7 @@ def _tiny(study: Study) -> list[str]:
     return lines[:TINY_SHOWN]
 
 
-def _skipped(study: Study) -> str:
+def _skipped(study: StudyData) -> str:
     report = study.report
     if not report.skipped:
         return ""
@@ -224,25 +249,24 @@ def _skipped(study: Study) -> str:
     return skipped_list(title, report.skipped, more=report.more_skipped)
 
 
-def _notes(study: Study) -> str:
+def _notes(study: StudyData) -> str:
     # Each split may have been read in the same way: that is said once.
     told = dict.fromkeys(study.report.notes)
     return "".join(note(words, tone="info") for words in told)
 
 
-def _damaged(study: Study) -> str:
+def _damaged(study: StudyData) -> str:
     """Return which masks can't be read, by image and file: to be made anew, or restored."""
-    names = study.damaged_masks
+    names = study.damaged
     if not names:
         return ""
     lead = text.DAMAGED_MASKS.format(masks=numbers.some(len(names), text.MASK_ONE, text.MASK_MANY))
-    called = "; ".join(_called(study, name) for name in names)
+    called = "; ".join(_called(study, name, of) for name, of in names.items())
     rest = text.DAMAGED_MASKS_WORDS.format(names=called)
     return note(rest, tone="bad", lead=lead, alert=True)
 
 
-def _called(study: Study, name: str) -> str:
-    sample_id = study.image_of_mask(name)
+def _called(study: StudyData, name: str, sample_id: str | None) -> str:
     if sample_id is None:
         return name
     return text.DAMAGED_MASK_OF.format(image=study.images.title(sample_id), name=name)

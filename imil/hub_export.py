@@ -132,5 +132,14 @@ def data_files(study: Study, repo: str) -> dict[str, bytes]:
             fix="Paint a mask first, on the Outliers tab.",
         )
     tables = [path for path in there if path.endswith(".parquet")]
-    card = data_card(study, found, repo=repo, tables=tables)
+    card = data_card(
+        found,
+        study.images,
+        name=study.name,
+        proof=study.proof.sentence,
+        masks=len(masks),
+        seconds=study.seconds_spent(),
+        repo=repo,
+        tables=tables,
+    )
     return {CARD: card.encode(), **there}
