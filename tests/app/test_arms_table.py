@@ -7,7 +7,7 @@ from imil.core.evaluation.rounds import Round
 from imil.core.records import Split
 from imil.report.cards.arms_table import arms_table
 from imil.report.parts import text
-from tests.app.fabricated import probed
+from tests.report.fabricated import probed
 
 
 def row(table: str, name: str) -> str:

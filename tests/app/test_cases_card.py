@@ -13,7 +13,7 @@ from imil.core.records import Plan, Sample, Split
 from imil.report.cards.cases_card import cases_cards, changes_in_words, unknown_cases
 from imil.report.cards.rounds_card import rounds_card
 from imil.report.report import report_html
-from tests.app.fabricated import IMAGES, USUAL, probed, scores
+from tests.report.fabricated import IMAGES, USUAL, probed, scores
 
 CLASSES = ("no <b>finding", "finding")
 LABELS = np.arange(IMAGES) % 2

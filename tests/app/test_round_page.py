@@ -27,7 +27,7 @@ from imil.report.cards.verdict_card import key_arms
 from imil.report.in_words import in_words
 from imil.report.report import report_html
 from imil.report.round_page import round_page
-from tests.app.fabricated import probed
+from tests.report.fabricated import probed
 
 ALONE = ("imil", "propagated", "upweight")
 CLASSES = ("no finding", "finding")

@@ -9,7 +9,7 @@ from imil.core.evaluation.rounds import Advice, Round
 from imil.core.records import Split
 from imil.report.cards.arms_table import arms_table
 from imil.report.cards.verdict_card import advice_line, key_arms, verdict_card
-from tests.app.fabricated import ABOVE_CHANCE, probed
+from tests.report.fabricated import ABOVE_CHANCE, probed
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,35 @@ def scores(right: int, labels: NDArray[np.int64]) -> NDArray[np.float32]:
     return np.eye(classes, dtype=np.float32)[said] * 3
 
 
+@cache
+def make_round(
+    gained: int, *, seeds: int = 5, split: Split = Split.VALIDATION, patients: bool = True
+) -> Round:
+    """Return a round of 200 images on which `imil` is right on `gained` more than control's 150."""
+    labels = np.arange(200) % 2
+    samples = tuple(
+        Sample(f"i{n}", int(labels[n]), split, patient=f"p{n // 2}" if patients else None)
+        for n in range(200)
+    )
+
+    def right_on(number: int) -> Trained:
+        said = np.where(np.arange(200) < number, labels, 1 - labels)
+        return Trained((np.eye(2, dtype=np.float32)[said],) * seeds, (CURVE,) * seeds)
+
+    setting = Setting(
+        number=1,
+        split=split,
+        seeds=tuple(range(seeds)),
+        seed_scope="train_on",
+        masked=(40,) * seeds,
+        allowed=40,
+        training_images=1000,
+        test_openings=int(split is Split.TEST),
+    )
+    trained = {"control": right_on(150), "imil": right_on(150 + gained)}
+    return compare(trained, samples, setting, Validation(trained, labels, clusters_of(samples)))
+
+
 def probed(
     *extra: tuple[str, float, int, float | None],
     split: Split = Split.TEST,
