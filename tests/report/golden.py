@@ -31,7 +31,7 @@ class Page(HTMLParser):
         self._lines = [""]
         self._style, self._plot, self._plots = False, False, plots
         self._depth = 0
-        self.feed(html)
+        self.feed(str(html))
         self.close()
 
     @property

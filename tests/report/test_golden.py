@@ -6,17 +6,18 @@ After a change that is meant, look at the difference that a failing test shows, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
+from markupsafe import Markup
 from PIL import Image
 
 from imil.core.duplicates import Twins
-from imil.core.evaluation.cases import cases_of
+from imil.core.evaluation.cases import Cases, cases_of
 from imil.core.evaluation.metrics import Interval, Metric
 from imil.core.evaluation.rounds import Round
 from imil.core.images import ImageSet
@@ -48,6 +49,11 @@ def wide_levels(found: Round) -> Round:
     last = found.paired[2]
     last = replace(last, levels=dict.fromkeys(last.levels, 0.975))
     return replace(found, paired=(*found.paired[:2], last))
+
+
+def without_paired(found: Round, name: str) -> Round:
+    """Return the round without the comparison of one arm."""
+    return replace(found, paired=tuple(each for each in found.paired if each.arm != name))
 
 
 def recommends_imil(found: Round) -> Round:
@@ -82,7 +88,10 @@ COMPARISONS: dict[str, Callable[[], Round]] = {
     "every_arm_validation": lambda: probed(split=Split.VALIDATION, mask_only=ABOVE_CHANCE, zeros=3),
     "every_arm_one_run": lambda: probed(*SHARES, seeds=1, zeros=1, mask_only=None),
     "three_classes": lambda: probed(classes=3, without=WITHOUT, groups=False),
-    "nothing_swapped": lambda: probed(("imil+1%", -3.3, 3, None), swapped=False, groups=False),
+    "nothing_swapped": lambda: probed(
+        ("imil", -16.7, 10, None), ("imil+1%", -3.3, 3, None), swapped=False, groups=False
+    ),
+    "recommended_not_compared": lambda: without_paired(probed(), "propagated"),
     "swapped_by_reference": lambda: replace(probed(without=WITHOUT), swapped_by="reference"),
     "imil_recommended": lambda: recommends_imil(probed(without=WITHOUT)),
     "none_named_beforehand": lambda: replace(probed(without=("imil", "propagated")), advice=None),
@@ -101,12 +110,7 @@ def test_the_report_of_a_comparison(case: str, bless: bool) -> None:
 def test_the_screen_of_a_comparison(case: str, bless: bool) -> None:
     found = COMPARISONS[case]()
     classes = CLASSES[:2]
-    arms = {arm.arm: (scores(USUAL[arm.arm][0], LABELS),) for arm in found.arms if arm.arm in USUAL}
-    cases = cases_of(arms, SAMPLES, (0,))
-
-    def shot(sample_id: str) -> tuple[str, str]:
-        return "data:,", f"Image {sample_id[1:]}"
-
+    cases = cases_of_all([arm.arm for arm in found.arms if arm.arm in USUAL])
     page = (
         verdict_card(found, asked=5)
         + headline(found)
@@ -119,9 +123,7 @@ def test_the_screen_of_a_comparison(case: str, bless: bool) -> None:
 
 def test_a_report_with_all_that_a_study_has(bless: bool) -> None:
     found = probed(split=Split.VALIDATION)
-    cases = cases_of(
-        {name: (scores(right, LABELS),) * 2 for name, (right, *_) in USUAL.items()}, SAMPLES, (0, 1)
-    )
+    cases = cases_of_all()
     rounds = (found, replace(found, number=2, test_seen=True))
 
     page = report(rounds[1], cases=cases, rounds=rounds, readers=summary(unblinded=True))
@@ -165,7 +167,7 @@ def test_plots(case: str, bless: bool) -> None:
         "first_epoch": training_curves(CURVE[:1], planned=6),
         "both_epochs": training_curves((*CURVE, EpochFigures(3, 1.5, 0.4, 1.2, 0.4)), planned=12),
         "intervals": interval_axis(domain)
-        + "".join(interval_row(*each, domain=domain, tone="good") for each in intervals)
+        + Markup().join(interval_row(*each, domain=domain, tone="good") for each in intervals)
         + interval_row(None, float("nan"), float("nan"), domain=domain, tone="flat"),
         "doses": doses_cards(probed(*SHARES, ("propagated+1%", 20.0, 3, 30.0))),
     }
@@ -230,6 +232,17 @@ def test_what_is_not_there_yet(bless: bool) -> None:
 
 LABELS = np.arange(IMAGES) % 2
 SAMPLES = tuple(Sample(f"p{n}/i{n}.png", int(LABELS[n]), Split.VALIDATION) for n in range(IMAGES))
+
+
+def cases_of_all(arms: Sequence[str] = tuple(USUAL)) -> Cases:
+    """Return what each arm says to each of the images, as `USUAL` tells it."""
+    said = {name: (scores(USUAL[name][0], LABELS),) for name in arms}
+    return cases_of(said, SAMPLES, (0,))
+
+
+def shot(sample_id: str) -> tuple[str, str]:
+    """Return the address of an image's small picture, and what people call it."""
+    return "data:,", f"Image {sample_id[1:]}"
 
 
 def report(found: Round, **more: object) -> str:

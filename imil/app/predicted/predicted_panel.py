@@ -93,7 +93,7 @@ def show_predicted(panel: PredictedPanel, study: Study | None, reader: str = UNN
         return _panel(panel, _before(study, predictions), look=True)
     error = too_few(predictions.masks)
     words = note(f"{error.why} {error.fix}", tone="info", lead=error.what)
-    return _panel(panel, _withdrawn(study) + words, look=False)
+    return _panel(panel, f"{_withdrawn(study)}{words}", look=False)
 
 
 def look_at_predicted(panel: PredictedPanel, study: Study, reader: str = UNNAMED) -> Shown:
@@ -108,7 +108,7 @@ def look_at_predicted(panel: PredictedPanel, study: Study, reader: str = UNNAMED
 def _known(panel: PredictedPanel, study: Study, learned: Learned, reader: str) -> Shown:
     predictions, blind = study.predictions_for(reader), study.blind(reader)
     state = note(text.PREDICTED_BLIND, tone="info") if blind else _state(study, learned)
-    body = _figures(learned) + state + _sample(study, predictions, learned)
+    body = f"{_figures(learned)}{state}{_sample(study, predictions, learned)}"
     shown = _panel(panel, body, look=False)
     return shown | {
         panel.seen: learned.key,
@@ -121,7 +121,7 @@ def _panel(panel: PredictedPanel, body: str, *, look: bool) -> Shown:
     return {
         panel.frame: gr.update(visible=True),
         panel.seen: "",
-        panel.body: heading(text.PREDICTED_TITLE, text.PREDICTED_ASIDE) + body,
+        panel.body: f"{heading(text.PREDICTED_TITLE, text.PREDICTED_ASIDE)}{body}",
         panel.look: gr.update(visible=look),
         panel.confirm: gr.update(visible=False),
         panel.prepare: gr.update(visible=False),
@@ -131,7 +131,7 @@ def _panel(panel: PredictedPanel, body: str, *, look: bool) -> Shown:
 
 def _before(study: Study, predictions: Predictions) -> str:
     words = text.PREDICTED_BEFORE.format(masks=_masks(predictions.masks))
-    return _withdrawn(study) + f'<p class="sub s13">{escape(words)}</p>'
+    return f'{_withdrawn(study)}<p class="sub s13">{escape(words)}</p>'
 
 
 def _withdrawn(study: Study) -> str:

@@ -18,7 +18,7 @@ from imil.core.records import Arm, Split
 from imil.core.review.edits import Fill, Mode
 from imil.errors import PlanError
 from imil.report.parts import numbers, text
-from imil.report.parts.tables import remark
+from imil.report.parts.markup import remark
 from imil.study.study import Study
 
 # What a clinician's study can run beside control: nobody paints on random images there.

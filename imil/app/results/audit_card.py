@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
-from html import escape
 
-from imil.app.results.handout import file_row
+from markupsafe import Markup
+
+from imil.app.results.handout import file_rows
 from imil.app.server.errors import error_in_place
 from imil.errors import ImilError
 from imil.report.parts import numbers, text
-from imil.report.parts.markup import badge, note, short_title
-from imil.report.parts.tables import closed_card, remark, stacked
+from imil.report.parts.markup import badge, closed_card, note, part, remark, short_title, stacked
 from imil.storage.records.acts import Act
 from imil.study.audit.logged import Audit
 from imil.study.study import Study
@@ -37,7 +36,7 @@ HEAD = (
 )
 
 
-def audit_card(study: Study, *, opened: bool = False, whole: bool = False) -> str:
+def audit_card(study: Study, *, opened: bool = False, whole: bool = False) -> Markup:
     """Return the card, closed until asked for; "" for a study in which nothing was done yet.
 
     A broken chain stands open.
@@ -55,15 +54,24 @@ def audit_card(study: Study, *, opened: bool = False, whole: bool = False) -> st
     except ImilError as error:
         return closed_card(text.AUDIT_TITLE, error_in_place(error))
     if not found.acts and found.broken is None:
-        return ""
+        return Markup()
     called = partial(short_title, study.images)
     drawn = study.images_from["kind"] == "demo"
-    files = [name for name in text.RECORD_FILES if not (drawn and name == "study_light")]
-    body = (
-        f"{remark(text.AUDIT_WORDS)}{_state(found)}{_limits(found)}{_beside(study, found)}"
-        f"{acts_table(found.acts[-SHOWN:][::-1], called)}{_more(found)}"
-        f'<div class="files">{"".join(_file(name) for name in files)}</div>'
+    files = {
+        name: each
+        for name, each in text.RECORD_FILES.items()
+        if not (drawn and name == "study_light")
+    }
+    parts = (
+        remark(text.AUDIT_WORDS),
+        _state(found),
+        _limits(found),
+        _beside(study, found),
+        acts_table(found.acts[-SHOWN:][::-1], called),
+        _more(found),
+        file_rows(files),
     )
+    body = Markup().join(parts)
     if found.broken is not None:
         broken = badge(text.AUDIT_BROKEN, tone="bad", picture="x")
         return closed_card(text.AUDIT_TITLE, body, mark=broken, opened=True)
@@ -79,12 +87,12 @@ def chain_words(found: Audit) -> str:
     return text.AUDIT_INTACT.format(acts=acts, digest=digest)
 
 
-def acts_table(acts: Sequence[Act], called: Callable[[str], str]) -> str:
+def acts_table(acts: Sequence[Act], called: Callable[[str], str]) -> Markup:
     """Return the acts as a table; `called` is what people call an image."""
     return stacked(HEAD, [_row(act, called) for act in acts], kind="small trail")
 
 
-def _state(found: Audit) -> str:
+def _state(found: Audit) -> Markup:
     if found.broken is None:
         checked = "" if found.whole is None else f"{found.whole:{TIME}}"
         words = text.AUDIT_CHAIN.format(time=checked)
@@ -92,9 +100,9 @@ def _state(found: Audit) -> str:
     return note(text.AUDIT_BROKEN_WORDS, tone="bad", lead=found.broken.told, alert=True)
 
 
-def _limits(found: Audit) -> str:
+def _limits(found: Audit) -> Markup:
     """Return what the log does not vouch for, and what is not in it yet."""
-    told = ""
+    told = Markup()
     if found.uncovered:
         more = len(found.uncovered) - NAMED
         rest = [text.AUDIT_UNCOVERED_MORE.format(n=numbers.count(more))] if more > 0 else []
@@ -106,12 +114,12 @@ def _limits(found: Audit) -> str:
     return told
 
 
-def _beside(study: Study, found: Audit) -> str:
+def _beside(study: Study, found: Audit) -> Markup:
     """Return whether the log was compared with its data set's copy, and the button that does it."""
     there, repo = study.published, study.goes_to
-    check = _button({"act": "check"}, text.AUDIT_CHECK)
+    check = part("act", "check", text.AUDIT_CHECK)
     if repo is None:
-        return f"{remark(text.AUDIT_ALONE)}{check}"
+        return remark(text.AUDIT_ALONE) + check
     if there is None:
         told = text.AUDIT_NOT_COMPARED.format(repo=repo)
     elif there.trouble is not None:
@@ -127,20 +135,12 @@ def _beside(study: Study, found: Audit) -> str:
         )
         if found.broken is None:
             told += " " + text.AUDIT_AGREES
-    return f"{remark(told)}{_button({'act': 'compare'}, text.AUDIT_COMPARE)}{check}"
+    return remark(told) + part("act", "compare", text.AUDIT_COMPARE) + check
 
 
-def _button(ask: dict[str, str], words: str) -> str:
-    asked = escape(json.dumps(ask))
-    return (
-        f'<button type="button" class="imil-btn" data-ask="{asked}">'
-        f"<span>{escape(words)}</span></button>"
-    )
-
-
-def _more(found: Audit) -> str:
+def _more(found: Audit) -> Markup:
     left = len(found.acts) - SHOWN
-    return remark(text.AUDIT_MORE.format(n=left)) if left > 0 else ""
+    return remark(text.AUDIT_MORE.format(n=left)) if left > 0 else Markup()
 
 
 def _row(act: Act, called: Callable[[str], str]) -> list[str]:
@@ -148,10 +148,10 @@ def _row(act: Act, called: Callable[[str], str]) -> list[str]:
     return [
         str(act.seq),
         f"{moment:{TIME}}",
-        escape(act.who or text.AUDIT_NOBODY),
-        escape(text.ACTS[act.what]),
-        escape(called(act.sample_id)) if act.sample_id else "",
-        escape(_answer(act)),
+        act.who or text.AUDIT_NOBODY,
+        text.ACTS[act.what],
+        called(act.sample_id) if act.sample_id else "",
+        _answer(act),
         "" if act.seconds is None else f"{act.seconds:.0f} s",
     ]
 
@@ -160,8 +160,3 @@ def _answer(act: Act) -> str:
     if act.p_before is None or act.p_after is None:
         return ""
     return f"{numbers.share(act.p_before)} → {numbers.share(act.p_after)}"
-
-
-def _file(name: str) -> str:
-    title, words = text.RECORD_FILES[name]
-    return file_row(name, title, words)

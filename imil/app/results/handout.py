@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import io
-import json
 import secrets
 import shutil
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from html import escape
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import gradio as gr
 from gradio_client.utils import encode_file_path
+from markupsafe import Markup
 
 from imil.app.server.served_files import handout_folder
 from imil.core.evaluation.rounds import Round
@@ -23,8 +22,7 @@ from imil.hub_export import model_files
 from imil.jobs.training.machine import versions
 from imil.models.onnx import installed
 from imil.report.parts import text
-from imil.report.parts.markup import ASSETS, icon
-from imil.report.parts.tables import card, remark
+from imil.report.parts.markup import ASSETS, card, remark, render
 from imil.report.report import report_html
 from imil.storage.codec import MaskRecord, encode_masks, encode_region
 from imil.storage.records.acts import Act, acts_csv, acts_jsonl
@@ -49,21 +47,32 @@ README_MASKS = (
 )
 
 
-def downloads_card(study: Study, found: Round) -> str:
+def downloads_card(study: Study, found: Round) -> Markup:
     """Return the card of files; each button asks for one by `data-ask`."""
-    options = "".join(
-        f'<option value="{escape(arm.arm)}"{" selected" if arm.arm == study.main_arm() else ""}>'
-        f"{escape(text.arm_name(arm.arm))}</option>"
-        for arm in found.arms
-    )
-    choice = f'<select aria-label="{escape(text.DOWNLOAD_MODEL_OF)}">{options}</select>'
-    rows = "".join(
-        file_row(what, name, words, choice if what in OF_AN_ARM else "")
-        for what, (name, words) in text.FILES.items()
-        if what != "onnx" or installed()
-    )
-    body = f'<div class="files">{rows}</div>{remark(text.DOWNLOADS_WORDS)}'
-    return card(text.DOWNLOADS, body)
+    files = {what: each for what, each in text.FILES.items() if what != "onnx" or installed()}
+    arms = [(arm.arm, text.arm_name(arm.arm)) for arm in found.arms]
+    rows = file_rows(files, arms=arms, main=study.main_arm())
+    return card(text.DOWNLOADS, rows + remark(text.DOWNLOADS_WORDS))
+
+
+def file_rows(
+    files: Mapping[str, tuple[str, str]],
+    *,
+    arms: Sequence[tuple[str, str]] = (),
+    main: str | None = None,
+) -> Markup:
+    """Return a row a file, with the button that asks for it.
+
+    Args:
+        files: name and words of each, by what is asked for.
+        arms: those whose model may be asked for, each with its name for people.
+        main: the one that is asked for unless another is chosen.
+    """
+    rows = [
+        {"what": what, "name": name, "words": words, "choice": what in OF_AN_ARM}
+        for what, (name, words) in files.items()
+    ]
+    return render("files.html", files=rows, arms=arms, main=main)
 
 
 def build_handout(**kwargs: Any) -> gr.HTML:
@@ -155,19 +164,6 @@ def make_file(
             fix="Compare again to have them.",
         )
     return name, content
-
-
-def file_row(what: str, name: str, words: str, choice: str = "") -> str:
-    """Return the row of a file, with the button that asks for it; `choice` is HTML."""
-    label = text.DOWNLOAD_FILE.format(name=name)
-    ask = escape(json.dumps({"file": what}))
-    chosen = " data-choice" if choice else ""
-    return (
-        f'<div class="file"{chosen}><div><b>{escape(name)}</b><span class="sub s12">'
-        f'{escape(words)}</span></div>{choice}<button type="button" class="imil-btn" '
-        f'data-ask="{ask}" aria-label="{escape(label)}" title="{escape(label)}">'
-        f"{icon('download')}</button></div>"
-    )
 
 
 def _report(study: Study, found: Round) -> bytes:

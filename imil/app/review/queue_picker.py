@@ -298,7 +298,8 @@ def _progress(share: float, step: str, seconds_left: float | None) -> str:
         else text.LEFT.format(time=numbers.duration(seconds_left))
     )
     bar = meter(share, label=text.FOLDS_METER)
-    return _line(" · ".join(part for part in (step, left) if part)) + bar
+    line = _line(" · ".join(part for part in (step, left) if part))
+    return f"{line}{bar}"
 
 
 def _line(words: str) -> str:

@@ -55,7 +55,7 @@ def show_bring_again(parts: BringAgain, study: Study) -> Shown:
     fetched = study.images_from["kind"] == "hub"
     return {
         parts.part: gr.update(visible=True),
-        parts.words: _words(study, missing, fetched=fetched) + _masks(study),
+        parts.words: f"{_words(study, missing, fetched=fetched)}{_masks(study)}",
         parts.file: gr.update(value=None, visible=not fetched),
         parts.bring: gr.update(visible=not fetched),
         parts.fetch: gr.update(visible=fetched),
@@ -84,7 +84,7 @@ def _words(study: Study, missing: int, *, fetched: bool) -> str:
     if last.unreadable:
         lost = numbers.some(last.unreadable, "file", "files")
         counted = f"{counted} {text.BROUGHT_LOST.format(files=lost)}"
-    return note(counted, tone="info") + said
+    return f"{note(counted, tone='info')}{said}"
 
 
 def _masks(study: Study) -> str:

@@ -54,7 +54,7 @@ def show_consent(parts: ConsentTick, study: Study) -> Shown:
             value=study.consent is not None,
             label=text.CONSENT.format(repo=repo),
         ),
-        parts.words: _paragraphs((*said, *_kept(study))) + _trouble(study),
+        parts.words: f"{_paragraphs((*said, *_kept(study)))}{_trouble(study)}",
     }
 
 

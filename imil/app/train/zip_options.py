@@ -14,7 +14,7 @@ from imil.datasets.archive.look import Look
 from imil.datasets.choices import Choices
 from imil.datasets.tables.table import Columns
 from imil.report.parts import numbers, text
-from imil.report.parts.skipped_list import skipped_list
+from imil.report.parts.markup import skipped_list
 
 # Columns that can be picked, in the order of `Columns`.
 MEANINGS = tuple(field.name for field in fields(Columns))

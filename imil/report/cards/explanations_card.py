@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from html import escape
+from markupsafe import Markup
 
 from imil.core.evaluation.rounds import Explanations, Round
 from imil.core.nets.saliency import Explained
 from imil.report.parts import numbers, text
-from imil.report.parts.markup import badge
-from imil.report.parts.tables import closed_card, stacked
+from imil.report.parts.markup import badge, closed_card, remark, stacked
 
 HEAD = (
     text.COLUMN_ARM,
@@ -19,20 +18,19 @@ HEAD = (
 )
 
 
-def explanations_card(found: Round) -> str:
+def explanations_card(found: Round) -> Markup:
     """Return the closed card of saliency figures; nothing where no map was taken."""
     rows = [
-        [escape(text.arm_name(arm.arm)), *_cells(one)]
-        for arm in found.arms
-        for one in arm.explanations
+        [text.arm_name(arm.arm), *_cells(one)] for arm in found.arms for one in arm.explanations
     ]
     if not rows:
-        return ""
-    whose = ""
+        return Markup()
+    words: Markup | str = text.EXPLANATIONS_WORDS
     if found.swapped_by is not None:
-        whose = badge(text.SWAPPED_BADGE[found.swapped_by], tone="info") + " "
-    words = f'<p class="sub s13 remark">{whose}{escape(text.EXPLANATIONS_WORDS)}</p>'
-    body = words + stacked(HEAD, rows, kind="named")
+        words = Markup("{} {}").format(
+            badge(text.SWAPPED_BADGE[found.swapped_by], tone="info"), words
+        )
+    body = remark(words) + stacked(HEAD, rows, kind="named")
     return closed_card(text.EXPLANATIONS_TITLE, body, aside=text.EXPLANATIONS_SECONDARY)
 
 
@@ -48,8 +46,8 @@ def zero_maps(found: Explained) -> str:
 
 def _cells(one: Explanations) -> list[str]:
     return [
-        escape(text.EXPLAINERS[one.explainer]),
-        escape(numbers.with_interval(one.wrong_reason_share.figure)),
-        escape(numbers.with_interval(one.pointing_game.figure)),
-        escape(zero_maps(one.wrong_reason_share)),
+        text.EXPLAINERS[one.explainer],
+        numbers.with_interval(one.wrong_reason_share.figure),
+        numbers.with_interval(one.pointing_game.figure),
+        zero_maps(one.wrong_reason_share),
     ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
+
+from markupsafe import Markup
 
 from imil.core.evaluation.metrics import Metric
 from imil.core.evaluation.recommendation import MOST_LOST, Candidate, Recommendation
@@ -11,81 +12,96 @@ from imil.core.evaluation.rounds import ArmFigures, Round
 from imil.core.evaluation.verdict import McNemar
 from imil.core.records import Arm
 from imil.report.cards.robustness_card import swapped_table
-from imil.report.cards.verdict_card import interval_known
+from imil.report.cards.verdict_card import points_of
 from imil.report.parts import numbers, text
 from imil.report.parts.figures import training_curves
-from imil.report.parts.tables import card, closed_card, remark, stacked
+from imil.report.parts.markup import card, closed_card, remark, render, stacked
 
 # From here down a p-value is said to be below it.
 P_LEAST = 0.001
+TITLE = Markup("<h3>{}</h3>")
 
 
-def figures_card(found: Round, arms: Sequence[ArmFigures]) -> str:
+def figures_card(found: Round, arms: Sequence[ArmFigures]) -> Markup:
     """Return the closed card of every metric of some arms, with its interval, split and n."""
     head = (text.METRIC, *(text.arm_name(arm.arm) for arm in arms))
     rows = [
         [
-            escape(text.METRICS[metric]),
-            *(escape(numbers.with_interval(arm.figures[metric])) for arm in arms),
+            text.METRICS[metric],
+            *(numbers.with_interval(arm.figures[metric]) for arm in arms),
         ]
         for metric in Metric
     ]
-    return closed_card(text.FIGURES_TITLE, stacked(head, rows), aside=_aside(found))
+    return closed_card(text.FIGURES_TITLE, stacked(head, rows), aside=figures_aside(found))
 
 
-def every_figure_card(found: Round) -> str:
+def every_figure_card(found: Round) -> Markup:
     """Return the closed card of every arm's metrics, tests a seed and what was recommended from."""
     head = (text.COLUMN_ARM, *(text.METRICS[metric] for metric in Metric))
     rows = [
         [
-            escape(text.arm_name(arm.arm)),
-            *(escape(numbers.with_interval(arm.figures[metric])) for metric in Metric),
+            text.arm_name(arm.arm),
+            *(numbers.with_interval(arm.figures[metric]) for metric in Metric),
         ]
         for arm in found.arms
     ]
     body = stacked(head, rows, kind="small")
     if found.swapped_by is not None:
-        body += f"<h3>{escape(text.SWAPPED_TITLE)}</h3>"
+        body += TITLE.format(text.SWAPPED_TITLE)
         body += swapped_table(found, found.arms, kind="small")
     body += _mcnemar(found) + _candidates(found)
-    return closed_card(text.EVERY_TITLE, body, aside=_aside(found))
+    return closed_card(text.EVERY_TITLE, body, aside=figures_aside(found))
 
 
-def confusion_card(arms: Sequence[ArmFigures], classes: Sequence[str]) -> str:
+def confusion_card(arms: Sequence[ArmFigures], classes: Sequence[str]) -> Markup:
     """Return the confusion matrix of some arms, counts summed over seeds."""
-    tables = "".join(_confusion(arm, classes) for arm in arms)
-    return card(
-        text.CONFUSION_TITLE, f'<div class="cmx">{tables}</div>', aside=text.CONFUSION_ASIDE
+    # The finding first, as in the split table.
+    order = list(reversed(range(len(classes))))
+    matrices = [
+        {
+            "name": text.arm_name(arm.arm),
+            "accuracy": "",
+            "rows": [
+                (classes[k], [{"right": j == k, "count": arm.confusion[k][j]} for j in order])
+                for k in order
+            ],
+        }
+        for arm in arms
+    ]
+    tables = render(
+        "confusion.html", matrices=matrices, classes=[classes[k] for k in order], opens=False
     )
+    return card(text.CONFUSION_TITLE, tables, aside=text.CONFUSION_ASIDE)
 
 
-def curves_card(arms: Sequence[ArmFigures]) -> str:
+def curves_card(arms: Sequence[ArmFigures]) -> Markup:
     """Return loss and accuracy by epoch of each arm's first seed, closed until asked for."""
-    plots = "".join(
-        f"<div><h3>{escape(text.arm_name(arm.arm))}</h3>"
-        f"{training_curves(arm.curves, planned=len(arm.curves))}</div>"
+    plots = Markup().join(
+        Markup("<div><h3>{}</h3>{}</div>").format(
+            text.arm_name(arm.arm), training_curves(arm.curves, planned=len(arm.curves))
+        )
         for arm in arms
     )
-    return closed_card(text.CURVES_TITLE, f'<div class="pairup">{plots}</div>')
+    return closed_card(text.CURVES_TITLE, Markup('<div class="pairup">{}</div>').format(plots))
 
 
-def _aside(found: Round) -> str:
+def figures_aside(found: Round) -> str:
+    """Return of which images a card's figures are."""
     split = text.SPLIT_WORDS[found.split]
     return text.EVERY_ASIDE.format(split=split, n=numbers.count(found.images))
 
 
-def _mcnemar(found: Round) -> str:
+def _mcnemar(found: Round) -> Markup:
     tested = [paired for paired in found.paired if paired.mcnemar]
     if not tested:
-        return ""
+        return Markup()
     seeds = (text.SEED_NUMBER.format(seed=seed) for seed in found.seeds)
     rows = [
-        [escape(text.arm_name(paired.arm)), *(escape(mcnemar_words(one)) for one in paired.mcnemar)]
+        [text.arm_name(paired.arm), *(mcnemar_words(one) for one in paired.mcnemar)]
         for paired in tested
     ]
-    return f"<h3>{escape(text.MCNEMAR_TITLE)}</h3>{remark(text.MCNEMAR_WORDS)}" + stacked(
-        (text.COLUMN_ARM, *seeds), rows, kind="small"
-    )
+    table = stacked((text.COLUMN_ARM, *seeds), rows, kind="small")
+    return TITLE.format(text.MCNEMAR_TITLE) + remark(text.MCNEMAR_WORDS) + table
 
 
 def mcnemar_words(one: McNemar) -> str:
@@ -94,9 +110,9 @@ def mcnemar_words(one: McNemar) -> str:
     return text.MCNEMAR_CELL.format(gained=one.gained, minus=numbers.MINUS, lost=one.lost, p=p)
 
 
-def _candidates(found: Round) -> str:
+def _candidates(found: Round) -> Markup:
     if found.advice is None:
-        return ""
+        return Markup()
     chosen = found.advice.chosen
     head = (
         text.COLUMN_ARM,
@@ -109,28 +125,25 @@ def _candidates(found: Round) -> str:
     )
     rows = [
         [
-            escape(text.arm_name(one.name)),
+            text.arm_name(one.name),
             numbers.share(_mean(one.accuracy)),
             numbers.share(_mean(one.independent)),
             _gain(one, len(found.seeds)),
             numbers.share(_mean(one.swapped_balanced_accuracy)),
             numbers.count(one.masks),
-            escape(_choice(one, chosen)),
+            _choice(one, chosen),
         ]
         for one in found.advice.candidates
     ]
     words = remark(text.CANDIDATES_WORDS.format(points=f"{MOST_LOST:g}"))
     table = stacked(head, rows, kind="small")
-    return f"<h3>{escape(text.CANDIDATES_TITLE)}</h3>{words}{table}"
+    return TITLE.format(text.CANDIDATES_TITLE) + words + table
 
 
 def _gain(one: Candidate, seeds: int) -> str:
     if one.name == Arm.CONTROL:
         return text.REFERENCE
-    points = numbers.points(one.gain.points)
-    if not interval_known(seeds):
-        return points
-    return f"{points} {numbers.brackets(one.gain.low, one.gain.high)}"
+    return points_of(one.gain, seeds)
 
 
 def _choice(one: Candidate, chosen: Recommendation) -> str:
@@ -143,24 +156,3 @@ def _choice(one: Candidate, chosen: Recommendation) -> str:
 
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
-
-
-def _confusion(arm: ArmFigures, classes: Sequence[str]) -> str:
-    # The finding first, as in the split table.
-    order = list(reversed(range(len(classes))))
-    head = "".join(
-        f'<th scope="col">{escape(text.SAID.format(label=classes[k]))}</th>' for k in order
-    )
-    rows = "".join(
-        f'<tr><th scope="row">{escape(classes[k])}</th>'
-        + "".join(
-            f'<td class="{"" if j == k else "err"}">{numbers.count(arm.confusion[k][j])}</td>'
-            for j in order
-        )
-        + "</tr>"
-        for k in order
-    )
-    return (
-        f'<div><h3>{escape(text.arm_name(arm.arm))}</h3><table class="cm"><thead><tr><th></th>'
-        f"{head}</tr></thead><tbody>{rows}</tbody></table></div>"
-    )

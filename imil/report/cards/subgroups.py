@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
+
+from markupsafe import Markup
 
 from imil.core.evaluation.rounds import BINARY, ArmFigures, Round
 from imil.core.records import Split
 from imil.report.parts import numbers, text
-from imil.report.parts.markup import badge
-from imil.report.parts.tables import closed_card, remark, stacked
+from imil.report.parts.markup import badge, closed_card, remark, stacked
 
 CLASS_FIGURES = (text.METRICS["sensitivity"], text.METRICS["specificity"], text.METRICS["auroc"])
 CLASS_HEAD = (text.COLUMN_CLASS, text.COLUMN_ARM, text.COLUMN_N, *CLASS_FIGURES)
@@ -23,13 +23,13 @@ GROUP_HEAD = (
 POINT_HEAD = (text.COLUMN_ARM, text.METRICS["sensitivity"], text.METRICS["specificity"])
 
 
-def classes_card(found: Round, arms: Sequence[ArmFigures], classes: Sequence[str]) -> str:
+def classes_card(found: Round, arms: Sequence[ArmFigures], classes: Sequence[str]) -> Markup:
     """Return two closed cards: sensitivity, specificity, AUROC a class; the operating point."""
     aside = text.CLASSES_ASIDE.format(split=text.SPLIT_WORDS[found.split])
     # The finding first, as in the split table.
     order = reversed(range(len(classes)))
     rows = [
-        [escape(classes[k]), escape(text.arm_name(arm.arm)), *_of_class(arm, k)]
+        [classes[k], text.arm_name(arm.arm), *_of_class(arm, k)]
         for k in order
         for arm in arms
         if arm.classes
@@ -39,7 +39,7 @@ def classes_card(found: Round, arms: Sequence[ArmFigures], classes: Sequence[str
     return by_class + _operating_card(found, arms, len(classes))
 
 
-def groups_card(found: Round, arms: Sequence[ArmFigures]) -> str:
+def groups_card(found: Round, arms: Sequence[ArmFigures]) -> Markup:
     """Return the closed card of accuracy by group, the worst group of each arm marked."""
     names = list(dict.fromkeys(name for arm in arms for name in arm.groups))
     if not names:
@@ -51,7 +51,7 @@ def groups_card(found: Round, arms: Sequence[ArmFigures]) -> str:
         for arm in arms
         if name in arm.groups
     ]
-    none = "" if any(arm.worst_group for arm in arms) else remark(text.WORST_NONE)
+    none = Markup() if any(arm.worst_group for arm in arms) else remark(text.WORST_NONE)
     table = stacked(GROUP_HEAD, rows, kind="named")
     return closed_card(text.GROUPS_TITLE, table + none, aside=aside)
 
@@ -60,14 +60,14 @@ def _of_class(arm: ArmFigures, label: int) -> list[str]:
     figures = arm.classes[label]
     return [
         numbers.count(figures.images),
-        escape(numbers.with_interval(figures.sensitivity)),
-        escape(numbers.with_interval(figures.specificity)),
+        numbers.with_interval(figures.sensitivity),
+        numbers.with_interval(figures.specificity),
         numbers.share(figures.auroc),
     ]
 
 
 def _name(name: str, *, worst: bool) -> str:
-    return f"{escape(name)} {badge(text.WORST, tone='warn')}" if worst else escape(name)
+    return Markup("{} {}").format(name, badge(text.WORST, tone="warn")) if worst else name
 
 
 def _of_group(arm: ArmFigures, name: str) -> list[str]:
@@ -78,19 +78,19 @@ def _of_group(arm: ArmFigures, name: str) -> list[str]:
         else numbers.with_interval(figures.balanced_accuracy)
     )
     return [
-        escape(text.arm_name(arm.arm)),
+        text.arm_name(arm.arm),
         numbers.count(figures.images),
-        escape(numbers.with_interval(figures.accuracy)),
-        escape(balanced),
+        numbers.with_interval(figures.accuracy),
+        balanced,
     ]
 
 
-def _operating_card(found: Round, arms: Sequence[ArmFigures], classes: int) -> str:
+def _operating_card(found: Round, arms: Sequence[ArmFigures], classes: int) -> Markup:
     rows = [
         [
-            escape(text.arm_name(arm.arm)),
-            escape(numbers.with_interval(arm.operating_point.sensitivity)),
-            escape(numbers.with_interval(arm.operating_point.specificity)),
+            text.arm_name(arm.arm),
+            numbers.with_interval(arm.operating_point.sensitivity),
+            numbers.with_interval(arm.operating_point.specificity),
         ]
         for arm in arms
         if arm.operating_point is not None

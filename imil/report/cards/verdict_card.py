@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from html import escape
+from markupsafe import Markup
 
 from imil.core.evaluation.metrics import Metric
 from imil.core.evaluation.robustness import MaskOnly
@@ -10,7 +10,7 @@ from imil.core.evaluation.rounds import ArmFigures, Paired, Round
 from imil.core.evaluation.verdict import MIN_SEEDS, Difference, Verdict
 from imil.core.records import Arm, Split
 from imil.report.parts import numbers, text
-from imil.report.parts.markup import badge, icon, note
+from imil.report.parts.markup import render
 
 TONES = {
     Verdict.SHOWN: ("good", "up"),
@@ -20,7 +20,7 @@ TONES = {
 }
 
 
-def verdict_card(found: Round, *, asked: int = 0) -> str:
+def verdict_card(found: Round, *, asked: int = 0) -> Markup:
     """Return the card of the comparisons named beforehand, each against control.
 
     First the paper's arm, then the one recommended on validation. Words come from the verdicts,
@@ -30,22 +30,22 @@ def verdict_card(found: Round, *, asked: int = 0) -> str:
         found: the comparison.
         asked: how many seeds were asked for, where more are being trained.
     """
-    main, second = main_arm(found), second_arm(found)
-    named = [paired for paired in (main, second) if paired is not None]
-    notices = "".join(note(text.with_arm_names(words), tone="info") for words in found.notices)
-    if found.test_seen:
-        notices += note(text.TEST_SEEN_WORDS, tone="warn")
-    if not found.paired:
-        return notices
-    tone = TONES[named[0].verdict][0] if named else "flat"
-    shown = "".join(
-        _comparison(found, paired, first=not i, asked=asked) for i, paired in enumerate(named)
-    )
-    return (
-        f'<section class="card verdict {tone}" aria-label="{escape(text.COLUMN_VERDICT)}">'
-        f"{shown or _unnamed(found)}{_advice(found, second)}"
-        f'<p class="after">{escape(_after(found))}</p>{_given_away(found.mask_only)}</section>'
-        + notices
+    second, alone = second_arm(found), found.mask_only
+    named = [paired for paired in (main_arm(found), second) if paired is not None]
+    told = alone is not None and not alone.at_chance
+    majority = text.MAJORITY_LINE.format(rate=numbers.share(found.majority_rate))
+    after = [majority, openings_line(found.test_openings)]
+    return render(
+        "verdict.html",
+        found=found,
+        final=found.split is Split.TEST,
+        compared=[_comparison(found, paired, asked) for paired in named],
+        chosen=_chosen(found),
+        advice="" if second is not None else advice_line(found),
+        advice_tone="good" if found.recommended == Arm.IMIL else "flat",
+        after=" ".join(after if told else [*after, mask_only_line(alone)]),
+        given_away=mask_only_line(alone) if told else "",
+        notices=[text.with_arm_names(words) for words in found.notices],
     )
 
 
@@ -83,6 +83,14 @@ def interval_known(seeds: int) -> bool:
     return seeds > 1
 
 
+def points_of(difference: Difference, seeds: int) -> str:
+    """Return points against control, with their interval where there are runs enough for one."""
+    points = numbers.points(difference.points)
+    if not interval_known(seeds):
+        return points
+    return f"{points} {numbers.brackets(difference.low, difference.high)}"
+
+
 def mask_only_line(alone: MaskOnly | None) -> str:
     """Return what masks alone give away, as a sentence."""
     if alone is None:
@@ -117,33 +125,19 @@ def _paired(found: Round, name: str | None) -> Paired | None:
     return next((paired for paired in found.paired if paired.arm == name), None)
 
 
-def _comparison(found: Round, paired: Paired, *, first: bool, asked: int) -> str:
+def _comparison(found: Round, paired: Paired, asked: int) -> dict[str, object]:
+    """Return what the card says of one comparison."""
     tone, picture = TONES[paired.verdict]
     seeds = len(found.seeds)
-    own = badge(text.RECOMMENDED, tone="info") if paired.arm == found.recommended else ""
-    about = _about(found)
-    return (
-        f'<div class="vs {tone}{"" if first else " second"}"><div>'
-        f'<div class="w">{icon(picture)}{escape(verdict_word(paired.verdict, seeds, asked=asked))}'
-        f"{about if first else ''}{own}</div>"
-        f'<p class="say">{escape(_say(paired, seeds, asked))}</p>'
-        f'<p class="sub">{escape(text.AGAINST.format(arm=text.arm_name(paired.arm)))}'
-        f"</p>{'' if first else _chosen(found)}</div>{_facts(found, paired)}</div>"
-    )
-
-
-def _unnamed(found: Round) -> str:
-    return (
-        f'<div class="vs flat"><div><div class="w">{escape(text.UNNAMED)}{_about(found)}</div>'
-        f'<p class="say">{escape(text.UNNAMED_WORDS)}</p></div></div>'
-    )
-
-
-def _about(found: Round) -> str:
-    number = badge(text.ROUND.format(number=found.number), tone="flat")
-    final = badge(text.FINAL_SPLIT, tone="info") if found.split is Split.TEST else ""
-    seen = badge(text.TEST_SEEN, tone="warn") if found.test_seen else ""
-    return f"{number}{final}{seen}"
+    return {
+        "tone": tone,
+        "picture": picture,
+        "word": verdict_word(paired.verdict, seeds, asked=asked),
+        "recommended": paired.arm == found.recommended,
+        "say": _say(paired, seeds, asked),
+        "arm": text.arm_name(paired.arm),
+        "facts": _facts(found, paired),
+    }
 
 
 def _say(paired: Paired, seeds: int, asked: int) -> str:
@@ -162,27 +156,20 @@ def _chosen(found: Round) -> str:
     """Return how the recommended arm was chosen, and that this flatters."""
     if found.advice is None:
         return ""
-    gain = _points(found.advice.chosen.gain, len(found.seeds))
+    gain = points_of(found.advice.chosen.gain, len(found.seeds))
     words = text.CHOSEN if found.split is Split.TEST else text.CHOSEN_HERE
-    return f'<p class="sub s13">{escape(words.format(gain=gain))}</p>'
+    return words.format(gain=gain)
 
 
-def _advice(found: Round, second: Paired | None) -> str:
-    """Return what is recommended where no comparison of its own says so."""
-    if second is not None:
-        return ""
-    tone = "good" if found.recommended == Arm.IMIL else "flat"
-    return f'<p class="advice {tone}">{icon("info")}<span>{escape(advice_line(found))}</span></p>'
-
-
-def _facts(found: Round, paired: Paired) -> str:
+def _facts(found: Round, paired: Paired) -> list[tuple[str, str, str]]:
+    """Return the figures of a comparison: what each is, the figure, and what goes with it."""
     gain = paired.differences[Metric.ACCURACY]
     balanced = paired.differences[Metric.BALANCED_ACCURACY]
     split, seeds = text.SPLITS[found.split], len(found.seeds)
-    halves = text.BALANCED.format(points=_points(balanced, seeds))
+    halves = text.BALANCED.format(points=points_of(balanced, seeds))
     images = text.OF_IMAGES.format(n=numbers.count(found.images))
     unknown = f"{images}, {text.PATIENTS_NOT_KNOWN}"
-    facts = [
+    return [
         (text.FACT_POINTS, numbers.points(gain.points), halves),
         _interval_fact(gain, seeds),
         (text.FACT_IMAGES.format(split=split), numbers.count(found.images), unknown)
@@ -191,12 +178,6 @@ def _facts(found: Round, paired: Paired) -> str:
         (text.FACT_SEEDS, str(seeds), text.SEED_SCOPES[found.seed_scope]),
         _masked_fact(found, paired),
     ]
-    cells = "".join(
-        f"<div><dt>{escape(name)}</dt><dd>{escape(big)}</dd>"
-        f'<dd class="x">{escape(small)}</dd></div>'
-        for name, big, small in facts
-    )
-    return f'<dl class="facts">{cells}</dl>'
 
 
 def _masked_fact(found: Round, paired: Paired) -> tuple[str, str, str]:
@@ -210,30 +191,8 @@ def _masked_fact(found: Round, paired: Paired) -> tuple[str, str, str]:
     return text.FACT_MASKED, f"{numbers.span(masks)} {word}", small
 
 
-def _points(difference: Difference, seeds: int) -> str:
-    points = numbers.points(difference.points)
-    if not interval_known(seeds):
-        return points
-    return f"{points} {numbers.brackets(difference.low, difference.high)}"
-
-
 def _interval_fact(gain: Difference, seeds: int) -> tuple[str, str, str]:
     if not interval_known(seeds):
         return text.FACT_INTERVAL, text.INTERVAL_NONE, text.INTERVAL_NEEDS
     where = text.ABOVE if gain.low > 0 else text.BELOW if gain.high < 0 else text.SPANS
     return text.FACT_INTERVAL, numbers.between(gain.low, gain.high), where
-
-
-def _after(found: Round) -> str:
-    majority = text.MAJORITY_LINE.format(rate=numbers.share(found.majority_rate))
-    openings = openings_line(found.test_openings)
-    alone = found.mask_only
-    said = "" if alone is not None and not alone.at_chance else f" {mask_only_line(alone)}"
-    return f"{majority} {openings}{said}"
-
-
-def _given_away(alone: MaskOnly | None) -> str:
-    """Return the warning where masks alone tell the class."""
-    if alone is None or alone.at_chance:
-        return ""
-    return note(mask_only_line(alone), tone="warn", lead=text.MASK_ONLY_WARNING)

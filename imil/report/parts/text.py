@@ -529,7 +529,7 @@ TWINS_MOVED = (
     "No near duplicate across splits.",
     "{n} images compared; {moved} moved to the stricter split, where the duplicate was.",
 )
-TWINS_INSIDE = ("{pairs} of near duplicates inside one split.", "")
+TWINS_INSIDE = "{pairs} of near duplicates inside one split."
 TWINS_EXACT = "Of so many images only exact copies are found."
 TWINS_SHOW = "Show them"
 TWINS_MORE = "and {more} more"
