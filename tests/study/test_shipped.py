@@ -207,7 +207,6 @@ def test_what_needs_working_images_draws_them_where_nobody_did_before(
     corner = np.zeros((FILMS.size, FILMS.size), np.bool_)
     corner[:12, -12:] = True
     steps: list[Callable[[Study], object]] = [
-        lambda study: study.similar(study.queue(Queue.RANDOM)[0].sample_id, 3, queue=Queue.RANDOM),
         lambda study: study.saliency(study.queue(Queue.RANDOM)[0].sample_id, None),
         lambda study: study.predictions.learn(),
         lambda study: study.queue(Queue.WRONG_REASON),

@@ -814,25 +814,7 @@ MAY_HIDE_LARGE = "It covers {share} of the image. Erase there, or go on if you a
 # ---- where the model looks ----
 SALIENCY_ZERO = "The map is zero everywhere: no pixel moves the model's answer to this image."
 
-# ---- copies of a mask ----
-COPY_MASK = "Copy this mask to similar images"
-COPY_FULL = "budget used up"
-COPY_LEFT = "none left"
-COPY_WORDS = (
-    "Of the images in this queue, these look most alike to the model. Untick where the mask does "
-    "not fit; the others are masked as you see them. Each can be opened and changed."
-)
-COPY_EMPTY = "Nothing is painted yet. Paint what should not matter, then copy it."
-COPY_NONE = "No image of this queue is left to copy to: all are masked, skipped or decided on."
-COPY_NO_ROOM = "The budget has no room for a copy: one place is kept for this image itself."
-COPY_SAYS = "label {label} · says {says} {share}"
-COPY_ROOM = "{painted} of {allowed} masked, room for {room} more. A place is kept for this image."
-COPY_NOTHING = "Tick an image"
-COPY_ONE = "Black out this image"
-COPY_MANY = "Black out {n} images"
-COPIED = "Copied to {count}. Each can be opened and changed."
 COPIED_FROM = " · mask copied from {source}"
-CANCEL = "Cancel"
 
 # ---- predicted masks ----
 START_PREDICTED = "Start from the predicted mask"

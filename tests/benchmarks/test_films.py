@@ -13,8 +13,8 @@ from typing import cast
 import numpy as np
 import pytest
 
-from imil.bench.estimate import estimate, seconds_an_epoch
-from imil.bench.films import Grid, run_grid
+from benchmarks.estimate import estimate, seconds_an_epoch
+from benchmarks.films import Grid, run_grid
 from imil.core.evaluation.metrics import Metric
 from imil.core.evaluation.verdict import PairedOutcome, drawn_over_replications
 from imil.core.records import Plan
@@ -88,7 +88,7 @@ def test_seeds_that_disagree_widen_the_pooled_interval() -> None:
 
 @pytest.mark.slow
 def test_a_small_grid_runs_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "imil", "bench", "films", "--out", str(tmp_path / "out"),
+    command = [sys.executable, "-m", "benchmarks", "films", "--out", str(tmp_path / "out"),
                "--shortcuts", "0.95,0.5", "--label-noises", "0", "--images", "40", "--size", "32",
                "--epochs", "1", "--epochs-after", "1", "--arms", ",".join(ARMS[1:])]  # fmt: skip
 
@@ -126,7 +126,7 @@ def test_a_small_grid_runs_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_ctrl_c_ends_a_benchmark_at_once(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "imil", "bench", "films", "--out", str(tmp_path), "--images", "100",
+        [sys.executable, "-m", "benchmarks", "films", "--out", str(tmp_path), "--images", "100",
          "--epochs", "200"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

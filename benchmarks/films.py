@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from imil.bench.charts import film_plots
-from imil.bench.grid import Cell, grid_content
-from imil.bench.pooled import CONTROL, Outcome
-from imil.bench.table import films_table
-from imil.bench.targets import film_targets
+from benchmarks.charts import film_plots
+from benchmarks.grid import Cell, grid_content
+from benchmarks.pooled import CONTROL, Outcome
+from benchmarks.table import films_table
+from benchmarks.targets import film_targets
 from imil.core.arms.registry import parse_arms
 from imil.core.evaluation.recommendation import Candidate
 from imil.core.evaluation.verdict import Difference

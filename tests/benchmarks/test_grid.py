@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from imil.bench.charts import film_plots
-from imil.bench.grid import Cell, grid_content
-from imil.bench.table import films_table
-from imil.bench.targets import film_targets
-from tests.bench.fabricated import grid
+from benchmarks.charts import film_plots
+from benchmarks.grid import Cell, grid_content
+from benchmarks.table import films_table
+from benchmarks.targets import film_targets
+from tests.benchmarks.fabricated import grid
 
 # Ten thousand draws an arm and cell.
 pytestmark = pytest.mark.slow

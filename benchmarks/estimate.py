@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 import torch
 
-from imil.bench.films import Grid
+from benchmarks.films import Grid
 from imil.core.arms.registry import ArmInputs, control, with_weights
 from imil.core.arms.variants import parse_variant
 from imil.core.records import Arm, Plan

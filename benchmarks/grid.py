@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from imil.bench.pooled import CONTROL, Outcome, against, chosen, share_closed
+from benchmarks.pooled import CONTROL, Outcome, against, chosen, share_closed
 from imil.core.evaluation.metrics import Metric
 from imil.core.evaluation.recommendation import Case, always, recommend_by_swapping, score_rule
 from imil.core.evaluation.verdict import Decision, Difference, Verdict, decide_all

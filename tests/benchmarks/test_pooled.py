@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from imil.bench.pooled import against, candidates, chosen, share_closed
+from benchmarks.pooled import against, candidates, chosen, share_closed
 from imil.core.evaluation.metrics import Metric
 from imil.core.evaluation.recommendation import recommend_by_swapping
-from tests.bench.fabricated import outcome
+from tests.benchmarks.fabricated import outcome
 
 ARMS = ("control", "imil", "upweight")
 USUAL = {"control": 0.7, "imil": 0.5, "upweight": 0.9}

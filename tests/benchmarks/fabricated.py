@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from imil.bench.grid import Cell, Outcomes
-from imil.bench.pooled import Outcome
+from benchmarks.grid import Cell, Outcomes
+from benchmarks.pooled import Outcome
 from imil.core.evaluation.metrics import Metric
 from imil.core.evaluation.recommendation import Candidate
 from imil.core.evaluation.robustness import balanced
