@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from imil.core.evaluation.metrics import Metric, Robustness
 from imil.core.evaluation.rounds import ArmFigures, Paired, Round
 from imil.core.evaluation.verdict import Verdict
-from imil.report.cards.explanations_card import zero_maps
+from imil.report.cards.figures_cards import zero_maps
 from imil.report.cards.verdict_card import (
     advice_line,
     interval_known,

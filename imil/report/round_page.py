@@ -11,16 +11,17 @@ from imil.core.evaluation.rounds import Round
 from imil.report.cards.arms_table import arms_table
 from imil.report.cards.cases_card import changes_in_words
 from imil.report.cards.doses_card import doses_cards
-from imil.report.cards.explanations_card import explanations_card
 from imil.report.cards.figures_cards import (
+    classes_card,
     confusion_card,
     curves_card,
     every_figure_card,
+    explanations_card,
     figures_card,
+    groups_card,
+    robustness_card,
 )
-from imil.report.cards.robustness_card import robustness_card
 from imil.report.cards.rounds_card import rounds_card
-from imil.report.cards.subgroups import classes_card, groups_card
 from imil.report.cards.verdict_card import key_arms
 
 # Cards below each other.

@@ -1,4 +1,4 @@
-"""Every figure of every arm: the ones that matter most at hand, the rest closed until asked for."""
+"""Figures of arms: the ones that matter most at hand, the rest closed until asked for."""
 
 from __future__ import annotations
 
@@ -6,20 +6,39 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from imil.core.evaluation.metrics import Metric
+from imil.core.evaluation.metrics import Metric, Robustness
 from imil.core.evaluation.recommendation import MOST_LOST, Candidate, Recommendation
-from imil.core.evaluation.rounds import ArmFigures, Round
+from imil.core.evaluation.rounds import BINARY, ArmFigures, Explanations, Paired, Round
 from imil.core.evaluation.verdict import McNemar
-from imil.core.records import Arm
-from imil.report.cards.robustness_card import swapped_table
-from imil.report.cards.verdict_card import points_of
+from imil.core.nets.saliency import Explained
+from imil.core.records import Arm, Split
+from imil.report.cards.verdict_card import interval_known, points_of
 from imil.report.parts import numbers, text
 from imil.report.parts.figures import training_curves
-from imil.report.parts.markup import card, closed_card, remark, render, stacked
+from imil.report.parts.markup import badge, card, closed_card, part, remark, render, stacked
 
 # From here down a p-value is said to be below it.
 P_LEAST = 0.001
 TITLE = Markup("<h3>{}</h3>")
+SWAPPED_PAIR = (Robustness.SWAPPED_ACCURACY, Robustness.SWAPPED_BALANCED_ACCURACY)
+SWAPPED_HEAD = (text.COLUMN_ARM, text.SWAPPED_ACCURACY, text.SWAPPED_BALANCED, text.FLIP_RATE)
+CLASS_FIGURES = (text.METRICS["sensitivity"], text.METRICS["specificity"], text.METRICS["auroc"])
+CLASS_HEAD = (text.COLUMN_CLASS, text.COLUMN_ARM, text.COLUMN_N, *CLASS_FIGURES)
+GROUP_HEAD = (
+    text.COLUMN_GROUP,
+    text.COLUMN_ARM,
+    text.COLUMN_N,
+    text.METRICS["accuracy"],
+    text.METRICS["balanced_accuracy"],
+)
+POINT_HEAD = (text.COLUMN_ARM, text.METRICS["sensitivity"], text.METRICS["specificity"])
+EXPLAINED_HEAD = (
+    text.COLUMN_ARM,
+    text.COLUMN_EXPLAINER,
+    text.COLUMN_WRONG_REASON,
+    text.COLUMN_POINTING,
+    text.COLUMN_MAPS,
+)
 
 
 def figures_card(found: Round, arms: Sequence[ArmFigures]) -> Markup:
@@ -156,3 +175,157 @@ def _choice(one: Candidate, chosen: Recommendation) -> str:
 
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
+
+
+def robustness_card(found: Round, arms: Sequence[ArmFigures]) -> Markup:
+    """Return accuracy and balanced accuracy on swapped images, and how often predictions flip."""
+    if found.swapped_by is None:
+        return card(text.SWAPPED_TITLE, remark(text.SWAPPED_NONE))
+    split = text.SPLIT_WORDS[found.split]
+    aside = text.SWAPPED_ASIDE.format(split=split, n=numbers.count(found.images))
+    whose = badge(text.SWAPPED_BADGE[found.swapped_by], tone="info")
+    words = remark(Markup("{} {}").format(whose, text.SWAPPED_WORDS[found.swapped_by]))
+    level = remark(text.SWAPPED_LEVEL) if interval_known(len(found.seeds)) else Markup()
+    table = swapped_table(found, arms)
+    return card(text.SWAPPED_TITLE, words + table + level, aside=aside)
+
+
+def swapped_table(found: Round, arms: Sequence[ArmFigures], *, kind: str = "") -> Markup:
+    """Return the figures of some arms on swapped images, each with its difference to control."""
+    paired = {each.arm: each for each in found.paired}
+    rows = [_swapped_row(found, arm, paired.get(arm.arm)) for arm in arms if arm.swapped]
+    return stacked(SWAPPED_HEAD, rows, kind=kind)
+
+
+def _swapped_row(found: Round, arm: ArmFigures, paired: Paired | None) -> list[str]:
+    cells = [
+        part("two_lines", numbers.with_interval(arm.swapped[kind]), _against(found, paired, kind))
+        for kind in SWAPPED_PAIR
+    ]
+    flips = numbers.with_interval(arm.swapped[Robustness.FLIP_RATE])
+    return [text.arm_name(arm.arm), *cells, flips]
+
+
+def _against(found: Round, paired: Paired | None, kind: Robustness) -> str:
+    if paired is None:
+        return text.REFERENCE
+    if kind not in paired.swapped:
+        return ""
+    return points_of(paired.swapped[kind], len(found.seeds))
+
+
+def classes_card(found: Round, arms: Sequence[ArmFigures], classes: Sequence[str]) -> Markup:
+    """Return two closed cards: sensitivity, specificity, AUROC a class; the operating point."""
+    aside = text.CLASSES_ASIDE.format(split=text.SPLIT_WORDS[found.split])
+    # The finding first, as in the split table.
+    order = reversed(range(len(classes)))
+    rows = [
+        [classes[k], text.arm_name(arm.arm), *_of_class(arm, k)]
+        for k in order
+        for arm in arms
+        if arm.classes
+    ]
+    table = stacked(CLASS_HEAD, rows, kind="named")
+    by_class = closed_card(text.CLASSES_TITLE, table, aside=aside)
+    return by_class + _operating_card(found, arms, len(classes))
+
+
+def groups_card(found: Round, arms: Sequence[ArmFigures]) -> Markup:
+    """Return the closed card of accuracy by group, the worst group of each arm marked."""
+    names = list(dict.fromkeys(name for arm in arms for name in arm.groups))
+    if not names:
+        return closed_card(text.GROUPS_TITLE, remark(text.GROUPS_NONE))
+    aside = text.GROUPS_ASIDE.format(split=text.SPLITS[found.split])
+    rows = [
+        [_name(name, worst=arm.worst_group == name), *_of_group(arm, name)]
+        for name in names
+        for arm in arms
+        if name in arm.groups
+    ]
+    none = Markup() if any(arm.worst_group for arm in arms) else remark(text.WORST_NONE)
+    table = stacked(GROUP_HEAD, rows, kind="named")
+    return closed_card(text.GROUPS_TITLE, table + none, aside=aside)
+
+
+def _of_class(arm: ArmFigures, label: int) -> list[str]:
+    figures = arm.classes[label]
+    return [
+        numbers.count(figures.images),
+        numbers.with_interval(figures.sensitivity),
+        numbers.with_interval(figures.specificity),
+        numbers.share(figures.auroc),
+    ]
+
+
+def _name(name: str, *, worst: bool) -> str:
+    return Markup("{} {}").format(name, badge(text.WORST, tone="warn")) if worst else name
+
+
+def _of_group(arm: ArmFigures, name: str) -> list[str]:
+    figures = arm.groups[name]
+    balanced = (
+        text.GROUP_NOT_BALANCED
+        if figures.balanced_accuracy is None
+        else numbers.with_interval(figures.balanced_accuracy)
+    )
+    return [
+        text.arm_name(arm.arm),
+        numbers.count(figures.images),
+        numbers.with_interval(figures.accuracy),
+        balanced,
+    ]
+
+
+def _operating_card(found: Round, arms: Sequence[ArmFigures], classes: int) -> Markup:
+    rows = [
+        [
+            text.arm_name(arm.arm),
+            numbers.with_interval(arm.operating_point.sensitivity),
+            numbers.with_interval(arm.operating_point.specificity),
+        ]
+        for arm in arms
+        if arm.operating_point is not None
+    ]
+    if rows:
+        body = stacked(POINT_HEAD, rows)
+    elif classes != BINARY:
+        body = remark(text.OPERATING_NOT_BINARY.format(n=classes))
+    else:
+        body = remark(text.OPERATING_LATER)
+    aside = text.OPERATING_ASIDE if found.split is Split.TEST else ""
+    return closed_card(text.OPERATING_TITLE, body, aside=aside)
+
+
+def explanations_card(found: Round) -> Markup:
+    """Return the closed card of saliency figures; nothing where no map was taken."""
+    rows = [
+        [text.arm_name(arm.arm), *_explained(one)] for arm in found.arms for one in arm.explanations
+    ]
+    if not rows:
+        return Markup()
+    words: Markup | str = text.EXPLANATIONS_WORDS
+    if found.swapped_by is not None:
+        words = Markup("{} {}").format(
+            badge(text.SWAPPED_BADGE[found.swapped_by], tone="info"), words
+        )
+    body = remark(words) + stacked(EXPLAINED_HEAD, rows, kind="named")
+    return closed_card(text.EXPLANATIONS_TITLE, body, aside=text.EXPLANATIONS_SECONDARY)
+
+
+def zero_maps(found: Explained) -> str:
+    """Return how many maps say nothing, as words."""
+    maps = numbers.count(found.maps)
+    if not found.zero_maps:
+        return text.NO_ZERO_MAPS.format(maps=maps)
+    if found.zero_maps == 1:
+        return text.ZERO_MAP.format(maps=maps)
+    return text.ZERO_MAPS.format(zero=numbers.count(found.zero_maps), maps=maps)
+
+
+def _explained(one: Explanations) -> list[str]:
+    return [
+        text.EXPLAINERS[one.explainer],
+        numbers.with_interval(one.wrong_reason_share.figure),
+        numbers.with_interval(one.pointing_game.figure),
+        zero_maps(one.wrong_reason_share),
+    ]
