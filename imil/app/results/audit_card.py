@@ -13,9 +13,65 @@ from imil.app.server.errors import error_in_place
 from imil.errors import ImilError
 from imil.report.parts import numbers, text
 from imil.report.parts.markup import badge, closed_card, note, part, remark, short_title, stacked
-from imil.storage.records.acts import Act
+from imil.storage.records.acts import Act, What
 from imil.study.audit.logged import Audit
 from imil.study.study import Study
+
+AUDIT_TITLE = "Audit trail"
+AUDIT_WORDS = (
+    "Every act is written down when it is done, each with a fingerprint of the one before it: "
+    "whoever changes, removes or inserts one later breaks the chain. Its head is the fingerprint "
+    "of the last act."
+)
+AUDIT_ACT = "act"
+AUDIT_ACTS = "acts"
+AUDIT_CHAIN = (
+    "The list of images, masks, trainings and comparisons are the ones that the acts tell of. All "
+    "of it was checked on {time} UTC, and since then what came after."
+)
+AUDIT_BROKEN = "Chain broken"
+AUDIT_BROKEN_WORDS = (
+    "Somebody, or a fault of the disk, changed the study outside of this app, or another app went "
+    "on with it. Its figures prove nothing until that is explained."
+)
+AUDIT_ALONE = (
+    "No copy of the log leaves this machine, so nothing tells whether all of it was written anew."
+)
+AUDIT_NOT_ASKED = "Not compared with the copy in {repo} on the Hub. {why} Try again later."
+AUDIT_COMPARED = (
+    "Compared with the copy in {repo} on the Hub: {acts}, head {digest}, asked on {time} UTC."
+)
+ACTS = {
+    What.STUDY_BEGUN: "Study begun",
+    What.PLAN_SET: "Plan set",
+    What.TRAINING_STARTED: "Training started",
+    What.ARITHMETIC_CHOSEN: "Arithmetic chosen",
+    What.TRAINING_STOPPED: "Training stopped",
+    What.TRAINING_FINISHED: "Training finished",
+    What.MASK_ACCEPTED: "Mask accepted",
+    What.MASK_COPIED: "Mask copied",
+    What.ANSWERED: "Model answered to a mask",
+    What.SKIPPED: "Image skipped",
+    What.RELABELLED: "Label changed",
+    What.EXCLUDED: "Image excluded",
+    What.LABEL_KEPT: "Label found right",
+    What.SELECTION_SET: "Way of finding outliers set",
+    What.FOLDS_STARTED: "Out-of-fold training started",
+    What.PREDICTIONS_CONFIRMED: "Predicted masks confirmed",
+    What.COMPARISON_ASKED: "Comparison asked for",
+    What.COMPARISON_STOPPED: "Comparison stopped",
+    What.COMPARISON_FINISHED: "Comparison finished",
+    What.TEST_OPENED: "Test set opened",
+    What.UNBLINDED: "Readers shown each other's masks",
+    What.CONSENT_GIVEN: "Consent given",
+    What.CONSENT_WITHDRAWN: "Consent withdrawn",
+    What.SHARED: "Study shared",
+    What.EXPORTED: "Study exported",
+    What.IMPORTED: "Study imported",
+    What.IMAGES_REMOVED: "Images and models removed, long unvisited",
+    What.FILES_NOTED: "Fingerprints of files taken",
+    What.GAP: "Gap: something was not written down",
+}
 
 # Acts in the table; all of them are in the files.
 SHOWN = 12
@@ -26,13 +82,13 @@ DIGITS = 12
 # A moment, for people.
 TIME = "%d %b %Y, %H:%M:%S"
 HEAD = (
-    text.AUDIT_NUMBER,
-    text.AUDIT_TIME,
-    text.AUDIT_WHO,
-    text.AUDIT_WHAT,
-    text.AUDIT_IMAGE,
-    text.AUDIT_ANSWER,
-    text.AUDIT_SECONDS,
+    "No.",
+    "Time (UTC)",
+    "Who",
+    "What",
+    "Image",
+    "Label’s probability",
+    "Spent",
 )
 
 
@@ -52,7 +108,7 @@ def audit_card(study: Study, *, opened: bool = False, whole: bool = False) -> Ma
     try:
         found = study.audit(whole=whole)
     except ImilError as error:
-        return closed_card(text.AUDIT_TITLE, error_in_place(error))
+        return closed_card(AUDIT_TITLE, error_in_place(error))
     if not found.acts and found.broken is None:
         return Markup()
     called = partial(short_title, study.images)
@@ -63,7 +119,7 @@ def audit_card(study: Study, *, opened: bool = False, whole: bool = False) -> Ma
         if not (drawn and name == "study_light")
     }
     parts = (
-        remark(text.AUDIT_WORDS),
+        remark(AUDIT_WORDS),
         _state(found),
         _limits(found),
         _beside(study, found),
@@ -73,18 +129,18 @@ def audit_card(study: Study, *, opened: bool = False, whole: bool = False) -> Ma
     )
     body = Markup().join(parts)
     if found.broken is not None:
-        broken = badge(text.AUDIT_BROKEN, tone="bad", picture="x")
-        return closed_card(text.AUDIT_TITLE, body, mark=broken, opened=True)
-    return closed_card(text.AUDIT_TITLE, body, aside=chain_words(found), opened=opened)
+        broken = badge(AUDIT_BROKEN, tone="bad", picture="x")
+        return closed_card(AUDIT_TITLE, body, mark=broken, opened=True)
+    return closed_card(AUDIT_TITLE, body, aside=chain_words(found), opened=opened)
 
 
 def chain_words(found: Audit) -> str:
     """Return in a few words whether the log is intact."""
     if found.broken is not None:
-        return text.AUDIT_BROKEN
+        return AUDIT_BROKEN
     digest = "" if found.head is None else found.head.digest[:DIGITS]
-    acts = numbers.some(len(found.acts), text.AUDIT_ACT, text.AUDIT_ACTS)
-    return text.AUDIT_INTACT.format(acts=acts, digest=digest)
+    acts = numbers.some(len(found.acts), AUDIT_ACT, AUDIT_ACTS)
+    return f"Chain intact: {acts}, head {digest}"
 
 
 def acts_table(acts: Sequence[Act], called: Callable[[str], str]) -> Markup:
@@ -95,9 +151,9 @@ def acts_table(acts: Sequence[Act], called: Callable[[str], str]) -> Markup:
 def _state(found: Audit) -> Markup:
     if found.broken is None:
         checked = "" if found.whole is None else f"{found.whole:{TIME}}"
-        words = text.AUDIT_CHAIN.format(time=checked)
+        words = AUDIT_CHAIN.format(time=checked)
         return note(words, tone="good", lead=f"{chain_words(found)}.")
-    return note(text.AUDIT_BROKEN_WORDS, tone="bad", lead=found.broken.told, alert=True)
+    return note(AUDIT_BROKEN_WORDS, tone="bad", lead=found.broken.told, alert=True)
 
 
 def _limits(found: Audit) -> Markup:
@@ -105,42 +161,42 @@ def _limits(found: Audit) -> Markup:
     told = Markup()
     if found.uncovered:
         more = len(found.uncovered) - NAMED
-        rest = [text.AUDIT_UNCOVERED_MORE.format(n=numbers.count(more))] if more > 0 else []
+        rest = [f"And {numbers.count(more)} more."] if more > 0 else []
         words = " ".join([*found.uncovered[:NAMED], *rest])
-        told = note(words, tone="info", lead=f"{text.AUDIT_UNCOVERED}:")
+        told = note(words, tone="info", lead="What the log does not vouch for:")
     if found.waiting:
-        acts = numbers.some(found.waiting, text.AUDIT_ACT, text.AUDIT_ACTS)
-        told += remark(text.AUDIT_WAITING.format(acts=acts))
+        acts = numbers.some(found.waiting, AUDIT_ACT, AUDIT_ACTS)
+        told += remark(f"{acts} not in the log yet.")
     return told
 
 
 def _beside(study: Study, found: Audit) -> Markup:
     """Return whether the log was compared with its data set's copy, and the button that does it."""
     there, repo = study.published, study.goes_to
-    check = part("act", "check", text.AUDIT_CHECK)
+    check = part("act", "check", "Check everything again")
     if repo is None:
-        return remark(text.AUDIT_ALONE) + check
+        return remark(AUDIT_ALONE) + check
     if there is None:
-        told = text.AUDIT_NOT_COMPARED.format(repo=repo)
+        told = f"Not compared yet with the copy in {repo} on the Hub."
     elif there.trouble is not None:
-        told = text.AUDIT_NOT_ASKED.format(repo=repo, why=there.trouble.what)
+        told = AUDIT_NOT_ASKED.format(repo=repo, why=there.trouble.what)
     elif there.head is None:
-        told = text.AUDIT_NONE_THERE.format(repo=repo)
+        told = f"{repo} on the Hub has no act of this study yet."
     else:
-        told = text.AUDIT_COMPARED.format(
+        told = AUDIT_COMPARED.format(
             repo=repo,
-            acts=numbers.some(there.acts, text.AUDIT_ACT, text.AUDIT_ACTS),
+            acts=numbers.some(there.acts, AUDIT_ACT, AUDIT_ACTS),
             digest=there.head.digest[:DIGITS],
             time=f"{there.asked:{TIME}}",
         )
         if found.broken is None:
-            told += " " + text.AUDIT_AGREES
-    return remark(told) + part("act", "compare", text.AUDIT_COMPARE) + check
+            told += " " + "All of it is in this log."
+    return remark(told) + part("act", "compare", "Compare with the Hub") + check
 
 
 def _more(found: Audit) -> Markup:
     left = len(found.acts) - SHOWN
-    return remark(text.AUDIT_MORE.format(n=left)) if left > 0 else Markup()
+    return remark(f"{left} earlier acts are in the files.") if left > 0 else Markup()
 
 
 def _row(act: Act, called: Callable[[str], str]) -> list[str]:
@@ -148,8 +204,8 @@ def _row(act: Act, called: Callable[[str], str]) -> list[str]:
     return [
         str(act.seq),
         f"{moment:{TIME}}",
-        act.who or text.AUDIT_NOBODY,
-        text.ACTS[act.what],
+        act.who or "visitor",
+        ACTS[act.what],
         called(act.sample_id) if act.sample_id else "",
         _answer(act),
         "" if act.seconds is None else f"{act.seconds:.0f} s",

@@ -30,6 +30,17 @@ from imil.storage.sheets import csv_text
 from imil.study.review.maskbook import named
 from imil.study.study import Study
 
+FILES = {
+    "report": ("Report", "HTML, plots inside, works without a network"),
+    "results_json": ("Every figure", "results.json, for programs"),
+    "results_csv": ("Figures a seed", "results.csv, a row an arm, metric and seed"),
+    "images": ("Answers an image", "Parquet: what each arm and seed says to each image"),
+    "masks": ("Masks", "PNG an image and Parquet, zipped"),
+    "curves": ("Curves", "curves.csv: loss and accuracy by epoch, arm and seed"),
+    "model": ("Model", "safetensors, config and model card, zipped"),
+    "onnx": ("Model as ONNX", "For programs without torch; checked against it"),
+}
+
 # Files of one arm: which is chosen beside the button.
 OF_AN_ARM = ("model", "onnx")
 # One moment for all that is zipped, so that the same content is the same file.
@@ -49,10 +60,13 @@ README_MASKS = (
 
 def downloads_card(study: Study, found: Round) -> Markup:
     """Return the card of files; each button asks for one by `data-ask`."""
-    files = {what: each for what, each in text.FILES.items() if what != "onnx" or installed()}
+    files = {what: each for what, each in FILES.items() if what != "onnx" or installed()}
     arms = [(arm.arm, text.arm_name(arm.arm)) for arm in found.arms]
     rows = file_rows(files, arms=arms, main=study.main_arm())
-    return card(text.DOWNLOADS, rows + remark(text.DOWNLOADS_WORDS))
+    return card(
+        "Downloads",
+        rows + remark("Made when you ask, of what this page shows. No image is in them."),
+    )
 
 
 def file_rows(
@@ -97,7 +111,7 @@ def export(study: Study, what: str, arm: str | None = None, *, reader: str | Non
 
     Args:
         study: whose results.
-        what: a key of `text.FILES` or `text.RECORD_FILES`.
+        what: a key of `FILES` or `text.RECORD_FILES`.
         arm: whose model; the main one by default.
         reader: who asks; None for one who may be any of them.
 
@@ -130,7 +144,7 @@ def make_file(
         name, write = LOGS[what]
         return name, write(study.audit().acts)
     if what == "agreement":
-        return text.DOWNLOAD_AGREEMENT, study.agreement_csv()
+        return "agreement.csv", study.agreement_csv()
     if what == "masks":
         study.check_unblinded(reader)
     found = study.shown_results()

@@ -18,6 +18,12 @@ from imil.report.parts.markup import card, jpeg_url, remark, render
 from imil.study.comparison.looking import FIRST, LEVELS, Look
 from imil.study.study import Study
 
+LOOKS_TITLE = "Where the models look"
+LOOKS_WORDS = (
+    "Each model explained for what it says, by integrated gradients; brighter counts more. First "
+    "seed, on images that {arm} fixed or broke."
+)
+
 # Side of a picture, px: three beside each other in a third of a wide page, sharp on a phone.
 SIDE = 224
 # Pixels speak one by one; people see places. A blur of this share of the side joins them.
@@ -34,15 +40,17 @@ def looks_card(study: Study) -> Markup:
     try:
         looks = study.looks()
     except ImilError as error:
-        return card(text.LOOKS_TITLE, error_in_place(error), aside=text.EXPLANATIONS_SECONDARY)
+        return card(LOOKS_TITLE, error_in_place(error), aside=text.EXPLANATIONS_SECONDARY)
     if looks is None:
-        waiting = Markup('<div class="waiting">{}</div>').format(remark(text.LOOKS_MAKING))
-        return card(text.LOOKS_TITLE, waiting, aside=text.EXPLANATIONS_SECONDARY)
+        waiting = Markup('<div class="waiting">{}</div>').format(
+            remark("The maps are being computed; they appear here by themselves.")
+        )
+        return card(LOOKS_TITLE, waiting, aside=text.EXPLANATIONS_SECONDARY)
     if not looks:
         return Markup()
-    words = text.LOOKS_WORDS.format(arm=text.arm_name(study.main_arm() or ""))
+    words = LOOKS_WORDS.format(arm=text.arm_name(study.main_arm() or ""))
     body = render("looks.html", looks=[_look(study, look) for look in looks], words=words)
-    return card(text.LOOKS_TITLE, body, aside=text.EXPLANATIONS_SECONDARY)
+    return card(LOOKS_TITLE, body, aside=text.EXPLANATIONS_SECONDARY)
 
 
 def overlay(pixels: NDArray[np.uint8], saliency: NDArray[np.uint8]) -> bytes:
@@ -70,7 +78,7 @@ def overlay(pixels: NDArray[np.uint8], saliency: NDArray[np.uint8]) -> bytes:
 
 def model_name(name: str) -> str:
     """Return what a model of a round is called on screen."""
-    return text.LOOKS_BEFORE if name == FIRST else text.arm_name(name)
+    return "Round 0" if name == FIRST else text.arm_name(name)
 
 
 def _look(study: Study, look: Look) -> dict[str, Any]:

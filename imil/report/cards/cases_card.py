@@ -10,11 +10,19 @@ from markupsafe import Markup
 from imil.core.evaluation.cases import Case, Cases, broken, confusion, fixed
 from imil.core.evaluation.metrics import Metric
 from imil.core.evaluation.rounds import ArmFigures, Round
-from imil.core.records import Arm
+from imil.core.records import Arm, Split
 from imil.report.cards.figures_cards import figures_aside
 from imil.report.cards.verdict_card import key_arms
 from imil.report.parts import numbers, text
 from imil.report.parts.markup import card, remark, render, stacked
+
+CASES_TITLE = {
+    Split.VALIDATION: "Validation images fixed and broken",
+    Split.TEST: "Test images fixed and broken",
+}
+FIXED_WORDS = "right only after"
+BROKEN_WORDS = "wrong only after"
+CELL = "{n} with label {label} of which {arm} said {said}. Open them."
 
 # Pictures of a kind that stand on the page; the others open. Our choice: two rows of eight.
 THUMBS = 16
@@ -44,7 +52,7 @@ def cases_cards(
     def thumb(case: Case, ask: Mapping[str, str]) -> dict[str, object]:
         address, title = picture(case.sample_id)
         said = ", ".join(case_words(case, ask["arm"], classes))
-        words = text.CASE_OPEN.format(sample=title, words=said)
+        words = f"Open {title}: {said}"
         return {"ask": {**ask, "sample": case.sample_id}, "address": address, "words": words}
 
     def changed(arm: ArmFigures) -> dict[str, object]:
@@ -82,34 +90,30 @@ def changes_in_words(found: Round, cases: Cases) -> Markup:
         for arm in found.arms
         if arm.arm != Arm.CONTROL and arm.arm in cases.predicted
     ]
-    head = (text.COLUMN_ARM, text.FIXED_WORDS, text.BROKEN_WORDS)
-    return card(text.CASES_TITLE[found.split], stacked(head, rows), aside=text.CASES_ASIDE)
+    head = (text.COLUMN_ARM, FIXED_WORDS, BROKEN_WORDS)
+    return card(CASES_TITLE[found.split], stacked(head, rows), aside="First seed, against control")
 
 
 def unknown_cases(found: Round) -> Markup:
     """Return what stands there where nobody knows what the arms say to each image."""
-    return card(text.CASES_TITLE[found.split], remark(text.MATRICES_UNKNOWN))
+    return card(CASES_TITLE[found.split], remark(text.MATRICES_UNKNOWN))
 
 
 def case_words(case: Case, arm: str, classes: Sequence[str]) -> tuple[str, str, str]:
     """Return what an arm says to an image, its label, and what control says."""
-    said = text.CASE_SAID.format(
-        label=classes[case.predicted], confidence=numbers.share(case.confidence)
-    )
+    said = f"said {classes[case.predicted]} {numbers.share(case.confidence)}"
     label = text.CASE_LABEL.format(label=classes[case.label])
     if arm == Arm.CONTROL:
         return said, label, ""
-    control = text.CASE_CONTROL.format(
-        label=classes[case.control], confidence=numbers.share(case.control_confidence)
-    )
+    control = f"control {classes[case.control]} {numbers.share(case.control_confidence)}"
     return said, label, control
 
 
 def _kinds(arm: str, cases: Cases) -> list[dict[str, Any]]:
     """Return the images that an arm fixed, and those that it broke."""
     kinds = (
-        ("fixed", fixed(cases, arm), text.FIXED, text.FIXED_WORDS, "good"),
-        ("broken", broken(cases, arm), text.BROKEN, text.BROKEN_WORDS, "bad"),
+        ("fixed", fixed(cases, arm), "{n} fixed", FIXED_WORDS, "good"),
+        ("broken", broken(cases, arm), "{n} broken", BROKEN_WORDS, "bad"),
     )
     return [
         {
@@ -132,7 +136,7 @@ def _matrices(arms: Sequence[ArmFigures], cases: Cases, classes: Sequence[str]) 
         counts, name = confusion(cases, arm.arm, classes=len(classes)), text.arm_name(arm.arm)
 
         def cell(label: int, said: int, number: int, arm: str, name: str) -> dict[str, object]:
-            words = text.CELL.format(
+            words = CELL.format(
                 n=numbers.count(number), label=classes[label], arm=name, said=classes[said]
             )
             ask = {"arm": arm, "label": label, "said": said}
@@ -154,7 +158,7 @@ def _figures(arms: Sequence[ArmFigures]) -> list[list[str]]:
         for metric in HEADLINE
     ]
     if any(arm.worst_group for arm in arms):
-        rows.append([text.WORST_GROUP, *(_worst(arm) for arm in arms)])
+        rows.append(["Worst group, accuracy", *(_worst(arm) for arm in arms)])
     return rows
 
 

@@ -15,6 +15,8 @@ from imil.report.parts import numbers, text
 from imil.report.parts.figures import Frame, Track, apart, interval_domain, nice_marks, path
 from imil.report.parts.markup import card, plot, remark
 
+DOSES_WORDS = "0 masks are control. Whiskers are the intervals of the table above."
+
 # Geometry of a plot, px; the right margin holds the names of the lines.
 WIDTH, HEIGHT = 440, 240
 LEFT, RIGHT, TOP, BOTTOM = 34, 150, 12, 44
@@ -42,11 +44,13 @@ def doses_cards(found: Round) -> Markup:
     if not lines:
         return Markup()
     known = interval_known(len(found.seeds))
-    cards = _card(text.DOSES_MASKS, text.AXIS_MASKS, lines, lambda dose: dose.masks, known=known)
+    cards = _card(
+        "Points by images masked", "images masked", lines, lambda dose: dose.masks, known=known
+    )
     timed = [line for line in lines if line.timed]
     if timed:
         minutes: Callable[[Dose], float] = lambda dose: dose.minutes or 0.0  # noqa: E731
-        cards += _card(text.DOSES_MINUTES, text.AXIS_MINUTES, timed, minutes, known=known)
+        cards += _card("Points by your minutes", "minutes", timed, minutes, known=known)
     return Markup('<div class="{}">{}</div>').format("pairup" if timed else "stackup", cards)
 
 
@@ -72,7 +76,7 @@ def _card(
     ]
     names = [text.arm_name(line.arm) for line in lines]
     drawing = _plot(title, axis, names, drawn)
-    return card(title, drawing + remark(text.DOSES_WORDS), aside=text.DOSES_ASIDE)
+    return card(title, drawing + remark(DOSES_WORDS), aside="Accuracy against control")
 
 
 def _plot(title: str, axis: str, names: Sequence[str], lines: Sequence[Sequence[_Place]]) -> Markup:

@@ -17,27 +17,57 @@ from imil.report.parts import numbers, text
 from imil.report.parts.figures import training_curves
 from imil.report.parts.markup import badge, card, closed_card, part, remark, render, stacked
 
+REFERENCE = "reference"
+SWAPPED_TITLE = "With the irrelevant region swapped"
+SWAPPED_BADGE = {"reference": "reference masks", "predicted": "predicted masks"}
+SWAPPED_NONE = (
+    "No image was swapped, so how an arm does where the irrelevant region differs is not known."
+)
+COLUMN_N = "n"
+OPERATING_LATER = (
+    "Given in the final comparison: on validation the threshold would be judged by the images "
+    "that it was chosen on."
+)
+GROUPS_TITLE = "By group"
+GROUPS_NONE = (
+    "The images have no groups. A column “group”, such as the site, gives figures for each."
+)
+EXPLANATIONS_WORDS = (
+    "Share of the map inside the irrelevant region (less is better), and how often the map's peak "
+    "lies outside it (more is better)."
+)
+MCNEMAR_WORDS = (
+    "Images that the arm alone, and control alone, has right; exact, two-sided, never pooled. It "
+    "takes images for independent, and never decides."
+)
+P_SMALL = "< .001"
+CANDIDATES_WORDS = (
+    "On validation: the greatest gain of balanced accuracy against control, with what the "
+    "predicted irrelevant region tells taken off, whose interval lies above 0, among arms that "
+    "lose at most {points} point of accuracy. Ties go to fewer masks; without a gain, control."
+)
+
 # From here down a p-value is said to be below it.
 P_LEAST = 0.001
 TITLE = Markup("<h3>{}</h3>")
 SWAPPED_PAIR = (Robustness.SWAPPED_ACCURACY, Robustness.SWAPPED_BALANCED_ACCURACY)
-SWAPPED_HEAD = (text.COLUMN_ARM, text.SWAPPED_ACCURACY, text.SWAPPED_BALANCED, text.FLIP_RATE)
+SWAPPED_HEAD = (text.COLUMN_ARM, "Accuracy, swapped", "Balanced, swapped", "Predictions that flip")
 CLASS_FIGURES = (text.METRICS["sensitivity"], text.METRICS["specificity"], text.METRICS["auroc"])
-CLASS_HEAD = (text.COLUMN_CLASS, text.COLUMN_ARM, text.COLUMN_N, *CLASS_FIGURES)
+CLASS_HEAD = ("Class", text.COLUMN_ARM, COLUMN_N, *CLASS_FIGURES)
 GROUP_HEAD = (
-    text.COLUMN_GROUP,
+    "Group",
     text.COLUMN_ARM,
-    text.COLUMN_N,
+    COLUMN_N,
     text.METRICS["accuracy"],
     text.METRICS["balanced_accuracy"],
 )
 POINT_HEAD = (text.COLUMN_ARM, text.METRICS["sensitivity"], text.METRICS["specificity"])
 EXPLAINED_HEAD = (
     text.COLUMN_ARM,
-    text.COLUMN_EXPLAINER,
-    text.COLUMN_WRONG_REASON,
-    text.COLUMN_POINTING,
-    text.COLUMN_MAPS,
+    "Explainer",
+    "Wrong-reason share",
+    "Pointing game",
+    "Maps",
 )
 
 
@@ -51,7 +81,7 @@ def figures_card(found: Round, arms: Sequence[ArmFigures]) -> Markup:
         ]
         for metric in Metric
     ]
-    return closed_card(text.FIGURES_TITLE, stacked(head, rows), aside=figures_aside(found))
+    return closed_card("Figures", stacked(head, rows), aside=figures_aside(found))
 
 
 def every_figure_card(found: Round) -> Markup:
@@ -66,10 +96,10 @@ def every_figure_card(found: Round) -> Markup:
     ]
     body = stacked(head, rows, kind="small")
     if found.swapped_by is not None:
-        body += TITLE.format(text.SWAPPED_TITLE)
+        body += TITLE.format(SWAPPED_TITLE)
         body += swapped_table(found, found.arms, kind="small")
     body += _mcnemar(found) + _candidates(found)
-    return closed_card(text.EVERY_TITLE, body, aside=figures_aside(found))
+    return closed_card("Every figure of every arm", body, aside=figures_aside(found))
 
 
 def confusion_card(arms: Sequence[ArmFigures], classes: Sequence[str]) -> Markup:
@@ -90,7 +120,7 @@ def confusion_card(arms: Sequence[ArmFigures], classes: Sequence[str]) -> Markup
     tables = render(
         "confusion.html", matrices=matrices, classes=[classes[k] for k in order], opens=False
     )
-    return card(text.CONFUSION_TITLE, tables, aside=text.CONFUSION_ASIDE)
+    return card("Confusion matrices", tables, aside="Rows are labels; counts summed over seeds")
 
 
 def curves_card(arms: Sequence[ArmFigures]) -> Markup:
@@ -101,32 +131,34 @@ def curves_card(arms: Sequence[ArmFigures]) -> Markup:
         )
         for arm in arms
     )
-    return closed_card(text.CURVES_TITLE, Markup('<div class="pairup">{}</div>').format(plots))
+    return closed_card(
+        "Curves of the first seed", Markup('<div class="pairup">{}</div>').format(plots)
+    )
 
 
 def figures_aside(found: Round) -> str:
     """Return of which images a card's figures are."""
     split = text.SPLIT_WORDS[found.split]
-    return text.EVERY_ASIDE.format(split=split, n=numbers.count(found.images))
+    return f"Value (95 % interval), {split}, n = {numbers.count(found.images)}"
 
 
 def _mcnemar(found: Round) -> Markup:
     tested = [paired for paired in found.paired if paired.mcnemar]
     if not tested:
         return Markup()
-    seeds = (text.SEED_NUMBER.format(seed=seed) for seed in found.seeds)
+    seeds = (f"Seed {seed}" for seed in found.seeds)
     rows = [
         [text.arm_name(paired.arm), *(mcnemar_words(one) for one in paired.mcnemar)]
         for paired in tested
     ]
     table = stacked((text.COLUMN_ARM, *seeds), rows, kind="small")
-    return TITLE.format(text.MCNEMAR_TITLE) + remark(text.MCNEMAR_WORDS) + table
+    return TITLE.format("McNemar's test, a seed") + remark(MCNEMAR_WORDS) + table
 
 
 def mcnemar_words(one: McNemar) -> str:
     """Return one seed's test: images gained, lost, and p."""
-    p = text.P_SMALL if one.p < P_LEAST else f"{one.p:.3f}".removeprefix("0").removesuffix(".000")
-    return text.MCNEMAR_CELL.format(gained=one.gained, minus=numbers.MINUS, lost=one.lost, p=p)
+    p = P_SMALL if one.p < P_LEAST else f"{one.p:.3f}".removeprefix("0").removesuffix(".000")
+    return f"+{one.gained} {numbers.MINUS}{one.lost}, p {p}"
 
 
 def _candidates(found: Round) -> Markup:
@@ -135,12 +167,12 @@ def _candidates(found: Round) -> Markup:
     chosen = found.advice.chosen
     head = (
         text.COLUMN_ARM,
-        text.COLUMN_CANDIDATE,
-        text.COLUMN_CANDIDATE_INDEPENDENT,
-        text.COLUMN_CANDIDATE_GAIN,
-        text.COLUMN_CANDIDATE_SWAPPED,
-        text.COLUMN_MASKS,
-        text.COLUMN_CHOICE,
+        "Accuracy",
+        "Balanced, region's part off",
+        "Points",
+        "Balanced, swapped",
+        "Masks to paint",
+        "Choice",
     )
     rows = [
         [
@@ -154,23 +186,23 @@ def _candidates(found: Round) -> Markup:
         ]
         for one in found.advice.candidates
     ]
-    words = remark(text.CANDIDATES_WORDS.format(points=f"{MOST_LOST:g}"))
+    words = remark(CANDIDATES_WORDS.format(points=f"{MOST_LOST:g}"))
     table = stacked(head, rows, kind="small")
-    return TITLE.format(text.CANDIDATES_TITLE) + words + table
+    return TITLE.format("What the recommended arm was chosen from") + words + table
 
 
 def _gain(one: Candidate, seeds: int) -> str:
     if one.name == Arm.CONTROL:
-        return text.REFERENCE
+        return REFERENCE
     return points_of(one.gain, seeds)
 
 
 def _choice(one: Candidate, chosen: Recommendation) -> str:
     if one.name == chosen.name:
-        return text.RECOMMENDED
+        return "recommended"
     if one.name in chosen.not_eligible:
-        return text.CHOICE_NOT_ELIGIBLE
-    return text.CHOICE_TIED if one.name in chosen.tied else ""
+        return "loses too much accuracy"
+    return "as good" if one.name in chosen.tied else ""
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -180,14 +212,18 @@ def _mean(values: Sequence[float]) -> float:
 def robustness_card(found: Round, arms: Sequence[ArmFigures]) -> Markup:
     """Return accuracy and balanced accuracy on swapped images, and how often predictions flip."""
     if found.swapped_by is None:
-        return card(text.SWAPPED_TITLE, remark(text.SWAPPED_NONE))
+        return card(SWAPPED_TITLE, remark(SWAPPED_NONE))
     split = text.SPLIT_WORDS[found.split]
-    aside = text.SWAPPED_ASIDE.format(split=split, n=numbers.count(found.images))
-    whose = badge(text.SWAPPED_BADGE[found.swapped_by], tone="info")
+    aside = f"{split}, n = {numbers.count(found.images)}"
+    whose = badge(SWAPPED_BADGE[found.swapped_by], tone="info")
     words = remark(Markup("{} {}").format(whose, text.SWAPPED_WORDS[found.swapped_by]))
-    level = remark(text.SWAPPED_LEVEL) if interval_known(len(found.seeds)) else Markup()
+    level = (
+        remark("Points against control, 95 % intervals that are not corrected.")
+        if interval_known(len(found.seeds))
+        else Markup()
+    )
     table = swapped_table(found, arms)
-    return card(text.SWAPPED_TITLE, words + table + level, aside=aside)
+    return card(SWAPPED_TITLE, words + table + level, aside=aside)
 
 
 def swapped_table(found: Round, arms: Sequence[ArmFigures], *, kind: str = "") -> Markup:
@@ -208,7 +244,7 @@ def _swapped_row(found: Round, arm: ArmFigures, paired: Paired | None) -> list[s
 
 def _against(found: Round, paired: Paired | None, kind: Robustness) -> str:
     if paired is None:
-        return text.REFERENCE
+        return REFERENCE
     if kind not in paired.swapped:
         return ""
     return points_of(paired.swapped[kind], len(found.seeds))
@@ -216,7 +252,7 @@ def _against(found: Round, paired: Paired | None, kind: Robustness) -> str:
 
 def classes_card(found: Round, arms: Sequence[ArmFigures], classes: Sequence[str]) -> Markup:
     """Return two closed cards: sensitivity, specificity, AUROC a class; the operating point."""
-    aside = text.CLASSES_ASIDE.format(split=text.SPLIT_WORDS[found.split])
+    aside = f"Each against all others, {text.SPLIT_WORDS[found.split]}"
     # The finding first, as in the split table.
     order = reversed(range(len(classes)))
     rows = [
@@ -226,7 +262,7 @@ def classes_card(found: Round, arms: Sequence[ArmFigures], classes: Sequence[str
         if arm.classes
     ]
     table = stacked(CLASS_HEAD, rows, kind="named")
-    by_class = closed_card(text.CLASSES_TITLE, table, aside=aside)
+    by_class = closed_card("By class", table, aside=aside)
     return by_class + _operating_card(found, arms, len(classes))
 
 
@@ -234,17 +270,21 @@ def groups_card(found: Round, arms: Sequence[ArmFigures]) -> Markup:
     """Return the closed card of accuracy by group, the worst group of each arm marked."""
     names = list(dict.fromkeys(name for arm in arms for name in arm.groups))
     if not names:
-        return closed_card(text.GROUPS_TITLE, remark(text.GROUPS_NONE))
-    aside = text.GROUPS_ASIDE.format(split=text.SPLITS[found.split])
+        return closed_card(GROUPS_TITLE, remark(GROUPS_NONE))
+    aside = f"{text.SPLITS[found.split]}, the worst group of each arm marked"
     rows = [
         [_name(name, worst=arm.worst_group == name), *_of_group(arm, name)]
         for name in names
         for arm in arms
         if name in arm.groups
     ]
-    none = Markup() if any(arm.worst_group for arm in arms) else remark(text.WORST_NONE)
+    none = (
+        Markup()
+        if any(arm.worst_group for arm in arms)
+        else remark("No group is large enough to be called the worst.")
+    )
     table = stacked(GROUP_HEAD, rows, kind="named")
-    return closed_card(text.GROUPS_TITLE, table + none, aside=aside)
+    return closed_card(GROUPS_TITLE, table + none, aside=aside)
 
 
 def _of_class(arm: ArmFigures, label: int) -> list[str]:
@@ -258,13 +298,13 @@ def _of_class(arm: ArmFigures, label: int) -> list[str]:
 
 
 def _name(name: str, *, worst: bool) -> str:
-    return Markup("{} {}").format(name, badge(text.WORST, tone="warn")) if worst else name
+    return Markup("{} {}").format(name, badge("worst", tone="warn")) if worst else name
 
 
 def _of_group(arm: ArmFigures, name: str) -> list[str]:
     figures = arm.groups[name]
     balanced = (
-        text.GROUP_NOT_BALANCED
+        "lacks a class"
         if figures.balanced_accuracy is None
         else numbers.with_interval(figures.balanced_accuracy)
     )
@@ -289,11 +329,11 @@ def _operating_card(found: Round, arms: Sequence[ArmFigures], classes: int) -> M
     if rows:
         body = stacked(POINT_HEAD, rows)
     elif classes != BINARY:
-        body = remark(text.OPERATING_NOT_BINARY.format(n=classes))
+        body = remark(f"Given for two classes only; here there are {classes}.")
     else:
-        body = remark(text.OPERATING_LATER)
-    aside = text.OPERATING_ASIDE if found.split is Split.TEST else ""
-    return closed_card(text.OPERATING_TITLE, body, aside=aside)
+        body = remark(OPERATING_LATER)
+    aside = "Threshold chosen on validation" if found.split is Split.TEST else ""
+    return closed_card("At 90 % sensitivity", body, aside=aside)
 
 
 def explanations_card(found: Round) -> Markup:
@@ -303,23 +343,21 @@ def explanations_card(found: Round) -> Markup:
     ]
     if not rows:
         return Markup()
-    words: Markup | str = text.EXPLANATIONS_WORDS
+    words: Markup | str = EXPLANATIONS_WORDS
     if found.swapped_by is not None:
-        words = Markup("{} {}").format(
-            badge(text.SWAPPED_BADGE[found.swapped_by], tone="info"), words
-        )
+        words = Markup("{} {}").format(badge(SWAPPED_BADGE[found.swapped_by], tone="info"), words)
     body = remark(words) + stacked(EXPLAINED_HEAD, rows, kind="named")
-    return closed_card(text.EXPLANATIONS_TITLE, body, aside=text.EXPLANATIONS_SECONDARY)
+    return closed_card("Where the models look, in figures", body, aside=text.EXPLANATIONS_SECONDARY)
 
 
 def zero_maps(found: Explained) -> str:
     """Return how many maps say nothing, as words."""
     maps = numbers.count(found.maps)
     if not found.zero_maps:
-        return text.NO_ZERO_MAPS.format(maps=maps)
+        return f"{maps} maps, none zero everywhere"
     if found.zero_maps == 1:
-        return text.ZERO_MAP.format(maps=maps)
-    return text.ZERO_MAPS.format(zero=numbers.count(found.zero_maps), maps=maps)
+        return f"1 of {maps} maps is zero everywhere"
+    return f"{numbers.count(found.zero_maps)} of {maps} maps are zero everywhere"
 
 
 def _explained(one: Explanations) -> list[str]:

@@ -18,9 +18,16 @@ from imil.core.review.agreement import (
 )
 from imil.core.review.masks import fitted_region
 from imil.core.review.readers import POOLED
-from imil.report.parts import numbers, text
+from imil.report.parts import numbers
 from imil.report.parts.markup import card, jpeg_url, render
 from imil.report.parts.overlays import painted_jpeg, picture
+
+READERS_OPEN = "shown each other's masks since {time} UTC"
+POOLED_MASK = {
+    "union": "All: union",
+    "intersection": "All: intersection",
+    "majority": "All: majority",
+}
 
 # Images on the page, those of least agreement. Our choice: a few small pictures each.
 SHOWN = 12
@@ -71,9 +78,9 @@ def readers_words(found: ReaderSummary | None) -> Markup:
 
 
 def _card(found: ReaderSummary, *, blind: bool = False, images: Sequence[Any] = ()) -> Markup:
-    aside = text.READERS_BLIND
+    aside = "blind to each other"
     if found.unblinded is not None:
-        aside = text.READERS_OPEN.format(time=f"{found.unblinded:%d %b %Y, %H:%M}")
+        aside = READERS_OPEN.format(time=f"{found.unblinded:%d %b %Y, %H:%M}")
     body = render(
         "readers.html",
         readers=[_reader(each) for each in found.readers],
@@ -83,7 +90,7 @@ def _card(found: ReaderSummary, *, blind: bool = False, images: Sequence[Any] = 
         blind=blind,
         images=images,
     )
-    return card(text.READERS, body, aside=aside)
+    return card("Readers", body, aside=aside)
 
 
 def _reader(each: ReaderFigures) -> list[str]:
@@ -117,7 +124,7 @@ def _image(image: ImageAgreement, masked: MaskedImage) -> dict[str, Any]:
         "iou": image.iou,
         "masks": [
             {
-                "reader": text.POOLED_MASK[masked.pooling] if reader == POOLED else reader,
+                "reader": POOLED_MASK[masked.pooling] if reader == POOLED else reader,
                 "pooled": reader == POOLED,
                 "address": jpeg_url(painted_jpeg(pixels, fitted_region(region, shape))),
             }

@@ -13,12 +13,12 @@ from imil.report.parts import numbers, text
 from imil.report.parts.markup import badge, card, stacked
 
 HEAD = (
-    text.COLUMN_ROUND,
+    "Round",
     text.COLUMN_ARM,
-    text.COLUMN_MASKED,
-    text.COLUMN_SEEDS,
-    text.COLUMN_POINTS,
-    text.COLUMN_VERDICT,
+    "Masked",
+    "Seeds",
+    "Points",
+    "Verdict",
 )
 
 
@@ -32,13 +32,17 @@ def rounds_card(rounds: Sequence[Round]) -> Markup:
         for paired in (main_arm(found), second_arm(found))
         if paired is not None
     ]
-    return card(text.ROUNDS_TITLE, stacked(HEAD, rows, kind="named"), aside=text.ROUNDS_ASIDE)
+    return card(
+        "Rounds so far",
+        stacked(HEAD, rows, kind="named"),
+        aside="Points of validation accuracy against control",
+    )
 
 
 def _row(found: Round, paired: Paired) -> list[str]:
     seeds, gain = len(found.seeds), paired.differences[Metric.ACCURACY]
     tone, picture = TONES[paired.verdict]
-    seen = badge(text.TEST_SEEN, tone="warn") if found.test_seen else Markup()
+    seen = badge("test set seen", tone="warn") if found.test_seen else Markup()
     return [
         str(found.number) + seen,
         text.arm_name(paired.arm),

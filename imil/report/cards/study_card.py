@@ -17,6 +17,34 @@ from imil.datasets.listing import BurntIn, ImportReport
 from imil.report.parts import numbers, text
 from imil.report.parts.markup import data_url, empty, render, skipped_list
 
+NO_IMAGES_WORDS = "Open the demo study, fetch a public set, or bring images of your own."
+TWINS_NONE = ("No near duplicate across splits.", "{n} images compared.")
+TWINS_KEPT = (
+    "No near duplicate across splits.",
+    "{n} images compared; {kept} that look the same were kept together.",
+)
+TWINS_ACROSS = (
+    "{pairs} of near duplicates lie in two splits.",
+    "The accuracy may be too high. Remove one of each, or let the app make the splits.",
+)
+TWINS_MOVED = (
+    "No near duplicate across splits.",
+    "{n} images compared; {moved} moved to the stricter split, where the duplicate was.",
+)
+BURNT = (
+    "Text seems to be burnt into the corners of {images}.",
+    "A model learns from it, and it may name people. To hide it, tick “Black out” and read again.",
+)
+BURNT_BLACK = (
+    "Text in the corners of {images} was blacked out.",
+    "What was found is not all there may be: look at the images.",
+)
+BURNT_NONE = ("No text found in the corners of images.", "Small or faint text is missed.")
+TINY = (
+    "Few images of “{label}”: {n} in {split}.",
+    "One image more or less right changes its share by {points} points.",
+)
+
 # Pictures shown of a study; two rows on a wide screen.
 SAMPLES = 12
 # Pairs of near duplicates shown with their pictures.
@@ -53,7 +81,7 @@ class StudyData:
 
 def no_study() -> Markup:
     """Return what stands here before a study is open."""
-    return empty(text.NO_IMAGES, text.NO_IMAGES_WORDS, picture="image")
+    return empty("No images yet", NO_IMAGES_WORDS, picture="image")
 
 
 def study_card(study: StudyData) -> Markup:
@@ -134,21 +162,23 @@ def _check(
 def _twins(study: StudyData, found: Twins) -> list[dict[str, Any]]:
     """Return what is known of near duplicates; those in two splits first."""
     lines = []
-    limits = f" {text.TWINS_EXACT}" if found.exact_only else ""
+    limits = " Of so many images only exact copies are found." if found.exact_only else ""
     n, kept = numbers.count(found.compared), numbers.some(found.kept, "image", "images")
     if found.across:
-        lead, rest = text.TWINS_ACROSS
+        lead, rest = TWINS_ACROSS
         lead = lead.format(pairs=numbers.some(found.across, "pair", "pairs"))
         pairs = _pairs(study, found.named[: found.across], found.across)
         lines.append(_check(lead, rest + limits, sound=False, **pairs))
     else:
-        lead, rest = text.TWINS_KEPT if found.kept else text.TWINS_NONE
+        lead, rest = TWINS_KEPT if found.kept else TWINS_NONE
         if found.moved:
-            lead, rest = text.TWINS_MOVED
+            lead, rest = TWINS_MOVED
         moved = numbers.some(found.moved, "image was", "images were")
         lines.append(_check(lead, rest.format(n=n, kept=kept, moved=moved) + limits, sound=True))
     if found.inside:
-        lead = text.TWINS_INSIDE.format(pairs=numbers.some(found.inside, "pair", "pairs"))
+        lead = "{pairs} of near duplicates inside one split.".format(
+            pairs=numbers.some(found.inside, "pair", "pairs")
+        )
         pairs = _pairs(study, found.named[found.across :], found.inside)
         lines.append(_check(lead, "", sound=bool(found.kept or found.moved), **pairs))
     return lines
@@ -157,9 +187,9 @@ def _twins(study: StudyData, found: Twins) -> list[dict[str, Any]]:
 def _burnt(study: StudyData, found: BurntIn) -> dict[str, Any]:
     """Return what is known of text in the corners, with pictures of some that have it."""
     if not found.images:
-        lead, rest = text.BURNT_NONE
+        lead, rest = BURNT_NONE
         return _check(lead, rest, sound=True)
-    lead, rest = text.BURNT_BLACK if found.blacked_out else text.BURNT
+    lead, rest = BURNT_BLACK if found.blacked_out else BURNT
     lead = lead.format(images=numbers.some(found.images, "image", "images"))
     images = [[_image(study, sample_id)] for sample_id in found.named]
     return _check(lead, rest, sound=found.blacked_out, images=images)
@@ -187,7 +217,7 @@ def _tiny(images: ImageSet) -> list[dict[str, Any]]:
             number = int((labels == label).sum())
             if number >= FEW:
                 continue
-            lead, rest = text.TINY
+            lead, rest = TINY
             shown = numbers.some(number, "image", "images")
             lead = lead.format(label=name, n=shown, split=text.SPLIT_WORDS[split])
             rest = rest.format(points=round(100 / max(1, number)))

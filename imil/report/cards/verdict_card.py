@@ -12,6 +12,36 @@ from imil.core.records import Arm, Split
 from imil.report.parts import numbers, text
 from imil.report.parts.markup import render
 
+VERDICTS = {
+    Verdict.SHOWN.value: "SHOWN",
+    Verdict.NOT_SHOWN.value: "NOT SHOWN",
+    Verdict.HARMFUL.value: "HARMFUL",
+    Verdict.ONE_RUN.value: "One run, not evidence",
+}
+NOT_RECOMMENDED_UNSAID = "No arm is recommended: nothing could be predicted to choose it by."
+RECOMMENDED_CONTROL = (
+    "Recommended: train on without masks. No arm was better than control on validation."
+)
+RECOMMENDED_IMIL = "Recommended on validation: {arm}, so one comparison was named beforehand."
+CHOSEN = (
+    "Chosen on validation: {gain} points of balanced accuracy against control, with what the "
+    "irrelevant region tells taken off."
+)
+CHOSEN_HERE = (
+    "Chosen on these validation images ({gain} points of balanced accuracy against control, with "
+    "what the irrelevant region tells taken off): its figures flatter until the final comparison."
+)
+MASK_ONLY_ABOVE = (
+    "A classifier that sees the masks alone, and no image, reaches a balanced accuracy of "
+    "{figure}, n = {n}; chance is {chance}. What an arm gains may come from that."
+)
+FACT_INTERVAL = "95 % interval"
+FACT_MASKED = "Masked"
+SEEDS_SO_FAR = (
+    "{points} points over {done} of {asked} seeds so far. A verdict takes {needed}; this card "
+    "follows."
+)
+
 TONES = {
     Verdict.SHOWN: ("good", "up"),
     Verdict.NOT_SHOWN: ("flat", "equal"),
@@ -72,10 +102,10 @@ def key_arms(found: Round) -> tuple[ArmFigures, ...]:
 def verdict_word(verdict: Verdict, seeds: int, *, asked: int = 0) -> str:
     """Return the verdict's word; a few seeds are counted in it, as are more to come."""
     if verdict is Verdict.ONE_RUN and asked > seeds:
-        return text.SEEDS_OF.format(done=seeds, asked=asked)
+        return f"{seeds} of {asked} seeds …"
     if verdict is Verdict.ONE_RUN and seeds > 1:
-        return text.RUNS_NOT_EVIDENCE.format(n=seeds)
-    return text.VERDICTS[verdict]
+        return f"{seeds} runs, not evidence"
+    return VERDICTS[verdict]
 
 
 def interval_known(seeds: int) -> bool:
@@ -94,8 +124,10 @@ def points_of(difference: Difference, seeds: int) -> str:
 def mask_only_line(alone: MaskOnly | None) -> str:
     """Return what masks alone give away, as a sentence."""
     if alone is None:
-        return text.MASK_ONLY_UNKNOWN
-    words = text.MASK_ONLY if alone.at_chance else text.MASK_ONLY_ABOVE
+        return "Mask-only classifier: too few masks of each class to tell."
+    words = (
+        "Mask-only classifier {figure}, n = {n}, at chance." if alone.at_chance else MASK_ONLY_ABOVE
+    )
     return words.format(
         figure=numbers.with_interval(alone.balanced_accuracy),
         n=numbers.count(alone.images),
@@ -106,19 +138,25 @@ def mask_only_line(alone: MaskOnly | None) -> str:
 def advice_line(found: Round) -> str:
     """Return what is recommended, as a sentence."""
     if found.recommended is None:
-        return text.NOT_RECOMMENDED if found.notices else text.NOT_RECOMMENDED_UNSAID
+        return (
+            "No arm is recommended for this round; the notes say why."
+            if found.notices
+            else NOT_RECOMMENDED_UNSAID
+        )
     if found.recommended == Arm.CONTROL:
-        return text.RECOMMENDED_CONTROL
-    words = text.RECOMMENDED_IMIL if found.recommended == Arm.IMIL else text.RECOMMENDED_ARM
+        return RECOMMENDED_CONTROL
+    words = (
+        RECOMMENDED_IMIL if found.recommended == Arm.IMIL else "Recommended on validation: {arm}."
+    )
     return words.format(arm=text.arm_name(found.recommended))
 
 
 def openings_line(openings: int) -> str:
     """Return how often the test set was opened, as a sentence."""
     if not openings:
-        return text.TEST_NOT_OPENED
+        return "Test set not opened."
     times = text.ONCE if openings == 1 else text.TIMES.format(n=openings)
-    return text.TEST_OPENED.format(times=times)
+    return f"Test set opened {times}."
 
 
 def _paired(found: Round, name: str | None) -> Paired | None:
@@ -146,10 +184,10 @@ def _say(paired: Paired, seeds: int, asked: int) -> str:
         return said[paired.verdict]
     points = numbers.points(paired.differences[Metric.ACCURACY].points)
     if asked > seeds:
-        return text.SEEDS_SO_FAR.format(points=points, done=seeds, asked=asked, needed=MIN_SEEDS)
+        return SEEDS_SO_FAR.format(points=points, done=seeds, asked=asked, needed=MIN_SEEDS)
     if seeds == 1:
-        return text.ONE_RUN_WORDS.format(points=points)
-    return text.FEW_RUNS_WORDS.format(points=points, n=seeds)
+        return f"{points} points in a single run. Run 5 seeds for a verdict."
+    return f"{points} points over {seeds} runs. Run 5 seeds for a verdict."
 
 
 def _chosen(found: Round) -> str:
@@ -157,7 +195,7 @@ def _chosen(found: Round) -> str:
     if found.advice is None:
         return ""
     gain = points_of(found.advice.chosen.gain, len(found.seeds))
-    words = text.CHOSEN if found.split is Split.TEST else text.CHOSEN_HERE
+    words = CHOSEN if found.split is Split.TEST else CHOSEN_HERE
     return words.format(gain=gain)
 
 
@@ -166,16 +204,16 @@ def _facts(found: Round, paired: Paired) -> list[tuple[str, str, str]]:
     gain = paired.differences[Metric.ACCURACY]
     balanced = paired.differences[Metric.BALANCED_ACCURACY]
     split, seeds = text.SPLITS[found.split], len(found.seeds)
-    halves = text.BALANCED.format(points=points_of(balanced, seeds))
-    images = text.OF_IMAGES.format(n=numbers.count(found.images))
-    unknown = f"{images}, {text.PATIENTS_NOT_KNOWN}"
+    halves = f"balanced {points_of(balanced, seeds)}"
+    images = f"{numbers.count(found.images)} images"
+    unknown = f"{images}, patients unknown"
     return [
-        (text.FACT_POINTS, numbers.points(gain.points), halves),
+        ("Accuracy, points", numbers.points(gain.points), halves),
         _interval_fact(gain, seeds),
-        (text.FACT_IMAGES.format(split=split), numbers.count(found.images), unknown)
+        (f"{split} images", numbers.count(found.images), unknown)
         if found.patients is None
-        else (text.FACT_PATIENTS.format(split=split), numbers.count(found.patients), images),
-        (text.FACT_SEEDS, str(seeds), text.SEED_SCOPES[found.seed_scope]),
+        else (f"{split} patients", numbers.count(found.patients), images),
+        ("Seeds", str(seeds), text.SEED_SCOPES[found.seed_scope]),
         _masked_fact(found, paired),
     ]
 
@@ -184,15 +222,21 @@ def _masked_fact(found: Round, paired: Paired) -> tuple[str, str, str]:
     arm = next(arm for arm in found.arms if arm.arm == paired.arm)
     masks = arm.masks or found.masked
     most = max(masks)
-    small = text.OF_TRAINING.format(share=numbers.percent(most / found.training_images))
+    small = f"{numbers.percent(most / found.training_images)} of training"
     if arm.seconds:
         small = f"{small} · {numbers.duration(arm.seconds)}"
     word = text.IMAGE_ONE if most == 1 else text.IMAGE_MANY
-    return text.FACT_MASKED, f"{numbers.span(masks)} {word}", small
+    return FACT_MASKED, f"{numbers.span(masks)} {word}", small
 
 
 def _interval_fact(gain: Difference, seeds: int) -> tuple[str, str, str]:
     if not interval_known(seeds):
-        return text.FACT_INTERVAL, text.INTERVAL_NONE, text.INTERVAL_NEEDS
-    where = text.ABOVE if gain.low > 0 else text.BELOW if gain.high < 0 else text.SPANS
-    return text.FACT_INTERVAL, numbers.between(gain.low, gain.high), where
+        return FACT_INTERVAL, "none", "needs 2 seeds or more"
+    where = (
+        "paired, above 0"
+        if gain.low > 0
+        else "paired, below 0"
+        if gain.high < 0
+        else "paired, spans 0"
+    )
+    return FACT_INTERVAL, numbers.between(gain.low, gain.high), where

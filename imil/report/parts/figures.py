@@ -9,7 +9,7 @@ from math import ceil, floor, isnan, log10
 from markupsafe import Markup
 
 from imil.core.records import EpochFigures
-from imil.report.parts import numbers, text
+from imil.report.parts import numbers
 from imil.report.parts.markup import plot
 
 # At most this many marks on an axis.
@@ -18,7 +18,7 @@ MARKS = 6
 WIDTH, HEIGHT = 424, 206
 LEFT, RIGHT, TOP, BOTTOM = 38, 78, 10, 28
 # What the two lines of a plot are called, and their colours.
-TITLES = (text.CURVE_TRAIN, text.CURVE_VALIDATION)
+TITLES = ("Train", "Valid.")
 COLOURS = ("curve-train", "primary-text")
 # Labels closer than this are pushed apart, px.
 LABEL_GAP = 15
@@ -121,8 +121,8 @@ def training_curves(epochs: Sequence[EpochFigures], *, planned: int) -> Markup:
     top = ceil(highest / step) * step
     low = floor(lowest * 10) / 10
     return Markup('<div class="charts">{}{}</div>').format(
-        _curves(text.LOSS_BY_EPOCH, losses, (0.0, top), span, _two_places),
-        _curves(text.ACCURACY_BY_EPOCH, rates, (low, 1.0), span, numbers.share),
+        _curves("Loss by epoch", losses, (0.0, top), span, _two_places),
+        _curves("Accuracy by epoch", rates, (low, 1.0), span, numbers.share),
     )
 
 
