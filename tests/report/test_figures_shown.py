@@ -8,6 +8,7 @@ from html import unescape
 
 import pytest
 
+from imil.core.arms.variants import parse_variant
 from imil.core.evaluation.verdict import McNemar
 from imil.core.records import Split
 from imil.report.cards.arms_table import arms_table
@@ -155,9 +156,13 @@ def test_p_values_are_written_without_a_leading_nought_and_never_as_nought() -> 
     assert mcnemar_words(McNemar(0, 0, 1.0)) == "+0 \N{MINUS SIGN}0, p 1"
 
 
+def named(word: str) -> str:
+    return text.arm_name(parse_variant(word))
+
+
 def test_a_variant_is_named_by_its_settings_and_is_not_called_the_papers_way() -> None:
-    assert text.arm_name("imil+noise+append") == "IMIL · noise fill · originals kept"
-    assert text.arm_name("imil+1%") == "IMIL · first 1 %"
-    assert text.arm_name("right_reason+grad_cam+100") == "Right reason · Grad-CAM · weight 100"
-    assert text.arm_name("imil+high_loss") == "IMIL · high loss queue"
-    assert text.arm_words("imil+noise") == "Otherwise as “IMIL, the paper's way”"
+    assert named("imil+noise+append") == "IMIL · noise fill · originals kept"
+    assert named("imil+1%") == "IMIL · first 1 %"
+    assert named("right_reason+grad_cam+100") == "Right reason · Grad-CAM · weight 100"
+    assert named("imil+high_loss") == "IMIL · high loss queue"
+    assert text.arm_words(parse_variant("imil+noise")) == "Otherwise as “IMIL, the paper's way”"

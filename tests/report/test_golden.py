@@ -16,6 +16,7 @@ import pytest
 from markupsafe import Markup
 from PIL import Image
 
+from imil.core.arms.variants import IMIL, parse_variant
 from imil.core.duplicates import Twins
 from imil.core.evaluation.cases import Cases, cases_of
 from imil.core.evaluation.metrics import Interval, Metric
@@ -59,7 +60,7 @@ def without_paired(found: Round, name: str) -> Round:
 def recommends_imil(found: Round) -> Round:
     """Return the round that recommends the paper's arm."""
     assert found.advice is not None
-    chosen = replace(found.advice.chosen, name="imil")
+    chosen = replace(found.advice.chosen, name=IMIL)
     return replace(found, advice=replace(found.advice, chosen=chosen))
 
 
@@ -236,7 +237,7 @@ SAMPLES = tuple(Sample(f"p{n}/i{n}.png", int(LABELS[n]), Split.VALIDATION) for n
 
 def cases_of_all(arms: Sequence[str] = tuple(USUAL)) -> Cases:
     """Return what each arm says to each of the images, as `USUAL` tells it."""
-    said = {name: (scores(USUAL[name][0], LABELS),) for name in arms}
+    said = {parse_variant(name): (scores(USUAL[name][0], LABELS),) for name in arms}
     return cases_of(said, SAMPLES, (0,))
 
 

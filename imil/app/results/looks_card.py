@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from imil.app.server.errors import error_in_place
+from imil.core.arms.variants import CONTROL, parse_variant
 from imil.errors import ImilError
 from imil.report.parts import numbers, text
 from imil.report.parts.markup import card, jpeg_url, remark, render
@@ -48,7 +49,7 @@ def looks_card(study: Study) -> Markup:
         return card(LOOKS_TITLE, waiting, aside=text.EXPLANATIONS_SECONDARY)
     if not looks:
         return Markup()
-    words = LOOKS_WORDS.format(arm=text.arm_name(study.main_arm() or ""))
+    words = LOOKS_WORDS.format(arm=text.arm_name(study.main_arm() or CONTROL))
     body = render("looks.html", looks=[_look(study, look) for look in looks], words=words)
     return card(LOOKS_TITLE, body, aside=text.EXPLANATIONS_SECONDARY)
 
@@ -78,7 +79,7 @@ def overlay(pixels: NDArray[np.uint8], saliency: NDArray[np.uint8]) -> bytes:
 
 def model_name(name: str) -> str:
     """Return what a model of a round is called on screen."""
-    return "Round 0" if name == FIRST else text.arm_name(name)
+    return "Round 0" if name == FIRST else text.arm_name(parse_variant(name))
 
 
 def _look(study: Study, look: Look) -> dict[str, Any]:

@@ -7,10 +7,11 @@ from typing import Any
 
 from markupsafe import Markup
 
+from imil.core.arms.variants import CONTROL, Variant
 from imil.core.evaluation.cases import Case, Cases, broken, confusion, fixed
 from imil.core.evaluation.metrics import Metric
 from imil.core.evaluation.rounds import ArmFigures, Round
-from imil.core.records import Arm, Split
+from imil.core.records import Split
 from imil.report.cards.figures_cards import figures_aside
 from imil.report.cards.verdict_card import key_arms
 from imil.report.parts import numbers, text
@@ -49,23 +50,23 @@ def cases_cards(
     others = tuple(arm for arm in found.arms if arm.arm in cases.predicted and arm not in first)
     shown = THUMBS if len(first) == 2 else THUMBS // 2
 
-    def thumb(case: Case, ask: Mapping[str, str]) -> dict[str, object]:
+    def thumb(case: Case, arm: Variant, ask: Mapping[str, str]) -> dict[str, object]:
         address, title = picture(case.sample_id)
-        said = ", ".join(case_words(case, ask["arm"], classes))
+        said = ", ".join(case_words(case, arm, classes))
         words = f"Open {title}: {said}"
         return {"ask": {**ask, "sample": case.sample_id}, "address": address, "words": words}
 
     def changed(arm: ArmFigures) -> dict[str, object]:
         kinds = _kinds(arm.arm, cases)
         for kind in kinds:
-            kind["thumbs"] = [thumb(case, kind["ask"]) for case in kind["cases"][:shown]]
+            kind["thumbs"] = [thumb(case, arm.arm, kind["ask"]) for case in kind["cases"][:shown]]
         any_kind = any(kind["number"] for kind in kinds)
         return {"name": text.arm_name(arm.arm), "kinds": kinds if any_kind else []}
 
     return render(
         "cases.html",
         split=text.SPLITS[found.split],
-        firsts=[changed(arm) for arm in first if arm.arm != Arm.CONTROL],
+        firsts=[changed(arm) for arm in first if arm.arm != CONTROL],
         matrices=_matrices(first, cases, classes),
         head=(text.METRIC, *(text.arm_name(arm.arm) for arm in first)),
         figures=_figures(first),
@@ -73,7 +74,7 @@ def cases_cards(
         others=[
             {"name": text.arm_name(arm.arm), "counts": _kinds(arm.arm, cases)}
             for arm in others
-            if arm.arm != Arm.CONTROL
+            if arm.arm != CONTROL
         ],
         other_matrices=_matrices(others, cases, classes),
     )
@@ -88,7 +89,7 @@ def changes_in_words(found: Round, cases: Cases) -> Markup:
             numbers.count(len(broken(cases, arm.arm))),
         ]
         for arm in found.arms
-        if arm.arm != Arm.CONTROL and arm.arm in cases.predicted
+        if arm.arm != CONTROL and arm.arm in cases.predicted
     ]
     head = (text.COLUMN_ARM, FIXED_WORDS, BROKEN_WORDS)
     return card(CASES_TITLE[found.split], stacked(head, rows), aside="First seed, against control")
@@ -99,17 +100,17 @@ def unknown_cases(found: Round) -> Markup:
     return card(CASES_TITLE[found.split], remark(text.MATRICES_UNKNOWN))
 
 
-def case_words(case: Case, arm: str, classes: Sequence[str]) -> tuple[str, str, str]:
+def case_words(case: Case, arm: Variant, classes: Sequence[str]) -> tuple[str, str, str]:
     """Return what an arm says to an image, its label, and what control says."""
     said = f"said {classes[case.predicted]} {numbers.share(case.confidence)}"
     label = text.CASE_LABEL.format(label=classes[case.label])
-    if arm == Arm.CONTROL:
+    if arm == CONTROL:
         return said, label, ""
     control = f"control {classes[case.control]} {numbers.share(case.control_confidence)}"
     return said, label, control
 
 
-def _kinds(arm: str, cases: Cases) -> list[dict[str, Any]]:
+def _kinds(arm: Variant, cases: Cases) -> list[dict[str, Any]]:
     """Return the images that an arm fixed, and those that it broke."""
     kinds = (
         ("fixed", fixed(cases, arm), "{n} fixed", FIXED_WORDS, "good"),

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from imil.core.arms.variants import CONTROL
 from imil.core.evaluation.metrics import Metric, Robustness
 from imil.core.evaluation.recommendation import MOST_LOST, Candidate, Recommendation
 from imil.core.evaluation.rounds import BINARY, ArmFigures, Explanations, Paired, Round
 from imil.core.evaluation.verdict import McNemar
 from imil.core.nets.saliency import Explained
-from imil.core.records import Arm, Split
+from imil.core.records import Split
 from imil.report.cards.verdict_card import interval_known, points_of
 from imil.report.parts import numbers, text
 from imil.report.parts.figures import training_curves
@@ -192,7 +193,7 @@ def _candidates(found: Round) -> Markup:
 
 
 def _gain(one: Candidate, seeds: int) -> str:
-    if one.name == Arm.CONTROL:
+    if one.name == CONTROL:
         return REFERENCE
     return points_of(one.gain, seeds)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
+from imil.core.arms.variants import CONTROL, IMIL, Variant
 from imil.core.evaluation.metrics import Metric
 from imil.core.evaluation.robustness import MaskOnly
 from imil.core.evaluation.rounds import ArmFigures, Paired, Round
 from imil.core.evaluation.verdict import MIN_SEEDS, Difference, Verdict
-from imil.core.records import Arm, Split
+from imil.core.records import Split
 from imil.report.parts import numbers, text
 from imil.report.parts.markup import render
 
@@ -72,7 +73,7 @@ def verdict_card(found: Round, *, asked: int = 0) -> Markup:
         compared=[_comparison(found, paired, asked) for paired in named],
         chosen=_chosen(found),
         advice="" if second is not None else advice_line(found),
-        advice_tone="good" if found.recommended == Arm.IMIL else "flat",
+        advice_tone="good" if found.recommended == IMIL else "flat",
         after=" ".join(after if told else [*after, mask_only_line(alone)]),
         given_away=mask_only_line(alone) if told else "",
         notices=[text.with_arm_names(words) for words in found.notices],
@@ -81,12 +82,12 @@ def verdict_card(found: Round, *, asked: int = 0) -> Markup:
 
 def main_arm(found: Round) -> Paired | None:
     """Return the comparison of the paper's arm, named beforehand; None if it isn't compared."""
-    return _paired(found, Arm.IMIL)
+    return _paired(found, IMIL)
 
 
 def second_arm(found: Round) -> Paired | None:
     """Return the recommended arm's comparison; None where that is control, the paper's or none."""
-    return None if found.recommended == Arm.IMIL else _paired(found, found.recommended)
+    return None if found.recommended == IMIL else _paired(found, found.recommended)
 
 
 def key_arms(found: Round) -> tuple[ArmFigures, ...]:
@@ -94,7 +95,7 @@ def key_arms(found: Round) -> tuple[ArmFigures, ...]:
 
     All arms, where there are no more than three.
     """
-    wanted = (Arm.CONTROL, Arm.IMIL, found.recommended)
+    wanted = (CONTROL, IMIL, found.recommended)
     few = len(found.arms) <= len(wanted)
     return tuple(arm for arm in found.arms if few or arm.arm in wanted)
 
@@ -143,11 +144,9 @@ def advice_line(found: Round) -> str:
             if found.notices
             else NOT_RECOMMENDED_UNSAID
         )
-    if found.recommended == Arm.CONTROL:
+    if found.recommended == CONTROL:
         return RECOMMENDED_CONTROL
-    words = (
-        RECOMMENDED_IMIL if found.recommended == Arm.IMIL else "Recommended on validation: {arm}."
-    )
+    words = RECOMMENDED_IMIL if found.recommended == IMIL else "Recommended on validation: {arm}."
     return words.format(arm=text.arm_name(found.recommended))
 
 
@@ -159,7 +158,7 @@ def openings_line(openings: int) -> str:
     return f"Test set opened {times}."
 
 
-def _paired(found: Round, name: str | None) -> Paired | None:
+def _paired(found: Round, name: Variant | None) -> Paired | None:
     return next((paired for paired in found.paired if paired.arm == name), None)
 
 
@@ -180,7 +179,7 @@ def _comparison(found: Round, paired: Paired, asked: int) -> dict[str, object]:
 
 def _say(paired: Paired, seeds: int, asked: int) -> str:
     if paired.verdict is not Verdict.ONE_RUN:
-        said = text.VERDICT_WORDS if paired.arm == Arm.IMIL else text.ARM_VERDICT_WORDS
+        said = text.VERDICT_WORDS if paired.arm == IMIL else text.ARM_VERDICT_WORDS
         return said[paired.verdict]
     points = numbers.points(paired.differences[Metric.ACCURACY].points)
     if asked > seeds:
