@@ -117,11 +117,11 @@ def build_app(
         study_id = gr.BrowserState("", storage_key="imil-study", secret=BROWSER_SECRET)
         reader = gr.BrowserState("", storage_key="imil-reader", secret=BROWSER_SECRET)
         with gr.Tabs(elem_id="tabs") as tabs:
-            with gr.Tab(text.TAB_TRAIN, id="train"):
+            with gr.Tab("Train", id="train"):
                 train = train_tab.build_train_tab()
             with gr.Tab(text.TAB_OUTLIERS, id="outliers") as tab:
                 outliers = outliers_tab.build_outliers_tab(tab)
-            with gr.Tab(text.TAB_RESULTS, id="results") as place:
+            with gr.Tab("Results", id="results") as place:
                 results = results_tab.build_results_tab()
         timer = gr.Timer(POLL, active=False)
         screen = Screen(studies, study_id, reader, top, tabs, timer, train, outliers, results)

@@ -8,6 +8,8 @@ import pytest
 
 from imil.app.results.arms_form import (
     OFFERED,
+    PRESET_OWN,
+    PRESET_REVIEWED,
     PRESETS,
     ArmsForm,
     build_arms_form,
@@ -19,7 +21,6 @@ from imil.app.results.arms_form import (
 from imil.core.arms.registry import ARMS, parse_arms
 from imil.core.records import Arm, Budget, Split
 from imil.errors import PlanError
-from imil.report.parts import text
 
 # Gradio leaves an event loop open for each Blocks.
 pytestmark = [
@@ -27,7 +28,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-OWN = text.PRESET_OWN
+OWN = PRESET_OWN
 # Of one reader: no pooling, and whose masks they are need not be asked.
 READ = (None, True)
 PAPER = [OWN, ["imil"], False, "black", "replace", "input_gradients", *READ]
@@ -90,9 +91,9 @@ def test_a_preset_chooses_its_arms_and_ones_own_choice_changes_none() -> None:
 
 
 def test_from_a_review_all_is_compared_that_it_has_made_possible(form: ArmsForm) -> None:
-    chosen = [text.PRESET_REVIEWED, ["imil"], *PAPER[2:]]
+    chosen = [PRESET_REVIEWED, ["imil"], *PAPER[2:]]
 
-    assert form.preset.value == text.PRESET_REVIEWED
+    assert form.preset.value == PRESET_REVIEWED
     assert names(9, chosen) == ("control", "imil", "relabel", "drop")
 
 

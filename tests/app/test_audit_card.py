@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from imil.app.results.audit_card import acts_table, audit_card, chain_words
+from imil.app.results.audit_card import ACTS, acts_table, audit_card, chain_words
 from imil.app.results.handout import export, make_file
 from imil.jobs.pool import WorkerPool
-from imil.report.parts import text
 from imil.storage.base import Saved
 from imil.storage.records.acts import Act, What, act_file
 from imil.study.library.studies import Studies
@@ -88,7 +87,7 @@ def test_a_log_of_a_newer_version_is_told_in_its_place(study: Study) -> None:
 
 
 def test_every_act_has_a_name_on_the_screen() -> None:
-    assert set(text.ACTS) == set(What)
+    assert set(ACTS) == set(What)
 
 
 def test_an_act_without_reader_image_or_answer_has_empty_cells() -> None:

@@ -26,9 +26,9 @@ from imil.core.evaluation.rounds import Round
 from imil.core.images import open_cache
 from imil.core.training.fit import predict
 from imil.errors import DataError, PlanError
+from imil.hub_export import data_files, model_files, push_data, push_model
 from imil.jobs.pool import WorkerPool
 from imil.models.load import load_model
-from imil.report.handover import data_files, model_files, push_data, push_model
 from imil.storage.codec import decode_masks
 from imil.storage.hub.files import Kind, Repo
 from imil.study.library.studies import Studies

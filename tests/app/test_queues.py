@@ -11,13 +11,13 @@ import pytest
 from imil.app.review import outliers_tab
 from imil.app.review.label_acts import label_state
 from imil.app.review.outliers_tab import OutliersTab
-from imil.app.review.queue_picker import ORDER, show_folds
+from imil.app.review.queue_picker import FOLDS_START, ORDER, show_folds
+from imil.app.review.queue_view import LOOKING, QUEUE_ALL_TRIAGED
 from imil.app.server.shown import Shown
 from imil.core.records import Queue, Selection
 from imil.core.review.readers import UNNAMED
 from imil.jobs.base import JobState
 from imil.jobs.pool import WorkerPool
-from imil.report.parts import text
 from imil.study.library.studies import Studies
 from imil.study.review.viewing import Sort, View
 from imil.study.study import Study
@@ -113,7 +113,7 @@ def test_an_empty_queue_says_so_and_offers_masks_on_random_images(
 
     shown = outliers_tab.show_outliers(tab, study)
 
-    assert text.QUEUE_ALL_TRIAGED[0] in shown[tab.none_here]
+    assert QUEUE_ALL_TRIAGED[0] in shown[tab.none_here]
     assert shown[tab.paint_random]["visible"] is True
     assert shown[tab.painter] is None
     assert shown[tab.work]["visible"] is True
@@ -121,7 +121,7 @@ def test_an_empty_queue_says_so_and_offers_masks_on_random_images(
     assert random[tab.paint_random]["visible"] is False
     assert random[tab.painter]["sample"] not in wrong
     kept = View(sort=Sort.NAME, label=0)
-    assert text.QUEUE_ALL_TRIAGED[0] in outliers_tab.show_outliers(tab, study, kept)[tab.none_here]
+    assert QUEUE_ALL_TRIAGED[0] in outliers_tab.show_outliers(tab, study, kept)[tab.none_here]
     for sample_id in wrong:
         study.keep_label(sample_id)
 
@@ -132,7 +132,7 @@ def shown_once_made(tab: OutliersTab, study: Study) -> Shown:
         shown = outliers_tab.show_outliers(tab, study, View(Queue.WRONG_REASON))
         if not shown[tab.again].active:
             return shown
-        assert text.LOOKING in shown[tab.none_here]
+        assert LOOKING in shown[tab.none_here]
         assert shown[tab.paint_random]["visible"] is False
         assert shown[tab.painter] is None
         time.sleep(0.1)
@@ -166,5 +166,5 @@ def test_out_of_fold_shows_its_cost_before_it_is_trained(study: Study, tab: Outl
     assert nothing[tab.picker.use_folds]["visible"] is False
     assert "3 more trainings, as much work as 4 epochs" in asked[tab.picker.folds]
     assert "on this machine" in asked[tab.picker.folds]
-    assert asked[tab.picker.use_folds]["value"] == text.FOLDS_START
+    assert asked[tab.picker.use_folds]["value"] == FOLDS_START
     assert study.selection is Selection.IN_SAMPLE

@@ -12,7 +12,7 @@ from imil.jobs.base import JobState, JobStatus
 from imil.report.parts.text import with_arm_names
 from imil.study.library.studies import Studies
 from imil.study.study import Study
-from tests.app.conftest import make_round
+from tests.report.fabricated import make_round
 from tests.standins.trained import as_if_trained
 
 # Gradio leaves an event loop open for each Blocks.

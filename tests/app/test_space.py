@@ -13,9 +13,8 @@ from huggingface_hub import SpaceHardware
 from packaging.requirements import Requirement
 
 from imil.app.app import build_app
-from imil.app.header.header import header
+from imil.app.header.header import SAVED_HERE, header
 from imil.jobs.device import pick_device
-from imil.report.parts import text
 from imil.settings import Settings
 from imil.study.library.studies import Studies
 from tests.standins.documents import ROOT
@@ -81,7 +80,7 @@ def test_a_copy_of_the_space_without_a_secret_starts_and_says_local_only(
 
     assert app.blocks is not None
     assert not app.blocks.expects_oauth
-    assert header(studies.demo())["saved"]["words"] == text.SAVED_HERE
+    assert header(studies.demo())["saved"]["words"] == SAVED_HERE
 
 
 def test_a_paid_gpu_is_what_the_worker_trains_on(monkeypatch: pytest.MonkeyPatch) -> None:

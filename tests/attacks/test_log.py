@@ -22,7 +22,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from imil.app.results.handout import make_file
+from imil.app.results.handout import FILES, make_file
 from imil.core.bounds import MOST_SECONDS
 from imil.core.records import Region
 from imil.errors import ImilError, MaskError, StoreError
@@ -761,7 +761,7 @@ def test_a_cell_is_never_a_formula_and_a_number_stays_one(cell: object, written:
 def test_every_table_of_a_study_whose_names_are_formulas_is_safe(home: Home) -> None:
     study = home.study()
     tables = {}
-    for what in ("agreement", *text.FILES, *text.RECORD_FILES):
+    for what in ("agreement", *FILES, *text.RECORD_FILES):
         if what not in {"study", "study_light", "onnx"}:
             name, content = make_file(study, what)
             if name.endswith((".csv", ".tsv")):

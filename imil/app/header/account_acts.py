@@ -15,9 +15,11 @@ from imil.app.server.sent import event_value
 from imil.app.server.shown import QUIET, Shown
 from imil.app.train import train_tab
 from imil.errors import ImilError
-from imil.report.handover import save_copy
-from imil.report.parts import text
+from imil.hub_export import save_copy
 from imil.study.library.accounts import Account
+
+SIGNED_OUT = "You are not signed in any more. Sign in and try again."
+SHARED_NO_LONGER = "No longer shared with {name}; whoever has opened it still has its link."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,11 +56,11 @@ class AccountActs:
         account, studies = account_of(profile), self.screen.studies
         study_id = event_value(event, "study", str)
         if account is None or token is None:
-            return menu_value(studies, None, told={**said(text.SIGNED_OUT), "tone": "bad"})
+            return menu_value(studies, None, told={**said(SIGNED_OUT), "tone": "bad"})
         try:
             study = studies.open(study_id)
             url = save_copy(study, account.name, token.token, studies.endpoint)
-            told = said(text.KEEP_COPY_SAVED, url)
+            told = said("Your private copy is saved:", url)
         except ImilError as error:
             told = refused(error)
         return menu_value(studies, account, study_id, told=told)
@@ -70,12 +72,12 @@ class AccountActs:
         name = event_value(event, "organisation", str)
         shared = event_value(event, "shared", bool)
         if account is None:
-            return menu_value(studies, None, told={**said(text.SIGNED_OUT), "tone": "bad"})
+            return menu_value(studies, None, told={**said(SIGNED_OUT), "tone": "bad"})
         try:
             study = studies.open(study_id)
             studies.accounts.share(account, listed(study), name, shared=shared)
             study.note_shared(name, shared=shared, who=account.name)
-            words = text.SHARED if shared else text.SHARED_NO_LONGER
+            words = "Shared with {name}." if shared else SHARED_NO_LONGER
             told = said(words.format(name=name))
         except ImilError as error:
             told = refused(error)
@@ -104,7 +106,11 @@ class AccountActs:
         except ImilError as error:
             told = refused(error)
             return {self.menu: menu_value(studies, account, study_id, told=told)}
-        told = said(text.DELETED_DEMO if self.demo else text.DELETED)
+        told = said(
+            "The study is deleted. A fresh demo is open now."
+            if self.demo
+            else "The study is deleted."
+        )
         gone = gone_studies([study_id])
         if self.demo:
             study = studies.demo()

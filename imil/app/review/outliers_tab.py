@@ -39,6 +39,14 @@ from imil.report.parts.markup import empty
 from imil.study.review.viewing import Sort, View
 from imil.study.study import Study
 
+OUTLIERS_NONE_YET_WORDS = (
+    "Outliers are training images that the model gets wrong. Train a model first."
+)
+OUTLIERS_NO_IMAGES_WORDS = (
+    "What you painted is kept: {masks}. Bring the images again on the Train tab, and go on where "
+    "you stopped."
+)
+
 # Seconds between two looks whether a queue that takes long is there.
 LOOK_AGAIN = 1.0
 
@@ -87,18 +95,16 @@ def build_outliers_tab(tab: gr.Tab) -> OutliersTab:
     """Place the tab's components where Gradio stands now."""
     with gr.Column(elem_classes=["card", "emptycard"]) as none:
         none_words = html(_nothing_yet())
-        go_train = gr.Button(text.GO_TO_TRAIN, variant="primary", size="md")
+        go_train = gr.Button("Go to Train", variant="primary", size="md")
     with gr.Row(elem_classes=["work"], visible=False) as work:
         with gr.Column(elem_classes=["card", "queue"]):
             picker = build_picker()
             with gr.Row(elem_classes=["progressline"]):
                 reviewed = html(elem_id="reviewed")
-                show_whole = gr.Button(
-                    text.SHOW_WHOLE, size="sm", visible=False, elem_id="show-whole"
-                )
+                show_whole = gr.Button("Show all", size="sm", visible=False, elem_id="show-whole")
             none_here = html(elem_id="none-here")
             paint_random = gr.Button(
-                text.PAINT_RANDOM, variant="primary", size="md", visible=False, elem_id="random"
+                "Mask random images", variant="primary", size="md", visible=False, elem_id="random"
             )
             strip = build_filmstrip(elem_id="queue")
         with gr.Column(elem_classes=["card", "edit"]):
@@ -300,7 +306,7 @@ def _page(study: Study, view: View, page: int) -> dict[str, Any]:
 
 
 def _place(position: int, of: int) -> str:
-    return text.PLACE.format(place=numbers.count(position + 1), n=numbers.count(of))
+    return f"{numbers.count(position + 1)} of {numbers.count(of)}"
 
 
 def _tab_label(study: Study) -> str:
@@ -311,7 +317,7 @@ def _tab_label(study: Study) -> str:
 def _nothing_yet(study: Study | None = None) -> str:
     """Return why there is nothing to review: no model yet, or no images to look at."""
     if study is None or not study.missing_images:
-        return empty(text.OUTLIERS_NONE_YET, text.OUTLIERS_NONE_YET_WORDS, picture="line")
+        return empty("Nothing to review yet", OUTLIERS_NONE_YET_WORDS, picture="line")
     masks = numbers.some(study.budget().painted, text.MASK_ONE, text.MASK_MANY)
-    words = text.OUTLIERS_NO_IMAGES_WORDS.format(masks=masks)
-    return empty(text.OUTLIERS_NO_IMAGES, words, picture="image")
+    words = OUTLIERS_NO_IMAGES_WORDS.format(masks=masks)
+    return empty("The images are not on this machine", words, picture="image")

@@ -29,10 +29,14 @@ from imil.app.train.zip_options import choices_of, show_look, show_no_look
 from imil.core.review.readers import reader_name
 from imil.datasets.public_sets import public_set
 from imil.errors import DataError, ImilError
-from imil.report.parts import text
 from imil.report.parts.markup import note
 from imil.study.library.imports import Imports
 from imil.study.study import Study
+
+READING_GONE = (
+    "Reading was cut off.",
+    "The app was restarted in the middle of it, and nothing of it is kept. Start it again.",
+)
 
 # The field of the positive label before a zip was looked into.
 NO_CLASSES = gr.update(choices=[], value=None, visible=False)
@@ -252,7 +256,7 @@ class SourceActs:
             return unchanged()  # by now the visitor may have begun one
         status = self.imports.status(import_id)
         if status is None:
-            what, rest = text.READING_GONE
+            what, rest = READING_GONE
             gone = note(rest, tone="warn", lead=what)
             return {**show_read(self.picker), self.picker.progress: gone}
         # What came of it is shown by the first tick.

@@ -15,6 +15,8 @@ from imil.core.review.masks import MAX_COVERAGE, coverage
 
 # Names the reader of masks whose reader has no name.
 UNNAMED = "visitor"
+# In place of a reader: the mask made of all readers' masks.
+POOLED = ""
 # Longer names are cut: enough for a person with a title, and short in a table. Our choice.
 LONGEST_NAME = 40
 # Signs that would break a list of arms, or a sentence that quotes one.
