@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imil.app.server.stubs import without_stubs
 from imil.core.disk import full_disk
 from imil.errors import ImilError, StoreError
 from imil.jobs.device import pick_device
@@ -75,10 +74,9 @@ def _serve(settings: Settings) -> None:
     os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(sys.maxsize))
     os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "1")
     # Only now: Gradio reads its environment when it is imported.
-    with without_stubs():
-        from imil.app.app import build_app  # noqa: PLC0415  # see above
-        from imil.app.server.served_files import Uploads  # noqa: PLC0415  # see above
-        from imil.app.server.theme import launch_options  # noqa: PLC0415  # see above
+    from imil.app.app import build_app  # noqa: PLC0415  # see above
+    from imil.app.server.served_files import Uploads  # noqa: PLC0415  # see above
+    from imil.app.server.theme import launch_options  # noqa: PLC0415  # see above
 
     prepare_client()
     weights = partial(

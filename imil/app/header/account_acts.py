@@ -32,11 +32,11 @@ class AccountActs:
 
     def wire(self) -> None:
         """Attach the callbacks to the dialog's events."""
-        menu, free = self.menu, QUIET
+        menu = self.menu
         every = [*self.screen.outputs, menu]
-        menu.look(self.look, None, menu, **free)
+        menu.look(self.look, None, menu, **QUIET)
         menu.save(self.save, None, menu, **QUIET)
-        menu.grant(self.grant, None, menu, **free)
+        menu.grant(self.grant, None, menu, **QUIET)
         menu.choose(self.choose, self.screen.reader, every, **QUIET)
         menu.remove(self.remove, self.screen.reader, every, **QUIET)
 

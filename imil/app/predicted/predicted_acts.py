@@ -52,7 +52,7 @@ class PredictedActs:
         panel.look.click(self.look, [study_id, tab.painter, *seen], looked, **SLOW)
         confirmed = [study_id, panel.seen, *seen]
         panel.confirm.click(self.confirm, confirmed, panel.outputs, **QUIET)
-        panel.body.select(self.open, [study_id, *tab.picker.view], tab.outputs, **QUIET)
+        panel.body.select(self.open, [study_id, *tab.picker.view], tab.film, **QUIET)
         panel.prepare.click(self.prepare, study_id, [panel.prepare, panel.download], **SLOW)
 
     @costs(Cost.ASK)

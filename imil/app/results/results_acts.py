@@ -34,14 +34,13 @@ class ResultsActs:
         """Attach the callbacks to their components; `opened` is the tab that they stand on."""
         screen, tab = self.screen, self.screen.results
         asked, form = [screen.study_id, *tab.choice], tab.arms
-        by = [screen.study_id, screen.reader]
-        tab.compare.click(self.compare, [*by, *tab.choice], screen.outputs, **QUIET)
-        tab.more.click(self.more, by, screen.outputs, **QUIET)
+        by, followed = [screen.study_id, screen.reader], [*tab.outputs, screen.timer]
+        tab.compare.click(self.compare, [*by, *tab.choice], screen.comparison, **QUIET)
+        tab.more.click(self.more, by, followed, **QUIET)
         for field in (tab.seeds, form.preset, form.shares, form.fill, form.mode, form.penalty):
             field.input(self.choose, asked, form.outputs, **QUIET)
         form.arms.input(self.choose_arms, asked, form.outputs, **QUIET)
         # What the review has made possible meanwhile, such as confirmed predictions.
-        followed = [*tab.outputs, screen.timer]
         opened.select(self.look_again, [*asked, tab.seen], followed, **QUIET)
         tab.stop.click(self.stop, by, tab.outputs, queue=False, **QUIET)
         tab.final.click(self.final, by, followed, **QUIET)

@@ -41,20 +41,20 @@ class OutliersActs:
         screen, tab = self.screen, self.screen.outliers
         shown = [screen.study_id, *tab.picker.view]
         # "multiple": quick clicks must not open another film than the last one clicked.
-        tab.strip.select(self.select, shown, tab.outputs, trigger_mode="multiple", **REVIEW)
+        tab.strip.select(self.select, shown, tab.film, trigger_mode="multiple", **REVIEW)
         tab.strip.turn(self.turn, shown, tab.strip, **REVIEW)
         decided = [*tab.outputs, screen.results.none]
         painted = [tab.painter, *tab.picker.view]
         tab.painter.blackout(self.black_out, painted, decided, **REVIEW)
         waited = [tab.opened, *tab.picker.view]
-        tab.painter.keep(self.keep, waited, tab.outputs, trigger_mode="multiple", **REVIEW)
+        tab.painter.keep(self.keep, waited, tab.film, trigger_mode="multiple", **REVIEW)
         tab.painter.skip(self.skip, painted, decided, **REVIEW)
         placed = [screen.study_id, tab.painter, *tab.picker.view]
-        tab.painter.next(self.next, placed, tab.outputs, **REVIEW)
-        tab.painter.previous(self.previous, placed, tab.outputs, **REVIEW)
+        tab.painter.next(self.next, placed, tab.film, **REVIEW)
+        tab.painter.previous(self.previous, placed, tab.film, **REVIEW)
         tab.go_train.click(self.go_train, None, screen.tabs, **QUIET)
         asked = [screen.study_id, screen.reader, *screen.results.choice]
-        tab.read.compare.click(self.compare, asked, screen.outputs, **QUIET)
+        tab.read.compare.click(self.compare, asked, screen.comparison, **QUIET)
         # "always_last": the chip chosen last is the one that is shown.
         last = QUIET | {"trigger_mode": "always_last"}
         tab.picker.kind.input(self.open_queue, shown, tab.outputs, **last)

@@ -90,6 +90,12 @@ class OutliersTab:
             *self.predicted.outputs,
         ]
 
+    @property
+    def film(self) -> list[Any]:
+        """What `show_film` changes."""
+        page = [self.none_here, self.paint_random, self.strip, self.reviewed, self.show_whole]
+        return [*page, self.painter, self.coach, self.opened, *self.read.outputs]
+
 
 def build_outliers_tab(tab: gr.Tab) -> OutliersTab:
     """Place the tab's components where Gradio stands now."""

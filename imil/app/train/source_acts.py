@@ -87,10 +87,10 @@ class SourceActs:
         ticked = [screen.study_id, screen.reader, consent.tick]
         consent.tick.input(self.agree, ticked, consent.outputs, **QUIET)
         picker.stop.click(self.stop, picker.reading, picker.stop, queue=False, **QUIET)
-        free = QUIET
-        looked = [picker.reading, screen.reader]
-        picker.timer.tick(self.look_on, looked, screen.outputs, **free)
-        app.load(self.come_back, picker.reading, begun, **free)
+        picker.timer.tick(self.look_on, picker.reading, begun, **QUIET)
+        read = [picker.reading, screen.reader]
+        picker.news.tick(self.open_read, read, screen.outputs, **QUIET)
+        app.load(self.come_back, picker.reading, begun, **QUIET)
 
     def choose_source(self, source: str) -> Shown:
         """Show the fields of a source."""
@@ -262,8 +262,8 @@ class SourceActs:
         # What came of it is shown by the first tick.
         return show_reading(self.picker, import_id, status)
 
-    def look_on(self, import_id: str, reader: str, request: gr.Request) -> Shown:
-        """Show how far a reading is, and at its end the study, or why there is none."""
+    def look_on(self, import_id: str) -> Shown:
+        """Show how far a reading is; at its end there is more to show."""
         if not import_id:
             return show_read(self.picker)
         status = self.imports.status(import_id)
@@ -271,6 +271,13 @@ class SourceActs:
             return self.come_back(import_id)
         if status.active:
             return show_reading(self.picker, import_id, status)
+        return {self.picker.news: gr.Timer(active=True)}
+
+    def open_read(self, import_id: str, reader: str, request: gr.Request) -> Shown:
+        """Show the study that was read, or why there is none."""
+        status = self.imports.status(import_id)
+        if status is None or status.active:
+            return {self.picker.news: gr.Timer(active=False)}
         if status.error is not None:
             return {**self._trouble(status.error), **self._without_files(request)}
         study = self.screen.studies.open(status.study_id or "")

@@ -42,7 +42,7 @@ class TrainActs:
                 field.change(self.check, checked, form.outputs_of_check, **CHECKED)
         by = [screen.study_id, screen.reader]
         asked = [*by, *tab.form.fields]
-        tab.train.click(self.train, asked, screen.outputs, **QUIET)
+        tab.train.click(self.train, asked, [*tab.outputs, screen.timer], **QUIET)
         tab.stop.click(self.stop, by, tab.outputs, queue=False, **QUIET)
         # The film is at the top of its tab, wherever this page was scrolled to.
         top = "() => { window.scrollTo(0, 0); return []; }"
