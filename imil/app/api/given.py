@@ -15,6 +15,7 @@ from imil.app.painter.painter import read_mask_png
 from imil.app.server.served_files import Uploads
 from imil.core.records import Region
 from imil.errors import PlanError
+from imil.storage.values import to_json
 from imil.study.library.studies import Studies
 from imil.study.study import Study
 
@@ -27,7 +28,7 @@ def as_sent(function: Callable[..., Any], studies: Studies, uploads: Uploads) ->
 
     A `Study` is sent as its id, a choice as its value, a `Region` as an image file, and a `Path`
     as a file that is deleted once it was read; `Studies` is not sent. Whether values are of their
-    types is checked before, by `imil.app.server.sent`.
+    types is checked before, by `imil.app.server.sent`. What it answers is told as plain JSON.
     """
     hints = get_type_hints(function)
     result = hints.pop("return")
@@ -40,7 +41,7 @@ def as_sent(function: Callable[..., Any], studies: Studies, uploads: Uploads) ->
         with uploads.reading(*read):
             taken = {name: _taken(hints[name], value, studies) for name, value in sent.items()}
             own = {name: studies for name, hint in hints.items() if hint is Studies}
-            return function(**own, **taken)
+            return to_json(function(**own, **taken))
 
     asked = {name: _sent(hints[name]) for name in names}
     described: Any = called

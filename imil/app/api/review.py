@@ -20,7 +20,6 @@ from imil.core.review.counterfactual import Answer
 from imil.core.review.readers import reader_name
 from imil.errors import PlanError
 from imil.report.parts import text
-from imil.storage.values import to_json
 from imil.study.comparison.results import reading_json
 from imil.study.review.queueing import Offer
 from imil.study.review.viewing import Sort, look, seen
@@ -191,8 +190,8 @@ def agreement(study: Study) -> list[dict[str, Any]]:
         {
             "sample_id": image.sample_id,
             "readers": list(image.readers),
-            "dice": to_json(image.dice),
-            "iou": to_json(image.iou),
+            "dice": image.dice,
+            "iou": image.iou,
         }
         for image in study.reading().agreement.images
     ]
