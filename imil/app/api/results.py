@@ -47,7 +47,8 @@ def results_endpoints(studies: Studies) -> tuple[Callable[..., Any], ...]:
                     "test_seen": found.test_seen,
                     "recommended": found.recommended,
                     "paired": {
-                        paired.arm: {"verdict": paired.verdict.value}
+                        # JSON takes keys that are plain text alone.
+                        str(paired.arm): {"verdict": paired.verdict.value}
                         | {m.value: asdict(d) for m, d in paired.differences.items()}
                         for paired in found.paired
                     },
@@ -62,7 +63,7 @@ def results_endpoints(studies: Studies) -> tuple[Callable[..., Any], ...]:
             cases, classes = opened.cases(), len(opened.images.classes)
             names = () if cases is None else cases.predicted
             return {
-                arm: [list(row) for row in confusion(cases, arm, classes=classes)]
+                str(arm): [list(row) for row in confusion(cases, arm, classes=classes)]
                 for arm in names
                 if cases is not None
             }
