@@ -16,10 +16,10 @@ from imil.app.screen import Screen
 from imil.app.server.shown import html
 from imil.app.train.train_tab import build_train_tab
 from imil.jobs.pool import WorkerPool
-from imil.storage.memory import MemoryStore
 from imil.study.library.studies import Studies
 from imil.study.tools import Tools
 from imil.synthetic.films import FilmSpec
+from tests.standins.memory_store import MemoryStore
 from tests.standins.visitors import no_weights
 
 

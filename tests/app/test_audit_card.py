@@ -14,12 +14,12 @@ from imil.app.results.audit_card import ACTS, acts_table, audit_card, chain_word
 from imil.app.results.handout import export, make_file
 from imil.jobs.pool import WorkerPool
 from imil.storage.base import Saved
-from imil.storage.memory import MemoryStore
 from imil.storage.records.acts import Act, What, act_file
 from imil.study.library.studies import Studies
 from imil.study.study import Study
 from imil.study.tools import Tools
 from imil.synthetic.films import FilmSpec
+from tests.standins.memory_store import MemoryStore
 from tests.standins.trained import as_if_trained, corner
 from tests.standins.visitors import no_weights
 

@@ -12,10 +12,10 @@ from imil.app.results import results_tab
 from imil.app.review import outliers_tab
 from imil.app.train import train_tab
 from imil.jobs.pool import WorkerPool
-from imil.storage.memory import MemoryStore
 from imil.study.library.studies import Studies
 from imil.study.study import Study
 from imil.study.tools import Tools
+from tests.standins.memory_store import MemoryStore
 from tests.standins.trained import as_if_trained, corner
 from tests.standins.uploads import telling_zip
 from tests.standins.visitors import no_weights

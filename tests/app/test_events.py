@@ -193,18 +193,6 @@ def test_as_many_are_done_at_once_as_is_said() -> None:
         assert let["began"].wait(PATIENCE)
 
 
-def test_when_nobody_is_there_it_hardly_looks_and_whoever_comes_is_answered(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(events, "QUIET_AFTER", 0.2)
-    with served() as (visitor, _):
-        wait_until(lambda: visitor.queue.sleep_when_free == events.QUIET_LOOK)
-        third = visitor.act(2)
-        with visitor.told() as told:
-            assert answer_to(third, told) == "third done"
-        assert visitor.queue.sleep_when_free == events.LOOK_EVERY
-
-
 @contextmanager
 def busy_page() -> Iterator[tuple[Callable[[str], httpx.Response], Counter[str], threading.Event]]:
     """Serve a page of one costly act, which ends when it is let; count who has begun it."""

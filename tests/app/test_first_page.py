@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse
 from fastapi.testclient import TestClient
 from starlette.middleware import Middleware
 
-from imil.app.server.first_page import FirstPage
+from imil.app.server.middleware import FirstPage
 
 PAGE = (
     "<!doctype html><html><head><title>é</title></head><body>" + "words " * 5000 + "</body></html>"

@@ -31,12 +31,12 @@ from imil.jobs.pool import WorkerPool
 from imil.models.load import load_model
 from imil.storage.codec import decode_masks
 from imil.storage.hub.files import Kind, Repo
-from imil.storage.memory import MemoryStore
 from imil.study.library.studies import Studies
 from imil.study.study import Study
 from imil.study.tools import Tools
 from imil.synthetic.films import FilmSpec
 from tests.standins.fakehub import TOKEN, FakeHub
+from tests.standins.memory_store import MemoryStore
 from tests.standins.trained import corner
 from tests.standins.visitors import no_weights
 from tests.study.conftest import finish

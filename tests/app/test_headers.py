@@ -11,13 +11,13 @@ from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
 from starlette.middleware import Middleware
 
-from imil.app.server import headers
-from imil.app.server.headers import Guarded
+from imil.app.server import middleware
+from imil.app.server.middleware import Guarded
 
 
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
-    monkeypatch.setattr(headers, "MOST_SENT", 1000)
+    monkeypatch.setattr(middleware, "MOST_SENT", 1000)
     app = FastAPI(middleware=[Middleware(Guarded)])
 
     async def page() -> str:
@@ -84,4 +84,4 @@ def test_a_request_that_does_not_say_how_large_it_is_ends_at_the_limit() -> None
     with pytest.raises(StopIteration):  # it waits for nothing, so it ends at once
         answering.send(None)
 
-    assert sum(read) == headers.MOST_SENT
+    assert sum(read) == middleware.MOST_SENT

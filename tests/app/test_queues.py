@@ -18,12 +18,12 @@ from imil.core.records import Queue, Selection
 from imil.core.review.readers import UNNAMED
 from imil.jobs.base import JobState
 from imil.jobs.pool import WorkerPool
-from imil.storage.memory import MemoryStore
 from imil.study.library.studies import Studies
 from imil.study.review.viewing import Sort, View
 from imil.study.study import Study
 from imil.study.tools import Tools
 from imil.synthetic.films import FilmSpec
+from tests.standins.memory_store import MemoryStore
 from tests.standins.visitors import no_weights
 
 pytestmark = [

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from imil.app.results.results_acts import ResultsActs
-from imil.app.screen import Screen, show_all, show_progress
+from imil.app.screen import Screen, show_all, show_news, show_progress
 from imil.core.evaluation.rounds import Round
 from imil.core.records import Split
 from imil.jobs.base import JobState, JobStatus
@@ -125,7 +125,9 @@ def test_a_comparison_that_ends_while_it_is_drawn_is_drawn_once_more(
     drawn = show_all(acts.screen, study, "")
     assert drawn[acts.screen.timer].active, "nothing would ever draw the fifth seed"
 
-    again = show_progress(acts.screen, study, drawn[acts.screen.results.seen])
+    looked = show_progress(acts.screen, study, drawn[acts.screen.results.seen])
+    assert looked[acts.screen.results.news].active
+    again = show_news(acts.screen, study)
     assert again[acts.screen.results.seen] != drawn[acts.screen.results.seen]
     assert not again[acts.screen.timer].active
 

@@ -8,9 +8,9 @@ import pytest
 
 from imil.app.review.queue_view import ReviewList, next_after, queue_of, review_list, state_of
 from imil.core.records import Queue
-from imil.storage.memory import MemoryStore
 from imil.study.review.viewing import Cell, Sort, View, following, seen
 from imil.study.study import Study
+from tests.standins.memory_store import MemoryStore
 from tests.standins.trained import as_if_trained, corner
 from tests.standins.untraining import opened
 

@@ -1,4 +1,4 @@
-"""What a visitor costs the server, and who is let in."""
+"""What the server keeps of a visitor's page."""
 
 from __future__ import annotations
 
@@ -63,14 +63,3 @@ def test_a_visitor_costs_no_description_of_the_page() -> None:
 
     # Gradio describes each component, 427 of this app's: .6 MB a visitor.
     assert [kept["type"] for kept in described] == ["state"]
-
-
-def test_who_has_no_password_is_let_in_only_where_none_is_asked_for() -> None:
-    with served() as (app, client):
-        assert come(client, "ann").status_code == 200
-        assert len(app.server_app.dependency_overrides) == 1  # else each request waits for a thread
-    with served(auth=("ann", "secret")) as (app, client):
-        assert come(client, "ben").status_code == 401
-        assert client.get("/config").status_code == 401
-        client.post("/login", data={"username": "ann", "password": "secret"}).raise_for_status()
-        assert '"time 1"' in told(client, "ann")

@@ -1,26 +1,46 @@
 from __future__ import annotations
 
-import asyncio
-from concurrent.futures import ThreadPoolExecutor
-
-import gradio as gr
 import pytest
 
-from imil.app.server.shown import unchanged
+from imil.app.review.outliers_tab import show_film
+from imil.app.screen import Screen, show_news, show_progress
+from imil.app.server.shown import kept_text
+from imil.study.library.studies import Studies
+from imil.study.review.viewing import View
+from tests.standins.trained import as_if_trained
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("count", [1, 3])
-def test_a_callback_may_leave_the_screen_as_it_is(count: int) -> None:
-    with gr.Blocks() as app:
-        outputs = [gr.Textbox("as it was") for _ in range(count)]
-        app.load(unchanged, None, outputs)
-    event = next(fn for fn in app.fns.values() if fn.fn is unchanged)
+def test_what_a_browser_keeps_can_be_emptied() -> None:
+    kept = kept_text("imil-test")
 
-    # In a thread of its own: a browser may run its loop in this one.
-    with ThreadPoolExecutor() as thread:
-        coroutine = app.postprocess_data(event, unchanged(), None)
-        shown = thread.submit(asyncio.run, coroutine).result()
+    told = kept.postprocess("")
 
-    assert [set(update) for update in shown] == [{"__type__"}] * count
+    assert told, "Gradio's page stores no empty text, so that the one before would come back"
+    assert kept.preprocess(told) == ""
+    assert kept.preprocess(None) == ""
+    assert kept.preprocess(kept.postprocess("Ann")) == "Ann"
+
+
+def test_a_film_changes_only_what_its_events_name(screen: Screen, studies: Studies) -> None:
+    study, tab = as_if_trained(studies.demo()), screen.outliers
+    sample = study.queue()[0].sample_id
+
+    shown = show_film(tab, study, View(), sample, page=True)
+
+    assert set(shown) <= set(tab.film)
+
+
+def test_a_training_changes_only_what_each_look_at_it_names(
+    screen: Screen, studies: Studies
+) -> None:
+    study = studies.demo()
+
+    assert set(show_progress(screen, study)) <= set(screen.progress)
+    as_if_trained(study)
+    assert set(show_progress(screen, study)) <= set(screen.progress)
+    assert set(show_news(screen, study)) <= set(screen.outputs)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from importlib.metadata import version
-from pathlib import Path
 
 import pytest
 import torch
@@ -18,8 +17,8 @@ from imil.app.header.header import SAVED_HERE, header
 from imil.jobs.device import pick_device
 from imil.settings import Settings
 from imil.study.library.studies import Studies
+from tests.standins.documents import ROOT
 
-ROOT = Path(__file__).parents[2]
 FRONT = yaml.safe_load((ROOT / "README.md").read_text(encoding="utf-8").split("---\n")[1])
 # What the Hub's documentation allows.
 COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}

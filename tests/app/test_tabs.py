@@ -175,13 +175,11 @@ def test_each_step_is_a_named_endpoint_no_act_of_the_screen_is_and_no_two_parts_
         "/open_demo",
         "/open_archive",
         "/look_at_archive",
-        "/open_images",
         "/open_study",
         "/set_plan",
         "/train",
         "/training_status",
         "/stop",
-        "/outliers",
         "/queue",
         "/confusion",
         "/select",
@@ -243,4 +241,3 @@ def test_nothing_leaves_the_machine_and_nothing_is_kept_in_browsers() -> None:
     assert options["run_history"] is False
     assert options["ssr_mode"] is False
     assert options["enable_monitoring"] is False
-    assert "http" not in str(options["theme"]._stylesheets)

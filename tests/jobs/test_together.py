@@ -19,9 +19,9 @@ from imil.errors import ComputeError, PlanError
 from imil.jobs.training.task import TrainingTask
 from imil.jobs.training.together import TeamPool, join
 from imil.synthetic.films import FilmSpec, write_films
+from tests.standins.documents import ROOT
 from tests.standins.team_member import became, with_plain
 
-ROOT = Path(__file__).parents[2]
 MEMBER = ROOT / "tests" / "standins" / "team_member.py"
 # The processes find this checkout, and each trains with one thread.
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}

@@ -7,8 +7,8 @@ from imil.core.arms.variants import CONTROL, IMIL
 from imil.core.evaluation.cases import Cases, cases_of
 from imil.core.records import Sample, Split
 from imil.errors import StoreError
-from imil.storage.memory import MemoryStore
 from imil.storage.records.cases import decode_cases, encode_cases, load_cases, save_cases
+from tests.standins.memory_store import MemoryStore
 
 CLASSES = ("no finding", "finding")
 

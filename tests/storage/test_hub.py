@@ -12,7 +12,7 @@ import pytest
 from imil.errors import StoreError
 from imil.storage.base import tombstone_file
 from imil.storage.codec import MaskRecord
-from imil.storage.hub.committer import Pace
+from imil.storage.hub.outbox import Pace
 from imil.storage.hub.store import HubStore, beside_app, side_folder
 from imil.storage.local import LocalStore
 from imil.storage.records.accounts import Listed, account_key, load_listed, save_listed
@@ -407,8 +407,8 @@ def test_a_persons_card_that_cannot_be_read_is_left_alone(hub: FakeHub, tmp_path
 @pytest.mark.parametrize(
     ("kind", "token", "says"),
     [
-        ("datasets", "hf_wrong", r"does not accept HF_TOKEN.*expired.*new token"),
-        ("datasets", READER, r"may not write to lab/state.*for reading.*write access"),
+        ("datasets", "hf_wrong", r"does not know this token.*expired.*new token"),
+        ("datasets", READER, r"may not write to lab/state.*can only read.*write access"),
         ("datasets", "hf_bob", r"no data set lab/state.*private.*IMIL_STATE_REPO"),
         ("models", "hf_alice", r"is a model on the Hub, not a data set.*IMIL_STATE_REPO"),
         ("spaces", "hf_alice", r"is a space on the Hub, not a data set"),
@@ -584,7 +584,7 @@ def test_the_acts_that_the_hub_has_are_asked_anew(hub: FakeHub, tmp_path: Path) 
         assert store.published("abc")[act] == b"as it was"
         assert store.published("nobody") == {}
         hub.faults.append(Fault("GET", times=1000, status=503))
-        with pytest.raises(StoreError, match=r"busy.*tried again by itself"):
+        with pytest.raises(StoreError, match=r"busy.*Try again in a while"):
             store.published("abc")
 
 

@@ -99,7 +99,7 @@ def test_a_file_comes_back_and_one_that_is_not_there_is_none(hub: FakeHub, tmp_p
     assert found is not None
     assert found.read_bytes() == CARD
     assert get_file(repo, "study.zip", into=tmp_path) is None
-    with pytest.raises(StoreError, match=r"no dataset repo alice/lungs.*private to others"):
+    with pytest.raises(StoreError, match=r"no data set alice/lungs.*private"):
         get_file(lungs(hub, BOB, Kind.DATASET), "README.md", into=tmp_path / "bob")
 
 
@@ -149,14 +149,14 @@ def test_a_hub_that_is_away_or_says_no_is_named(hub: FakeHub) -> None:
     with pytest.raises(StoreError, match=r"answered 418.*does not accept"):
         put_files(lungs(hub), FILES, message="x")
     for name in ("lungs", "a b/c"):
-        with pytest.raises(StoreError, match=r"no id of a repo.*owner and a name"):
+        with pytest.raises(StoreError, match=r"no id of a repo.*owner/name"):
             put_files(Repo(name, Kind.MODEL, TOKEN, hub.endpoint), FILES, message="x")
     with pytest.raises(StoreError, match=r"no id of a repo.*96 characters"):
         put_files(Repo("a/b--c", Kind.MODEL, TOKEN, hub.endpoint), FILES, message="x")
 
 
 def test_a_space_that_is_not_there_takes_no_variables(hub: FakeHub) -> None:
-    with pytest.raises(StoreError, match=r"no space repo alice/imil"):
+    with pytest.raises(StoreError, match=r"no Space alice/imil"):
         set_variables(
             Repo("alice/imil", Kind.SPACE, TOKEN, hub.endpoint), variables={"A": "1"}, secrets={}
         )

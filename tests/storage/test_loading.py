@@ -20,6 +20,7 @@ from PIL import Image
 from imil.core.records import Split
 from imil.storage.base import new_record
 from imil.storage.codec import MaskRecord, encode_pixels
+from imil.storage.hub.card import laid_out
 from imil.storage.hub.store import HubStore
 from imil.storage.records.images import ImageRecord, encode_images
 from imil.storage.records.runs import RunRow, save_runs
@@ -221,6 +222,17 @@ def test_where_nothing_is_left_the_card_is_that_of_the_beginning(tmp_path: Path)
 
         until(lambda: configs(hub) == ["masks"])
         assert files(hub)["README.md"] == beginning
+
+
+def test_a_table_takes_the_place_of_the_last_one_whose_rows_go() -> None:
+    there = laid_out(REPO, None, None, {"runs"})
+    left = there | laid_out(REPO, there["imil.json"], there["README.md"], {"runs"})
+
+    last = left | laid_out(REPO, left["imil.json"], left["README.md"], ())
+
+    named = [yaml.safe_load(each["README.md"].split(b"---")[1])["configs"] for each in (left, last)]
+    assert [[each["config_name"] for each in configs] for configs in named] == [["runs"], ["masks"]]
+    assert list(json.loads(last["imil.json"])["columns"]) == ["masks"]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from imil.errors import StoreError
-from imil.storage.hub.models import HubModels
+from imil.storage.hub.files import HubModels
 from imil.storage.models import Models
 from tests.standins.fakehub import TOKEN, FakeHub
 from tests.standins.local_models import LocalModels

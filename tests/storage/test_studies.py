@@ -11,7 +11,6 @@ from imil.core.evaluation.metrics import Metric
 from imil.core.evaluation.rounds import Round, Setting, Trained, Validation, clusters_of, compare
 from imil.core.records import Decision, EpochFigures, Plan, Sample, Selection, Split, Triage
 from imil.errors import StoreError
-from imil.storage.memory import MemoryStore
 from imil.storage.records.studies import (
     Comparison,
     Confirmation,
@@ -23,6 +22,7 @@ from imil.storage.records.studies import (
     save_study,
     study_file,
 )
+from tests.standins.memory_store import MemoryStore
 
 RECORD = StudyRecord(
     "abc",

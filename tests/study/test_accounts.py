@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from imil.errors import StoreError
-from imil.storage.memory import MemoryStore
 from imil.storage.records.accounts import Listed, load_listed, owner_of
 from imil.study.library.accounts import MOST, Account, Accounts, Organisation
+from tests.standins.memory_store import MemoryStore
 
 CLINIC = Organisation("o-1", "clinic")
 ALICE = Account("u-1", "alice", (CLINIC,))

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import pytest
 
 from imil.errors import StoreError
-from imil.storage.memory import MemoryStore
 from imil.storage.records.acts import Act, Flaw, What, act_file
 from imil.study.audit.acts import ActLog, broken_content
+from tests.standins.memory_store import MemoryStore
 
 STUDY = "a" * 32
 NOW = "2026-11-25T10:00:00+00:00"
@@ -19,10 +19,10 @@ class FullStore(MemoryStore):
 
     full = False
 
-    def add(self, name: str, content: bytes) -> None:
+    def add(self, name: str, content: bytes, *, shown: bytes | None = None) -> None:
         if self.full:
             raise StoreError("It could not be saved.", why="The disk is full.", fix="Free some.")
-        super().add(name, content)
+        super().add(name, content, shown=shown)
 
 
 def act(who: str = "reader") -> Act:

@@ -17,8 +17,7 @@ from imil.errors import DataError, MaskError, PlanError
 from imil.study.review.answers import Recent, _read_model
 from imil.study.study import Study
 from tests.standins.trained import as_if_trained, corner
-
-from .conftest import Machine
+from tests.study.conftest import Machine
 
 
 @pytest.fixture

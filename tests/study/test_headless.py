@@ -25,8 +25,7 @@ from imil.study.batch.clinicians import readers_in
 from imil.study.batch.headless import WORK, Request, run_study, settled_plan
 from imil.synthetic.films import film_set
 from tests.standins.visitors import no_weights
-
-from .conftest import FILMS
+from tests.study.conftest import FILMS
 
 pytestmark = pytest.mark.slow
 

@@ -16,8 +16,7 @@ from imil.storage.records.acts import Act, Flaw, What, act_file, chained, encode
 from imil.storage.records.studies import load_study, study_file
 from imil.study.study import Study
 from tests.standins.trained import as_if_trained, corner
-
-from .conftest import Machine
+from tests.study.conftest import Machine
 
 
 @pytest.fixture

@@ -12,8 +12,7 @@ from imil.study.comparison.looking import FIRST, Wanted, chosen, make_looks, rea
 from imil.study.study import Study
 from imil.study.workspace import read_logits
 from tests.standins.trained import as_if_trained
-
-from .conftest import Machine
+from tests.study.conftest import Machine
 
 pytestmark = pytest.mark.slow
 

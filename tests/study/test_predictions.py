@@ -15,8 +15,7 @@ from imil.study.review.predictions import MODEL, SAMPLE
 from imil.study.study import Study
 from imil.synthetic.films import film
 from tests.standins.trained import as_if_trained, corner
-
-from .conftest import FILMS, Machine
+from tests.study.conftest import FILMS, Machine
 
 
 @pytest.fixture

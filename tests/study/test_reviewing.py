@@ -17,16 +17,15 @@ from imil.errors import PlanError, StoreError
 from imil.jobs.base import JobState
 from imil.jobs.pool import WorkerPool
 from imil.storage.local import LocalStore
-from imil.storage.memory import MemoryStore
 from imil.storage.records.studies import StudyRecord, study_file
 from imil.study.library.studies import DEMO_NAME
 from imil.study.study import Study
 from imil.study.tools import Tools
 from imil.study.workspace import Workspace
 from imil.synthetic.films import FilmSpec, film_set
+from tests.standins.memory_store import MemoryStore
 from tests.standins.visitors import no_weights
-
-from .conftest import Machine, finish
+from tests.study.conftest import Machine, finish
 
 pytestmark = pytest.mark.slow
 

@@ -13,8 +13,7 @@ from imil.storage.codec import MaskRecord
 from imil.study.review.viewing import Cell, Sort, View, following, look, reviewed, seen
 from imil.study.study import Study
 from imil.synthetic.films import FilmSpec
-
-from .conftest import Machine, finish
+from tests.study.conftest import Machine, finish
 
 pytestmark = pytest.mark.slow
 

@@ -30,17 +30,14 @@ ALL_REVIEWED = "All {n} reviewed: {masked} masked, {skipped} skipped."
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReadColumn:
-    """The column's components, from top to bottom; on a phone `bar` stays at the lower edge."""
+    """The column's components that change, from top to bottom."""
 
     readout: gr.HTML
     answer: gr.HTML
     assists: gr.Column
     start: gr.Button
-    bar: gr.Column
     acts: gr.Row
     black_out: gr.Button
-    skip: gr.Button
-    suspect: gr.Button
     labels: LabelActs
     budget: gr.HTML
     compare: gr.Button
@@ -48,7 +45,8 @@ class ReadColumn:
     @property
     def outputs(self) -> list[Any]:
         """Every component that a callback may change."""
-        own = [getattr(self, field.name) for field in fields(self) if field.name != "labels"]
+        parts = {"answer", "labels"}  # an answer comes with events of its own
+        own = [getattr(self, field.name) for field in fields(self) if field.name not in parts]
         return [*own, *self.labels.outputs]
 
 
@@ -59,7 +57,7 @@ def build_read_column() -> ReadColumn:
         answer = build_answer(elem_id="answer")
         with gr.Column(elem_classes=["assists"]) as assists:
             start = build_start()
-        with gr.Column(elem_classes=["bar"]) as bar:
+        with gr.Column(elem_classes=["bar"]):
             with gr.Row(elem_classes=["acts"]) as acts:
                 black_out = gr.Button(
                     "Black out & next",
@@ -82,11 +80,8 @@ def build_read_column() -> ReadColumn:
         answer=answer,
         assists=assists,
         start=start,
-        bar=bar,
         acts=acts,
         black_out=black_out,
-        skip=skip,
-        suspect=suspect,
         labels=labels,
         budget=budget,
         compare=compare,

@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from imil.app.server.shown import BROWSER_SECRET, Shown, html
+from imil.app.server.shown import NEWS, Shown, html, kept_text
 from imil.app.train.zip_options import ZipOptions, build_zip_options
 from imil.datasets.hub.process import LIMIT, HubRequest
 from imil.datasets.hub.read import MOST, HubChoice, parse_hub_id
@@ -89,6 +89,7 @@ class SourcePicker:
     progress: gr.HTML
     stop: gr.Button
     reading: gr.BrowserState
+    news: gr.Timer
     timer: gr.Timer
 
     @property
@@ -247,7 +248,8 @@ def build_source_picker() -> SourcePicker:
         open_hub=open_hub,
         progress=progress,
         stop=stop,
-        reading=gr.BrowserState("", storage_key="imil-reading", secret=BROWSER_SECRET),
+        reading=kept_text("imil-reading"),
+        news=gr.Timer(NEWS, active=False),
         timer=gr.Timer(READING_POLL, active=False),
     )
 
@@ -374,6 +376,7 @@ def show_read(picker: SourcePicker) -> Shown:
     """Return the picker when nothing is read any more."""
     return {
         picker.reading: "",
+        picker.news: gr.Timer(active=False),
         picker.timer: gr.Timer(active=False),
         picker.progress: "",
         picker.stop: gr.update(visible=False),

@@ -58,6 +58,11 @@ class TrainTab:
         inner = (self.picker, self.form, self.bring, self.consent)
         return [*own, *(output for each in inner for output in each.outputs)]
 
+    @property
+    def progress(self) -> list[Any]:
+        """What `show_training` changes."""
+        return [self.frame, self.live, self.train, self.stop, self.review, self.notices]
+
 
 def build_train_tab() -> TrainTab:
     """Place the tab's components where Gradio stands now."""

@@ -32,15 +32,12 @@ class MemoryStore:
         with self._lock:
             self._content[check_name(name)] = content
 
-    def add(self, name: str, content: bytes) -> None:
+    def add(self, name: str, content: bytes, *, shown: bytes | None = None) -> None:  # noqa: ARG002  # nowhere
         """Set the content of a new name; StoreError if the name is taken."""
         with self._lock:
             if check_name(name) in self._content:
                 raise taken(name)
             self._content[name] = content
-
-    def show(self, name: str, content: bytes) -> None:
-        """Drop it: there is no data set."""
 
     def hide(self, study_id: str) -> None:
         """Nothing is shown."""
