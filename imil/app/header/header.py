@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import base64
-from html import escape
 from typing import Any
 
 import gradio as gr
 
-from imil.report.parts import text
-from imil.report.parts.markup import ASSETS, icon
+from imil.report.parts.markup import ASSETS, render
 from imil.report.parts.numbers import count, roughly
 from imil.storage.base import Saved
 from imil.study.study import Study
 
-VALUE = "Show an image classifier what to ignore, and measure whether it helped."
 SAVED_HERE = "Saved here only · no Hub repo set"
-SAVED_WHY_LABEL = "Why it is not saved further, and what to do"
 SAVED_FOR_OWNER = "This is for whoever runs this app to mend. You can go on meanwhile."
 SAVED_SILENT_WHY = (
     "The Hugging Face Hub does not answer.",
@@ -29,12 +25,6 @@ UNSENT_WHY = (
     "The app did not answer when it was handed in. It is kept in this browser, and not lost.",
     "Open the Outliers tab and leave it open: it is sent from there by itself, and this line goes.",
 )
-NEXT_VISITOR = "Next visitor"
-NEXT_VISITOR_KEPT = "The study stays in the list of studies, where it can be gone on with."
-UNFINISHED = "{n} images have strokes that are not blacked out yet; they stay in this browser."
-UNFINISHED_ONE = "1 image has strokes that are not blacked out yet; they stay in this browser."
-GLOSSARY_TITLE = "Words"
-GLOSSARY_WORDS = "What the words on this screen mean here."
 GLOSSARY = (
     ("Study", "One set of images and those who review it, from the first training to the last."),
     ("Round", "Outliers, masks, training on, comparison. The first training comes before round 1."),
@@ -150,64 +140,14 @@ def gone_studies(study_ids: list[str]) -> dict[str, Any]:
 
 
 def _markup(*, sign_in: bool) -> str:
-    """Return the template. It names no value, so it is rendered once and never touched again."""
     logo = base64.b64encode((ASSETS / "logo.svg").read_bytes()).decode()
-    words = {
-        "none": NO_STUDY,
-        "new": "+ New study",
-        "offline": "Offline · strokes are kept in this browser",
-        "offline-brief": "Offline · strokes kept",
-        "unsent-one": "1 mask waits in this browser",
-        "unsent": "{n} masks wait in this browser",
-        "unsent-one-brief": "1 mask not saved yet",
-        "unsent-brief": "{n} masks not saved yet",
-        "unsent-why": "\n".join(UNSENT_WHY),
-        "unfinished": UNFINISHED,
-        "unfinished-one": UNFINISHED_ONE,
-    }
-    data = " ".join(f'data-{key}-word="{escape(word)}"' for key, word in words.items())
-    data += " data-sign-in" if sign_in else ""
-    return f"""
-<div class="bar" {data}><h1 class="logo"><img alt="" src="data:image/svg+xml;base64,{logo}">
-  <span>{escape(text.TITLE)}</span></h1>
- <p class="value">{escape(VALUE)}</p>
- <label class="picker"><span class="study" aria-hidden="true">{escape(NO_STUDY)}</span>
-  {icon("chevron")}<select aria-label="Study"></select></label>
- <div class="band"><p class="ruo">Research use only, not for diagnosis</p>
-  <p class="saved" hidden>{icon("check", kind="fine")}{icon("warn", kind="amiss")}
-   <span class="whole"></span><span class="brief"></span>
-   <button type="button" class="why" data-act="why" aria-label="{escape(SAVED_WHY_LABEL)}"
-    hidden>Why?</button></p><span class="aloud" role="status"></span></div>
- <span class="headacts">{_button("next", NEXT_VISITOR, "visitor", word=True)}
-  {_button("menu", text.MENU, "more")}
-  {_button("glossary", GLOSSARY_TITLE, "book")}{_button("theme", text.THEME, "theme")}</span>
-</div>
-<dialog class="glossary" aria-labelledby="glossary-title"><header>
-  <h2 id="glossary-title">{escape(GLOSSARY_TITLE)}</h2>
-  {_button("close", text.CLOSE, "x")}</header><p class="sub">{escape(GLOSSARY_WORDS)}</p>
- <dl tabindex="0">{_glossary()}</dl></dialog>
-<dialog class="small keeping" aria-labelledby="keeping-title"><h2 id="keeping-title"></h2>
- <div data-lines></div><p class="headacts"><button type="button" class="imil-btn" data-act="close">
-  {escape(text.CLOSE)}</button></p></dialog>
-<dialog class="small leaving" aria-labelledby="leaving-title">
- <h2 id="leaving-title">Begin for the next visitor?</h2>
- <p><span data-count></span> {escape(NEXT_VISITOR_KEPT)}</p>
- <p class="headacts"><button type="button" class="imil-btn" data-act="close">Stay here
-  </button>
-  <button type="button" class="imil-btn primary" data-act="reset">{escape(NEXT_VISITOR)}
-  </button></p></dialog>"""
-
-
-def _glossary() -> str:
-    return "".join(
-        f"<div><dt>{escape(word)}</dt><dd>{escape(meaning)}</dd></div>"
-        for word, meaning in GLOSSARY
-    )
-
-
-def _button(act: str, label: str, picture: str, *, word: bool = False) -> str:
-    inside = f"<span>{escape(label)}</span>" if word else ""
-    return (
-        f'<button type="button" class="imil-btn" data-act="{act}" aria-label="{escape(label)}" '
-        f'title="{escape(text.HEADER_TITLES[act])}">{icon(picture)}{inside}</button>'
+    return str(
+        render(
+            "header.html",
+            no_study=NO_STUDY,
+            unsent=UNSENT_WHY,
+            sign_in=sign_in,
+            logo=logo,
+            glossary=GLOSSARY,
+        )
     )

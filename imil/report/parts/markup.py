@@ -18,7 +18,8 @@ from imil.report.parts import numbers
 
 # Scripts, style, logo and the trained demo: package data, so that an installed imil has them too.
 ASSETS = Path(__file__).parents[2] / "static"
-TEMPLATES = Path(__file__).parents[1] / "templates"
+# The report's, which the screen shows, too, and the screen's own.
+TEMPLATES = [Path(__file__).parents[2] / part / "templates" for part in ("report", "app")]
 # Files left out that are named one by one; a hundred thousand would choke the page.
 SKIPPED_SHOWN = 200
 

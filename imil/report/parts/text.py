@@ -12,16 +12,8 @@ from imil.core.review.edits import Fill, Mode
 from imil.errors import PlanError
 
 TITLE = "IMIL"
-THEME = "Light or dark"
 
 CLOSE = "Close"
-HEADER_TITLES = {
-    "menu": "The study's link, your account, deletion",
-    "next": "A fresh demo for the next visitor; this study stays in the list",
-    "glossary": "What the words on this screen mean",
-    "theme": THEME,
-    "close": CLOSE,
-}
 MENU = "This study"
 
 TAB_OUTLIERS = "Outliers"
