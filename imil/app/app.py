@@ -52,7 +52,7 @@ class Visits:
         app.load(self.on_load, opened, screen.outputs, js=link_script(), **QUIET)
         looked = [screen.study_id, screen.results.seen]
         screen.timer.tick(self.on_tick, looked, screen.progress, **QUIET)
-        screen.results.news.tick(self.on_news, opened, screen.outputs, **QUIET)
+        screen.train.news.tick(self.on_news, opened, screen.outputs, **QUIET)
 
     def on_load(self, study_id: str, reader: str, profile: gr.OAuthProfile | None) -> Shown:
         """Open the visitor's study again; else the demo, where there is one.

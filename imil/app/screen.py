@@ -31,7 +31,7 @@ class Screen:
     `study_id` lives in the browser: it is what brings a visitor back to a study, and to a training
     that went on meanwhile. `reader` lives there too: the name that goes with what is painted, ""
     for none. `timer` ticks only while something trains; once it has brought something,
-    `results.news` does.
+    `train.news` does.
     """
 
     studies: Studies
@@ -90,7 +90,7 @@ def show_progress(screen: Screen, study: Study, seen: str = "") -> Shown:
         **train_tab.show_training(screen.train, study),
         **results_tab.show_comparison(screen.results, study),
         **_show_folds(screen, study),
-        screen.results.news: gr.Timer(active=news),
+        screen.train.news: gr.Timer(active=news),
     }
 
 
@@ -101,7 +101,7 @@ def show_news(screen: Screen, study: Study, reader: str = "") -> Shown:
         **train_tab.show_training(screen.train, study),
         **results_tab.show_results(screen.results, study),
         **_show_folds(screen, study),
-        screen.results.news: gr.Timer(active=False),
+        screen.train.news: gr.Timer(active=False),
     }
     if not ended:
         return shown

@@ -126,7 +126,7 @@ def test_a_comparison_that_ends_while_it_is_drawn_is_drawn_once_more(
     assert drawn[acts.screen.timer].active, "nothing would ever draw the fifth seed"
 
     looked = show_progress(acts.screen, study, drawn[acts.screen.results.seen])
-    assert looked[acts.screen.results.news].active
+    assert looked[acts.screen.train.news].active
     again = show_news(acts.screen, study)
     assert again[acts.screen.results.seen] != drawn[acts.screen.results.seen]
     assert not again[acts.screen.timer].active

@@ -15,7 +15,7 @@ from imil.app.results.looks_card import looks_card
 from imil.app.results.seeds_line import seeds_line
 from imil.app.results.viewer import build_viewer
 from imil.app.review.queue_view import finished_queue
-from imil.app.server.shown import NEWS, Shown, html
+from imil.app.server.shown import Shown, html
 from imil.app.train.training_card import training_card
 from imil.core.evaluation.rounds import Round
 from imil.core.evaluation.verdict import MIN_SEEDS, Verdict
@@ -81,7 +81,6 @@ class ResultsTab:
     viewer: gr.HTML
     handout: gr.HTML
     seen: gr.State
-    news: gr.Timer
 
     @property
     def choice(self) -> list[Any]:
@@ -97,7 +96,7 @@ class ResultsTab:
     @property
     def progress(self) -> list[Any]:
         """What changes each second while arms train."""
-        return [self.running, self.live, self.stop, self.news]
+        return [self.running, self.live, self.stop]
 
 
 def build_results_tab() -> ResultsTab:
@@ -171,7 +170,6 @@ def build_results_tab() -> ResultsTab:
         viewer=viewer,
         handout=handout,
         seen=gr.State(""),
-        news=gr.Timer(NEWS, active=False),
     )
 
 

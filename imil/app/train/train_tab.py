@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from imil.app.server.shown import Shown, html
+from imil.app.server.shown import NEWS, Shown, html
 from imil.app.train.bring_again import BringAgain, build_bring_again, show_bring_again
 from imil.app.train.consent_tick import ConsentTick, build_consent_tick, show_consent
 from imil.app.train.plan_form import PlanForm, build_plan_form, show_plan
@@ -32,7 +32,11 @@ TRAIN_FIRST = "Open a study first: the demo, a public set, or images of your own
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainTab:
-    """The tab's components."""
+    """The tab's components.
+
+    `news` ticks once training has brought more than a look at it shows. It is on this tab because
+    Gradio makes the others when they are first opened, and a timer ticks only once it is made.
+    """
 
     frame: gr.Row
     head: gr.HTML
@@ -49,6 +53,7 @@ class TrainTab:
     review: gr.Button
     live: gr.HTML
     notices: gr.HTML
+    news: gr.Timer
 
     @property
     def outputs(self) -> list[Any]:
@@ -60,8 +65,9 @@ class TrainTab:
 
     @property
     def progress(self) -> list[Any]:
-        """What `show_training` changes."""
-        return [self.frame, self.live, self.train, self.stop, self.review, self.notices]
+        """What changes each second while something trains."""
+        own = [self.frame, self.live, self.train, self.stop, self.review, self.notices]
+        return [*own, self.news]
 
 
 def build_train_tab() -> TrainTab:
@@ -107,6 +113,7 @@ def build_train_tab() -> TrainTab:
         review=review,
         live=live,
         notices=notices,
+        news=gr.Timer(NEWS, active=False),
     )
 
 
