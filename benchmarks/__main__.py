@@ -32,6 +32,7 @@ from imil.cli.main import (
     weights_fetcher,
 )
 from imil.core.arms.registry import ARMS, parse_arms
+from imil.core.arms.variants import Variant
 from imil.core.bounds import MOST_WORKERS
 from imil.core.plans import check_plan
 from imil.core.records import Plan
@@ -74,7 +75,7 @@ def film_benchmark(
         "epochs_after": epochs_after,
         "device": pick_device(device),
     }
-    named = {None: FILM_ARMS, "all": tuple(arm.value for arm in ARMS)}.get(arms)
+    named = {None: FILM_ARMS, "all": tuple(map(Variant, ARMS))}.get(arms)
     grid = Grid(
         out=out,
         arms=named or parse_arms(parse_names(str(arms))),

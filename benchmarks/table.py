@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.grid import RIVAL
-from benchmarks.pooled import CONTROL
+from imil.core.arms.variants import CONTROL
 from imil.core.evaluation.metrics import Metric, Robustness
 
 IS_RIVAL = f"is {RIVAL}"

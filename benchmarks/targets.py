@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.grid import CLEAN, RIVAL
-from benchmarks.pooled import CONTROL
+from imil.core.arms.variants import CONTROL
 from imil.core.evaluation.metrics import Metric, Robustness
 from imil.core.evaluation.verdict import MIN_SEEDS
 from imil.core.records import Arm

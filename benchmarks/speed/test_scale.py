@@ -20,6 +20,7 @@ import pytest
 import torch
 
 from benchmarks.speed.scale_films import write
+from imil.core.arms.variants import CONTROL
 from imil.core.records import EpochFigures, Plan
 from imil.jobs.training.task import TrainingTask, run_task
 
@@ -109,7 +110,7 @@ def epoch_of(out: Path, folder: Path) -> Callable[[], float]:
             work / "working-64.npy",
             work / "samples.npy",
             plan,
-            "control",
+            CONTROL,
             2,
             mirrored=False,
         )

@@ -20,6 +20,7 @@ from rich.table import Table
 from imil.cli.hub import add_commands as add_hub_commands
 from imil.cli.study import add_commands as add_study_commands
 from imil.core.arms.registry import parse_arms, with_readers, with_shares
+from imil.core.arms.variants import IMIL
 from imil.core.bounds import check_seed, quoted
 from imil.core.disk import full_disk
 from imil.core.evaluation.metrics import Interval, Metric, Robustness
@@ -27,7 +28,7 @@ from imil.core.evaluation.rounds import Round
 from imil.core.evaluation.verdict import Verdict
 from imil.core.images import ImageSet
 from imil.core.plans import check_plan, check_seeds, default_plan
-from imil.core.records import Arm, Plan, Precision, Selection
+from imil.core.records import Plan, Precision, Selection
 from imil.core.review.readers import Pooling
 from imil.core.splits import DisjointProof, prove_disjoint
 from imil.core.training.shared import processes, rank
@@ -236,7 +237,7 @@ def run(
         follow()
         return
     numbers = parse_seeds(seeds)
-    usual = () if masks is None else with_readers((Arm.IMIL.value,), readers_in(masks))
+    usual = () if masks is None else with_readers((IMIL,), readers_in(masks))
     parsed = parse_arms(usual if arms is None else parse_names(arms))
     parsed = with_shares(parsed, () if shares is None else parse_shares(shares))
     with progress_bar() as show:

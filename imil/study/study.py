@@ -42,7 +42,7 @@ from imil.study.library.demo import Hint, demo_hint
 from imil.study.library.keeping import Keeping
 from imil.study.library.stock import Brought, Stock
 from imil.study.library.studyzip import pack
-from imil.study.review.maskbook import key_of, with_pictures
+from imil.study.review.maskbook import mask_key, with_pictures
 from imil.study.review.outoffold import fold_tasks
 from imil.study.review.predictions import check_seen, check_training
 from imil.study.status import TrainingStatus, status_of
@@ -348,7 +348,7 @@ class Study(Reporting):
     def mask_name(self, sample_id: str, reader: str | None = None) -> str:
         """Return a short name of the mask that `irrelevant` returns; "" where there is none."""
         name = self._masks.name_of(sample_id, reader)
-        return (key_of((name,)) or "") if name else ""
+        return (mask_key((name,)) or "") if name else ""
 
     def origin(self, sample_id: str, reader: str | None = None) -> Origin:
         """Return how that mask came about; `painted` where there is none."""

@@ -15,6 +15,8 @@ import pytest
 
 from benchmarks.estimate import estimate, seconds_an_epoch
 from benchmarks.films import Grid, run_grid
+from imil.core.arms.registry import parse_arms
+from imil.core.arms.variants import CONTROL, IMIL, parse_variant
 from imil.core.evaluation.metrics import Metric
 from imil.core.evaluation.verdict import PairedOutcome, drawn_over_replications
 from imil.core.records import Plan
@@ -42,7 +44,10 @@ def test_a_folder_of_other_films_is_refused(tmp_path: Path) -> None:
 
 def test_an_estimate_counts_epochs_arms_and_workers(tmp_path: Path) -> None:
     plan = replace(Plan(), epochs=6, epochs_after=8)
-    cheap, dear = Grid(tmp_path, arms=("control", "imil"), plan=plan), ("control", "right_reason")
+    cheap, dear = (
+        Grid(tmp_path, arms=(CONTROL, IMIL), plan=plan),
+        parse_arms(("right_reason",)),
+    )
 
     one = estimate(cheap, 10, epoch=2.0, workers=1)
 
@@ -50,7 +55,7 @@ def test_an_estimate_counts_epochs_arms_and_workers(tmp_path: Path) -> None:
     assert estimate(cheap, 10, epoch=2.0, workers=2) == pytest.approx(one / 2)
     # Four weights of its penalty are trained, each at twice the cost.
     assert estimate(replace(cheap, arms=dear), 10, epoch=2.0, workers=1) > 3 * one
-    variant = replace(cheap, arms=("control", "imil+noise"))
+    variant = replace(cheap, arms=(CONTROL, parse_variant("imil+noise")))
     assert estimate(variant, 10, epoch=2.0, workers=1) == one
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from imil.core.arms.penalties import Penalty
-from imil.core.arms.variants import Variant, parse_variant
+from imil.core.arms.variants import Penalty, Variant, parse_variant
 from imil.core.evaluation.verdict import Verdict
 from imil.core.nets.saliency import Explainer
 from imil.core.records import Arm, Decision, Precision, Queue, Selection, Split
@@ -1415,9 +1414,8 @@ VARIANT_OF = "Otherwise as “{arm}”"
 VARIANT_NAMES = {Arm.IMIL.value: "IMIL"}
 
 
-def arm_name(name: str) -> str:
+def arm_name(variant: Variant) -> str:
     """Return an arm's or variant's name for people: the arm's, then its settings."""
-    variant = parse_variant(name)
     settings = _settings(variant)
     arm = ARM_NAMES[variant.arm]
     if settings:
@@ -1438,7 +1436,7 @@ def _spoken(found: re.Match[str]) -> str:
     opening, raw, closing = found.groups()
     quoted, plain = bool(opening and closing), raw.isalpha()
     try:
-        name = arm_name(raw)
+        name = arm_name(parse_variant(raw))
     except PlanError:
         return found.group()
     if quoted:
@@ -1446,9 +1444,8 @@ def _spoken(found: re.Match[str]) -> str:
     return found.group() if plain and raw != Arm.IMIL else f"{opening}{name}{closing}"
 
 
-def arm_words(name: str) -> str:
+def arm_words(variant: Variant) -> str:
     """Return what differs in an arm or variant."""
-    variant = parse_variant(name)
     if variant.changed:
         words = VARIANT_OF if variant.reader is None else VARIANT_READER_ALONE
         return words.format(arm=ARM_NAMES[variant.arm])

@@ -168,9 +168,10 @@ def named(record: MaskRecord) -> str:
     return record.reader or UNNAMED
 
 
-def key_of(names: tuple[str, ...]) -> str | None:
-    """Return a short name for a set of saved masks; None for none."""
-    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:12] if names else None
+def mask_key(names: tuple[str, ...], pooling: str = "") -> str | None:
+    """Return a short name for saved masks, as they are or pooled in a way; None for none."""
+    lines = (*names, f"pooled by {pooling}") if pooling else names
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12] if names else None
 
 
 def _of(last: Mapping[tuple[str, str], str], reader: str | None) -> tuple[str, ...]:
