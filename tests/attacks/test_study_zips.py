@@ -1,7 +1,8 @@
 """Hostile `study.zip`s: whatever is in one, it is refused in words or opens whole.
 
 Zips that are damaged as zips, and entries that lead out of their folder, are attacked in
-tests/datasets/test_archive.py; what a sound one keeps is in tests/study/test_studyzip.py.
+tests/datasets/archive/test_archive.py; what a sound one keeps is in
+tests/study/library/test_studyzip.py.
 """
 
 from __future__ import annotations

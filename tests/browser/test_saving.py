@@ -174,6 +174,8 @@ def test_a_mask_handed_in_offline_is_kept_said_and_sent_once_when_the_connection
 
     page.context.set_offline(True)
     told(page, "notice", "You can go on painting")
+    saved = page.locator("#header .saved")
+    expect(saved).to_contain_text("Offline · strokes are kept in this browser")
     desk.mark()
     drawn = page.locator("#painter .area").inner_text()
     desk.hand_in()
@@ -185,6 +187,7 @@ def test_a_mask_handed_in_offline_is_kept_said_and_sent_once_when_the_connection
 
     desk.moved_from(sample)
     assert desk.notice == ""
+    expect(saved).to_contain_text("Saved here")
     page.wait_for_timeout(3000)
     assert count(desk) == 1
     hidden = desk.study.irrelevant(sample)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 from imil.report.charts import run_plots
-from tests.core.test_doses import found
+from tests.core.evaluation.test_doses import found
 
 
 def words(svg: str) -> str:

@@ -73,12 +73,14 @@ def test_one_session_takes_nothing_from_another_nor_from_other_acts() -> None:
 
 
 def test_of_countless_sessions_the_oldest_are_forgotten() -> None:
-    rates = Rates(clock=Clock())
+    rates = Rates({Cost.ASK: Rate(1, 60)}, Clock())
 
-    for number in range(VISITORS + 5):
+    for number in range(VISITORS + 1):
         rates.spend(Visitor(str(number)), Cost.ASK)
 
-    assert len(rates._asked) == VISITORS
+    rates.spend(Visitor("0"), Cost.ASK)
+    with pytest.raises(ComputeError):
+        rates.spend(Visitor(str(VISITORS)), Cost.ASK)
 
 
 @pytest.fixture

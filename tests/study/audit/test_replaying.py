@@ -19,7 +19,7 @@ from tests.standins.trained import as_if_trained, corner
 from tests.standins.uploads import telling_zip
 from tests.standins.visitors import no_weights
 from tests.study.conftest import Machine, finish
-from tests.study.test_studyzip import Files, rezipped
+from tests.study.library.test_studyzip import Files, rezipped
 
 SPLITS = ("validation", "test")
 

@@ -7,7 +7,7 @@ import numpy as np
 from imil.core.records import Queue, Region
 from imil.study.review.maskbook import mask_key
 from imil.study.review.pooled import pooled_notices, used
-from tests.study.test_maskbook import mask
+from tests.study.review.test_maskbook import mask
 
 
 def row(*hidden: int) -> Region:
