@@ -334,7 +334,7 @@ def test_without_its_images_a_brought_study_opens_and_asks_for_them(
 
     assert again.missing_images == len(uploaded.images)
     assert again.budget().painted == 1
-    with pytest.raises(StoreError, match=r"exported without its images.*with images"):
+    with pytest.raises(StoreError, match=r"exported without images.*Export it with them"):
         replay(
             tmp_path / "light.zip",
             tmp_path / "work",
