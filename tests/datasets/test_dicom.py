@@ -334,7 +334,7 @@ EDITED_KINDS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("fill", list(Fill))
+@pytest.mark.parametrize("fill", [fill for fill in Fill if fill is not Fill.SWAP])
 @pytest.mark.parametrize("tags", EDITED_KINDS.values(), ids=EDITED_KINDS)
 def test_hiding_a_region_changes_no_pixel_outside_of_it(
     tags: dict[str, Any], fill: Fill, tmp_path: Path
@@ -351,7 +351,7 @@ def test_hiding_a_region_changes_no_pixel_outside_of_it(
     if fill is Fill.BLACK:
         edited = working_image(apply_blackout(pixels, irrelevant), size=32, channels=1)
     else:
-        edited = fill_region(shown, irrelevant, fill, rng=rng, donor=shown[:, ::-1])
+        edited = fill_region(shown, irrelevant, fill, rng=rng)
 
     assert (edited[:, ~irrelevant] == shown[:, ~irrelevant]).all()
     assert (edited[:, irrelevant] != shown[:, irrelevant]).any()

@@ -33,7 +33,7 @@ from imil.app.review.read_column import (
     show_read_column,
 )
 from imil.app.server.shown import Shown, html
-from imil.core.records import Queue, Selection
+from imil.core.records import Queue
 from imil.report.parts import numbers, text
 from imil.report.parts.markup import empty
 from imil.study.review.viewing import Sort, View
@@ -133,7 +133,6 @@ def show_outliers(
     study: Study,
     view: View | None = None,
     *,
-    wanted: Selection | None = None,
     keep: str | None = None,
 ) -> Shown:
     """Return the whole tab for a study.
@@ -142,7 +141,6 @@ def show_outliers(
         tab: the components.
         study: the study.
         view: what to look at, and who does; by default all that is mispredicted.
-        wanted: how the mispredicted are to be found, if that can't be done yet.
         keep: the film that is open, and stays so where the view holds it.
     """
     view = view or View()
@@ -159,7 +157,7 @@ def show_outliers(
     if not trained:
         return {**shown, tab.painter: None}
     queue = queue_of(study, view)  # first: a queue that has just been made is counted
-    shown |= show_picker(tab.picker, study, view, wanted=wanted)
+    shown |= show_picker(tab.picker, study, view)
     if not queue:
         return {**shown, **_show_nothing_here(tab, study, view)}
     sample_id = next_to_review(study, view, after=None) or queue[0].sample_id

@@ -106,17 +106,8 @@ def read_view(study: Study, kind: Any, chosen: Any) -> View:
     return look(kind, **parts, classes=len(study.images.classes))
 
 
-def show_picker(
-    picker: QueuePicker, study: Study, view: View, *, wanted: Selection | None = None
-) -> Shown:
-    """Return the picker for a study.
-
-    Args:
-        picker: the components.
-        study: the study.
-        view: what is looked at.
-        wanted: the selection that is asked for, if it can't be used yet.
-    """
+def show_picker(picker: QueuePicker, study: Study, view: View) -> Shown:
+    """Return the picker for a study and what is looked at of it."""
     try:
         counts = study.queue_counts()
     except PlanError:
@@ -135,8 +126,8 @@ def show_picker(
         picker.reader: show_reader(study, view.reader),
         picker.words: _words(study, view),
         picker.filters: gr.update(value=_chosen(view), about=_about(study, view)),
-        picker.selection: gr.update(value=(wanted or study.selection).value),
-        **show_folds(picker, study, wanted or study.selection),
+        picker.selection: gr.update(value=study.selection.value),
+        **show_folds(picker, study, study.selection),
     }
 
 
