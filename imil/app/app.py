@@ -19,7 +19,7 @@ from imil.app.review import outliers_tab
 from imil.app.review.label_decisions import LabelDecisions
 from imil.app.review.outliers_acts import OutliersActs
 from imil.app.screen import Screen, show_all, show_progress
-from imil.app.server.errors import error_in_place, errors_shown
+from imil.app.server.errors import error_in_place
 from imil.app.server.page import Page
 from imil.app.server.served_files import Uploads, forget_handouts
 from imil.app.server.shown import BROWSER_SECRET, QUIET, Shown
@@ -66,22 +66,20 @@ class Visits:
 
     def _opened(self, study_id: str, reader: str) -> Shown:
         trouble: Shown = {}
-        with errors_shown():
-            if study_id:
-                try:
-                    return show_all(self.screen, self.screen.studies.open(study_id), reader)
-                except StoreError as error:
-                    # The page still opens; the sentence stands where a study is chosen.
-                    trouble = {self.screen.train.trouble: error_in_place(error)}
-            if self.demo:
-                return {**show_all(self.screen, self.screen.studies.demo(), reader), **trouble}
+        if study_id:
+            try:
+                return show_all(self.screen, self.screen.studies.open(study_id), reader)
+            except StoreError as error:
+                # The page still opens; the sentence stands where a study is chosen.
+                trouble = {self.screen.train.trouble: error_in_place(error)}
+        if self.demo:
+            return {**show_all(self.screen, self.screen.studies.demo(), reader), **trouble}
         nothing = train_tab.show_nothing(self.screen.train)
         return {self.screen.study_id: "", **nothing, **trouble}
 
     def on_tick(self, study_id: str, seen: str, reader: str) -> Shown:
         """Show how far a training is, and what it has brought since."""
-        with errors_shown():
-            return show_progress(self.screen, self.screen.studies.open(study_id), seen, reader)
+        return show_progress(self.screen, self.screen.studies.open(study_id), seen, reader)
 
 
 def build_app(

@@ -74,7 +74,7 @@ def mask_file(folder: Path, irrelevant: np.ndarray[Any, np.dtype[np.bool_]]) -> 
 
 
 def test_a_program_goes_the_whole_way(client: Client, study: str, tmp_path: Path) -> None:
-    queue = client.predict(study, api_name="/outliers")
+    queue = client.predict(study, api_name="/queue")["images"]
     first, second = queue[0]["sample_id"], queue[1]["sample_id"]
     picture = client.predict(study, first, api_name="/image")
     image = Image.open(io.BytesIO(base64.b64decode(picture.partition(",")[2])))
@@ -91,7 +91,9 @@ def test_a_program_goes_the_whole_way(client: Client, study: str, tmp_path: Path
 
     assert image.size == (64, 64)
     assert budget == {"share": 0.1, "allowed": 8, "painted": 1}
-    reviews = {o["sample_id"]: o["review"] for o in client.predict(study, api_name="/outliers")}
+    reviews = {
+        o["sample_id"]: o["review"] for o in client.predict(study, api_name="/queue")["images"]
+    }
     assert (reviews[first], reviews[second]) == ("masked", "skipped")
     assert set(results["arms"]) == {"control", "imil"}
     assert results["test_openings"] == 0
@@ -99,8 +101,8 @@ def test_a_program_goes_the_whole_way(client: Client, study: str, tmp_path: Path
 
 
 def test_a_program_reads_every_queue_and_decides_on_labels(client: Client, study: str) -> None:
-    suspects = client.predict(study, "label_suspect", api_name="/outliers")
-    random = client.predict(study, "random", api_name="/outliers")
+    suspects = client.predict(study, "label_suspect", api_name="/queue")["images"]
+    random = client.predict(study, "random", api_name="/queue")["images"]
     first = random[0]["sample_id"]
     classes = client.predict(study, api_name="/open_study")["classes"]
 
@@ -115,7 +117,7 @@ def test_a_program_reads_every_queue_and_decides_on_labels(client: Client, study
     assert [t["decision"] for t in triaged] == ["relabel"]
     assert {t["sample_id"] for t in excluded} == {first, random[1]["sample_id"]}
     assert [t["sample_id"] for t in kept] == [random[1]["sample_id"]]
-    assert len(client.predict(study, "random", api_name="/outliers")) == 79
+    assert len(client.predict(study, "random", api_name="/queue")["images"]) == 79
     assert (cost["trainings"], cost["epochs"]) == (3, 2)
     assert persistent == "persistent"
     client.predict(study, "in_sample", api_name="/select")
@@ -196,7 +198,7 @@ def test_a_program_adds_seeds_opens_images_and_takes_files_away(
 def test_a_program_asks_what_the_model_would_say(
     client: Client, study: str, tmp_path: Path
 ) -> None:
-    sample = client.predict(study, api_name="/outliers")[3]["sample_id"]
+    sample = client.predict(study, api_name="/queue")["images"][3]["sample_id"]
     irrelevant = np.zeros((64, 64), bool)
     irrelevant[:, :48] = True
 
@@ -210,7 +212,7 @@ def test_a_program_asks_what_the_model_would_say(
 
 
 def test_a_program_asks_where_the_model_looks(client: Client, study: str, tmp_path: Path) -> None:
-    offer = client.predict(study, api_name="/outliers")[3]
+    offer = client.predict(study, api_name="/queue")["images"][3]
     irrelevant = np.zeros((64, 64), bool)
     irrelevant[:, :48] = True
 
@@ -231,7 +233,7 @@ def test_a_program_asks_where_the_model_looks(client: Client, study: str, tmp_pa
 def test_a_program_confirms_predicted_masks_and_compares_with_them(
     client: Client, study: str, tmp_path: Path
 ) -> None:
-    samples = [o["sample_id"] for o in client.predict(study, api_name="/outliers")[-3:]]
+    samples = [o["sample_id"] for o in client.predict(study, api_name="/queue")["images"][-3:]]
     irrelevant = np.zeros((64, 64), bool)
     irrelevant[:12, 50:] = True
     for sample in samples[:2]:
@@ -277,7 +279,7 @@ def test_a_program_confirms_predicted_masks_and_compares_with_them(
         ("/skip", ["{study}", "gone"], "gone"),
         ("/set_plan", ["{study}", {"epoch": 3}], "epoch"),
         ("/set_plan", ["{study}", {"epochs": "3"}], "epochs"),
-        ("/outliers", ["{study}", "hard"], "There is no queue “hard”"),
+        ("/queue", ["{study}", "hard"], "There is no queue “hard”"),
         ("/select", ["{study}", "magic"], "There is no selection “magic”"),
         ("/relabel", ["{study}", "gone", "finding"], "gone"),
         ("/compare", ["{study}", 0], "seed"),
@@ -304,7 +306,7 @@ def test_what_is_not_known_is_answered_with_a_sentence(
 def test_a_mask_of_another_size_or_an_empty_one_is_refused(
     client: Client, study: str, tmp_path: Path, shape: tuple[int, int]
 ) -> None:
-    sample = client.predict(study, api_name="/outliers")[2]["sample_id"]
+    sample = client.predict(study, api_name="/queue")["images"][2]["sample_id"]
     mask = mask_file(tmp_path, np.zeros(shape, bool))
 
     with pytest.raises(AppError):

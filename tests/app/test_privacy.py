@@ -43,7 +43,6 @@ BEGINNINGS = {
     "/open_archive",
     "/open_demo",
     "/open_hub",
-    "/open_images",
     "/open_public_set",
     "/public_sets",
 }
@@ -118,6 +117,8 @@ def made_up(parameter: dict[str, Any], folder: Path) -> Any:
         return handle_file(str(path))
     if parameter["parameter_has_default"]:
         return parameter["parameter_default"]
+    if (choices := parameter["type"].get("enum")) is not None:
+        return choices[0]
     return {"dict": {}, "int": 1, "float": 1.0, "list": [], "bool": False}.get(
         re.split(r"\W", parameter["python_type"]["type"])[0].lower(), "x"
     )

@@ -30,6 +30,7 @@ from imil.storage.codec import MaskRecord, encode_masks, encode_region
 from imil.storage.records.acts import Act, acts_csv, acts_jsonl
 from imil.storage.sheets import csv_text
 from imil.study.review.maskbook import named
+from imil.study.review.predictions import EXPORT_FILE
 from imil.study.study import Study
 
 # Files of one arm: which is chosen beside the button.
@@ -110,6 +111,13 @@ def export(study: Study, what: str, arm: str | None = None, *, reader: str | Non
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)  # on a full disk its room is missed
         raise
+    return path
+
+
+def export_predictions(study: Study) -> Path:
+    """Write the predicted masks of all training images, as `export` writes its files."""
+    path = handout_folder(study.study_id) / EXPORT_FILE
+    study.export_predictions(path)
     return path
 
 
