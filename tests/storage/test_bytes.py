@@ -26,7 +26,7 @@ from imil.storage.records.studies import (
     save_study,
 )
 from imil.storage.records.tombstones import Tombstone, load_tombstone, save_tombstone
-from tests.storage.test_studies import RECORD
+from tests.storage.records.test_studies import RECORD
 
 NONE = math.nan
 FIGURES = dict.fromkeys(Metric, Interval(0.75, 0.5, NONE))

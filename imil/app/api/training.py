@@ -7,7 +7,7 @@ from typing import Any
 
 from imil.app.api.given import READER
 from imil.core.evaluation.verdict import MIN_SEEDS
-from imil.core.plans import precision_of
+from imil.core.plans import check_plan, precision_of
 from imil.core.records import Plan
 from imil.core.review.readers import reader_name
 from imil.errors import PlanError
@@ -107,4 +107,4 @@ def _changed(plan: Plan, changes: dict[str, Any]) -> Plan:
                 fix="Leave it out, or correct its name.",
             )
     precision = precision_of(changes.get("precision", plan.precision))
-    return replace(plan, **changes | {"precision": precision})
+    return check_plan(replace(plan, **changes | {"precision": precision}))

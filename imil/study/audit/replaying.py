@@ -20,6 +20,7 @@ from imil.storage.records.acts import Act
 from imil.storage.records.studies import Comparison, load_round, save_study
 from imil.study.audit.acts import ActLog
 from imil.study.audit.logged import audited
+from imil.study.audit.vouching import contradiction
 from imil.study.library.studies import Studies
 from imil.study.library.studyzip import Unpacked, open_zip, put_state, put_work
 from imil.study.status import TrainingStatus
@@ -91,8 +92,9 @@ def _acts(packed: Unpacked) -> tuple[Act, ...]:
     saved, record = packed.state, packed.record
     heads = (record.head,) if record.head else ()
     found = audited(saved, ActLog(saved, record.study_id).read(heads))
+    broken = found.broken or contradiction(found.acts, record)
     for wrong, fix in (
-        (found.broken and f"Its log is broken: {found.broken.told}", "Replay an untouched copy."),
+        (broken and f"Its log is broken: {broken.told}", "Replay an untouched copy."),
         (not packed.manifest.images and "It was exported without images.", "Export it with them."),
         (not record.comparison and "Nothing was compared in it.", "Compare, then export it."),
     ):
