@@ -22,7 +22,7 @@ from imil.report.parts.markup import ASSETS
 from imil.settings import Settings
 from imil.storage.base import Store
 from imil.storage.hub.errors import no_token
-from imil.storage.hub.models import HubModels
+from imil.storage.hub.files import HubModels
 from imil.storage.hub.repo import HubRepo, prepare_client
 from imil.storage.hub.store import HubStore, side_folder, store_folder
 from imil.storage.local import LocalStore
@@ -86,7 +86,7 @@ def _serve(settings: Settings) -> None:
         token=settings.token,
     )
     cores = usable_cores()
-    worker = WorkerPool(home / "jobs", workers=min(settings.workers, cores), cores=cores)
+    worker = WorkerPool(home / "jobs", workers=min(settings.workers, cores), cores=cores, warm=True)
     pool = _trainer(worker, home, settings)
     store = _store(settings)
     studies = Studies(

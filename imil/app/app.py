@@ -19,7 +19,7 @@ from imil.app.review import outliers_tab
 from imil.app.review.label_decisions import LabelDecisions
 from imil.app.review.outliers_acts import OutliersActs
 from imil.app.screen import Screen, show_all, show_news, show_progress
-from imil.app.server.errors import error_in_place, errors_shown
+from imil.app.server.errors import error_in_place
 from imil.app.server.page import Page
 from imil.app.server.served_files import Uploads, forget_handouts
 from imil.app.server.shown import QUIET, Shown, kept_text
@@ -67,27 +67,24 @@ class Visits:
 
     def _opened(self, study_id: str, reader: str) -> Shown:
         trouble: Shown = {}
-        with errors_shown():
-            if study_id:
-                try:
-                    return show_all(self.screen, self.screen.studies.open(study_id), reader)
-                except StoreError as error:
-                    # The page still opens; the sentence stands where a study is chosen.
-                    trouble = {self.screen.train.trouble: error_in_place(error)}
-            if self.demo:
-                return {**show_all(self.screen, self.screen.studies.demo(), reader), **trouble}
+        if study_id:
+            try:
+                return show_all(self.screen, self.screen.studies.open(study_id), reader)
+            except StoreError as error:
+                # The page still opens; the sentence stands where a study is chosen.
+                trouble = {self.screen.train.trouble: error_in_place(error)}
+        if self.demo:
+            return {**show_all(self.screen, self.screen.studies.demo(), reader), **trouble}
         nothing = train_tab.show_nothing(self.screen.train)
         return {self.screen.study_id: "", **nothing, **trouble}
 
     def on_tick(self, study_id: str, seen: str) -> Shown:
         """Show how far a training is."""
-        with errors_shown():
-            return show_progress(self.screen, self.screen.studies.open(study_id), seen)
+        return show_progress(self.screen, self.screen.studies.open(study_id), seen)
 
     def on_news(self, study_id: str, reader: str) -> Shown:
         """Show what a training has brought."""
-        with errors_shown():
-            return show_news(self.screen, self.screen.studies.open(study_id), reader)
+        return show_news(self.screen, self.screen.studies.open(study_id), reader)
 
 
 def build_app(
@@ -125,11 +122,11 @@ def build_app(
         study_id = kept_text("imil-study")
         reader = kept_text("imil-reader")
         with gr.Tabs(elem_id="tabs") as tabs:
-            with gr.Tab(text.TAB_TRAIN, id="train"):
+            with gr.Tab("Train", id="train"):
                 train = train_tab.build_train_tab()
             with gr.Tab(text.TAB_OUTLIERS, id="outliers") as tab:
                 outliers = outliers_tab.build_outliers_tab(tab)
-            with gr.Tab(text.TAB_RESULTS, id="results") as place:
+            with gr.Tab("Results", id="results") as place:
                 results = results_tab.build_results_tab()
         timer = gr.Timer(POLL, active=False)
         screen = Screen(studies, study_id, reader, top, tabs, timer, train, outliers, results)

@@ -17,7 +17,8 @@ from gradio.utils import LRUCache
 from imil.app.server.rates import MOST_WAITING, share_of_one
 from imil.app.server.sessions import Sessions
 from imil.app.server.visitors import Visitor, visitor_of
-from imil.report.parts import text
+
+WAITING = "Too much of yours waits to be done. Go on when it is; nothing is lost."
 
 # Seconds between two looks for answers that nobody fetches; a page that is open does so at once.
 UNREAD_EVERY = 60.0
@@ -76,7 +77,7 @@ class Events(queueing.Queue):
             self._visitors.get(event) == visitor for line in lines for event in line.queue
         )
         if waiting >= MOST_WAITING * visitor.people:
-            return False, text.WAITING, "queue_full"
+            return False, WAITING, "queue_full"
         begun, event_id, how = await super().push(body, request, username)
         if begun and (event := self.event_ids_to_events.get(str(event_id))) is not None:
             self._visitors[event] = visitor

@@ -59,19 +59,20 @@ class Page(gr.Blocks):
     ) -> dict[str, Any]:
         """Answer an event; see `gr.Blocks.process_api`.
 
-        What can't have been meant is refused in words, and so is one call too many.
+        What can't have been meant is refused in words, and so is one call too many; and in words is
+        told what a person can mend of all that a callback does.
         """
         called = self.fns[block_fn] if isinstance(block_fn, int) else block_fn
-        # An iterator goes on with a call that was looked at.
-        if named.get("iterator") is None:
-            with errors_shown():
+        with errors_shown():
+            # An iterator goes on with a call that was looked at.
+            if named.get("iterator") is None:
                 if (event := named.get("event_data")) is not None:
                     check_json("event", event._data, files=True)  # noqa: SLF001  # Gradio's
                 inputs = check_sent(called, inputs)
                 # A call from this process costs nobody else anything.
                 if (cost := cost_of(called.fn)) is not None and named.get("request") is not None:
                     await self._count(called, inputs, cost, named["request"])
-        answer: dict[str, Any] = await super().process_api(called, inputs, *given, **named)
+            answer: dict[str, Any] = await super().process_api(called, inputs, *given, **named)
         return answer
 
     async def _count(

@@ -14,7 +14,21 @@ from imil.datasets.archive.look import Look
 from imil.datasets.choices import Choices
 from imil.datasets.tables.table import Columns
 from imil.report.parts import numbers, text
-from imil.report.parts.skipped_list import skipped_list
+from imil.report.parts.markup import skipped_list
+
+ZIP_UNTRIED = "The zip is large: which of its files are damaged is told once it is read."
+ZIP_COLUMNS = {
+    "file": "Column of files",
+    "label": "Column of labels",
+    "patient": "Column of patients",
+    "group": "Column of sites",
+    "split": "Column of splits",
+    "frame": "Column of frames",
+}
+ZIP_PATTERN_FOUND = (
+    "File names look as if they named patients: {pattern} makes {groups}, as {patient} of "
+    "{example}. Tick to keep each group in one split."
+)
 
 # Columns that can be picked, in the order of `Columns`.
 MEANINGS = tuple(field.name for field in fields(Columns))
@@ -61,14 +75,17 @@ def build_zip_options() -> ZipOptions:
     """Place the components where Gradio stands now."""
     has = html(elem_id="zip-has")
     box = gr.Accordion(
-        text.ZIP_OPTIONS, open=False, elem_classes=["advanced"], elem_id="zip-options"
+        "Table, patients, DICOM, text in corners",
+        open=False,
+        elem_classes=["advanced"],
+        elem_id="zip-options",
     )
     with box:
         with gr.Row(elem_classes=["fields2"]):
-            table = _pick(text.ZIP_TABLE_PICK, "zip-table")
-            columns = tuple(_pick(text.ZIP_COLUMNS[name], f"zip-{name}") for name in MEANINGS)
+            table = _pick("Table in the zip", "zip-table")
+            columns = tuple(_pick(ZIP_COLUMNS[name], f"zip-{name}") for name in MEANINGS)
         table_file = gr.File(
-            label=text.ZIP_TABLE_FILE,
+            label="Table that is not in the zip (CSV or .xlsx)",
             file_types=[".csv", ".tsv", ".xlsx"],
             height=140,
             elem_id="zip-table-file",
@@ -76,24 +93,24 @@ def build_zip_options() -> ZipOptions:
         pattern_found = html(elem_id="zip-pattern-found")
         with gr.Row(elem_classes=["fields2"]):
             pattern = gr.Textbox(
-                label=text.ZIP_PATTERN,
-                info=text.ZIP_PATTERN_INFO,
+                label="Patient in the file name",
+                info="{patient} stands for whose image it is, and * for anything else",
                 max_length=200,
                 elem_id="zip-pattern",
             )
-            use_pattern = gr.Checkbox(label=text.ZIP_PATTERN_USE, elem_id="zip-use-pattern")
+            use_pattern = gr.Checkbox(label="Group images by it", elem_id="zip-use-pattern")
             frame = gr.Number(
                 0,
-                label=text.ZIP_FRAME,
-                info=text.ZIP_FRAME_INFO,
+                label="DICOM with several frames: use frame",
+                info="Counted from 1; 0 leaves such files out",
                 precision=0,
                 minimum=0,
                 elem_id="zip-picked-frame",
             )
             view = gr.Number(
                 1,
-                label=text.ZIP_VIEW,
-                info=text.ZIP_VIEW_INFO,
+                label="DICOM window",
+                info="1 is the file's first; 0 keeps all grey levels",
                 precision=0,
                 minimum=0,
                 elem_id="zip-view",
@@ -120,16 +137,20 @@ def _pick(label: str, name: str) -> gr.Dropdown:
 
 def show_look(options: ZipOptions, look: Look) -> Shown:
     """Return the options with what a zip seems to hold, guesses picked."""
-    said = text.ZIP_TABLE.format(table=look.table) if look.table else text.ZIP_NO_TABLE
-    has = text.ZIP_HAS.format(
+    said = (
+        f"Labels from {look.table}: please check the columns below."
+        if look.table
+        else "No table names them: class folders are the labels."
+    )
+    has = "{images} in the zip{dicom}. {table}".format(
         images=numbers.some(look.images, "image", "images"),
-        dicom=text.ZIP_DICOM.format(n=numbers.count(look.dicom)) if look.dicom else "",
+        dicom=f", {numbers.count(look.dicom)} of them DICOM" if look.dicom else "",
         table=said,
     )
     guess = look.pattern
     found = ""
     if guess is not None:
-        found = text.ZIP_PATTERN_FOUND.format(
+        found = ZIP_PATTERN_FOUND.format(
             pattern=guess.pattern,
             groups=numbers.some(guess.groups, "group", "groups"),
             patient=guess.patient,
@@ -158,16 +179,16 @@ def _left_out(look: Look) -> str:
     listed = ""
     if look.skipped:
         files = numbers.some(look.left_out, "file", "files")
-        title = text.ZIP_LEFT_OUT.format(files=files)
+        title = f"{files} of the zip will be left out"
         listed = skipped_list(title, look.skipped, more=look.more_skipped)
-    more = "" if look.tried else f'<p class="sub s13">{escape(text.ZIP_UNTRIED)}</p>'
+    more = "" if look.tried else f'<p class="sub s13">{escape(ZIP_UNTRIED)}</p>'
     return listed + more
 
 
 def _column(look: Look, meaning: str) -> Any:
     guessed = None if look.columns is None else getattr(look.columns, meaning)
     # A file is always named by some column; anything else may be by none.
-    none = [] if meaning == "file" else [(text.ZIP_NO_COLUMN, "")]
+    none = [] if meaning == "file" else [("none", "")]
     return gr.update(
         choices=[*none, *((name, name) for name in look.names)],
         value=guessed or ("" if none else None),
