@@ -23,6 +23,7 @@ from imil.study.study import Study
 
 # Seconds until what a training has brought is shown, once a look at it has found something.
 NEWS = 0.25
+
 IMAGES = "Images"
 PLAN = "Plan"
 TRAIN = "Train"
