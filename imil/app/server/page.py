@@ -13,6 +13,7 @@ from imil.app.server.errors import errors_shown
 from imil.app.server.events import Events
 from imil.app.server.rates import AT_ONCE, Cost, Rates, cost_of, line_of
 from imil.app.server.sent import check_json, check_sent, study_among
+from imil.app.server.shown import NOTHING
 from imil.app.server.visitors import visitor_of
 
 
@@ -74,6 +75,26 @@ class Page(gr.Blocks):
                     await self._count(called, inputs, cost, named["request"])
             answer: dict[str, Any] = await super().process_api(called, inputs, *given, **named)
         return answer
+
+    async def preprocess_data(
+        self, block_fn: BlockFunction, *given: Any, **named: Any
+    ) -> list[Any]:
+        """Return what a callback is given: "" where the browser keeps nothing."""
+        values = await super().preprocess_data(block_fn, *given, **named)
+        return [
+            "" if value == NOTHING and isinstance(block, gr.BrowserState) else value
+            for block, value in zip(block_fn.inputs, values, strict=True)
+        ]
+
+    async def postprocess_data(
+        self, block_fn: BlockFunction, *given: Any, **named: Any
+    ) -> list[Any]:
+        """Return what the browser is told: of a text it keeps, something where that is empty."""
+        values = await super().postprocess_data(block_fn, *given, **named)
+        return [
+            NOTHING if isinstance(block, gr.BrowserState) and value == "" else value
+            for block, value in zip(block_fn.outputs, values, strict=True)
+        ]
 
     async def _count(
         self, called: BlockFunction, inputs: Sequence[Any], cost: Cost, request: Any

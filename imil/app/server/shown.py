@@ -46,13 +46,8 @@ def html(value: str = "", **kwargs: Any) -> gr.HTML:
 
 
 def kept_text(name: str) -> gr.BrowserState:
-    """Return a text that the browser keeps under a name, and that a callback can empty."""
-    kept = gr.BrowserState("", storage_key=name, secret=BROWSER_SECRET)
-    # On this one, not in a class of its own: Gradio writes files beside the source of a class.
-    given: Any = kept
-    given.preprocess = lambda sent: "" if sent == NOTHING else sent or ""
-    given.postprocess = lambda value: value or NOTHING
-    return kept
+    """Return a text that the browser keeps under a name; `Page` lets it be emptied."""
+    return gr.BrowserState("", storage_key=name, secret=BROWSER_SECRET)
 
 
 def unchanged() -> Shown:
