@@ -44,9 +44,11 @@ class TellingStore(LocalStore):
         """Return a repo."""
         return Saved(repo=self.repo)
 
-    def show(self, name: str, content: bytes) -> None:
-        """Remember it."""
-        self.shown[name] = content
+    def add(self, name: str, content: bytes, *, shown: bytes | None = None) -> None:
+        """Remember what is shown."""
+        if shown is not None:
+            self.shown[name] = shown
+        super().add(name, content)
 
     def hide(self, study_id: str) -> None:  # noqa: ARG002  # there is one study
         """Forget it."""
