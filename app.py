@@ -28,7 +28,7 @@ from imil.storage.hub.store import HubStore, side_folder, store_folder
 from imil.storage.local import LocalStore
 from imil.study.library.shipped import TrainedDemo, read_trained_demo
 from imil.study.library.studies import DEMO, Studies
-from imil.study.tools import Tools
+from imil.study.services import Services
 from imil.study.workspace import default_threads, usable_cores
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def _serve(settings: Settings) -> None:
     store = _store(settings)
     studies = Studies(
         home / "work",
-        Tools(
+        Services(
             store,
             pool,
             weights,

@@ -28,14 +28,14 @@ def push_model(study: Study, to: Repo, arm: str | None = None) -> str:
         PlanError: there is no finished comparison, or no such arm.
         StoreError: the token, the repo or the Hub does not allow it.
     """
-    found = study.shown_results()
+    found = study.results.shown()
     if found is None:
         raise PlanError(
             "There is no model to hand over yet.",
             why="Models are those of a finished comparison.",
             fix="Compare with and without masks first.",
         )
-    name = arm or study.main_arm() or ""
+    name = arm or study.results.main_arm() or ""
     files = model_files(study, found, name)
     return put_files(to, files, message=f"The model of the arm {name}, by IMIL")
 
@@ -91,14 +91,14 @@ def save_copy(study: Study, owner: str, token: str, endpoint: str | None) -> str
     short = study.study_id[:8]
     data = Repo(f"{owner}/imil-study-{short}", Kind.DATASET, token, endpoint)
     url = push_data(study, data)
-    if study.shown_results() is not None:
+    if study.results.shown() is not None:
         push_model(study, replace(data, repo_id=f"{owner}/imil-model-{short}", kind=Kind.MODEL))
     return url
 
 
 def model_files(study: Study, found: Round, arm: str) -> dict[str, bytes]:
     """Return an arm's model as it is handed over: card, config and weights; PlanError."""
-    weights, config = study.model(arm)
+    weights, config = study.results.weights(arm)
     counts = {split: len(study.images.rows(split)) for split in Split}
     told = model_card(found, config, name=study.name, proof=study.proof.sentence, counts=counts)
     return {
@@ -115,9 +115,13 @@ def data_files(study: Study, repo: str) -> dict[str, bytes]:
         PlanError: there is nothing, or readers are blind to each other's masks.
     """
     # Whoever can see where they go could see another reader's masks there.
-    study.check_unblinded()
-    masks, found = study.mask_records(), study.shown_results()
-    answers, figures, rows = study.cases_parquet(), study.results_json(), study.results_csv()
+    study.readers.check_unblinded()
+    masks, found = study.review.records(), study.results.shown()
+    answers, figures, rows = (
+        study.results.cases_parquet(),
+        study.results.json(),
+        study.results.csv(),
+    )
     files = {
         MASKS_FILE: encode_masks(masks) if masks else None,
         ANSWERS_FILE: answers,
@@ -138,7 +142,7 @@ def data_files(study: Study, repo: str) -> dict[str, bytes]:
         name=study.name,
         proof=study.proof.sentence,
         masks=len(masks),
-        seconds=study.seconds_spent(),
+        seconds=study.review.seconds_spent(),
         repo=repo,
         tables=tables,
     )

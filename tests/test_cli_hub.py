@@ -18,7 +18,7 @@ from imil.storage.hub.repo import ANSWER_SECONDS
 from imil.storage.local import LocalStore
 from imil.study.library.publishing import LOCK
 from imil.study.library.studies import Studies
-from imil.study.tools import Tools
+from imil.study.services import Services
 from imil.synthetic.films import FilmSpec
 from tests.standins.documents import ROOT
 from tests.standins.fakehub import READER, TOKEN, FakeHub, Fault
@@ -41,11 +41,11 @@ def told(result: Result) -> str:
 def study(tmp_path: Path) -> str:
     """A study with one mask on this machine, its id."""
     pool = WorkerPool(tmp_path / "jobs")
-    tools = Tools(LocalStore(tmp_path / "store"), pool, no_weights)
+    tools = Services(LocalStore(tmp_path / "store"), pool, no_weights)
     demo = FilmSpec(images=40, size=64, seed=1)
     made = as_if_trained(Studies(tmp_path / "work", tools, demo=demo).demo())
-    sample = made.queue()[0].sample_id
-    made.submit_mask(sample, corner(made, sample), reader="r", seconds=4)
+    sample = made.queues.offers()[0].sample_id
+    made.review.submit(sample, corner(made, sample), reader="r", seconds=4)
     pool.close()
     return made.study_id
 

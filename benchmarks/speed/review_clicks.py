@@ -75,14 +75,14 @@ def main(images: int, folder: Path) -> None:
     films = FilmSpec(images=images, size=32, shortcut=0.95)
     studies = opened(folder, MemoryStore(), films)
     study = studies.demo()
-    study.set_plan(replace(study.plan, size=32, budget=0.9))
+    study.training.set_plan(replace(study.plan, size=32, budget=0.9))
     as_if_trained(study)
-    queue = [offer.sample_id for offer in study.queue(Queue.RANDOM)]
+    queue = [offer.sample_id for offer in study.queues.offers(Queue.RANDOM)]
     for place, sample_id in enumerate(queue[: len(queue) // 3]):
         if place % 2:
-            study.submit_mask(sample_id, corner(study, sample_id), reader="visitor", seconds=2)
+            study.review.submit(sample_id, corner(study, sample_id), reader="visitor", seconds=2)
         else:
-            study.skip(sample_id)
+            study.review.skip(sample_id)
     left, acts, kind = queue[len(queue) // 3 :], OutliersActs(screen_of(studies)), "random"
     study.settle()
     black = lambda turn: acts.black_out(painted(study, left[turn], turn), kind, None)  # noqa: E731
@@ -99,7 +99,7 @@ def main(images: int, folder: Path) -> None:
             )
         ),
     }
-    masked = study.budget().painted
+    masked = study.review.budget().painted
     print(f"{len(queue):6} films, {masked:5} masked:", told)  # noqa: T201  # that is its purpose
 
 

@@ -19,8 +19,8 @@ from imil.core.images import open_cache
 from imil.core.training.fit import predict
 from imil.jobs.pool import WorkerPool
 from imil.study.library.studies import DEMO, Studies
+from imil.study.services import Services
 from imil.study.study import Study
-from imil.study.tools import Tools
 from imil.synthetic.films import FilmSpec
 from tests.standins.memory_store import MemoryStore
 from tests.standins.trained import as_if_trained, corner
@@ -41,7 +41,7 @@ def studies(tmp_path: Path) -> Iterator[Studies]:
     pool = WorkerPool(tmp_path / "jobs")
     # As large as the demo's, and few: what an answer costs doesn't depend on how many there are.
     demo = FilmSpec(images=40, size=DEMO.size, shortcut=DEMO.shortcut, seed=1)
-    yield Studies(tmp_path / "work", Tools(MemoryStore(), pool, no_weights), demo=demo)
+    yield Studies(tmp_path / "work", Services(MemoryStore(), pool, no_weights), demo=demo)
     pool.close()
     torch.set_num_threads(threads)
 
@@ -65,16 +65,16 @@ def measure(study: Study, times: int) -> tuple[Times, Times]:
     """Return the times of answers and of bare passes of the very same module, in turn."""
     sample_id = study.images.samples[0].sample_id
     irrelevant = corner(study, sample_id, side=40)
-    with study._tools.models.passing(study._first) as module:
+    with study.context.services.models.passing(study.training.task) as module:
         pass
-    image = np.array(open_cache(study._first.images)[:1])
+    image = np.array(open_cache(study.training.task.images)[:1])
     torch.set_num_threads(study.plan.threads)
     answers, passes = Times(), Times()
     for turn in range(times + WARM_UP):
         keep = turn >= WARM_UP
         # Another region each time: an answer that was given is kept.
         irrelevant.flat[-1 - turn] = True
-        answers.add(partial(study.answer, sample_id, irrelevant.copy()), keep=keep)
+        answers.add(partial(study.model.answer, sample_id, irrelevant.copy()), keep=keep)
         passes.add(lambda: predict(module, image), keep=keep)
     return answers, passes
 
@@ -84,7 +84,7 @@ def test_an_answer_takes_one_forward_pass_of_a_warm_model(studies: Studies) -> N
     told = {}
     for backbone, size, times in MEASURED:
         study = studies.demo()
-        study.set_plan(replace(study.plan, backbone=backbone, size=size, pretrained=False))
+        study.training.set_plan(replace(study.plan, backbone=backbone, size=size, pretrained=False))
         answers, passes = measure(as_if_trained(study), times)
         told[backbone] = {
             "size": size,

@@ -17,7 +17,7 @@ from imil.app.server.shown import QUIET
 from imil.app.server.theme import launch_options
 from imil.jobs.pool import WorkerPool
 from imil.study.library.studies import Studies
-from imil.study.tools import Tools
+from imil.study.services import Services
 from imil.synthetic.films import FilmSpec
 from tests.browser.conftest import browser
 from tests.standins.memory_store import MemoryStore
@@ -44,7 +44,7 @@ __all__ = ["browser"]
 def studies(tmp_path: Path) -> Iterator[Studies]:
     pool = WorkerPool(tmp_path / "jobs")
     films = FilmSpec(images=60, size=64, seed=1)
-    yield Studies(tmp_path / "work", Tools(MemoryStore(), pool, no_weights), demo=films)
+    yield Studies(tmp_path / "work", Services(MemoryStore(), pool, no_weights), demo=films)
     pool.close()
 
 

@@ -105,7 +105,7 @@ def show_news(screen: Screen, study: Study, reader: str = "") -> Shown:
     }
     if not ended:
         return shown
-    after = (study.comparison_status(), study.out_of_fold_status())
+    after = (study.comparison.status(), study.training.out_of_fold_status())
     if all(status.state is None for status in after):
         # Only the first training changes the queue; a film being painted is left alone.
         shown |= outliers_tab.show_outliers(screen.outliers, study, _first_view(reader))
@@ -119,9 +119,9 @@ def _first_view(reader: str) -> View:
 
 def _show_folds(screen: Screen, study: Study) -> Shown:
     """Return how far the folds are, where they were asked for; the film is left alone."""
-    if study.out_of_fold_status().state is None:
+    if study.training.out_of_fold_status().state is None:
         return {}
-    return show_folds(screen.outliers.picker, study, study.selection)
+    return show_folds(screen.outliers.picker, study, study.queues.selection)
 
 
 def compare(screen: Screen, study: Study, reader: str, seeds: str, chosen: Sequence[Any]) -> Shown:
@@ -137,7 +137,7 @@ def compare(screen: Screen, study: Study, reader: str, seeds: str, chosen: Seque
     Raises:
         PlanError: an arm can't be compared.
     """
-    study.start_comparison(
+    study.comparison.start(
         arms=chosen_arms(study, chosen),
         seeds=SEEDS.get(seeds, 1),
         pooling=chosen_pooling(study, chosen),
@@ -152,5 +152,5 @@ def compare(screen: Screen, study: Study, reader: str, seeds: str, chosen: Seque
 
 def busy(study: Study) -> bool:
     """Return whether anything of the study trains, or is being computed to be shown."""
-    jobs = (study.training_status(), study.comparison_status(), study.out_of_fold_status())
-    return study.looking or any(status.active for status in jobs)
+    jobs = (study.training.status(), study.comparison.status(), study.training.out_of_fold_status())
+    return study.comparison.finishing or any(status.active for status in jobs)

@@ -26,7 +26,7 @@ from imil.storage.hub.store import beside_app
 from imil.storage.local import write_atomic
 from imil.study.library.publishing import ZERO_GPU, publish_space
 from imil.study.library.studies import Studies
-from imil.study.tools import Tools
+from imil.study.services import Services
 from imil.study.workspace import default_threads
 
 PUBLIC = "Also take, or make, a repo that everybody can read."
@@ -147,7 +147,9 @@ def open_studies(settings: Settings) -> Iterator[Studies]:
     try:
         studies = Studies(
             home / "work",
-            Tools(beside_app(home, settings.state_repo), pool, weights, endpoint=settings.endpoint),
+            Services(
+                beside_app(home, settings.state_repo), pool, weights, endpoint=settings.endpoint
+            ),
             device=pick_device(settings.device),
             threads=default_threads(headless=True),
         )

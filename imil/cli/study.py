@@ -16,8 +16,8 @@ from imil.cli.hub import open_studies
 from imil.errors import ComputeError
 from imil.models.pretrained import pretrained_bytes
 from imil.settings import Settings
-from imil.study.audit.logged import Audit
 from imil.study.audit.replaying import Replay, replay
+from imil.study.audit.trail import Audit
 
 # Figures that an error names.
 NAMED = 5
@@ -51,7 +51,7 @@ def import_study(
     """Bring a study that was exported, as a new study; one that is here is never overwritten."""
     with open_studies(Settings.from_env(os.environ)) as studies:
         opened = studies.import_zip(archive)
-        _say(f"“{opened.name}” is here as {opened.study_id}. {_chain(opened.audit())}")
+        _say(f"“{opened.name}” is here as {opened.study_id}. {_chain(opened.audit.check())}")
 
 
 def replay_study(

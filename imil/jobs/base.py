@@ -60,7 +60,7 @@ class JobStatus:
 
 
 class Followers:
-    """Who is to be called once a job has ended; each in a thread of its own, whatever it raises."""
+    """Who is to be called as a job's tasks end; each in a thread of its own, whatever it raises."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, list[Callable[[], None]]] = {}
@@ -68,28 +68,33 @@ class Followers:
         self._lock = threading.Lock()
 
     def add(self, job_id: str, follower: Callable[[], None]) -> None:
-        """Have a follower called at the end of a job."""
+        """Have a follower called as tasks of a job end; once, however often it is added."""
         with self._lock:
-            self._waiting.setdefault(job_id, []).append(follower)
+            waiting = self._waiting.setdefault(job_id, [])
+            if follower not in waiting:
+                waiting.append(follower)
 
-    def call(self, job_id: str) -> None:
-        """Call those of a job that has ended."""
+    def call(self, job_id: str, *, ended: bool = True) -> None:
+        """Call those of a job of which a task was done; for the last time where it has ended."""
         with self._lock:
-            for follower in self._waiting.pop(job_id, ()):
+            waiting = self._waiting.pop(job_id, []) if ended else self._waiting.get(job_id, [])
+            for follower in waiting:
                 thread = threading.Thread(target=_survived, args=(follower,), daemon=True)
-                begun = [each for each in self._called.get(job_id, ()) if each.is_alive()]
-                self._called[job_id] = [*begun, thread]
+                self._called[job_id] = [*self._at_work(job_id), thread]
                 thread.start()
 
     def join(self, job_ids: Iterable[str], *, timeout: float | None = None) -> bool:
         """Return whether those that were called have ended within `timeout` seconds."""
         with self._lock:
-            threads = [each for job_id in job_ids for each in self._called.pop(job_id, ())]
+            threads = [each for job_id in job_ids for each in self._at_work(job_id)]
         ends = None if timeout is None else time.monotonic() + timeout
         for thread in threads:
             if thread is not threading.current_thread():
                 thread.join(None if ends is None else max(0, ends - time.monotonic()))
         return not any(thread.is_alive() for thread in threads)
+
+    def _at_work(self, job_id: str) -> list[threading.Thread]:
+        return [thread for thread in self._called.get(job_id, ()) if thread.is_alive()]
 
 
 def _survived(follower: Callable[[], None]) -> None:
@@ -114,14 +119,15 @@ class Trainer(Protocol):
     def wait(self, job_ids: Iterable[str], *, timeout: float | None = None) -> bool:
         """Return whether all of the jobs, which it had, ended within `timeout` seconds."""
 
-    def when_ended(self, job_id: str, follower: Callable[[], None]) -> None:
-        """Have `follower` called once in a thread of its own: when the job ends, be it done or not.
+    def follow(self, job_id: str, follower: Callable[[], None]) -> None:
+        """Have `follower` called in a thread of its own, whenever a task of the job is done.
 
-        At once where it is not active, or was never there.
+        Once more when the job ends, be it done or not; at once where it is not active, or was never
+        there.
         """
 
     def followed(self, job_ids: Iterable[str], *, timeout: float | None = None) -> bool:
-        """Return whether what follows the jobs' ends was done within `timeout` seconds."""
+        """Return whether what was called by `follow` has ended within `timeout` seconds."""
 
     def device_for(self, plan: Plan) -> str:
         """Return the device that a plan trains on here, before it is fixed."""

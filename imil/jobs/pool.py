@@ -160,8 +160,8 @@ class WorkerPool:
                 lambda: not any(job.status.active for job in wanted), timeout
             )
 
-    def when_ended(self, job_id: str, follower: Callable[[], None]) -> None:
-        """Have `follower` called once in a thread of its own, when the job ends; see `Trainer`."""
+    def follow(self, job_id: str, follower: Callable[[], None]) -> None:
+        """Have `follower` called in a thread of its own, as tasks of the job end; see `Trainer`."""
         with self._changed:
             self._followers.add(job_id, follower)
             job = self._jobs.get(job_id)
@@ -169,7 +169,7 @@ class WorkerPool:
                 self._followers.call(job_id)
 
     def followed(self, job_ids: Iterable[str], *, timeout: float | None = None) -> bool:
-        """Return whether what follows the jobs' ends was done within `timeout` seconds."""
+        """Return whether what was called by `follow` has ended within `timeout` seconds."""
         return self._followers.join(job_ids, timeout=timeout)
 
     def device_for(self, plan: Plan) -> str:
@@ -280,6 +280,8 @@ class WorkerPool:
                         job.attempts = 0
                         job.done.add(number)
                         self._end_task(job, number)
+                        if job.status.active:
+                            self._followers.call(job.job_id, ended=False)
                     case "stopped":
                         self._end_task(job, number)
                     case "failed":

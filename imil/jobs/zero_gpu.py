@@ -233,19 +233,19 @@ class ZeroPool:
         left = None if timeout is None else max(0, timeout - (time.monotonic() - began))
         return self._worker.wait(others, timeout=left)
 
-    def when_ended(self, job_id: str, follower: Callable[[], None]) -> None:
-        """Have `follower` called once in a thread of its own, when the job ends; see `Trainer`."""
+    def follow(self, job_id: str, follower: Callable[[], None]) -> None:
+        """Have `follower` called in a thread of its own, as tasks of the job end; see `Trainer`."""
         with self._changed:
             job = self._jobs.get(job_id)
             if job is None:
-                self._worker.when_ended(job_id, follower)
+                self._worker.follow(job_id, follower)
                 return
             self._followers.add(job_id, follower)
             if not job.status.active:
                 self._followers.call(job_id)
 
     def followed(self, job_ids: Iterable[str], *, timeout: float | None = None) -> bool:
-        """Return whether what follows the jobs' ends was done within `timeout` seconds."""
+        """Return whether what was called by `follow` has ended within `timeout` seconds."""
         wanted, began = list(job_ids), time.monotonic()
         if not self._followers.join(wanted, timeout=timeout):
             return False
@@ -317,6 +317,7 @@ class ZeroPool:
         match told:
             case {"task": number}:
                 job.number = number
+                self._followers.call(job.job_id, ended=False)
                 job.status = begun(job.status, job.tasks[number])
             case {"error": parts}:
                 self._end(job, JobState.FAILED, ComputeError(**parts))

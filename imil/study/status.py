@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 from imil.jobs.base import JobState, JobStatus, epochs_of_task
 from imil.jobs.training.task import TrainingTask
 from imil.study.workspace import read_curves
 
-# How far a training or comparison is; its `state` is None where none was asked for.
-TrainingStatus: TypeAlias = JobStatus
 
-
-def status_of(job: JobStatus | None, tasks: tuple[TrainingTask, ...]) -> TrainingStatus:
+def status_of(job: JobStatus | None, tasks: tuple[TrainingTask, ...]) -> JobStatus:
     """Return how far the tasks are.
 
     Args:
@@ -28,7 +23,7 @@ def status_of(job: JobStatus | None, tasks: tuple[TrainingTask, ...]) -> Trainin
     partly = 0 if last.finished else len(curves) / epochs_of_task(last)
     # A job that was done knows nothing of what was asked for since.
     ended = None if job is None or job.state is JobState.DONE else job.state
-    return TrainingStatus(
+    return JobStatus(
         state=JobState.DONE if finished else ended,
         step=last.name,
         epoch=len(curves),

@@ -17,7 +17,7 @@ from imil.app.server.shown import html
 from imil.app.train.train_tab import build_train_tab
 from imil.jobs.pool import WorkerPool
 from imil.study.library.studies import Studies
-from imil.study.tools import Tools
+from imil.study.services import Services
 from imil.synthetic.films import FilmSpec
 from tests.standins.memory_store import MemoryStore
 from tests.standins.visitors import no_weights
@@ -27,7 +27,7 @@ from tests.standins.visitors import no_weights
 def studies(tmp_path: Path) -> Iterator[Studies]:
     pool = WorkerPool(tmp_path / "jobs")
     demo = FilmSpec(images=40, size=64, seed=1)
-    yield Studies(tmp_path / "work", Tools(MemoryStore(), pool, no_weights), demo=demo)
+    yield Studies(tmp_path / "work", Services(MemoryStore(), pool, no_weights), demo=demo)
     pool.close()
 
 

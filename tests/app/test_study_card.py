@@ -11,7 +11,7 @@ def test_a_mask_that_is_damaged_is_named(studies: Studies) -> None:
     study = studies.demo(trained=False)
     assert study_data(study).damaged == {}
     name = f"data/masks/202611/20261101T120000000000-aa-{study.study_id}.parquet"
-    study._tools.store.add(name, b"cut short")
+    study.context.services.store.add(name, b"cut short")
     studies._open.clear()
 
     assert study_data(studies.open(study.study_id)).damaged == {name: None}
@@ -19,11 +19,11 @@ def test_a_mask_that_is_damaged_is_named(studies: Studies) -> None:
 
 def test_of_a_damaged_mask_the_log_still_tells_the_image(studies: Studies) -> None:
     study = as_if_trained(studies.demo())
-    sample_id = study.queue()[0].sample_id
-    study.submit_mask(sample_id, corner(study, sample_id), reader="Ada", seconds=3)
+    sample_id = study.queues.offers()[0].sample_id
+    study.review.submit(sample_id, corner(study, sample_id), reader="Ada", seconds=3)
     study.settle()
-    name = study._masks.name_of(sample_id)
-    study._tools.store.write(name, b"cut short")
+    name = study.context.masks.name_of(sample_id)
+    study.context.services.store.write(name, b"cut short")
     studies._open.clear()
 
     assert study_data(studies.open(study.study_id)).damaged == {name: sample_id}

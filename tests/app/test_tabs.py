@@ -113,7 +113,7 @@ def test_a_study_opened_again_shows_where_its_images_come_from(
 def test_the_demo_leaves_the_source_that_somebody_has_chosen_by_then(study: Study) -> None:
     picker = train_tab.build_train_tab().picker
 
-    assert show_source(picker, study.images_from) == {}
+    assert show_source(picker, study.source) == {}
 
 
 @pytest.mark.usefixtures("blocks")
@@ -137,13 +137,13 @@ def test_steps_go_round_the_ends_of_the_queue() -> None:
 
 def test_the_next_film_is_the_next_that_nobody_reviewed(study: Study) -> None:
     view = View(Queue.RANDOM)
-    ids = [offer.sample_id for offer in as_if_trained(study).queue(Queue.RANDOM)]
+    ids = [offer.sample_id for offer in as_if_trained(study).queues.offers(Queue.RANDOM)]
     for sample_id in ids[2:]:
-        study.skip(sample_id)
+        study.review.skip(sample_id)
 
     assert next_to_review(study, view, after=ids[1]) == ids[0]
-    study.skip(ids[0])
-    study.skip(ids[1])
+    study.review.skip(ids[0])
+    study.review.skip(ids[1])
     assert next_to_review(study, view, after=ids[1]) is None
 
 

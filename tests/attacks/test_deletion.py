@@ -19,8 +19,8 @@ from imil.storage.local import LocalStore
 from imil.storage.study_store import StudyStore
 from imil.study.batch.progress import Untrained
 from imil.study.library.studies import Studies
+from imil.study.services import Services
 from imil.study.study import Study
-from imil.study.tools import Tools
 from imil.synthetic.films import FilmSpec
 from tests.standins.trained import as_if_trained, corner
 from tests.standins.visitors import no_weights
@@ -55,7 +55,7 @@ class Home:
     def start(self, *, idle_days: int = 0) -> None:
         self.store = LocalStore(self.folder / "state")
         self.trainer = Counting()
-        tools = Tools(self.store, self.trainer, no_weights, idle_days=idle_days)
+        tools = Services(self.store, self.trainer, no_weights, idle_days=idle_days)
         self.studies = Studies(self.folder / "work", tools, demo=FILMS)
 
     def left_of(self, study_id: str) -> list[str]:
@@ -101,14 +101,14 @@ def test_a_study_that_prepares_when_it_is_deleted_does_not_come_back(
     home: Home, study: Study, gate: Gate
 ) -> None:
     """The thread that prepares is held up after its last image, before it saves."""
-    made = study._workspace.keep_pretrained
+    made = study.context.workspace.keep_pretrained
 
     def held(*args: Any) -> str | None:
         gate.wait()
         return made(*args)
 
-    object.__setattr__(study, "_workspace", _Held(study._workspace, held))
-    study.start_training()
+    object.__setattr__(study.context, "workspace", _Held(study.context.workspace, held))
+    study.training.start()
     assert gate.reached.wait(PATIENCE)
     deleting = threading.Thread(target=home.studies.delete, args=(study.study_id,))
     deleting.start()
@@ -116,7 +116,7 @@ def test_a_study_that_prepares_when_it_is_deleted_does_not_come_back(
     gate.let_on.set()
     deleting.join(PATIENCE)
 
-    preparer = study._preparer
+    preparer = study.training._preparer
     assert preparer is not None
     assert not deleting.is_alive()
     assert not preparer.is_alive()
@@ -129,7 +129,7 @@ def test_after_a_deletion_no_thread_that_holds_the_study_writes_it_again(
 ) -> None:
     """Eight visitors go on painting, skipping, asking and exporting while a ninth deletes."""
     as_if_trained(study)
-    offers = study.queue()
+    offers = study.queues.offers()
     begun, refused = threading.Barrier(9), []
 
     def go_on(act: Callable[[int], object]) -> None:
@@ -144,13 +144,15 @@ def test_after_a_deletion_no_thread_that_holds_the_study_writes_it_again(
     def paint(turn: int) -> None:
         sample_id = offers[0].sample_id
         side = 5 + turn % 9
-        study.submit_mask(sample_id, corner(study, sample_id, side=side), reader="dr", seconds=turn)
+        study.review.submit(
+            sample_id, corner(study, sample_id, side=side), reader="dr", seconds=turn
+        )
 
     acts: tuple[Callable[[int], object], ...] = (
         paint,
-        lambda turn: study.skip(offers[turn % len(offers)].sample_id),
-        lambda _: study.exclude(offers[1].sample_id),
-        lambda turn: study.set_pooling(("union", "majority")[turn % 2]),
+        lambda turn: study.review.skip(offers[turn % len(offers)].sample_id),
+        lambda _: study.labels.exclude(offers[1].sample_id),
+        lambda turn: study.readers.set_pooling(("union", "majority")[turn % 2]),
     )
     threads = [threading.Thread(target=go_on, args=(act,)) for act in acts * 2]
     for thread in threads:
@@ -164,7 +166,7 @@ def test_after_a_deletion_no_thread_that_holds_the_study_writes_it_again(
     assert len(refused) == 8
     assert home.left_of(study.study_id) == only_tombstone(study.study_id)
     with pytest.raises(StoreError, match="was deleted"):
-        study.start_training()
+        study.training.start()
     with pytest.raises(StoreError, match="was deleted on"):
         home.studies.open(study.study_id)
     assert home.trainer.asked == []
@@ -175,7 +177,7 @@ def test_what_another_process_deleted_is_not_written_here(home: Home, study: Stu
     other.studies.delete(study.study_id)
 
     with pytest.raises(StoreError, match="was deleted while this was being done"):
-        study.set_pooling("union")
+        study.readers.set_pooling("union")
 
     assert home.left_of(study.study_id) == only_tombstone(study.study_id)
 
@@ -210,8 +212,8 @@ def test_a_deletion_that_is_killed_at_any_step_leaves_the_study_or_a_deleted_one
     while True:
         home = Home(tmp_path / str(step))
         study = as_if_trained(home.studies.demo())
-        sample_id = study.queue()[0].sample_id
-        study.submit_mask(sample_id, corner(study, sample_id), reader="dr", seconds=3)
+        sample_id = study.queues.offers()[0].sample_id
+        study.review.submit(sample_id, corner(study, sample_id), reader="dr", seconds=3)
         study.settle()
         changes = kill_at(home.store, step)
         try:
@@ -222,8 +224,8 @@ def test_a_deletion_that_is_killed_at_any_step_leaves_the_study_or_a_deleted_one
             assert changes() <= step
             break
         if home.store.read(tombstone_file(study.study_id)) is None:
-            assert home.studies.open(study.study_id).budget().painted == 1
-            assert home.studies.open(study.study_id).audit().broken is None
+            assert home.studies.open(study.study_id).review.budget().painted == 1
+            assert home.studies.open(study.study_id).audit.check().broken is None
         else:
             deleted += 1
             assert not home.studies.knows(study.study_id)
@@ -262,18 +264,18 @@ def test_a_deletion_that_could_not_be_noted_leaves_a_study_that_can_be_worked_on
     home.store.write = written  # type: ignore[method-assign]
 
     again = home.studies.open(study.study_id)
-    again.set_pooling("union")
+    again.readers.set_pooling("union")
 
-    assert again.pooling == ""
+    assert again.readers.pooling == ""
 
 
 def test_an_import_that_is_killed_leaves_nothing_after_the_next_start_or_a_whole_study(
     home: Home, study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     as_if_trained(study)
-    for offer in study.queue()[:2]:
+    for offer in study.queues.offers()[:2]:
         irrelevant = corner(study, offer.sample_id)
-        study.submit_mask(offer.sample_id, irrelevant, reader="dr", seconds=3)
+        study.review.submit(offer.sample_id, irrelevant, reader="dr", seconds=3)
     study.export(tmp_path / "study.zip")
     study.settle()
     before, step, opened = set(home.left_of("")), 0, 0
@@ -296,8 +298,8 @@ def test_an_import_that_is_killed_leaves_nothing_after_the_next_start_or_a_whole
         for study_id in found:
             opened += 1
             again = home.studies.open(study_id)
-            assert again.queue() == study.queue()
-            assert again.audit().broken is None
+            assert again.queues.offers() == study.queues.offers()
+            assert again.audit.check().broken is None
             home.studies.delete(study_id)
         assert found or not left
         before = set(home.left_of(""))

@@ -30,8 +30,8 @@ from imil.app.server.sessions import Session
 from imil.core.plans import check_plan
 from imil.storage.local import LocalStore
 from imil.study.library.studies import Studies
+from imil.study.services import Services
 from imil.study.study import Study
-from imil.study.tools import Tools
 from imil.synthetic.films import FilmSpec
 from tests.standins.idle_pool import IdlePool
 from tests.standins.trained import as_if_trained, corner
@@ -155,10 +155,10 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     studies = studies_of(home)
     mine, other = studies.demo(), studies.demo()
     for study in (mine, other):
-        study.set_plan(replace(study.plan, size=32, budget=0.5))
+        study.training.set_plan(replace(study.plan, size=32, budget=0.5))
         as_if_trained(study)
     film = other.images.samples[1].sample_id
-    other.submit_mask(film, corner(other, film), reader=STRANGER, seconds=3.0)
+    other.review.submit(film, corner(other, film), reader=STRANGER, seconds=3.0)
     with asyncio.Runner() as runner:
         app = build_app(studies, demo=False)
         app.rates.rates = dict.fromkeys(Cost, Rate(10**9, 1.0))
@@ -167,7 +167,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 
 def studies_of(home: Path) -> Studies:
-    tools = Tools(LocalStore(home / "state"), IdlePool(), no_weights)
+    tools = Services(LocalStore(home / "state"), IdlePool(), no_weights)
     return Studies(home / "work", tools, demo=SMALL)
 
 
@@ -194,10 +194,10 @@ def is_sound(house: House) -> None:
     again = studies_of(house.home)
     for study in (house.study, house.other):
         opened = again.open(study.study_id)
-        assert opened.audit().broken is None
-        assert np.isfinite(opened.seconds_spent())
+        assert opened.audit.check().broken is None
+        assert np.isfinite(opened.review.seconds_spent())
         check_plan(opened.plan)
-        for reader in opened.readers():
+        for reader in opened.readers.names():
             assert len(reader) < 100
     again.settle()
 

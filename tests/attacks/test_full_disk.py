@@ -19,8 +19,8 @@ from imil.core.disk import new_array
 from imil.jobs.pool import WorkerPool
 from imil.storage.local import LocalStore
 from imil.study.library.studies import Studies
+from imil.study.services import Services
 from imil.study.study import Study
-from imil.study.tools import Tools
 from imil.synthetic.films import FilmSpec
 from tests.standins.small_disk import SmallDisk, small_disk
 from tests.standins.trained import as_if_trained, corner
@@ -54,21 +54,21 @@ def disk(tmp_path: Path) -> Iterator[SmallDisk]:
 def studies(disk: SmallDisk) -> Iterator[Studies]:
     # Nothing is trained here, so no process is started.
     pool = WorkerPool(disk.folder / "jobs", workers=0)
-    tools = Tools(LocalStore(disk.folder / "state"), pool, no_weights)
+    tools = Services(LocalStore(disk.folder / "state"), pool, no_weights)
     yield Studies(disk.folder / "work", tools, demo=FILMS)
     pool.close()
 
 
 def small(study: Study) -> Study:
-    study.set_plan(replace(study.plan, size=32, epochs=1, epochs_after=1, budget=0.1))
+    study.training.set_plan(replace(study.plan, size=32, epochs=1, epochs_after=1, budget=0.1))
     return study
 
 
 def reviewed(studies: Studies) -> tuple[Study, str]:
     """Return a study that is trained, and its first outlier, which is masked."""
     study = as_if_trained(small(studies.demo()))
-    sample_id = study.answers()[0].sample_id
-    study.submit_mask(sample_id, corner(study, sample_id), reader="r", seconds=1)
+    sample_id = study.queues.answers()[0].sample_id
+    study.review.submit(sample_id, corner(study, sample_id), reader="r", seconds=1)
     study.settle()
     return study, sample_id
 
@@ -117,10 +117,10 @@ def test_an_array_that_is_broken_off_leaves_nothing(tmp_path: Path) -> None:
 
 def trained(study: Study) -> None:
     """Begin to train; raise what it fails with before it has its place in the queue."""
-    study.start_training()
-    while study.training_status().step.startswith("Preparing"):
+    study.training.start()
+    while study.training.status().step.startswith("Preparing"):
         time.sleep(0.01)
-    if (error := study.training_status().error) is not None:
+    if (error := study.training.status().error) is not None:
         raise error
 
 
@@ -145,16 +145,16 @@ def test_every_act_on_a_full_disk_is_a_sentence_and_goes_on_once_there_is_room(
 ) -> None:
     study, masked = reviewed(studies)
     untrained = small(studies.demo())
-    other = next(o.sample_id for o in study.answers() if o.sample_id != masked)
+    other = next(o.sample_id for o in study.queues.answers() if o.sample_id != masked)
     archive = telling_zip(tmp_path / "films.zip")
     acts: dict[str, Callable[[], object]] = {
         "begin the demo": studies.demo,
         "upload": lambda: studies.from_archive(archive),
         "train": lambda: trained(untrained),
-        "mask": lambda: study.submit_mask(other, corner(study, other), reader="r", seconds=1),
-        "skip": lambda: study.skip(masked, reader="r"),
-        "see a picture": lambda: study.thumbnail(other),
-        "compare": lambda: study.start_comparison(arms=("control", "imil")),
+        "mask": lambda: study.review.submit(other, corner(study, other), reader="r", seconds=1),
+        "skip": lambda: study.review.skip(masked, reader="r"),
+        "see a picture": lambda: study.pictures.thumbnail(other),
+        "compare": lambda: study.comparison.start(arms=("control", "imil")),
         "export": lambda: study.export(disk.folder / "study.zip"),
     }
     disk.fill(leave=left)
@@ -165,12 +165,12 @@ def test_every_act_on_a_full_disk_is_a_sentence_and_goes_on_once_there_is_room(
     # With no room at all nothing is done; with a little some of it may be.
     assert left or [name for name, words in told.items() if not words] == []
     assert leftovers(disk.folder) == []
-    assert study.budget().painted == (2 if not told["mask"] else 1)
+    assert study.review.budget().painted == (2 if not told["mask"] else 1)
     disk.free()
     again = {name: shown(act) for name, act in acts.items()}
     study.settle()
     assert {name: words for name, words in again.items() if words} == {}
     assert set(disk.folder.rglob("*.npy")) >= there
-    assert studies.open(study.study_id).budget().painted == 2
-    assert study.audit().broken is None
+    assert studies.open(study.study_id).review.budget().painted == 2
+    assert study.audit.check().broken is None
     assert "Traceback" not in capsys.readouterr().err

@@ -47,7 +47,7 @@ def test_every_acknowledged_mask_survives_kills(
     lines = [line.split() for line in ended.stdout.splitlines()]
     acknowledged = {int(line[0]): (line[1], int(line[2])) for line in lines if len(line) == 3}
 
-    found = opened(tmp_path, store).open(study_id).audit()
+    found = opened(tmp_path, store).open(study_id).audit.check()
 
     kept = {
         name: decode_masks(store.read(name) or b"")[0]

@@ -129,7 +129,7 @@ def swap(saved: Json, field: str) -> None:
 def words(home: Home) -> str:
     """Return what the audit of a study that is opened now says is broken; "" for nothing."""
     try:
-        broken = home.study().audit().broken
+        broken = home.study().audit.check().broken
     except ImilError as error:  # it is not even opened
         return error.what
     return "" if broken is None else broken.told
@@ -139,7 +139,7 @@ def words(home: Home) -> str:
 
 
 def test_a_study_that_nobody_touched_is_intact_and_covered_whole(home: Home) -> None:
-    found = home.study().audit()
+    found = home.study().audit.check()
 
     assert (found.broken, found.uncovered, found.waiting) == (None, (), 0)
 
@@ -206,7 +206,7 @@ def test_a_model_that_was_trained_again_is_no_tampering_and_is_told_of(home: Hom
     flip(first / "logits.npy")
     flip(first / "checkpoint.safetensors")
 
-    found = home.study().audit()
+    found = home.study().audit.check()
 
     assert found.broken is None
     assert any("“first”" in told for told in found.uncovered)
@@ -233,7 +233,7 @@ def test_a_study_s_own_file_that_says_something_else_than_its_log_is_named(
 
 
 def test_a_log_of_an_older_version_is_intact_and_says_what_it_does_not_cover(home: Home) -> None:
-    acts = home.study().audit().acts
+    acts = home.study().audit.check().acts
     for path in (home.own / "acts").iterdir():
         path.unlink()
     previous = ""
@@ -250,7 +250,7 @@ def test_a_log_of_an_older_version_is_intact_and_says_what_it_does_not_cover(hom
     assert previous
     edit(home.own / "study.json", lambda saved: saved.update(head=None))
 
-    found = home.study().audit()
+    found = home.study().audit.check()
 
     (told,) = found.uncovered
     assert found.broken is None
@@ -262,7 +262,7 @@ def test_a_log_of_an_older_version_is_intact_and_says_what_it_does_not_cover(hom
 
 def test_what_was_decided_when_the_log_was_cut_off_by_a_kill_is_told_as_a_gap(home: Home) -> None:
     # Saved, and killed before the act was written.
-    (last,) = (a for a in home.study().audit().acts if a.what is What.EXCLUDED)
+    (last,) = (a for a in home.study().audit.check().acts if a.what is What.EXCLUDED)
     image = last.sample_id
     edit(
         home.own / "study.json",
@@ -271,7 +271,7 @@ def test_what_was_decided_when_the_log_was_cut_off_by_a_kill_is_told_as_a_gap(ho
         ),
     )
 
-    found = home.study().audit()
+    found = home.study().audit.check()
 
     gap = found.acts[-1]
     assert (found.broken, gap.what) == (None, What.GAP)
@@ -283,8 +283,8 @@ def test_an_opening_of_the_test_set_that_a_kill_kept_out_of_the_log_is_told_as_a
 ) -> None:
     edit(home.own / "study.json", lambda saved: saved.update(test_openings=2))
 
-    found = home.study().audit()
-    again = home.study().audit()
+    found = home.study().audit.check()
+    again = home.study().audit.check()
 
     gap = found.acts[-1]
     assert (found.broken, gap.what, gap.details["openings"]) == (None, What.GAP, 2)
@@ -299,7 +299,7 @@ def test_a_study_whose_log_is_gone_whole_says_that_nothing_of_before_is_vouched_
     shutil.rmtree(home.own / "acts")
     edit(home.own / "study.json", lambda saved: saved.update(head=None))
 
-    found = home.study().audit()
+    found = home.study().audit.check()
 
     assert found.broken is None
     assert [act.what for act in found.acts][:2] == [What.STUDY_BEGUN, What.GAP]
@@ -384,24 +384,24 @@ def test_an_act_of_deep_json_is_no_act() -> None:
     ids=lambda act: f"{act.what}-{act.details}",
 )
 def test_whatever_an_act_tells_an_audit_ends_in_words(films: Study, act: Act) -> None:
-    films.skip(films.answers()[0].sample_id)
-    films._acts.append(act)
+    films.review.skip(films.queues.answers()[0].sample_id)
+    films.audit._log.append(act)
 
-    found = films.audit()
+    found = films.audit.check()
 
     assert found.acts[-1].what is act.what
-    assert films.audit(whole=False).broken == found.broken
+    assert films.audit.check(whole=False).broken == found.broken
 
 
 @pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "data/masks/../../x", "", "a b"])
 def test_an_act_that_names_a_file_which_is_none_breaks_the_log_and_reads_nothing(
     films: Study, name: str
 ) -> None:
-    films.skip(films.answers()[0].sample_id)
+    films.review.skip(films.queues.answers()[0].sample_id)
     details = {"files": {name: "0" * 64}}
-    films._acts.append(Act(What.FILES_NOTED, NOW, details=details))
+    films.audit._log.append(Act(What.FILES_NOTED, NOW, details=details))
 
-    broken = films.audit().broken
+    broken = films.audit.check().broken
 
     assert broken is not None
     assert broken.seq == 2
@@ -418,22 +418,22 @@ def test_an_act_that_names_a_file_which_is_none_breaks_the_log_and_reads_nothing
 def test_a_time_that_is_none_is_refused_in_words_and_nothing_is_kept(
     films: Study, seconds: Any
 ) -> None:
-    one = films.answers()[0].sample_id
+    one = films.queues.answers()[0].sample_id
 
     with pytest.raises(MaskError, match="The time that the mask took can't be kept"):
-        films.submit_mask(one, corner(films, one), reader="Ada", seconds=seconds)
+        films.review.submit(one, corner(films, one), reader="Ada", seconds=seconds)
 
-    assert films.review_state(one) is None
-    assert films.audit().acts == ()
+    assert films.review.state(one) is None
+    assert films.audit.check().acts == ()
 
 
 @pytest.mark.parametrize("seconds", [0, np.float32(2.5), MOST_SECONDS])
 def test_any_time_that_one_is_kept(films: Study, seconds: Any) -> None:
-    sample_id = films.answers()[0].sample_id
+    sample_id = films.queues.answers()[0].sample_id
 
-    films.submit_mask(sample_id, corner(films, sample_id), reader="Ada", seconds=seconds)
+    films.review.submit(sample_id, corner(films, sample_id), reader="Ada", seconds=seconds)
 
-    assert films.seconds_spent() == float(seconds)
+    assert films.review.seconds_spent() == float(seconds)
 
 
 def record(**changes: Any) -> MaskRecord:
@@ -474,9 +474,9 @@ def test_no_door_makes_a_mask_that_can_not_be_written(changes: Json) -> None:
 def test_a_store_that_holds_a_mask_with_no_time_opens_and_goes_on(
     films: Study, seconds: float, tmp_path: Path
 ) -> None:
-    images = [offer.sample_id for offer in films.answers()[:2]]
+    images = [offer.sample_id for offer in films.queues.answers()[:2]]
     for sample_id in images:
-        films.submit_mask(sample_id, corner(films, sample_id), reader="Ada", seconds=1)
+        films.review.submit(sample_id, corner(films, sample_id), reader="Ada", seconds=1)
     films.settle()
     state = tmp_path / "state"
     for path in (state / "data" / "masks").rglob("*.parquet"):  # as an older version kept it
@@ -487,10 +487,10 @@ def test_a_store_that_holds_a_mask_with_no_time_opens_and_goes_on(
     edit(state / study_file(films.study_id), lambda saved: saved.update(head=None))
 
     again = opened(tmp_path, LocalStore(state)).open(films.study_id)
-    again.submit_mask(images[0], corner(again, images[0])[::-1], reader="Bo", seconds=2)
+    again.review.submit(images[0], corner(again, images[0])[::-1], reader="Bo", seconds=2)
 
-    assert again.seconds_spent() == 2
-    found = again.audit()
+    assert again.review.seconds_spent() == 2
+    found = again.audit.check()
     assert found.broken is None
     assert What.GAP in {act.what for act in found.acts}
 
@@ -503,10 +503,10 @@ def test_a_store_that_holds_a_mask_with_no_time_opens_and_goes_on(
 def test_words_that_can_not_be_written_never_stop_the_log(
     films: Study, who: str, organisation: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    films.note_shared(organisation, shared=True, who=who)
-    films.skip(films.answers()[0].sample_id)
+    films.audit.note(What.SHARED, who=who, details={"organisation": organisation})
+    films.review.skip(films.queues.answers()[0].sample_id)
 
-    found = films.audit()
+    found = films.audit.check()
 
     whats = [act.what for act in found.acts]
     assert found.broken is None
@@ -627,25 +627,26 @@ class Held(WarmModels):
 def held(films: Study) -> Iterator[tuple[Study, Held]]:
     """A study whose model does not answer, and the model."""
     models = Held()
-    films._tools = replace(films._tools, models=models)
+    services = replace(films.context.services, models=models)
+    object.__setattr__(films.context, "services", services)
     yield films, models
     models.go.set()
-    assert films._acts.settle(AT_ONCE)
+    assert films.audit._log.settle(AT_ONCE)
 
 
 def test_nothing_that_a_reader_does_waits_for_a_model_that_hangs(held: tuple[Study, Held]) -> None:
     study, models = held
-    one, other, third = (offer.sample_id for offer in study.answers()[:3])
+    one, other, third = (offer.sample_id for offer in study.queues.answers()[:3])
     began = time.monotonic()
 
-    study.submit_mask(one, corner(study, one), reader="Ada", seconds=1)
-    study.skip(other, reader="Ada")
-    study.exclude(third, reader="Ada")
-    study.training_status()
-    look, settled = study.audit(whole=False), study._acts.settle(0.1)
+    study.review.submit(one, corner(study, one), reader="Ada", seconds=1)
+    study.review.skip(other, reader="Ada")
+    study.labels.exclude(third, reader="Ada")
+    study.training.status()
+    look, settled = study.audit.check(whole=False), study.audit._log.settle(0.1)
     took = time.monotonic() - began
     models.go.set()
-    after = study.audit()
+    after = study.audit.check()
 
     assert took < AT_ONCE
     assert not settled
@@ -686,18 +687,18 @@ def reads(store: Counted, act: Callable[[], object]) -> int:
 def test_a_look_reads_as_much_of_a_long_log_as_of_a_short_one(tmp_path: Path) -> None:
     store = Counted(tmp_path / "state")
     study = as_if_trained(opened(tmp_path, store).demo())
-    images = [offer.sample_id for offer in study.answers()]
+    images = [offer.sample_id for offer in study.queues.answers()]
     looks = []
     for turn in range(4):
         for sample_id in images[: 10 * turn + 1]:
-            study.skip(sample_id)
-        study.audit(whole=False)
-        looks.append(reads(store, lambda: study.audit(whole=False)))
+            study.review.skip(sample_id)
+        study.audit.check(whole=False)
+        looks.append(reads(store, lambda: study.audit.check(whole=False)))
 
-    assert len(study.audit().acts) > 60
+    assert len(study.audit.check().acts) > 60
     assert looks == [looks[0]] * 4
     assert looks[0] <= 2
-    assert reads(store, study.audit) > 60
+    assert reads(store, study.audit.check) > 60
 
 
 @pytest.mark.parametrize("last", [False, True], ids=["inside", "last"])
@@ -706,12 +707,16 @@ def test_a_change_is_seen_by_a_look_at_the_end_of_the_log_and_everywhere_when_as
 ) -> None:
     store = LocalStore(tmp_path / "state")
     study = as_if_trained(opened(tmp_path, store).demo())
-    for offer in study.answers()[:3]:
-        study.skip(offer.sample_id)
-    assert study.audit().broken is None
+    for offer in study.queues.answers()[:3]:
+        study.review.skip(offer.sample_id)
+    assert study.audit.check().broken is None
     flip(tmp_path / "state" / act_file(study.study_id, 3 if last else 1))
 
-    look, whole, later = study.audit(whole=False), study.audit(), study.audit(whole=False)
+    look, whole, later = (
+        study.audit.check(whole=False),
+        study.audit.check(),
+        study.audit.check(whole=False),
+    )
 
     assert (look.broken is not None) is last
     assert whole.broken is not None
@@ -719,14 +724,14 @@ def test_a_change_is_seen_by_a_look_at_the_end_of_the_log_and_everywhere_when_as
 
 
 def test_a_mask_that_came_after_the_last_look_is_checked_by_the_next(films: Study) -> None:
-    one, other = (offer.sample_id for offer in films.answers()[:2])
-    films.submit_mask(one, corner(films, one), reader="Ada", seconds=1)
-    assert films.audit().broken is None
-    films.submit_mask(other, corner(films, other), reader="Ada", seconds=1)
-    store: Any = films._tools.store._store  # type: ignore[attr-defined]  # the one on disk
-    flip(store._root / films._masks.name_of(other))
+    one, other = (offer.sample_id for offer in films.queues.answers()[:2])
+    films.review.submit(one, corner(films, one), reader="Ada", seconds=1)
+    assert films.audit.check().broken is None
+    films.review.submit(other, corner(films, other), reader="Ada", seconds=1)
+    store: Any = films.context.store._store  # type: ignore[attr-defined]  # the one on disk
+    flip(store._root / films.context.masks.name_of(other))
 
-    assert films.audit(whole=False).broken is not None
+    assert films.audit.check(whole=False).broken is not None
 
 
 # ---- tables for spreadsheet programs ------------------------------------------------------------

@@ -17,7 +17,7 @@ from imil.storage.local import LocalStore
 from imil.study.library.handles import Handles
 from imil.study.library.shipped import read_trained_demo
 from imil.study.library.studies import DEMO, Studies
-from imil.study.tools import Tools
+from imil.study.services import Services
 from imil.synthetic.films import FilmSpec
 from tests.standins.trained import corner
 from tests.standins.visitors import no_weights
@@ -48,7 +48,7 @@ def few_files(spare: int) -> Iterator[None]:
 
 def test_more_studies_are_looked_at_than_files_may_be_open(tmp_path: Path) -> None:
     pool = WorkerPool(tmp_path / "jobs", workers=0)
-    tools = Tools(LocalStore(tmp_path / "state"), pool, no_weights)
+    tools = Services(LocalStore(tmp_path / "state"), pool, no_weights)
     trained = read_trained_demo(ASSETS / "demo", DEMO)
     assert trained is not None
     studies = Studies(tmp_path / "work", tools, trained=trained)
@@ -57,11 +57,11 @@ def test_more_studies_are_looked_at_than_files_may_be_open(tmp_path: Path) -> No
     with few_files(SPARE):
         for _ in range(STUDIES):
             study = studies.demo()
-            sample_id = study.queue(Queue.LABEL_SUSPECT)[0].sample_id
-            study.queue_counts()
-            study.answer(sample_id, None)
-            study.submit_mask(sample_id, corner(study, sample_id), reader="r", seconds=1)
-            study.thumbnail(sample_id)
+            sample_id = study.queues.offers(Queue.LABEL_SUSPECT)[0].sample_id
+            study.queues.counts()
+            study.model.answer(sample_id, None)
+            study.review.submit(sample_id, corner(study, sample_id), reader="r", seconds=1)
+            study.pictures.thumbnail(sample_id)
             study.settle()
         opened = open_files() - before
         study.export(tmp_path / "study.zip")
@@ -72,14 +72,14 @@ def test_more_studies_are_looked_at_than_files_may_be_open(tmp_path: Path) -> No
 
 def test_studies_that_nobody_holds_are_let_go_and_none_is_open_twice(tmp_path: Path) -> None:
     pool = WorkerPool(tmp_path / "jobs", workers=0)
-    tools = Tools(LocalStore(tmp_path / "state"), pool, no_weights)
+    tools = Services(LocalStore(tmp_path / "state"), pool, no_weights)
     studies = Studies(tmp_path / "work", tools, demo=FilmSpec(images=40, size=48))
     studies._open = Handles(FEW)
 
     held = studies.demo()
-    held.skip(held.images.samples[0].sample_id, reader="r")
+    held.review.skip(held.images.samples[0].sample_id, reader="r")
     refused = studies.demo()
-    refused._failure = PlanError("It failed.", why="No room.", fix="Make some.")
+    refused.training.failure = PlanError("It failed.", why="No room.", fix="Make some.")
     for _ in range(3 * FEW):
         studies.demo()
     gc.collect()
@@ -90,12 +90,12 @@ def test_studies_that_nobody_holds_are_let_go_and_none_is_open_twice(tmp_path: P
     # Those used last, the one that is held here, and the one that failed: its page must say so.
     assert len(studies._open.values()) <= FEW + 2
     assert studies.open(held.study_id) is held
-    assert studies.open(refused_id).training_status().error is not None
+    assert studies.open(refused_id).training.status().error is not None
     study_id, skipped = held.study_id, held.images.samples[0].sample_id
     del held
     for _ in range(FEW):
         studies.demo()
     gc.collect()
     assert study_id not in [study.study_id for study in studies._open.values()]
-    assert studies.open(study_id).review_state(skipped) == "skipped"
+    assert studies.open(study_id).review.state(skipped) == "skipped"
     pool.close()

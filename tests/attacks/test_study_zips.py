@@ -85,8 +85,8 @@ class Home:
         if study is None:
             return False
         page_reads(study)
-        assert study.audit().broken is None
-        assert study.consent is study._record.consent is None
+        assert study.audit.check().broken is None
+        assert study.backup.consent is study.context.record.consent is None
         assert owner_of(self.store, study.study_id) == ""
         self.studies.delete(study.study_id)
         return True
@@ -353,7 +353,7 @@ def test_consent_never_travels(sound: Files, tmp_path: Path) -> None:
     study = home.bring(redigested(sound | {name: json.dumps(record).encode(), listed: shards}))
 
     assert study is not None
-    assert study._record.consent is None
+    assert study.context.record.consent is None
     assert not any("images.json" in each for each in home.store.names(""))
 
 
@@ -370,7 +370,7 @@ def test_openings_of_the_test_set_that_the_log_tells_of_can_not_be_taken_back(
     )
 
     assert study is not None
-    assert study._record.test_openings == 1
+    assert study.context.record.test_openings == 1
 
 
 def test_a_list_of_an_older_version_is_found_but_none_that_lies_beside_a_study() -> None:
@@ -418,14 +418,14 @@ def test_an_imported_study_comes_back_from_the_data_set_after_a_lost_disk(
             study = studies_in(tmp_path / "a", store).import_zip(path)
             study.settle()
             until(lambda: study.saved.waiting == 0 and study.saved.ago is not None)
-            acts, masks = study.audit().acts, study.mask_records()
+            acts, masks = study.audit.check().acts, study.review.records()
         with hub_store(hub, tmp_path / "b") as store:
             again = studies_in(tmp_path / "b", store).open(study.study_id)
-            found = again.audit()
-            published = again.compare_log()
+            found = again.audit.check()
+            published = again.audit.compare_published()
 
     assert (found.acts, found.broken) == (acts, None)
-    assert len(again.mask_records()) == len(masks) == 4
+    assert len(again.review.records()) == len(masks) == 4
     assert published is not None
     assert published.head == acts[-1].head
     assert own_id(sound) not in "".join(store._local.names(""))

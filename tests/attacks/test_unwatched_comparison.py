@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from imil.errors import StoreError
+from imil.jobs.base import JobState
 from imil.jobs.pool import WorkerPool
 from imil.jobs.training.task import run_task
 from imil.storage.local import LocalStore
 from imil.storage.records.acts import What, acts_folder, read_act
 from imil.study.library.studies import Studies
+from imil.study.services import Services
 from imil.study.study import Study
-from imil.study.tools import Tools
 from imil.synthetic.films import FilmSpec
 from tests.standins.trained import as_if_trained, corner
 from tests.standins.visitors import no_weights
@@ -36,7 +38,7 @@ class Home:
 
     def start(self) -> None:
         self.pool = WorkerPool(self.folder / "jobs", workers=0)
-        tools = Tools(self.store, self.pool, no_weights)
+        tools = Services(self.store, self.pool, no_weights)
         self.studies = Studies(self.folder / "work", tools, demo=FILMS)
 
     def rounds(self, study: Study) -> list[str]:
@@ -60,17 +62,17 @@ def home(tmp_path: Path) -> Iterator[Home]:
 def compared(home: Home) -> Study:
     """Return a study of which a comparison waits to be trained."""
     study = home.studies.demo()
-    study.set_plan(replace(study.plan, size=32, epochs=1, epochs_after=1, budget=0.1))
+    study.training.set_plan(replace(study.plan, size=32, epochs=1, epochs_after=1, budget=0.1))
     as_if_trained(study)
-    for offer in study.answers()[:2]:
-        study.submit_mask(offer.sample_id, corner(study, offer.sample_id), reader="r", seconds=1)
-    study.start_comparison(arms=ARMS)
+    for offer in study.queues.answers()[:2]:
+        study.review.submit(offer.sample_id, corner(study, offer.sample_id), reader="r", seconds=1)
+    study.comparison.start(arms=ARMS)
     return study
 
 
 def train(study: Study) -> None:
     """Leave on disk what training the comparison leaves there."""
-    for task in study._tasks_of_comparison():
+    for task in study.comparison.tasks():
         for _ in run_task(task, should_stop=lambda: False):
             pass
 
@@ -86,18 +88,18 @@ def test_a_comparison_that_nobody_looks_at_is_computed_saved_and_logged(home: Ho
     study = compared(home)
     train(study)
 
-    home.pool.stop(study._comparison_job)  # how it ends makes no difference to what is trained
+    home.pool.stop(study.comparison.job)  # how it ends makes no difference to what is trained
 
     until(lambda: What.COMPARISON_FINISHED in home.acts(study))
     (name,) = home.rounds(study)
     before = home.store.read(name)
-    found = study.results()
+    found = study.results.current()
     assert found is not None
     assert [arm.arm for arm in found.arms] == list(ARMS)
     # Whoever looks is shown what was saved: nothing is computed or written again.
     assert home.store.read(name) == before
     assert home.acts(study).count(What.COMPARISON_FINISHED) == 1
-    assert study.audit().broken is None
+    assert study.audit.check().broken is None
 
 
 def test_a_comparison_that_ended_while_the_app_was_down_is_finished_when_the_study_is_opened(
@@ -128,7 +130,7 @@ def test_a_deleted_study_leaves_no_figures_behind(home: Home) -> None:
     assert home.acts(study) == []
 
 
-def test_figures_that_fail_end_no_thread_quietly_and_are_made_when_somebody_looks(
+def test_figures_that_fail_say_so_on_the_page_and_are_made_when_it_is_asked_for_again(
     home: Home, capfd: pytest.CaptureFixture[str]
 ) -> None:
     study = compared(home)
@@ -136,10 +138,19 @@ def test_figures_that_fail_end_no_thread_quietly_and_are_made_when_somebody_look
     rounds = home.folder / "state" / "studies" / study.study_id / "rounds"
     rounds.write_text("in the way, as a disk that refuses")
 
-    home.pool.stop(study._comparison_job)
+    home.pool.stop(study.comparison.job)
 
-    assert home.pool.followed([study._comparison_job], timeout=PATIENCE)
+    assert home.pool.followed([study.comparison.job], timeout=PATIENCE)
     assert "StoreError" in capfd.readouterr().err
+    failed = study.comparison.status()
+    assert failed.state is JobState.FAILED
+    assert isinstance(failed.error, StoreError)
+    assert study.results.current() is None
+
     rounds.unlink()
-    assert study.results() is not None
+    study.comparison.start(arms=ARMS)  # nothing is left to train
+    study.settle()
+
+    assert study.results.current() is not None
+    assert study.comparison.status().state is JobState.DONE
     assert What.COMPARISON_FINISHED in home.acts(study)

@@ -663,9 +663,9 @@ def test_images_are_brought_again_within_the_same_bounds(home: Path, tmp_path: P
     again = studies_at(home, uploads=UploadReader(limit=0.05)).open(study.study_id)
 
     with pytest.raises(DataError, match="took too long"):
-        again.bring_images(archive)
+        again.pictures.restore(archive)
     assert not first.exists()
-    brought = studies_at(home).open(study.study_id).bring_images(archive)
+    brought = studies_at(home).open(study.study_id).pictures.restore(archive)
 
     assert (brought.found, brought.missing) == (1, 0)
     assert {path: path.read_bytes() for path in home.rglob("*.png")} == kept

@@ -14,7 +14,7 @@ from imil.settings import Settings
 from imil.storage.hub.repo import prepare_client
 from imil.storage.hub.store import HubStore
 from imil.study.library.studies import Studies
-from imil.study.tools import Tools
+from imil.study.services import Services
 from tests.standins.visitors import no_weights
 
 
@@ -29,7 +29,7 @@ def host(settings: Settings, *, workers: int = 0, **kinds: Any) -> Iterator[str]
     """
     prepare_client()
     pool, store = WorkerPool(settings.home / "jobs", workers=workers), app._store(settings)
-    tools = Tools(
+    tools = Services(
         store,
         pool,
         no_weights,

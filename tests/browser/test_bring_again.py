@@ -11,7 +11,7 @@ from imil.jobs.pool import WorkerPool
 from imil.storage.hub.store import store_folder
 from imil.storage.local import LocalStore
 from imil.study.library.studies import Studies
-from imil.study.tools import Tools
+from imil.study.services import Services
 from tests.browser.looks import picture
 from tests.browser.serving import Server
 from tests.standins.uploads import telling_zip
@@ -24,7 +24,7 @@ def begun_elsewhere(archive: Path, server: Server, folder: Path) -> str:
     """Begin a study of which the server has the state alone; return its id."""
     pool = WorkerPool(folder / "jobs")
     store = LocalStore(store_folder(server.home))
-    studies = Studies(folder / "work", Tools(store, pool, no_weights))
+    studies = Studies(folder / "work", Services(store, pool, no_weights))
     study = studies.from_archive(archive, name="Chest films")
     study.settle()
     pool.close()

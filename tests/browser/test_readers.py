@@ -14,8 +14,8 @@ from imil.app.app import build_app
 from imil.app.server.theme import launch_options
 from imil.jobs.pool import WorkerPool
 from imil.study.library.studies import Studies
+from imil.study.services import Services
 from imil.study.study import Study
-from imil.study.tools import Tools
 from imil.synthetic.films import FilmSpec
 from tests.browser.looks import picture
 from tests.standins.memory_store import MemoryStore
@@ -47,9 +47,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("place")
     pool = WorkerPool(folder / "jobs")
     films = FilmSpec(images=60, size=96, seed=1)
-    studies = Studies(folder / "work", Tools(MemoryStore(), pool, no_weights), demo=films)
+    studies = Studies(folder / "work", Services(MemoryStore(), pool, no_weights), demo=films)
     study = studies.demo()
-    study.set_plan(replace(study.plan, size=32, epochs=1, epochs_after=1, budget=0.3))
+    study.training.set_plan(replace(study.plan, size=32, epochs=1, epochs_after=1, budget=0.3))
     as_if_trained(study)
     app = build_app(studies)
     _, url, _ = app.launch(**(launch_options() | {"prevent_thread_lock": True}))
@@ -176,8 +176,8 @@ def test_two_readers_are_blind_to_each_other_then_pooled_and_compared(
         picture(bo.page, screens, "readers-outliers-390")
         bo.page.locator("#filter-toggle button").click()
         bo.page.set_viewport_size({"width": WIDE[0], "height": WIDE[1]})
-        assert study.readers() == ("Ada", "Bo")
-        assert study.budget().painted == 2
+        assert study.readers.names() == ("Ada", "Bo")
+        assert study.review.budget().painted == 2
 
         # Each still sees their own masks alone.
         page = ada.page

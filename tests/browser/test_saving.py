@@ -14,8 +14,8 @@ from imil.app.server.theme import launch_options
 from imil.core.records import Queue
 from imil.jobs.pool import WorkerPool
 from imil.study.library.studies import Studies
+from imil.study.services import Services
 from imil.study.study import Study
-from imil.study.tools import Tools
 from imil.synthetic.films import FilmSpec
 from tests.standins.memory_store import MemoryStore
 from tests.standins.trained import as_if_trained
@@ -56,7 +56,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("place")
     pool, store = WorkerPool(folder / "jobs", workers=0), MemoryStore()
     films = FilmSpec(images=60, size=SIDE, seed=1)
-    studies = Studies(folder / "work", Tools(store, pool, no_weights), demo=films)
+    studies = Studies(folder / "work", Services(store, pool, no_weights), demo=films)
     app = build_app(studies)
     options = launch_options() | {"prevent_thread_lock": True}
     _, url, _ = app.launch(**options)
@@ -87,7 +87,7 @@ class Desk:
 
     def saved(self) -> list[list[bool]] | None:
         """Return the mask that the study holds of the film."""
-        hidden = self.study.irrelevant(self.sample)
+        hidden = self.study.review.irrelevant(self.sample)
         return None if hidden is None else hidden.tolist()
 
     def mark(self, *, row: float = 0.3) -> None:
@@ -146,7 +146,7 @@ def visit(browser: Browser, place: Place) -> Iterator[Desk]:
     page.goto(place.url)
     page.locator("#study .samples img").first.wait_for()
     study = place.studies._open.values()[-1]
-    study.set_plan(replace(study.plan, budget=0.9))
+    study.training.set_plan(replace(study.plan, budget=0.9))
     as_if_trained(study)
     page.reload()
     opened = Desk(page, study, place)
@@ -159,7 +159,7 @@ def visit(browser: Browser, place: Place) -> Iterator[Desk]:
 def desk(visit: Desk) -> Desk:
     visit.page.context.set_offline(False)
     visit.page.unroute_all()
-    while visit.study.irrelevant(visit.sample) is not None:
+    while visit.study.review.irrelevant(visit.sample) is not None:
         visit.step()
     visit.before = visit.place.saved(visit.study)
     return visit
@@ -190,7 +190,7 @@ def test_a_mask_handed_in_offline_is_kept_said_and_sent_once_when_the_connection
     expect(saved).to_contain_text("Saved here")
     page.wait_for_timeout(3000)
     assert count(desk) == 1
-    hidden = desk.study.irrelevant(sample)
+    hidden = desk.study.review.irrelevant(sample)
     assert hidden is not None
     assert drawn == f"{100 * hidden.mean():.1f} % of the image hidden"
     assert page.evaluate("window.same")  # Gradio did not give the page up and load it again
@@ -215,9 +215,9 @@ def test_a_mask_handed_in_offline_is_sent_although_the_page_was_closed(desk: Des
     desk.page.keyboard.press("Escape")
     desk.outliers()
 
-    wait_until(desk.page, lambda: desk.study.irrelevant(sample) is not None)
+    wait_until(desk.page, lambda: desk.study.review.irrelevant(sample) is not None)
     expect(saved).to_contain_text("Saved here")
-    words = f"{desk.study.budget().painted} of"
+    words = f"{desk.study.review.budget().painted} of"
     expect(desk.page.locator("#budget")).to_contain_text(words, timeout=PATIENCE)
     desk.page.wait_for_timeout(3000)
     assert count(desk) == 1
@@ -255,7 +255,7 @@ def test_a_mask_whose_answer_was_lost_is_stored_once(desk: Desk) -> None:
 
 def wait_until_saved(desk: Desk, sample: str) -> None:
     for _ in range(100):
-        if desk.study.irrelevant(sample) is not None:
+        if desk.study.review.irrelevant(sample) is not None:
             return
         desk.page.wait_for_timeout(100)
 
@@ -287,7 +287,7 @@ def test_of_two_tabs_neither_overwrites_the_other_unnoticed(desk: Desk) -> None:
     second.hand_in()
     second.moved_from(sample)
     assert count(desk) == 2
-    hidden = desk.study.irrelevant(sample)
+    hidden = desk.study.review.irrelevant(sample)
     assert hidden is not None
     assert hidden.tolist() != saved
 
@@ -310,7 +310,7 @@ def test_erasing_all_of_a_saved_mask_is_answered_in_place(desk: Desk) -> None:
 
 
 def test_a_double_click_moves_by_one_film(desk: Desk) -> None:
-    queue, sample = [offer.sample_id for offer in desk.study.queue()], desk.sample
+    queue, sample = [offer.sample_id for offer in desk.study.queues.offers()], desk.sample
 
     desk.page.get_by_role("button", name="Next image").dblclick()
     desk.moved_from(sample)
@@ -321,14 +321,14 @@ def test_a_double_click_moves_by_one_film(desk: Desk) -> None:
 
 def test_a_refusal_stands_on_the_stage_and_the_mask_stays(desk: Desk) -> None:
     sample = desk.sample
-    queue = [offer.sample_id for offer in desk.study.queue(Queue.MISPREDICTED)]
+    queue = [offer.sample_id for offer in desk.study.queues.offers(Queue.MISPREDICTED)]
     corner = np.zeros((SIDE, SIDE), np.bool_)
     corner[:9, :9] = True
     training = [s.sample_id for s in desk.study.images.samples if s.split == "train"]
     for other in [*queue, *training]:
-        budget = desk.study.budget()
+        budget = desk.study.review.budget()
         if other != sample and budget.painted < budget.allowed:
-            desk.study.submit_mask(other, corner, reader="visitor", seconds=1, queue=Queue.RANDOM)
+            desk.study.review.submit(other, corner, reader="visitor", seconds=1, queue=Queue.RANDOM)
 
     desk.mark()
     desk.hand_in()

@@ -167,15 +167,15 @@ def test_what_follows_a_job_is_called_once_however_it_ends(
         raise ArithmeticError
 
     pool.submit("job", (make_task(),))
-    pool.when_ended("job", follow)
+    pool.follow("job", follow)
     ended(pool)
 
     assert pool.followed(["job"], timeout=60)
     assert called == [JobState.STOPPED]
     assert "ArithmeticError" in capfd.readouterr().err
     # Of a job that has ended, or never was, at once.
-    pool.when_ended("job", follow)
-    pool.when_ended("unknown", lambda: called.append(None))
+    pool.follow("job", follow)
+    pool.follow("unknown", lambda: called.append(None))
     assert pool.followed(["job", "unknown"], timeout=60)
     assert sorted(map(str, called)) == ["None", "stopped", "stopped"]
 

@@ -44,23 +44,23 @@ def compared_study(home: Path, store: Store) -> Study:
     studies = opened(home, store, trainer=TrainingAtOnce())
     study = studies.from_archive(patients_zip(home / "brought.zip"), name=FORMULA)
     plan = replace(study.plan, size=32, epochs=2, epochs_after=1, budget=0.3, threads=1)
-    study.set_plan(plan)
-    study.start_training()
+    study.training.set_plan(plan)
+    study.training.start()
     end = time.monotonic() + PATIENCE
-    while not study.first_task.finished:
-        assert study.training_status().error is None
+    while not study.training.task.finished:
+        assert study.training.status().error is None
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.05)
-    images = [offer.sample_id for offer in study.answers()]
+    images = [offer.sample_id for offer in study.queues.answers()]
     for reader in READERS:
         for sample_id in images[:2]:
-            study.submit_mask(sample_id, corner(study, sample_id), reader=reader, seconds=3)
-    study.skip(images[3], reader=READERS[0])
-    study.exclude(images[4], reader=READERS[1])
-    study.keep_label(images[5], reader=READERS[2])
-    study.unblind()
-    study.start_comparison(arms=["control", "imil"], seeds=2)
-    assert study.results() is not None
-    study.final_comparison()
+            study.review.submit(sample_id, corner(study, sample_id), reader=reader, seconds=3)
+    study.review.skip(images[3], reader=READERS[0])
+    study.labels.exclude(images[4], reader=READERS[1])
+    study.labels.keep(images[5], reader=READERS[2])
+    study.readers.unblind()
+    study.comparison.start(arms=["control", "imil"], seeds=2)
+    assert study.results.current() is not None
+    study.comparison.open_test_set()
     study.settle()
     return study

@@ -24,8 +24,8 @@ from imil.datasets.hub.process import HubRequest
 from imil.errors import ImilError
 from imil.jobs.pool import WorkerPool
 from imil.study.library.studies import Studies
+from imil.study.services import Services
 from imil.study.study import Study
-from imil.study.tools import Tools
 from tests.standins.dicoms import write_dicom
 from tests.standins.memory_store import MemoryStore
 from tests.standins.visitors import no_weights
@@ -187,7 +187,7 @@ class Door:
         """
         self._pool = self._pool or WorkerPool(self.home / "jobs")
         store, before = MemoryStore(), self._files()
-        tools = Tools(store, self._pool, no_weights, endpoint=self.endpoint)
+        tools = Services(store, self._pool, no_weights, endpoint=self.endpoint)
         studies = Studies(self.home / "work", tools)
         began = time.perf_counter()
         try:

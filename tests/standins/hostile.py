@@ -16,7 +16,7 @@ from imil.datasets.reading.uploads import UploadReader
 from imil.storage.local import LocalStore
 from imil.study.batch.progress import Untrained
 from imil.study.library.studies import Studies
-from imil.study.tools import Tools
+from imil.study.services import Services
 from tests.standins.visitors import no_weights
 
 # Images of each of two classes that lie beside whatever is hostile.
@@ -26,7 +26,7 @@ EACH = 6
 def studies_at(home: Path, *, uploads: UploadReader | None = None) -> Studies:
     """Return the studies of a home folder; nothing trains there."""
     store = LocalStore(home / "store")
-    tools = Tools(store, Untrained(), no_weights, uploads=uploads or UploadReader())
+    tools = Services(store, Untrained(), no_weights, uploads=uploads or UploadReader())
     return Studies(home / "work", tools)
 
 

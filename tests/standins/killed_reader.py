@@ -28,19 +28,19 @@ EARLY = 0.2
 def read(home: Path, study_id: str, number: int, say: int) -> None:
     """Mask one image after the other for ever, skip some, and decide on labels."""
     study = opened(home, LocalStore(home / "state")).open(study_id)
-    images = [offer.sample_id for offer in study.answers()]
+    images = [offer.sample_id for offer in study.queues.answers()]
     rng = np.random.default_rng(number)
     while True:
         number += 1
         sample_id = images[number % 2]  # what the budget allows
-        irrelevant = rng.random(study.picture(sample_id).shape[:2]) < 0.3
-        study.submit_mask(sample_id, irrelevant, reader=READER, seconds=number)
-        name = study._masks.name_of(sample_id, READER)
+        irrelevant = rng.random(study.pictures.original(sample_id).shape[:2]) < 0.3
+        study.review.submit(sample_id, irrelevant, reader=READER, seconds=number)
+        name = study.context.masks.name_of(sample_id, READER)
         os.write(say, f"{number} {name} {int(irrelevant.sum())}\n".encode())
         if number % 3 == 0:
-            study.skip(images[number % 7], reader=READER)
+            study.review.skip(images[number % 7], reader=READER)
         if number % 5 == 0:
-            (study.exclude if number % 2 else study.keep_label)(images[3], reader=READER)
+            (study.labels.exclude if number % 2 else study.labels.keep)(images[3], reader=READER)
 
 
 def main(home: Path, study_id: str, kills: int) -> None:

@@ -23,8 +23,8 @@ from PIL import Image
 from imil.jobs.pool import WorkerPool
 from imil.storage.local import LocalStore
 from imil.study.library.studies import Studies
+from imil.study.services import Services
 from imil.study.study import Study
-from imil.study.tools import Tools
 from tests.standins.visitors import no_weights
 
 SIDE = 64
@@ -68,14 +68,14 @@ def many(path: Path, count: int) -> Path:
 def start(home: Path) -> tuple[Studies, WorkerPool]:
     """Start the app on a home, as after a restart."""
     pool = WorkerPool(home / "jobs")
-    return Studies(home / "work", Tools(LocalStore(home / "store"), pool, no_weights)), pool
+    return Studies(home / "work", Services(LocalStore(home / "store"), pool, no_weights)), pool
 
 
 def look_at_all(study: Study) -> None:
     """Make what a visitor's pages and trainings need of every image."""
     for sample in study.images.samples:
-        study.thumbnail(sample.sample_id)
-    for _ in study._workspace.prepare(study.plan):
+        study.pictures.thumbnail(sample.sample_id)
+    for _ in study.context.workspace.prepare(study.plan):
         pass
 
 

@@ -28,8 +28,8 @@ from imil.storage.codec import encode_checkpoint
 from imil.study.batch.progress import Untrained
 from imil.study.library.studies import Studies
 from imil.study.library.studyzip import ABOUT
+from imil.study.services import Services
 from imil.study.study import Study
-from imil.study.tools import Tools
 from imil.synthetic.films import CLASSES
 from tests.standins.memory_store import MemoryStore
 from tests.standins.trained import as_if_trained, corner
@@ -41,29 +41,29 @@ EPOCH = EpochFigures(1, 0.7, 0.5, 0.7, 0.5)
 
 def studies_in(home: Path, store: Store | None = None) -> Studies:
     """Return the studies of a home that trains nothing."""
-    tools = Tools(MemoryStore() if store is None else store, Untrained(), no_weights)
+    tools = Services(MemoryStore() if store is None else store, Untrained(), no_weights)
     return Studies(home / "work", tools)
 
 
 def sound_study(home: Path) -> Study:
     """Return a study of brought films: reviewed by two readers, compared, its test set opened."""
     study = studies_in(home).from_archive(_few_films(home), name="films")
-    study.set_plan(replace(study.plan, size=32, epochs=1, epochs_after=1, budget=0.5))
-    study.start_training()
-    if (preparer := study._preparer) is not None:
+    study.training.set_plan(replace(study.plan, size=32, epochs=1, epochs_after=1, budget=0.5))
+    study.training.start()
+    if (preparer := study.training._preparer) is not None:
         preparer.join()
     as_if_trained(study)
-    ids = [offer.sample_id for offer in study.answers()]
+    ids = [offer.sample_id for offer in study.queues.answers()]
     for sample_id, reader in zip(ids[:4], ("dr", "ada", "dr", "ada"), strict=True):
-        study.submit_mask(sample_id, corner(study, sample_id), reader=reader, seconds=3)
-    study.skip(ids[4], reader="dr")
+        study.review.submit(sample_id, corner(study, sample_id), reader=reader, seconds=3)
+    study.review.skip(ids[4], reader="dr")
     label = study.images.sample(ids[5]).label
-    study.relabel(ids[5], study.images.classes[1 - label], reader="ada")
-    study.start_comparison(arms=["imil"])
-    for seed, task in enumerate(study._tasks_of_comparison()):
+    study.labels.relabel(ids[5], study.images.classes[1 - label], reader="ada")
+    study.comparison.start(arms=["imil"])
+    for seed, task in enumerate(study.comparison.tasks()):
         _as_if_trained_on(study, task, seed)
-    assert study.shown_results() is not None
-    study.final_comparison()
+    assert study.results.shown() is not None
+    study.comparison.open_test_set()
     study.settle()
     return study
 
@@ -111,33 +111,33 @@ def as_of(files: Files, study_id: str) -> Files:
 
 def page_reads(study: Study) -> None:
     """Read what the page of a study reads; one that lost images or its model says so."""
-    trained = study.training_status().state is JobState.DONE
-    study.comparison_status()
-    study.readers()
-    study.reading()
-    study.budget()
+    trained = study.training.status().state is JobState.DONE
+    study.comparison.status()
+    study.readers.names()
+    study.readers.reading()
+    study.review.budget()
     for sample in study.images.samples:
-        study.review_state(sample.sample_id)
-        study.irrelevant(sample.sample_id)
-        study.triage(sample.sample_id)
+        study.review.state(sample.sample_id)
+        study.review.irrelevant(sample.sample_id)
+        study.labels.decision(sample.sample_id)
     for sample in study.images.samples[:3]:
-        study.thumbnail(sample.sample_id)
-        if not study.missing_images:
-            study.picture(sample.sample_id)
+        study.pictures.thumbnail(sample.sample_id)
+        if not study.pictures.missing:
+            study.pictures.original(sample.sample_id)
     if trained:
-        study.queue()
-        study.queue_counts()
-        study.confusion()
-        study.answer(study.images.samples[0].sample_id, None)
-    study.shown_results()
-    study.cases()
-    study.results_json()
-    study.results_csv()
-    study.cases_parquet()
-    study.mask_records()
-    study.curves()
-    study.rounds()
-    study.seeds_done()
+        study.queues.offers()
+        study.queues.counts()
+        study.queues.confusion()
+        study.model.answer(study.images.samples[0].sample_id, None)
+    study.results.shown()
+    study.results.cases()
+    study.results.json()
+    study.results.csv()
+    study.results.cases_parquet()
+    study.review.records()
+    study.results.curves()
+    study.results.rounds()
+    study.comparison.seeds_done()
 
 
 Change = Callable[[Files], Files]

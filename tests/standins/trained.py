@@ -14,9 +14,9 @@ from imil.study.study import Study
 
 def as_if_trained(study: Study) -> Study:
     """Leave what a first training leaves: working images, a checkpoint, every image's scores."""
-    for _ in study._workspace.prepare(study.plan):
+    for _ in study.context.workspace.prepare(study.plan):
         pass
-    first, images = study._first, study.images
+    first, images = study.training.task, study.images
     state = initial_state(study.plan, classes=len(images.classes), channels=images.channels)
     first.folder.mkdir(parents=True)
     first.checkpoint.write_bytes(encode_checkpoint(study.plan, state, ()))
@@ -27,6 +27,6 @@ def as_if_trained(study: Study) -> Study:
 
 def corner(study: Study, sample_id: str, *, side: int = 10) -> Region:
     """Return a mask that hides the upper left corner."""
-    irrelevant = np.zeros(study.picture(sample_id).shape[:2], np.bool_)
+    irrelevant = np.zeros(study.pictures.original(sample_id).shape[:2], np.bool_)
     irrelevant[:side, :side] = True
     return irrelevant

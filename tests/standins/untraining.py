@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
-from imil.jobs.base import Followers, JobState, JobStatus, Trainer
+from imil.jobs.base import JobState, JobStatus, Trainer
 from imil.jobs.training.task import TrainingTask, run_task
 from imil.storage.base import Store
 from imil.study.batch.progress import Untrained
 from imil.study.library.studies import Studies
-from imil.study.tools import Tools
+from imil.study.services import Services
 from imil.synthetic.films import FilmSpec
 from tests.standins.visitors import no_weights
 
@@ -22,7 +22,6 @@ class TrainingAtOnce(Untrained):
 
     def __init__(self) -> None:
         self._done: set[str] = set()
-        self._followers = Followers()
 
     def submit(self, job_id: str, tasks: tuple[TrainingTask, ...]) -> None:
         """Train the tasks."""
@@ -35,19 +34,14 @@ class TrainingAtOnce(Untrained):
         """Return that it is done, once it was asked for."""
         return JobStatus(JobState.DONE) if job_id in self._done else None
 
-    def when_ended(self, job_id: str, follower: Callable[[], None]) -> None:
-        """Have `follower` called now: every job has ended."""
-        self._followers.add(job_id, follower)
-        self._followers.call(job_id)
-
-    def followed(self, job_ids: Iterable[str], *, timeout: float | None = None) -> bool:
-        """Return whether what follows was done."""
-        return self._followers.join(job_ids, timeout=timeout)
+    def follow(self, job_id: str, follower: Callable[[], None]) -> None:  # noqa: ARG002
+        """Call `follower` now: every job has ended."""
+        follower()
 
 
 def opened(
     home: Path, store: Store, films: FilmSpec = FILMS, *, trainer: Trainer | None = None
 ) -> Studies:
     """Return the studies of a home, as an app that has just started has them."""
-    tools = Tools(store, trainer or Untrained(), no_weights)
+    tools = Services(store, trainer or Untrained(), no_weights)
     return Studies(home / "work", tools, demo=films)

@@ -21,7 +21,7 @@ from imil.jobs.pool import WorkerPool
 from imil.storage.codec import decode_masks
 from imil.storage.local import LocalStore
 from imil.study.library.studies import Studies
-from imil.study.tools import Tools
+from imil.study.services import Services
 from imil.synthetic.films import FilmSpec
 from tests.standins.trained import as_if_trained
 
@@ -202,15 +202,15 @@ def trained_studies(home: Path, count: int, films: FilmSpec) -> list[tuple[str, 
     """
     pool = WorkerPool(home / "jobs")
     studies = Studies(
-        home / "work", Tools(LocalStore(home / "store"), pool, no_weights), demo=films
+        home / "work", Services(LocalStore(home / "store"), pool, no_weights), demo=films
     )
     made = []
     for _ in range(count):
         study = studies.demo()
-        study.set_plan(replace(study.plan, budget=0.2))
+        study.training.set_plan(replace(study.plan, budget=0.2))
         as_if_trained(study)
-        study._save(started=True)
-        made.append((study.study_id, tuple(offer.sample_id for offer in study.queue())))
+        study.context.state.update(started=True)
+        made.append((study.study_id, tuple(offer.sample_id for offer in study.queues.offers())))
     pool.close()
     return made
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from imil.jobs.base import JobStatus
 from imil.jobs.pool import WorkerPool
 from imil.storage.local import LocalStore
 from imil.study.library.studies import Studies
-from imil.study.status import TrainingStatus
+from imil.study.services import Services
 from imil.study.study import Study
-from imil.study.tools import Tools
 from imil.synthetic.films import FilmSpec
 from tests.standins.visitors import no_weights
 
@@ -30,7 +30,7 @@ class Machine:
     def start(self) -> None:
         self.store = LocalStore(self.home / "state")
         self.pool = WorkerPool(self.home / "jobs")
-        tools = Tools(self.store, self.pool, no_weights)
+        tools = Services(self.store, self.pool, no_weights)
         self.studies = Studies(self.home / "work", tools, demo=self.films)
 
     def restart(self) -> None:
@@ -50,14 +50,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Machine,
     """A tiny trained study; tests may add to it, but don't rely on it being untouched."""
     machine = Machine(tmp_path_factory.mktemp("home"))
     study = machine.studies.demo()
-    study.set_plan(replace(study.plan, size=32, epochs=1, epochs_after=1, budget=0.1))
-    study.start_training()
-    finish(study.training_status)
+    study.training.set_plan(replace(study.plan, size=32, epochs=1, epochs_after=1, budget=0.1))
+    study.training.start()
+    finish(study.training.status)
     yield machine, study
     machine.pool.close()
 
 
-def finish(status: Callable[[], TrainingStatus], *, seconds: float = 90) -> TrainingStatus:
+def finish(status: Callable[[], JobStatus], *, seconds: float = 90) -> JobStatus:
     """Wait for a training to end and return how it ended."""
     end = time.monotonic() + seconds
     while (found := status()).active:

@@ -15,8 +15,8 @@ from imil.jobs.pool import WorkerPool
 from imil.jobs.training.task import TrainingTask
 from imil.jobs.zero_gpu import ZeroPool
 from imil.study.library.studies import Studies
+from imil.study.services import Services
 from imil.study.study import Study
-from imil.study.tools import Tools
 from imil.synthetic.films import FilmSpec
 from tests.standins.memory_store import MemoryStore
 from tests.standins.visitors import no_weights
@@ -56,13 +56,13 @@ def studies(tmp_path: Path, lender: NoQuota) -> Iterator[Studies]:
     worker = WorkerPool(tmp_path / "jobs")
     pool = ZeroPool(tmp_path / "leases", worker, borrow=lender)
     films = FilmSpec(images=60, size=48, shortcut=0.95)
-    tools = Tools(MemoryStore(), pool, no_weights)
+    tools = Services(MemoryStore(), pool, no_weights)
     yield Studies(tmp_path / "work", tools, device="cuda", demo=films)
     pool.close()
 
 
 def on_gpu(study: Study) -> Study:
-    study.set_plan(replace(study.plan, backbone="resnet18", size=32, pretrained=False))
+    study.training.set_plan(replace(study.plan, backbone="resnet18", size=32, pretrained=False))
     return study
 
 
@@ -72,10 +72,10 @@ def test_a_gpu_is_asked_for_on_behalf_of_the_visitor_who_pressed_train(
     study = on_gpu(studies.demo())
     VISITOR.set("ip-token")
 
-    study.start_training()
+    study.training.start()
 
-    finish(study.training_status)
-    said = study.training_status()
+    finish(study.training.status)
+    said = study.training.status()
     assert lender.asked_by == ["ip-token"]
     assert said.state is JobState.STOPPED
     assert "You can continue in 1 h 0 min" in str(said.error)
@@ -83,8 +83,8 @@ def test_a_gpu_is_asked_for_on_behalf_of_the_visitor_who_pressed_train(
 
 def test_opening_a_study_again_costs_nobody_any_quota(studies: Studies, lender: NoQuota) -> None:
     study = on_gpu(studies.demo())
-    study.start_training()
-    finish(study.training_status)
+    study.training.start()
+    finish(study.training.status)
     studies._open.clear()
 
     studies.open(study.study_id)
@@ -94,11 +94,11 @@ def test_opening_a_study_again_costs_nobody_any_quota(studies: Studies, lender: 
 
 def test_the_network_for_films_trains_on_the_cpu(studies: Studies, lender: NoQuota) -> None:
     study = studies.demo()
-    study.set_plan(replace(study.plan, size=32, epochs=1, epochs_after=1))
+    study.training.set_plan(replace(study.plan, size=32, epochs=1, epochs_after=1))
 
-    study.start_training()
+    study.training.start()
 
-    finish(study.training_status)
-    assert study.training_status().state is JobState.DONE
+    finish(study.training.status)
+    assert study.training.status().state is JobState.DONE
     assert study.plan.device == "cpu"
     assert lender.asked_by == []

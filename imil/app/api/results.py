@@ -22,7 +22,7 @@ from imil.study.study import Study
 
 def results(study: Study) -> dict[str, Any]:
     """Return the last finished comparison as results.json."""
-    content = None if study.results() is None else study.results_json()
+    content = None if study.results.current() is None else study.results.json()
     if content is None:
         raise PlanError(
             "There is no comparison yet.",
@@ -35,7 +35,7 @@ def results(study: Study) -> dict[str, Any]:
 
 def final_comparison(study: Study, reader: str = READER) -> dict[str, Any]:
     """Open the test set, which is counted, and return the comparison on it."""
-    study.final_comparison(who=reader_name(reader))
+    study.comparison.open_test_set(who=reader_name(reader))
     return results(study)
 
 
@@ -56,13 +56,13 @@ def rounds(study: Study) -> list[dict[str, Any]]:
                 for paired in found.paired
             },
         }
-        for found in study.rounds()
+        for found in study.results.rounds()
     ]
 
 
 def confusion_matrices(study: Study) -> dict[str, list[list[int]]]:
     """Return the matrix of each arm's first seed; rows are labels, columns predictions."""
-    cases, classes = study.cases(), len(study.images.classes)
+    cases, classes = study.results.cases(), len(study.images.classes)
     if cases is None:
         return {}
     return {
@@ -87,6 +87,7 @@ def looks(study: Study) -> list[dict[str, Any]]:
 
     Secondary: a better map is not evidence of a better model.
     """
+    study.settle()
     classes = study.images.classes
     return [
         {
@@ -97,12 +98,12 @@ def looks(study: Study) -> list[dict[str, Any]]:
                 name: {
                     "said": classes[look.predicted[name]],
                     "confidence": look.confidence[name],
-                    "picture": jpeg_url(overlay(study.picture(look.sample_id), each)),
+                    "picture": jpeg_url(overlay(study.pictures.original(look.sample_id), each)),
                 }
                 for name, each in look.maps.items()
             },
         }
-        for look in study.looks(wait=True) or ()
+        for look in study.looks.read() or ()
     ]
 
 
@@ -117,7 +118,7 @@ def download(study: Study, file: str, arm: str | None = None) -> gr.FileData:
 
 def _cases(study: Study, ask: dict[str, Any]) -> list[dict[str, Any]]:
     classes = study.images.classes
-    return [_case(case, classes) for case in asked_cases(study, study.cases(), ask)]
+    return [_case(case, classes) for case in asked_cases(study, study.results.cases(), ask)]
 
 
 def _case(case: Case, classes: tuple[str, ...]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from imil.core.review.counterfactual import Answer
 from imil.core.review.readers import reader_name
 from imil.errors import PlanError
 from imil.report.parts import text
-from imil.study.comparison.results import reading_json
+from imil.study.comparison.formats import reading_json
 from imil.study.review.queueing import Offer
 from imil.study.review.viewing import Sort, look, seen
 from imil.study.study import Study
@@ -28,8 +28,8 @@ from imil.study.study import Study
 
 def select(study: Study, selection: Selection, reader: str = READER) -> str:
     """Find the mispredicted in another way: in_sample, out_of_fold or persistent."""
-    study.select(selection, who=reader_name(reader))
-    return study.selection.value
+    study.queues.select(selection, who=reader_name(reader))
+    return study.queues.selection.value
 
 
 def queue(
@@ -56,25 +56,25 @@ def queue(
         reader=reader,
     )
     images = [_offer(study, offer, reader and view.reader) for offer in seen(study, view)]
-    found = len(images) if view.cell is not None else study.found(view.queue)
+    found = len(images) if view.cell is not None else study.queues.found(view.queue)
     return {"images": images, "found": found}
 
 
 def confusion(study: Study) -> dict[str, Any]:
     """Return how many training images of each class, a row, the model gives to each class."""
-    counts = [list(row) for row in study.confusion()]
+    counts = [list(row) for row in study.queues.confusion()]
     return {"classes": list(study.images.classes), "counts": counts}
 
 
 def image(study: Study, sample: str, stored: bool = False) -> str:
     """Return an image at its own size and 8 bits, or as `stored`, as a PNG data URL."""
     kept = study.images.original(sample)
-    return _png_url(kept if stored else study.picture(sample))
+    return _png_url(kept if stored else study.pictures.original(sample))
 
 
 def answer(study: Study, sample: str, mask: Region | None = None) -> dict[str, Any]:
     """Return what the model says to an image as it is, and with the mask blacked out."""
-    return _answer(study.answer(sample, mask), study.images.classes)
+    return _answer(study.model.answer(sample, mask), study.images.classes)
 
 
 def saliency(study: Study, sample: str, mask: Region | None = None) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def saliency(study: Study, sample: str, mask: Region | None = None) -> dict[str,
 
     `map` is an 8-bit grey PNG data URL of the working size, stretched to its largest value.
     """
-    looked = study.saliency(sample, mask)
+    looked = study.model.saliency(sample, mask)
     return {
         "explainers": [explainer.value for explainer in looked.explainers],
         "target": study.images.classes[looked.target],
@@ -106,7 +106,7 @@ def submit_mask(
     `queue` names the queue from which the film was taken, of which nothing is kept where that
     queue does not hold it; `origin` is painted, corrected or predicted.
     """
-    budget = study.submit_mask(
+    budget = study.review.submit(
         sample,
         mask,
         reader=reader or READER,
@@ -119,31 +119,31 @@ def submit_mask(
 
 def skip(study: Study, sample: str, reader: str = READER) -> dict[str, Any]:
     """Pass over an image; return the budget."""
-    study.skip(sample, reader=reader)
-    return asdict(study.budget())
+    study.review.skip(sample, reader=reader)
+    return asdict(study.review.budget())
 
 
 def relabel(study: Study, sample: str, label: str, reader: str = READER) -> list[dict[str, Any]]:
     """Say which class a training image should carry; return all that is triaged."""
-    study.relabel(sample, label, reader=reader)
-    return [asdict(triage) for triage in study.triaged()]
+    study.labels.relabel(sample, label, reader=reader)
+    return [asdict(triage) for triage in study.labels.changed()]
 
 
 def exclude(study: Study, sample: str, reader: str = READER) -> list[dict[str, Any]]:
     """Say that a training image should not be learned from; return all that is triaged."""
-    study.exclude(sample, reader=reader)
-    return [asdict(triage) for triage in study.triaged()]
+    study.labels.exclude(sample, reader=reader)
+    return [asdict(triage) for triage in study.labels.changed()]
 
 
 def keep_label(study: Study, sample: str, reader: str = READER) -> list[dict[str, Any]]:
     """Say that a label is right, or take a decision back; return all that is triaged."""
-    study.keep_label(sample, reader=reader)
-    return [asdict(triage) for triage in study.triaged()]
+    study.labels.keep(sample, reader=reader)
+    return [asdict(triage) for triage in study.labels.changed()]
 
 
 def predictions(study: Study) -> dict[str, Any]:
     """Return how well what is irrelevant elsewhere can be predicted from the masks."""
-    learned, given = study.predictions.learn(), study.confirmation
+    learned, given = study.predictions.of().learn(), study.predictions.confirmation
     return {
         "key": learned.key,
         "masks": learned.masks,
@@ -151,14 +151,14 @@ def predictions(study: Study) -> dict[str, Any]:
         "agreement": {kind.value: share for kind, share in learned.predictor.agreement.items()},
         "confidence": learned.confidence,
         "sample": list(learned.sample),
-        "confirmed": study.confirmed,
+        "confirmed": study.predictions.confirmed,
         "confirmation": given and asdict(given),
     }
 
 
 def predicted_mask(study: Study, sample: str) -> str:
     """Return the predicted mask of a training image, a PNG data URL, white where it hides."""
-    return _png_url(study.predicted(sample))
+    return _png_url(study.predictions.region(sample))
 
 
 def predicted_masks(study: Study) -> gr.FileData:
@@ -168,24 +168,24 @@ def predicted_masks(study: Study) -> gr.FileData:
 
 def confirm_predictions(study: Study, key: str, reader: str) -> dict[str, Any]:
     """Keep that a reader found the predicted masks right; `key` is that of /predictions."""
-    study.confirm_predictions(key, reader=reader)
+    study.predictions.confirm(key, reader=reader)
     return predictions(study)
 
 
 def readers(study: Study) -> dict[str, Any]:
     """Return who masked, how long that took, and how far each two agree (Dice, IoU)."""
-    return reading_json(study.reading())
+    return reading_json(study.readers.reading())
 
 
 def unblind(study: Study, reader: str = READER) -> dict[str, Any]:
     """Show readers each other's masks from now on; return what `readers` does."""
-    study.unblind(who=reader_name(reader))
-    return reading_json(study.reading())
+    study.readers.unblind(who=reader_name(reader))
+    return reading_json(study.readers.reading())
 
 
 def agreement(study: Study) -> list[dict[str, Any]]:
     """Return how far readers agree on each image, least first; once they are unblinded."""
-    study.check_unblinded()
+    study.readers.check_unblinded()
     return [
         {
             "sample_id": image.sample_id,
@@ -193,7 +193,7 @@ def agreement(study: Study) -> list[dict[str, Any]]:
             "dice": image.dice,
             "iou": image.iou,
         }
-        for image in study.reading().agreement.images
+        for image in study.readers.reading().agreement.images
     ]
 
 
@@ -205,10 +205,10 @@ def _png_url(pixels: NDArray[Any]) -> str:
 
 def _offer(study: Study, offer: Offer, reader: str | None) -> dict[str, Any]:
     """Return an image of a queue with what a reader, or anybody, did with it."""
-    triage = study.triage(offer.sample_id)
+    triage = study.labels.decision(offer.sample_id)
     return asdict(offer) | {
         "title": study.images.title(offer.sample_id),
-        "review": study.review_state(offer.sample_id, reader),
+        "review": study.review.state(offer.sample_id, reader),
         "triage": None if triage is None else asdict(triage),
     }
 

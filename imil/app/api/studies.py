@@ -104,20 +104,20 @@ def open_study(study: Study) -> dict[str, Any]:
 def set_consent(study: Study, agreed: bool, reader: str = READER) -> dict[str, Any]:
     """Let a copy of a study's images leave this machine, or no further one."""
     if agreed:
-        study.give_consent(reader_name(reader))
+        study.backup.give_consent(reader_name(reader))
     else:
-        study.withdraw_consent(who=reader_name(reader))
+        study.backup.withdraw_consent(who=reader_name(reader))
     return _about(study)
 
 
 def bring_images(study: Study, archive: Path) -> dict[str, Any]:
     """Bring the images of a study again that lost them: found, missing, and others in it."""
-    return asdict(study.bring_images(archive))
+    return asdict(study.pictures.restore(archive))
 
 
 def fetch_images(study: Study) -> dict[str, Any]:
     """Fetch the images again of a study of a Hub data set that lost them."""
-    return asdict(study.fetch_images())
+    return asdict(study.pictures.fetch())
 
 
 def audit(study: Study) -> dict[str, Any]:
@@ -126,7 +126,7 @@ def audit(study: Study) -> dict[str, Any]:
     `uncovered` says in sentences what the log does not vouch for, `waiting` how many acts are
     not in it yet.
     """
-    found = study.audit()
+    found = study.audit.check()
     return {
         "intact": found.broken is None,
         "broken": found.broken and asdict(found.broken),
@@ -156,9 +156,9 @@ def _about(study: Study) -> dict[str, Any]:
         "name": study.name,
         "classes": list(study.images.classes),
         "images": len(study.images),
-        "missing_images": study.missing_images,
+        "missing_images": study.pictures.missing,
         "goes_to": study.goes_to,
-        "consent": None if study.consent is None else asdict(study.consent),
+        "consent": None if study.backup.consent is None else asdict(study.backup.consent),
         "splits": {split.value: len(study.images.rows(split)) for split in text.SPLITS},
         "disjoint": study.proof.sentence,
         "taken": report.taken,

@@ -16,6 +16,7 @@ from imil.app.server.shown import QUIET, Shown
 from imil.app.train import train_tab
 from imil.errors import ImilError
 from imil.hub_export import save_copy
+from imil.storage.records.acts import What
 from imil.study.library.accounts import Account
 
 SIGNED_OUT = "You are not signed in any more. Sign in and try again."
@@ -76,7 +77,8 @@ class AccountActs:
         try:
             study = studies.open(study_id)
             studies.accounts.share(account, listed(study), name, shared=shared)
-            study.note_shared(name, shared=shared, who=account.name)
+            details = {"organisation": name, "shared": shared}
+            study.audit.note(What.SHARED, who=account.name, details=details)
             words = "Shared with {name}." if shared else SHARED_NO_LONGER
             told = said(words.format(name=name))
         except ImilError as error:
@@ -131,6 +133,6 @@ class AccountActs:
             return
         study = studies.open(study_id)
         # Every first visit begins a demo: only one that was worked on is worth a place.
-        untouched = study.images_from["kind"] == "demo" and not study.budget().painted
+        untouched = study.source["kind"] == "demo" and not study.review.budget().painted
         if not untouched:
             studies.accounts.keep(account, listed(study), own=own)

@@ -34,7 +34,7 @@ def build_coach(**kwargs: Any) -> gr.HTML:
 
 def coach(study: Study, sample_id: str) -> dict[str, Any]:
     """Return the hint for a film; the browser shows it until something was painted once."""
-    hint = study.hint(sample_id)
+    hint = study.pictures.hint(sample_id)
     if hint is None:
         return {"sample": sample_id, "words": COACH, "marker": None}
     if hint.marker is None:

@@ -37,7 +37,7 @@ def show_reader(study: Study, reader: str) -> Any:
         study: whose masks they are.
         reader: as `reader_name` gives it.
     """
-    info, unnamed = READER_INFO, study.budget(UNNAMED).painted
+    info, unnamed = READER_INFO, study.review.budget(UNNAMED).painted
     if reader != UNNAMED and unnamed:
         count = numbers.some(unnamed, text.MASK_ONE, text.MASK_MANY)
         info = f"{count} painted without a name: clear the field to see them."

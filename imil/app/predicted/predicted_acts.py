@@ -75,7 +75,7 @@ class PredictedActs:
             return unchanged()
         study_id, sample_id = painted.study_id, painted.sample_id
         try:
-            looked = self.screen.studies.open(study_id).saliency(sample_id)
+            looked = self.screen.studies.open(study_id).model.saliency(sample_id)
         except ImilError as error:
             heat = saliency_value(study_id, sample_id, None, why=str(error))
         else:
@@ -92,7 +92,7 @@ class PredictedActs:
         if painted is None:
             return unchanged()
         study, sample_id = self.screen.studies.open(painted.study_id), painted.sample_id
-        predicted = study.predicted(sample_id, painted.reader)
+        predicted = study.predictions.region(sample_id, painted.reader)
         offered = offer(study.study_id, sample_id, predicted, stroke=painted.stroke)
         tab = self.screen.outliers
         return {
@@ -114,7 +114,7 @@ class PredictedActs:
         """Keep that the reader found right what this page has shown them."""
         study = self.screen.studies.open(study_id)
         reader = read_view(study, kind, chosen).reader
-        study.confirm_predictions(key, reader=reader)
+        study.predictions.confirm(key, reader=reader)
         return look_at_predicted(self.screen.outliers.predicted, study, reader)
 
     def open(self, study_id: str, kind: str, chosen: Any, event: gr.EventData) -> Shown:

@@ -95,7 +95,7 @@ def build_predicted_panel() -> PredictedPanel:
 
 def show_start(button: gr.Button, study: Study, sample_id: str, reader: str = UNNAMED) -> Shown:
     """Return the button to begin from a predicted mask; how sure it is only where that is known."""
-    predictions = study.predictions_for(reader)
+    predictions = study.predictions.of(reader)
     learned = predictions.known()
     label = START_PREDICTED
     if learned is not None:
@@ -113,7 +113,7 @@ def show_predicted(panel: PredictedPanel, study: Study | None, reader: str = UNN
     """
     if study is None:
         return {panel.frame: gr.update(visible=False)}
-    predictions = study.predictions_for(reader)
+    predictions = study.predictions.of(reader)
     learned = predictions.known()
     if learned is not None:
         return _known(panel, study, learned, reader)
@@ -127,20 +127,20 @@ def show_predicted(panel: PredictedPanel, study: Study | None, reader: str = UNN
 def look_at_predicted(panel: PredictedPanel, study: Study, reader: str = UNNAMED) -> Shown:
     """Return the panel with the sample, predicting it where that was not done; errors in place."""
     try:
-        learned = study.predictions_for(reader).learn()
+        learned = study.predictions.of(reader).learn()
     except ImilError as error:
         return _panel(panel, error_in_place(error), look=True)
     return _known(panel, study, learned, reader)
 
 
 def _known(panel: PredictedPanel, study: Study, learned: Learned, reader: str) -> Shown:
-    predictions, blind = study.predictions_for(reader), study.blind(reader)
+    predictions, blind = study.predictions.of(reader), study.readers.blind(reader)
     state = note(PREDICTED_BLIND, tone="info") if blind else _state(study, learned)
     body = f"{_figures(learned)}{state}{_sample(study, predictions, learned)}"
     shown = _panel(panel, body, look=False)
     return shown | {
         panel.seen: learned.key,
-        panel.confirm: gr.update(visible=not blind and not study.confirmed),
+        panel.confirm: gr.update(visible=not blind and not study.predictions.confirmed),
         panel.prepare: gr.update(visible=not blind),
     }
 
@@ -163,7 +163,7 @@ def _before(study: Study, predictions: Predictions) -> str:
 
 
 def _withdrawn(study: Study) -> str:
-    if study.confirmation is None or study.confirmed:
+    if study.predictions.confirmation is None or study.predictions.confirmed:
         return ""
     return note(
         "What follows from them is new. Look at it and confirm it anew.",
@@ -173,8 +173,8 @@ def _withdrawn(study: Study) -> str:
 
 
 def _state(study: Study, learned: Learned) -> str:
-    given = study.confirmation
-    if given is None or not study.confirmed:
+    given = study.predictions.confirmation
+    if given is None or not study.predictions.confirmed:
         return _withdrawn(study)
     words = PREDICTED_CONFIRMED_WORDS.format(
         reader=given.reader,
@@ -231,7 +231,7 @@ def _picture(study: Study, predictions: Predictions, learned: Learned, sample_id
 
 def _overlay(study: Study, predictions: Predictions, sample_id: str) -> bytes:
     """Return the image's thumbnail as a JPEG, its predicted region under paint."""
-    pixels = picture(study.thumbnail(sample_id))
+    pixels = picture(study.pictures.thumbnail(sample_id))
     shape = (pixels.shape[0], pixels.shape[1])
     return painted_jpeg(pixels, predictions.region(sample_id, shape=shape))
 

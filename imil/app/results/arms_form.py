@@ -155,26 +155,26 @@ def chosen_arms(study: Study, chosen: Sequence[Any]) -> tuple[Variant, ...]:
     if edited.changed:
         names.append(edited)
     every = with_shares(names, _smaller(study) if shares else ())
-    readers = study.readers()
+    readers = study.readers.names()
     return with_readers(every, readers if by_reader and len(readers) > 1 else ())
 
 
 def chosen_pooling(study: Study, chosen: Sequence[Any]) -> str | None:
     """Return how the form asks for several readers' masks to be pooled; None for as before."""
     pooling = chosen[6]
-    return str(pooling) if pooling and len(study.readers()) > 1 else None
+    return str(pooling) if pooling and len(study.readers.names()) > 1 else None
 
 
 def show_choice(form: ArmsForm, study: Study, seeds: int, chosen: Sequence[Any]) -> Shown:
     """Return the arms that are compared, their preset, and how many trainings that takes."""
     preset, arms, *_ = chosen
-    several = len(study.readers()) > 1
+    several = len(study.readers.names()) > 1
     return {
         form.preset: preset,
         form.arms: shown_arms(study, preset, arms),
         form.cost: _cost(study, seeds, chosen),
         form.reading: gr.update(visible=several),
-        form.pooling: chosen_pooling(study, chosen) or study.pooling or None,
+        form.pooling: chosen_pooling(study, chosen) or study.readers.pooling or None,
     }
 
 
@@ -184,7 +184,7 @@ def shown_arms(study: Study, preset: str, arms: Sequence[str]) -> list[str]:
     What was decided in the review since is part of it, so it is asked for each time.
     """
     if preset == PRESET_REVIEWED:
-        return [arm.value for arm in study.arms_to_compare() if arm != Arm.CONTROL]
+        return [arm.value for arm in study.comparison.default_arms() if arm != Arm.CONTROL]
     return _values(preset) if preset in PRESETS else list(arms)
 
 
@@ -232,7 +232,7 @@ def _shares_in_words() -> str:
 
 
 def _smaller(study: Study) -> tuple[float, ...]:
-    painted, training = study.budget().painted, len(study.images.rows(Split.TRAIN))
+    painted, training = study.review.budget().painted, len(study.images.rows(Split.TRAIN))
     shares = smaller_shares(painted, training)
     if not shares:
         raise PlanError(

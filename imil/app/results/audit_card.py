@@ -14,7 +14,7 @@ from imil.errors import ImilError
 from imil.report.parts import numbers, text
 from imil.report.parts.markup import badge, closed_card, note, part, remark, short_title, stacked
 from imil.storage.records.acts import Act, What
-from imil.study.audit.logged import Audit
+from imil.study.audit.trail import Audit
 from imil.study.study import Study
 
 AUDIT_TITLE = "Audit trail"
@@ -106,13 +106,13 @@ def audit_card(study: Study, *, opened: bool = False, whole: bool = False) -> Ma
         whole: check all of it again, not only what came after the last look.
     """
     try:
-        found = study.audit(whole=whole)
+        found = study.audit.check(whole=whole)
     except ImilError as error:
         return closed_card(AUDIT_TITLE, error_in_place(error))
     if not found.acts and found.broken is None:
         return Markup()
     called = partial(short_title, study.images)
-    drawn = study.images_from["kind"] == "demo"
+    drawn = study.source["kind"] == "demo"
     files = {
         name: each
         for name, each in text.RECORD_FILES.items()
@@ -172,7 +172,7 @@ def _limits(found: Audit) -> Markup:
 
 def _beside(study: Study, found: Audit) -> Markup:
     """Return whether the log was compared with its data set's copy, and the button that does it."""
-    there, repo = study.published, study.goes_to
+    there, repo = study.audit.published, study.goes_to
     check = part("act", "check", "Check everything again")
     if repo is None:
         return remark(AUDIT_ALONE) + check

@@ -63,7 +63,7 @@ def downloads_card(study: Study, found: Round) -> Markup:
     """Return the card of files; each button asks for one by `data-ask`."""
     files = {what: each for what, each in FILES.items() if what != "onnx" or installed()}
     arms = [(arm.arm, text.arm_name(arm.arm)) for arm in found.arms]
-    rows = file_rows(files, arms=arms, main=study.main_arm())
+    rows = file_rows(files, arms=arms, main=study.results.main_arm())
     return card(
         "Downloads",
         rows + remark("Made when you ask, of what this page shows. No image is in them."),
@@ -123,7 +123,7 @@ def export(study: Study, what: str, arm: str | None = None, *, reader: str | Non
     folder = handout_folder(study.study_id)
     try:
         if what in WHOLE:
-            study.check_unblinded(reader)
+            study.readers.check_unblinded(reader)
             # Written piece by piece: it may hold every image.
             path = folder / "study.zip"
             study.export(path, whole=WHOLE[what])
@@ -140,7 +140,7 @@ def export(study: Study, what: str, arm: str | None = None, *, reader: str | Non
 def export_predictions(study: Study) -> Path:
     """Write the predicted masks of all training images, as `export` writes its files."""
     path = handout_folder(study.study_id) / EXPORT_FILE
-    study.export_predictions(path)
+    study.predictions.export(path)
     return path
 
 
@@ -150,12 +150,12 @@ def make_file(
     """Return a file's name and content; see `export`."""
     if what in LOGS:
         name, write = LOGS[what]
-        return name, write(study.audit().acts)
+        return name, write(study.audit.check().acts)
     if what == "agreement":
-        return "agreement.csv", study.agreement_csv()
+        return "agreement.csv", study.readers.agreement_csv()
     if what == "masks":
-        study.check_unblinded(reader)
-    found = study.shown_results()
+        study.readers.check_unblinded(reader)
+    found = study.results.shown()
     if found is None:
         raise PlanError(
             "There is nothing to download yet.",
@@ -164,13 +164,13 @@ def make_file(
         )
     makers: Mapping[str, Callable[[], tuple[str, bytes | None]]] = {
         "report": lambda: ("report.html", _report(study, found)),
-        "results_json": lambda: ("results.json", study.results_json()),
-        "results_csv": lambda: ("results.csv", study.results_csv()),
-        "images": lambda: ("images.parquet", study.cases_parquet()),
-        "masks": lambda: ("masks.zip", _masks(study.mask_records())),
+        "results_json": lambda: ("results.json", study.results.json()),
+        "results_csv": lambda: ("results.csv", study.results.csv()),
+        "images": lambda: ("images.parquet", study.results.cases_parquet()),
+        "masks": lambda: ("masks.zip", _masks(study.review.records())),
         "curves": lambda: ("curves.csv", _curves(study)),
-        "model": lambda: _model(study, found, arm or study.main_arm() or ""),
-        "onnx": lambda: ("model.onnx", study.onnx(arm or study.main_arm() or "")),
+        "model": lambda: _model(study, found, arm or study.results.main_arm() or ""),
+        "onnx": lambda: ("model.onnx", study.results.onnx(arm or study.results.main_arm() or "")),
     }
     if what not in makers:
         raise PlanError(
@@ -196,9 +196,9 @@ def _report(study: Study, found: Round) -> bytes:
         plan=study.plan,
         proof=study.proof.sentence,
         versions=versions(),
-        cases=study.cases(),
-        rounds=study.rounds(),
-        readers=study.reading(),
+        cases=study.results.cases(),
+        rounds=study.results.rounds(),
+        readers=study.readers.reading(),
     ).encode()
 
 
@@ -242,7 +242,7 @@ def _model(study: Study, found: Round, arm: str) -> tuple[str, bytes]:
 def _curves(study: Study) -> bytes:
     figures = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
     rows: list[tuple[object, ...]] = [("arm", "seed", "epoch", *figures)]
-    for arm, seeds in study.curves().items():
+    for arm, seeds in study.results.curves().items():
         for seed, epochs in seeds.items():
             for epoch in epochs:
                 values = (f"{getattr(epoch, name):.6f}" for name in figures)

@@ -39,7 +39,7 @@ FLOOR = 0.3
 def looks_card(study: Study) -> Markup:
     """Return the card; a sentence while the maps are being made, and nothing where none are."""
     try:
-        looks = study.looks()
+        looks = study.looks.read()
     except ImilError as error:
         return card(LOOKS_TITLE, error_in_place(error), aside=text.EXPLANATIONS_SECONDARY)
     if looks is None:
@@ -49,7 +49,7 @@ def looks_card(study: Study) -> Markup:
         return card(LOOKS_TITLE, waiting, aside=text.EXPLANATIONS_SECONDARY)
     if not looks:
         return Markup()
-    words = LOOKS_WORDS.format(arm=text.arm_name(study.main_arm() or CONTROL))
+    words = LOOKS_WORDS.format(arm=text.arm_name(study.results.main_arm() or CONTROL))
     body = render("looks.html", looks=[_look(study, look) for look in looks], words=words)
     return card(LOOKS_TITLE, body, aside=text.EXPLANATIONS_SECONDARY)
 
@@ -83,7 +83,7 @@ def model_name(name: str) -> str:
 
 
 def _look(study: Study, look: Look) -> dict[str, Any]:
-    pixels, classes = study.picture(look.sample_id), study.images.classes
+    pixels, classes = study.pictures.original(look.sample_id), study.images.classes
     tone, word = ("good", text.LOOK_FIXED) if look.fixed else ("bad", text.LOOK_BROKEN)
     return {
         "pictures": [_picture(pixels, look, name, classes) for name in look.maps],

@@ -70,7 +70,7 @@ class ResultsActs:
         """Train more seeds of the same comparison, while what is known stays in sight."""
         study = self.screen.studies.open(study_id)
         try:
-            study.more_seeds(results_tab.seeds_wanted(study), who=reader_name(reader))
+            study.comparison.more_seeds(results_tab.seeds_wanted(study), who=reader_name(reader))
         except ImilError as error:
             return {self.screen.results.trouble: error_in_place(error)}
         return {
@@ -113,8 +113,8 @@ class ResultsActs:
         tab = self.screen.results
         study = self.screen.studies.open(study_id)
         try:
-            if study.final_results() is None:
-                study.final_comparison(who=reader_name(reader))
+            if study.results.final() is None:
+                study.comparison.open_test_set(who=reader_name(reader))
         except ImilError as error:
             return {tab.trouble: error_in_place(error)}
         # Where the models look on test images is being made from now on.
@@ -154,7 +154,7 @@ class ResultsActs:
         if _ask(event).get("act") != "unblind":
             return {tab.handout: handed_out(export(study, "agreement"))}
         try:
-            study.unblind(who=reader_name(reader))
+            study.readers.unblind(who=reader_name(reader))
         except ImilError as error:
             return {tab.trouble: error_in_place(error)}
         return {tab.trouble: "", **results_tab.show_readers(tab, study)}
@@ -167,7 +167,7 @@ class ResultsActs:
             return self.download(study_id, reader, event)
         study = self.screen.studies.open(study_id)
         if act == "compare":
-            study.compare_log()
+            study.audit.compare_published()
         return {self.screen.results.audit: audit_card(study, opened=True, whole=True)}
 
     @costs(Cost.EXPORT)

@@ -176,8 +176,8 @@ def build_results_tab() -> ResultsTab:
 def show_results(tab: ResultsTab, study: Study) -> Shown:
     """Return the whole tab for a study."""
     # Read before what it names: a seed that ends meanwhile is shown at the next tick.
-    seen, active = signature(study), study.comparison_status().active
-    found = study.shown_results()
+    seen, active = signature(study), study.comparison.status().active
+    found = study.results.shown()
     trained = finished_queue(study) is not None
     there = found is not None
     shown: Shown = {
@@ -206,25 +206,25 @@ def show_results(tab: ResultsTab, study: Study) -> Shown:
 
 def signature(study: Study) -> str:
     """Return a name for what the tab shows of a study: another name, other things to show."""
-    found = study.shown_results()
+    found = study.results.shown()
     if found is None:
         return f"{study.study_id} none"
-    looks = "looking" if study.looking else "looked"
+    looks = "looking" if study.comparison.finishing else "looked"
     return (
         f"{study.study_id} {found.number} {found.split} {len(found.seeds)} {looks} "
-        f"{study.comparison_status().active}"
+        f"{study.comparison.status().active}"
     )
 
 
 def show_reviewed(tab: ResultsTab, study: Study, seen: str) -> Shown:
     """Return what a review has changed; all of the tab where other things are to be seen."""
-    found = study.shown_results()
+    found = study.results.shown()
     if signature(study) != seen:
         return show_results(tab, study)
     more = {**show_audit(tab, study), **show_readers(tab, study)}
     if found is None:
         return {**show_missing(tab, study), **more}
-    return {**_acts(tab, study, found, active=study.comparison_status().active), **more}
+    return {**_acts(tab, study, found, active=study.comparison.status().active), **more}
 
 
 def show_readers(tab: ResultsTab, study: Study, reader: str | None = None) -> Shown:
@@ -237,11 +237,11 @@ def readers_shown(study: Study, reader: str | None = None) -> str:
     """Return the card of readers; `reader` was refused another's masks, None for nobody."""
 
     def masked(sample_id: str) -> MaskedImage:
-        title, small = study.images.title(sample_id), study.thumbnail(sample_id)
-        return MaskedImage(title, small, study.masks_of(sample_id), study.pooling)
+        title, small = study.images.title(sample_id), study.pictures.thumbnail(sample_id)
+        return MaskedImage(title, small, study.readers.masks_of(sample_id), study.readers.pooling)
 
-    refused = reader is not None and study.blind(reader)
-    return readers_card(study.reading(), masked, refused=refused)
+    refused = reader is not None and study.readers.blind(reader)
+    return readers_card(study.readers.reading(), masked, refused=refused)
 
 
 def show_missing(tab: ResultsTab, study: Study) -> Shown:
@@ -257,9 +257,9 @@ def show_audit(tab: ResultsTab, study: Study) -> Shown:
 
 def show_comparison(tab: ResultsTab, study: Study) -> Shown:
     """Return what changes while arms train: small, for it is sent every second."""
-    status = study.comparison_status()
+    status = study.comparison.status()
     status = replace(status, step=_step(status.step))
-    done, asked = study.seeds_done(), study.seeds_asked()
+    done, asked = study.comparison.seeds_done(), study.comparison.seeds_asked()
     live = seeds_line(status, done=done, asked=asked) if done else training_card(status)
     return {
         tab.running: gr.update(visible=status.active or status.error is not None),
@@ -270,9 +270,9 @@ def show_comparison(tab: ResultsTab, study: Study) -> Shown:
 
 def _compare_words(study: Study) -> str:
     """Return what the button to compare says: to go on, where training had to wait."""
-    status = study.comparison_status()
+    status = study.comparison.status()
     waits = status.state is JobState.STOPPED and status.error is not None
-    return text.GO_ON if waits and study.compared_as_now() else text.COMPARE
+    return text.GO_ON if waits and study.comparison.is_current() else text.COMPARE
 
 
 def show_stopping(tab: ResultsTab) -> Shown:
@@ -282,12 +282,12 @@ def show_stopping(tab: ResultsTab) -> Shown:
 
 def seeds_wanted(study: Study) -> int:
     """Return how many seeds in all the button for more of them asks for."""
-    return max(MIN_SEEDS, study.seeds_asked())
+    return max(MIN_SEEDS, study.comparison.seeds_asked())
 
 
 def _found(tab: ResultsTab, study: Study, found: Round, *, active: bool) -> Shown:
-    current = study.seeds_done() > 0
-    asked = study.seeds_asked() if active and current else 0
+    current = study.comparison.seeds_done() > 0
+    asked = study.comparison.seeds_asked() if active and current else 0
     looks = looks_card(study)
     return {
         tab.verdict: gr.update(value=verdict_card(found, asked=asked), visible=True),
@@ -295,7 +295,7 @@ def _found(tab: ResultsTab, study: Study, found: Round, *, active: bool) -> Show
         tab.cases: gr.update(value=_cases(study, found), visible=True),
         tab.looks: gr.update(value=looks, visible=bool(looks)),
         tab.details: gr.update(
-            value=details(found, study.images.classes, study.rounds()), visible=True
+            value=details(found, study.images.classes, study.results.rounds()), visible=True
         ),
         tab.downloads: gr.update(value=downloads_card(study, found), visible=True),
         **_acts(tab, study, found, active=active),
@@ -305,11 +305,11 @@ def _found(tab: ResultsTab, study: Study, found: Round, *, active: bool) -> Show
 def _acts(tab: ResultsTab, study: Study, found: Round, *, active: bool) -> Shown:
     """Return the buttons under the verdict: one of them is what to do next."""
     # What is shown may be the comparison before one that was stopped at once.
-    current = study.seeds_done() > 0
+    current = study.comparison.seeds_done() > 0
     left = seeds_wanted(study) - len(found.seeds)
     more = left > 0 and current and not active
-    changed = not study.compared_as_now() or not current
-    budget, number = study.budget(), study.round_number
+    changed = not study.comparison.is_current() or not current
+    budget, number = study.review.budget(), study.comparison.round_number
     following = f"Round {number} · {budget.painted} of {budget.allowed} masked"
     compare = f"Compare round {number}" if changed else "Compare again"
     words = numbers.some(left, "more seed", "more seeds")
@@ -329,8 +329,8 @@ def _acts(tab: ResultsTab, study: Study, found: Round, *, active: bool) -> Shown
 
 
 def _words(study: Study, found: Round) -> str:
-    if not study.compared_as_now():
-        said = CHANGED_SINCE.format(number=study.round_number)
+    if not study.comparison.is_current():
+        said = CHANGED_SINCE.format(number=study.comparison.round_number)
     elif found.split is Split.TEST:
         return ""
     else:
@@ -345,12 +345,12 @@ def _times(openings: int) -> str:
 
 
 def _cases(study: Study, found: Round) -> str:
-    cases = study.cases()
+    cases = study.results.cases()
     if cases is None:
         return unknown_cases(found)
 
     def picture(sample_id: str) -> tuple[str, str]:
-        return data_url(study.thumbnail(sample_id)), study.images.title(sample_id)
+        return data_url(study.pictures.thumbnail(sample_id)), study.images.title(sample_id)
 
     return cases_cards(found, cases, study.images.classes, picture)
 
@@ -373,12 +373,12 @@ def _none(words: str) -> str:
 
 
 def _missing(study: Study) -> str:
-    if study.missing_images:
-        masks = numbers.some(study.budget().painted, text.MASK_ONE, text.MASK_MANY)
+    if study.pictures.missing:
+        masks = numbers.some(study.review.budget().painted, text.MASK_ONE, text.MASK_MANY)
         return RESULTS_NEEDS_IMAGES.format(masks=masks)
     if finished_queue(study) is None:
         return RESULTS_NEEDS_TRAINING
-    painted = study.budget().painted
+    painted = study.review.budget().painted
     if not painted:
         return RESULTS_NEEDS_MASKS
     return RESULTS_EMPTY_WORDS.format(masked=numbers.some(painted, "image", "images"))

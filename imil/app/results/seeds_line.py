@@ -5,13 +5,12 @@ from __future__ import annotations
 from html import escape
 
 from imil.app.server.errors import error_in_place
-from imil.jobs.base import JobState
+from imil.jobs.base import JobState, JobStatus
 from imil.report.parts import numbers, text
 from imil.report.parts.markup import meter
-from imil.study.status import TrainingStatus
 
 
-def seeds_line(status: TrainingStatus, *, done: int, asked: int) -> str:
+def seeds_line(status: JobStatus, *, done: int, asked: int) -> str:
     """Return a line, a bar and a sentence, of one height while they change.
 
     Args:

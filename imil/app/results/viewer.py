@@ -86,7 +86,7 @@ def viewer_page(study: Study, ask: Mapping[str, Any], page: int) -> dict[str, An
     Raises:
         PlanError: as `asked_cases`.
     """
-    found = asked_cases(study, study.cases(), ask)
+    found = asked_cases(study, study.results.cases(), ask)
     pages = max(1, -(-len(found) // PAGE))
     page = min(max(0, page), pages - 1)
     first, classes, arm = page * PAGE, study.images.classes, parse_variant(str(ask["arm"]))
@@ -113,7 +113,7 @@ def large_picture(study: Study, sample_id: str) -> dict[str, str]:
     """Return an image as large as it is, up to `LARGE` px; DataError if there is none."""
     if not sample_id:
         raise DataError("There is no image.", why="None was named.", fix="Pick one.")
-    image = Image.fromarray(study.picture(sample_id))
+    image = Image.fromarray(study.pictures.original(sample_id))
     image.thumbnail((LARGE, LARGE))
     file = io.BytesIO()
     image.save(file, "JPEG", quality=92)
@@ -129,7 +129,7 @@ def _item(study: Study, case: Case, arm: Variant, classes: Sequence[str]) -> dic
     return {
         "id": case.sample_id,
         "title": study.images.title(case.sample_id),
-        "picture": data_url(study.thumbnail(case.sample_id)),
+        "picture": data_url(study.pictures.thumbnail(case.sample_id)),
         "said": said,
         "label": label,
         "control": control,

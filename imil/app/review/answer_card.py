@@ -58,7 +58,7 @@ def answer_value(
 ) -> dict[str, str]:
     """Return what the model says to what is painted, with the film and stroke it answers."""
     irrelevant: Region | None = painted.irrelevant if painted.irrelevant.any() else None
-    answer = study.answer(painted.sample_id, irrelevant)
+    answer = study.model.answer(painted.sample_id, irrelevant)
     html = answer_html(answer, study.images.classes, suspect=kind is Queue.LABEL_SUSPECT)
     return {"sample": painted.sample_id, "stroke": painted.stroke, "html": html}
 

@@ -46,7 +46,7 @@ def page_value(
         {
             "id": offer.sample_id,
             "title": study.images.title(offer.sample_id),
-            "picture": data_url(study.thumbnail(offer.sample_id)),
+            "picture": data_url(study.pictures.thumbnail(offer.sample_id)),
             "says": classes[offer.predicted],
             "confidence": numbers.share(offer.confidence),
             "label": f"label {classes[offer.label]}",

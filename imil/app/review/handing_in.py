@@ -22,7 +22,7 @@ def store_mask(study: Study, painted: Painted, *, opened_from: Queue) -> None:
     Raises:
         MaskError: as `Study.submit_mask`.
     """
-    study.submit_mask(
+    study.review.submit(
         painted.sample_id,
         painted.irrelevant,
         reader=painted.reader,
@@ -38,8 +38,8 @@ def refuse_mask(studies: Studies, painted: Painted, error: ImilError) -> dict[st
     if not isinstance(error, MaskChangedError):
         return refusal(painted, error)
     study, own = studies.open(painted.study_id), (painted.sample_id, painted.reader)
-    stored = study.irrelevant(*own)
+    stored = study.review.irrelevant(*own)
     if stored is None:
         return refusal(painted, error)
-    base, origin = study.mask_name(*own), study.origin(*own)
+    base, origin = study.review.mask_name(*own), study.review.origin(*own)
     return changed_value(painted, error, base=base, stored=stored, origin=origin)

@@ -92,10 +92,10 @@ def show_choice(label: str) -> Any:
 
 def label_state(study: Study, sample_id: str, reader: str) -> str | None:
     """Return what the reader said of a label, or that the film was skipped; None for neither."""
-    decided = study.triage(sample_id)
+    decided = study.labels.decision(sample_id)
     if decided is not None:
         return DECISIONS[decided.decision.value]
-    return text.MARK_SKIPPED if study.review_state(sample_id, reader) == "skipped" else None
+    return text.MARK_SKIPPED if study.review.state(sample_id, reader) == "skipped" else None
 
 
 def _other_classes(study: Study, sample_id: str, offer: Offer | None) -> tuple[str, list[str]]:
@@ -104,17 +104,17 @@ def _other_classes(study: Study, sample_id: str, offer: Offer | None) -> tuple[s
     others = [name for number, name in enumerate(classes) if number != label]
     if offer is not None and offer.predicted != label:
         return classes[offer.predicted], others
-    shares = study.answer(sample_id, None).before
+    shares = study.model.answer(sample_id, None).before
     return max(others, key=lambda name: shares[classes.index(name)]), others
 
 
 def _words(study: Study, sample_id: str) -> str:
     """Return what is decided on this label, and what all decisions so far lead to."""
-    decided = study.triage(sample_id)
+    decided = study.labels.decision(sample_id)
     now = ""
     if decided is not None:
         words = DECIDED[decided.decision.value].format(label=decided.label)
         now = f'<p class="decided"><b>{escape(words)}</b></p>'
-    count = numbers.some(len(study.triaged()), "image", "images")
+    count = numbers.some(len(study.labels.changed()), "image", "images")
     told = f"{count} relabelled or excluded."
     return f'{now}<p class="sub s13">{escape(told)} {escape(TRIAGE_WORDS)}</p>'

@@ -78,11 +78,11 @@ class LabelDecisions:
         sample_id, tab = painted.sample_id, self.screen.outliers
         before = queue_of(study, view)
         if decision is Decision.RELABEL:
-            study.relabel(sample_id, str(label), reader=view.reader)
+            study.labels.relabel(sample_id, str(label), reader=view.reader)
         elif decision is Decision.EXCLUDE:
-            study.exclude(sample_id, reader=view.reader)
+            study.labels.exclude(sample_id, reader=view.reader)
         else:
-            study.keep_label(sample_id, reader=view.reader)
+            study.labels.keep(sample_id, reader=view.reader)
         if decision is Decision.KEEP and view.opened_from is not Queue.LABEL_SUSPECT:
             # Its label is right, so it goes on being masked: the painter is left alone.
             counts = outliers_tab.show_counts(tab, study, view)
@@ -94,6 +94,6 @@ class LabelDecisions:
 
     def _choices(self, study: Study, view: View, sample_id: str, *, opened: bool) -> Shown:
         offered = queue_of(study, view)
-        place = study.places(offered).get(sample_id)
+        place = study.queues.places(offered).get(sample_id)
         offer = None if place is None else offered[place]
         return show_choices(self.screen.outliers.read, study, sample_id, offer, opened=opened)

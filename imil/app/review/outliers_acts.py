@@ -127,10 +127,10 @@ class OutliersActs:
         wanted = choice(Selection, selection)
         study = self.screen.studies.open(study_id)
         view = read_view(study, kind, chosen)
-        trained = study.out_of_fold_status().state is JobState.DONE
+        trained = study.training.out_of_fold_status().state is JobState.DONE
         if wanted is Selection.OUT_OF_FOLD and not trained:
             return show_folds(tab.picker, study, wanted)
-        study.select(wanted, who=view.reader)
+        study.queues.select(wanted, who=view.reader)
         if view.opened_from is Queue.MISPREDICTED:
             return outliers_tab.show_outliers(tab, study, view)
         return outliers_tab.show_counts(tab, study, view)
@@ -141,10 +141,10 @@ class OutliersActs:
         tab = self.screen.outliers
         study = self.screen.studies.open(study_id)
         reader = read_view(study, kind, chosen).reader
-        if study.out_of_fold_status().state is JobState.DONE:
-            study.select(Selection.OUT_OF_FOLD, who=reader)
+        if study.training.out_of_fold_status().state is JobState.DONE:
+            study.queues.select(Selection.OUT_OF_FOLD, who=reader)
             return outliers_tab.show_outliers(tab, study, replace(View(), reader=reader))
-        study.start_out_of_fold(who=reader)
+        study.training.start_out_of_fold(who=reader)
         shown = show_folds(tab.picker, study, Selection.OUT_OF_FOLD)
         return {**shown, self.screen.timer: gr.Timer(active=True)}
 
@@ -184,7 +184,7 @@ class OutliersActs:
             store_mask(study, painted, opened_from=view.opened_from)
         except ImilError as error:
             return {tab.painter: gr.update(refused=refuse_mask(studies, painted, error))}
-        name = study.mask_name(painted.sample_id, painted.reader)
+        name = study.review.mask_name(painted.sample_id, painted.reader)
         accepted = Accepted(painted.sample_id, painted.rev, name, painted.reader)
         return {
             **self._go_on(study, view, before, painted.sample_id, accepted),
@@ -203,7 +203,7 @@ class OutliersActs:
             store_mask(study, painted, opened_from=view.opened_from)
         except ImilError as error:
             return {tab.painter: gr.update(refused=refuse_mask(studies, painted, error))}
-        kept = kept_value(painted, base=study.mask_name(painted.sample_id, painted.reader))
+        kept = kept_value(painted, base=study.review.mask_name(painted.sample_id, painted.reader))
         shown: Shown = {tab.painter: gr.update(kept=kept)}
         if opened[0] == study.study_id:
             kept_of = [painted.sample_id]
@@ -218,7 +218,7 @@ class OutliersActs:
         study = self.screen.studies.open(painted.study_id)
         view = _view_of(study, kind, chosen)
         before = queue_of(study, view)
-        study.skip(painted.sample_id, reader=painted.reader)
+        study.review.skip(painted.sample_id, reader=painted.reader)
         return self._go_on(study, view, before, painted.sample_id, None)
 
     @costs(Cost.TRAIN)
@@ -235,7 +235,7 @@ class OutliersActs:
         study = self.screen.studies.open(study_id)
         view, current = read_view(study, *looked), _film(payload)
         queue = queue_of(study, view)
-        places = study.places(queue)
+        places = study.queues.places(queue)
         following = step_from(queue, places.get(current or ""), step)
         if following is None:
             return unchanged()
@@ -268,7 +268,7 @@ def _film(payload: Any) -> str | None:
 
 
 def _page(study: Study, queue: tuple[Offer, ...], sample_id: str | None) -> int | None:
-    place = study.places(queue).get(sample_id or "")
+    place = study.queues.places(queue).get(sample_id or "")
     return None if place is None else page_of(place)
 
 

@@ -173,7 +173,7 @@ def show_outliers(
     if not queue:
         return {**shown, **_show_nothing_here(tab, study, view)}
     sample_id = next_to_review(study, view, after=None) or queue[0].sample_id
-    if keep in study.places(queue):
+    if keep in study.queues.places(queue):
         sample_id = str(keep)
     return {**shown, **show_film(tab, study, view, sample_id, page=True)}
 
@@ -216,21 +216,21 @@ def show_film(
     """
     queue = queue_of(study, view)
     study.images.position(sample_id)
-    position = study.places(queue).get(sample_id)
-    offers = study.answers() if position is None else queue
-    at = study.places(offers).get(sample_id)
+    position = study.queues.places(queue).get(sample_id)
+    offers = study.queues.answers() if position is None else queue
+    at = study.queues.places(offers).get(sample_id)
     offer = None if at is None else offers[at]
     place = "" if position is None else _place(position, len(queue))
     film = Film(
         study.study_id,
         sample_id,
         tab.films.image(study.images, sample_id),
-        study.irrelevant(sample_id, view.reader),
+        study.review.irrelevant(sample_id, view.reader),
         place,
         accepted,
-        study.origin(sample_id, view.reader),
+        study.review.origin(sample_id, view.reader),
         queue=view.opened_from,
-        base=study.mask_name(sample_id, view.reader),
+        base=study.review.mask_name(sample_id, view.reader),
         title=study.images.title(sample_id),
         reader=view.reader,
     )
@@ -322,8 +322,8 @@ def _tab_label(study: Study) -> str:
 
 def _nothing_yet(study: Study | None = None) -> str:
     """Return why there is nothing to review: no model yet, or no images to look at."""
-    if study is None or not study.missing_images:
+    if study is None or not study.pictures.missing:
         return empty("Nothing to review yet", OUTLIERS_NONE_YET_WORDS, picture="line")
-    masks = numbers.some(study.budget().painted, text.MASK_ONE, text.MASK_MANY)
+    masks = numbers.some(study.review.budget().painted, text.MASK_ONE, text.MASK_MANY)
     words = OUTLIERS_NO_IMAGES_WORDS.format(masks=masks)
     return empty("The images are not on this machine", words, picture="image")

@@ -165,7 +165,7 @@ def read_view(study: Study, kind: Any, chosen: Any) -> View:
 def show_picker(picker: QueuePicker, study: Study, view: View) -> Shown:
     """Return the picker for a study and what is looked at of it."""
     try:
-        counts = study.queue_counts()
+        counts = study.queues.counts()
     except PlanError:
         counts = {}
     # Of high loss there are as many as are asked for, and random are all: a count says nothing.
@@ -182,16 +182,16 @@ def show_picker(picker: QueuePicker, study: Study, view: View) -> Shown:
         picker.reader: show_reader(study, view.reader),
         picker.words: _words(study, view),
         picker.filters: gr.update(value=_chosen(view), about=_about(study, view)),
-        picker.selection: gr.update(value=study.selection.value),
-        **show_folds(picker, study, study.selection),
+        picker.selection: gr.update(value=study.queues.selection.value),
+        **show_folds(picker, study, study.queues.selection),
     }
 
 
 def show_folds(picker: QueuePicker, study: Study, wanted: Selection) -> Shown:
     """Return what out-of-fold answers cost, or how far they are."""
-    status = study.out_of_fold_status()
+    status = study.training.out_of_fold_status()
     asked = wanted is Selection.OUT_OF_FOLD or status.state is not None
-    using = study.selection is Selection.OUT_OF_FOLD
+    using = study.queues.selection is Selection.OUT_OF_FOLD
     if not asked or using:
         return {picker.folds: "", picker.use_folds: gr.update(visible=False)}
     if status.error is not None:
@@ -260,7 +260,7 @@ def _chosen(view: View) -> dict[str, Any]:
 
 def _about(study: Study, view: View) -> dict[str, Any]:
     """Return what there is to choose from, in words."""
-    classes, counts = study.images.classes, study.confusion()
+    classes, counts = study.images.classes, study.queues.confusion()
     own = SORTS_OWN[view.queue.value] if view.cell is None else "Highest loss first"
     sorts = [[sort.value, SORTS.get(sort.value, own)] for sort in sorts_of(view)]
     labels = [["", "All classes"], *([str(i), name] for i, name in enumerate(classes))]
@@ -300,14 +300,14 @@ def _about(study: Study, view: View) -> dict[str, Any]:
 
 def _sum(study: Study) -> str:
     """Return how the matrix and the queues add up."""
-    wrong = {offer.sample_id for offer in study.answers() if offer.label != offer.predicted}
-    told = f"{numbers.count(len(wrong))} of {numbers.count(len(study.answers()))} wrong"
+    wrong = {offer.sample_id for offer in study.queues.answers() if offer.label != offer.predicted}
+    told = f"{numbers.count(len(wrong))} of {numbers.count(len(study.queues.answers()))} wrong"
     of_them = []
     try:
-        suspects = {offer.sample_id for offer in study.queue(Queue.LABEL_SUSPECT)}
+        suspects = {offer.sample_id for offer in study.queues.offers(Queue.LABEL_SUSPECT)}
     except PlanError:
         suspects = set()
-    triaged = {triage.sample_id for triage in study.triaged()}
+    triaged = {triage.sample_id for triage in study.labels.changed()}
     for words, part in (("{n} label suspects", suspects), ("{n} relabelled or excluded", triaged)):
         if both := len(wrong & part):
             of_them.append(words.format(n=numbers.count(both)))
@@ -316,20 +316,20 @@ def _sum(study: Study) -> str:
 
 def _words(study: Study, view: View) -> str:
     kind = view.queue
-    by_selection = MISPREDICTED_WORDS[study.selection.value]
+    by_selection = MISPREDICTED_WORDS[study.queues.selection.value]
     words = by_selection if kind is Queue.MISPREDICTED else QUEUE_WORDS[kind.value]
     if view.cell is not None:
         words = CELL_WORDS
     told = words.format(
         at_least=PERSISTENT_AT_LEAST,
         last=PERSISTENT_OF_LAST,
-        allowed=numbers.count(study.budget().allowed),
+        allowed=numbers.count(study.review.budget().allowed),
     )
     return f'<p class="sub s13">{escape(told)}</p>'
 
 
 def _cost(study: Study) -> str:
-    cost = study.out_of_fold_cost()
+    cost = study.training.out_of_fold_cost()
     told = FOLDS_COST.format(trainings=cost.trainings, epochs=cost.epochs)
     if cost.seconds is None:
         return told

@@ -70,7 +70,7 @@ class ReviewList:
         self._study = study
         self._view = view
         self._lock = threading.Lock()
-        self._count, _ = study.changed(0)
+        self._count, _ = study.review.changed(0)
         self._make()
 
     @property
@@ -99,7 +99,7 @@ class ReviewList:
     def told(self) -> ReviewList:
         """Return this list, told of what was decided since it was last asked for."""
         with self._lock:
-            count, new = self._study.changed(self._count)
+            count, new = self._study.review.changed(self._count)
             if new and self._view.sort is Sort.NOT_REVIEWED:
                 self._make()
             for sample_id in dict.fromkeys(new):
@@ -109,7 +109,7 @@ class ReviewList:
 
     def _make(self) -> None:
         self.offers = seen(self._study, self._view)
-        self._places = self._study.places(self.offers)
+        self._places = self._study.queues.places(self.offers)
         self._states: dict[str, str] = {}
         self._left = bytearray(_LEFT * len(self.offers))
         for offer in self.offers:
@@ -133,7 +133,7 @@ def review_list(study: Study, view: View) -> ReviewList | None:
     None, too, while images are missing: there would be nothing to paint on. Never slow: each queue
     is made once, and one that takes long is made beside.
     """
-    if study.missing_images:
+    if study.pictures.missing:
         return None
     try:
         if being_made(study, view):
@@ -164,7 +164,7 @@ def finished_queue(study: Study, view: View | None = None) -> tuple[Offer, ...] 
 def being_made(study: Study, view: View) -> bool:
     """Return whether the films of a view are still being found."""
     try:
-        return view.cell is None and not study.begin_queue(view.queue)
+        return view.cell is None and not study.queues.begin(view.queue)
     except PlanError:
         return False
 
@@ -175,7 +175,7 @@ def state_of(study: Study, view: View, sample_id: str) -> str | None:
         return None
     if view.opened_from is Queue.LABEL_SUSPECT:
         return label_state(study, sample_id, view.reader)
-    state = study.review_state(sample_id, view.reader)
+    state = study.review.state(sample_id, view.reader)
     return state or label_state(study, sample_id, view.reader)
 
 
@@ -229,8 +229,8 @@ def progress_line(study: Study, view: View) -> str:
     if done == films:
         told = f"All {numbers.count(done)} reviewed"
     parts = [_part(study, view), told]
-    offered = len(study.queue(view.queue)) if view.cell is None else 0
-    if view.cell is None and (every := study.found(view.queue)) > offered:
+    offered = len(study.queues.offers(view.queue)) if view.cell is None else 0
+    if view.cell is None and (every := study.queues.found(view.queue)) > offered:
         parts.append(f"first {numbers.count(offered)} of {numbers.count(every)}")
     return _line(" · ".join(part for part in parts if part), reader=view.reader)
 
@@ -249,12 +249,12 @@ def nothing_here(study: Study, view: View) -> str:
     if part_is_empty(study, view):
         return empty(_none_of(study, view), NONE_OF_WORDS, picture="image")
     try:
-        study.queue(kind)
+        study.queues.offers(kind)
     except (PlanError, MaskError) as error:
         # No mistake was made: it is what stands here until there is something to show.
         return note(f"{error.why} {error.fix}", tone="info", lead=error.what)
     title, words = QUEUE_EMPTY.get(kind.value, QUEUE_ALL_TRIAGED)
-    if kind is Queue.MISPREDICTED and study.triaged():
+    if kind is Queue.MISPREDICTED and study.labels.changed():
         title, words = QUEUE_ALL_TRIAGED
     return empty(title, words, picture="check")
 

@@ -93,7 +93,7 @@ def show_read_column(
 ) -> Shown:
     """Return the column for a film that opens in a view; the budget is `show_budget`'s."""
     suspects = view.opened_from is Queue.LABEL_SUSPECT
-    source = study.copied_from(sample_id, view.reader)
+    source = study.review.copied_from(sample_id, view.reader)
     return {
         read.readout: _readout(study, sample_id, offer, source=source, suspects=suspects),
         **show_start(read.start, study, sample_id, view.reader),
@@ -157,7 +157,7 @@ def show_budget(read: ReadColumn, study: Study, view: View, reviewed: Reviewed) 
         view: what is looked at, and by whom.
         reviewed: how far the reader is with all of the queue.
     """
-    budget = study.budget(view.reader)
+    budget = study.review.budget(view.reader)
     full = budget.painted >= budget.allowed
     finished = full or reviewed.done == reviewed.films
     ended = _ended(reviewed, full=full) if finished else ""
@@ -199,7 +199,7 @@ def _pair(name: str, value: str, tone: str = "") -> str:
 
 def _budget(study: Study, reader: str, ended: str) -> str:
     """Return how much a reader masked and what it took; all of one height, whatever it says."""
-    budget = study.budget(reader)
+    budget = study.review.budget(reader)
     total = len(study.images.rows(Split.TRAIN))
     painted = numbers.percent(budget.painted / max(1, total))
     line = f"{painted} of {numbers.count(total)} · budget {numbers.percent(budget.share)}"
@@ -216,10 +216,10 @@ def _budget(study: Study, reader: str, ended: str) -> str:
 
 
 def _spent(study: Study, reader: str) -> str:
-    masked = study.budget(reader).painted
+    masked = study.review.budget(reader).painted
     if not masked:
         return "The time that you take is recorded with each mask."
-    seconds = study.seconds_spent(reader)
+    seconds = study.review.seconds_spent(reader)
     return f"{numbers.duration(seconds / masked)} an image, {numbers.duration(seconds)} in all"
 
 

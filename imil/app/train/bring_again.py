@@ -70,10 +70,10 @@ def build_bring_again() -> BringAgain:
 
 def show_bring_again(parts: BringAgain, study: Study) -> Shown:
     """Return the part for a study: what is missing, and what was kept."""
-    missing = study.missing_images
+    missing = study.pictures.missing
     if not missing:
         return {parts.part: gr.update(visible=False), parts.words: "", parts.file: None}
-    fetched = study.images_from["kind"] == "hub"
+    fetched = study.source["kind"] == "hub"
     return {
         parts.part: gr.update(visible=True),
         parts.words: f"{_words(study, missing, fetched=fetched)}{_masks(study)}",
@@ -89,13 +89,13 @@ def _words(study: Study, missing: int, *, fetched: bool) -> str:
         missing=numbers.count(missing), n=numbers.some(len(study.images), "image", "images")
     )
     if fetched:
-        how = fetch.format(repo=study.images_from.get("repo", ""))
+        how = fetch.format(repo=study.source.get("repo", ""))
     else:
         begun = datetime.fromisoformat(study.created)
         how = bring.format(name=study.name, day=f"{begun:%d %B %Y}".lstrip("0"))
-    masks = numbers.some(study.budget().painted, text.MASK_ONE, text.MASK_MANY)
+    masks = numbers.some(study.review.budget().painted, text.MASK_ONE, text.MASK_MANY)
     said = note(f"{kept.format(masks=masks)} {how}", tone="warn", lead=lead)
-    if (last := study.brought) is None:
+    if (last := study.pictures.restored) is None:
         return said
     counted = BROUGHT.format(
         found=numbers.some(last.found, "image", "images"),
@@ -110,7 +110,7 @@ def _words(study: Study, missing: int, *, fetched: bool) -> str:
 
 def _masks(study: Study) -> str:
     """Return the last masks as they were painted: white is what was hidden."""
-    records = sorted(study.mask_records(), key=lambda record: record.time)[-MASKS_SHOWN:]
+    records = sorted(study.review.records(), key=lambda record: record.time)[-MASKS_SHOWN:]
     if not records:
         return ""
     figures = "".join(

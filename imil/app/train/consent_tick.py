@@ -68,12 +68,12 @@ def build_consent_tick() -> ConsentTick:
 
 def show_consent(parts: ConsentTick, study: Study) -> Shown:
     """Return the tick as it stands for a study; films that the app draws need none."""
-    if not study.brings_images:
+    if not study.pictures.uploaded:
         return {parts.part: gr.update(visible=False), parts.words: ""}
     repo = study.goes_to
     if repo is None:
         said: tuple[str, ...] = (NOTHING_LEAVES,)
-    elif (consent := study.consent) is not None:
+    elif (consent := study.backup.consent) is not None:
         said = _to(consent.repo, CONSENT_GIVEN)
     else:
         said = _to(repo, CONSENT_WORDS)
@@ -81,7 +81,7 @@ def show_consent(parts: ConsentTick, study: Study) -> Shown:
         parts.part: gr.update(visible=True),
         parts.tick: gr.update(
             visible=repo is not None,
-            value=study.consent is not None,
+            value=study.backup.consent is not None,
             label=CONSENT.format(repo=repo),
         ),
         parts.words: f"{_paragraphs((*said, *_kept(study)))}{_trouble(study)}",
@@ -101,5 +101,5 @@ def _kept(study: Study) -> tuple[str, ...]:
 
 
 def _trouble(study: Study) -> str:
-    error = study.keeping_trouble
+    error = study.backup.trouble
     return "" if error is None else note(f"{error.why} {error.fix}", tone="warn", lead=error.what)

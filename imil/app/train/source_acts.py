@@ -217,7 +217,7 @@ class SourceActs:
 
         def make(tell: Callable[[int, int], None]) -> Study:
             study = self.screen.studies.open(study_id)
-            study.bring_images(path, on_progress=tell)
+            study.pictures.restore(path, on_progress=tell)
             return study
 
         form = (request.session_hash, "again")
@@ -230,7 +230,7 @@ class SourceActs:
 
         def make(tell: Callable[[int, int], None]) -> Study:
             study = self.screen.studies.open(study_id)
-            study.fetch_images(on_progress=tell)
+            study.pictures.fetch(on_progress=tell)
             return study
 
         return self._begin((study_id, "again"), make)
@@ -239,9 +239,9 @@ class SourceActs:
         """Let a copy of the images leave this machine, or no further one."""
         study = self.screen.studies.open(study_id)
         if agreed:
-            study.give_consent(reader_name(reader))
+            study.backup.give_consent(reader_name(reader))
         else:
-            study.withdraw_consent(who=reader_name(reader))
+            study.backup.withdraw_consent(who=reader_name(reader))
         return show_consent(self.screen.train.consent, study)
 
     def stop(self, import_id: str) -> gr.Button:
@@ -278,7 +278,11 @@ class SourceActs:
         # What was asked has been answered: what comes next stands nearer to the top of a phone.
         boxes = (self.picker.zip.box, self.picker.hub_options)
         shown |= {box: gr.update(open=False) for box in boxes}
-        if study.images_from["kind"] == "hub" and study.positive is None and study.brought is None:
+        if (
+            study.source["kind"] == "hub"
+            and study.positive is None
+            and study.pictures.restored is None
+        ):
             # Only now are the labels known.
             choices = ["", *study.images.classes]
             shown[self.picker.hub_positive] = gr.update(choices=choices, value="", visible=True)

@@ -52,7 +52,7 @@ class TrainActs:
         """Offer a plan by name."""
         study = self.screen.studies.open(study_id)
         plan = preset_plan(choice(Preset, preset), study.images, study.plan)
-        return show_plan(self.screen.train.form, study.images, plan, locked=study.started)
+        return show_plan(self.screen.train.form, study.images, plan, locked=study.training.started)
 
     def choose_backbone(self, study_id: str, offered: str, *values: Any) -> Shown:
         """Offer a backbone's own settings; not where the field was only passed by, as by Tab."""
@@ -74,9 +74,9 @@ class TrainActs:
         tab, who = self.screen.train, reader_name(reader)
         study = self.screen.studies.open(study_id)
         try:
-            if not study.started:
-                study.set_plan(plan_from(study.plan, values), who=who)
-            study.start_training(who=who)
+            if not study.training.started:
+                study.training.set_plan(plan_from(study.plan, values), who=who)
+            study.training.start(who=who)
         except ImilError as error:
             return {tab.plan_trouble: error_in_place(error)}
         return {**train_tab.show_locked(tab, study), self.screen.timer: gr.Timer(active=True)}

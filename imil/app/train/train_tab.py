@@ -14,11 +14,10 @@ from imil.app.train.plan_form import PlanForm, build_plan_form, show_plan
 from imil.app.train.source_picker import SourcePicker, build_source_picker, show_source
 from imil.app.train.training_card import training_card
 from imil.core.records import Split
-from imil.jobs.base import JobState
+from imil.jobs.base import JobState, JobStatus
 from imil.report.cards.study_card import StudyData, no_study, study_card, study_line
 from imil.report.parts import numbers, text
 from imil.report.parts.markup import heading, note
-from imil.study.status import TrainingStatus
 from imil.study.study import Study
 
 # Seconds until what a training has brought is shown, once a look at it has found something.
@@ -126,9 +125,9 @@ def study_data(study: Study) -> StudyData:
         study.images,
         study.proof,
         study.report,
-        study.thumbnail,
-        study.missing_images,
-        {name: study.image_of_mask(name) for name in study.damaged_masks},
+        study.pictures.thumbnail,
+        study.pictures.missing,
+        {name: study.audit.image_of_mask(name) for name in study.review.damaged},
     )
 
 
@@ -139,7 +138,7 @@ def show_study(tab: TrainTab, study: Study) -> Shown:
         tab.study: study_card(study_data(study)),
         tab.trouble: "",
         tab.plan_trouble: "",
-        **show_source(tab.picker, study.images_from),
+        **show_source(tab.picker, study.source),
         **show_bring_again(tab.bring, study),
         **show_consent(tab.consent, study),
         **show_training(tab, study),
@@ -149,16 +148,16 @@ def show_study(tab: TrainTab, study: Study) -> Shown:
 
 def show_nothing(tab: TrainTab) -> Shown:
     """Return the tab before any study is open."""
-    waiting = training_card(TrainingStatus(None), nothing=TRAIN_FIRST)
+    waiting = training_card(JobStatus(None), nothing=TRAIN_FIRST)
     return {tab.train: gr.update(interactive=False), tab.live: waiting}
 
 
 def show_training(tab: TrainTab, study: Study) -> Shown:
     """Return what changes while a study trains: small, for it is sent every second."""
-    status = study.training_status()
+    status = study.training.status()
     done = status.state is JobState.DONE
-    outliers = len(study.queue()) if done else 0
-    awaited = study.missing_images > 0
+    outliers = len(study.queues.offers()) if done else 0
+    awaited = study.pictures.missing > 0
     return {
         # On a phone, what comes next stands first: the running training, or its outliers.
         tab.frame: gr.update(elem_classes=_frame(status)),
@@ -180,7 +179,7 @@ def show_training(tab: TrainTab, study: Study) -> Shown:
     }
 
 
-def _frame(status: TrainingStatus) -> list[str]:
+def _frame(status: JobStatus) -> list[str]:
     if status.active:
         return ["train", "running"]
     return ["train", "done"] if status.state is JobState.DONE else ["train"]
@@ -198,8 +197,8 @@ def show_stopping(tab: TrainTab) -> Shown:
 
 def _plan(tab: TrainTab, study: Study) -> Shown:
     return {
-        tab.plan_head: heading(PLAN, "Locked once trained" if study.started else ""),
-        **show_plan(tab.form, study.images, study.plan, locked=study.started),
+        tab.plan_head: heading(PLAN, "Locked once trained" if study.training.started else ""),
+        **show_plan(tab.form, study.images, study.plan, locked=study.training.started),
     }
 
 

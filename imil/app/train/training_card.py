@@ -5,11 +5,10 @@ from __future__ import annotations
 from html import escape
 
 from imil.app.server.errors import error_in_place
-from imil.jobs.base import JobState
+from imil.jobs.base import JobState, JobStatus
 from imil.report.parts import numbers, text
 from imil.report.parts.figures import training_curves
 from imil.report.parts.markup import meter
-from imil.study.status import TrainingStatus
 
 IMAGES_AWAITED_WORDS = (
     "They are not on this machine. Once they are back, this training is made again from the plan, "
@@ -19,7 +18,7 @@ FAILED = "Training failed"
 
 
 def training_card(
-    status: TrainingStatus,
+    status: JobStatus,
     *,
     aside: str = "",
     foot: str = "",
@@ -59,7 +58,7 @@ def training_card(
     )
 
 
-def _under(status: TrainingStatus, foot: str) -> str:
+def _under(status: JobStatus, foot: str) -> str:
     """Return what stands under the curves: what to do next."""
     if status.state is JobState.STOPPED:
         return "Continue goes on from the last whole epoch."
@@ -86,7 +85,7 @@ def _line(big: str, small: str) -> str:
     )
 
 
-def _headline(status: TrainingStatus) -> str:
+def _headline(status: JobStatus) -> str:
     if status.state is JobState.QUEUED:
         return text.QUEUED
     if status.state is JobState.STOPPED:
@@ -99,7 +98,7 @@ def _headline(status: TrainingStatus) -> str:
     return f"Validation accuracy {value}"
 
 
-def _aside(status: TrainingStatus, done: str) -> str:
+def _aside(status: JobStatus, done: str) -> str:
     if status.state is JobState.DONE:
         epochs = numbers.some(len(status.curves), "epoch", "epochs")
         return " · ".join(words for words in (done, epochs) if words)

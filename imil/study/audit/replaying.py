@@ -13,19 +13,19 @@ import numpy as np
 
 from imil.core.evaluation.rounds import Round
 from imil.errors import StoreError
+from imil.jobs.base import JobStatus
 from imil.jobs.pool import WorkerPool
 from imil.jobs.training.machine import trained_on
 from imil.storage.local import LocalStore
 from imil.storage.records.acts import Act
 from imil.storage.records.studies import Comparison, load_round, save_study
 from imil.study.audit.acts import ActLog
-from imil.study.audit.logged import audited
+from imil.study.audit.trail import audited
 from imil.study.audit.vouching import contradiction
 from imil.study.library.studies import Studies
 from imil.study.library.studyzip import Unpacked, open_zip, put_state, put_work
-from imil.study.status import TrainingStatus
+from imil.study.services import Services
 from imil.study.study import Study
-from imil.study.tools import Tools
 
 # Seconds between two looks at a training.
 POLL = 0.2
@@ -75,7 +75,7 @@ def replay(
     acts, plan = _acts(packed), packed.record.plan
     figures: dict[str, tuple[Values, Values]] = {}
     with closing(WorkerPool(work / "jobs")) as pool:
-        tools = Tools(LocalStore(work / "store"), pool, fetch_weights)
+        tools = Services(LocalStore(work / "store"), pool, fetch_weights)
         for step, kept, found in _made_again(packed, work / "work", tools, on_progress):
             then, now = _figures(kept), _figures(found)
             figures |= {f"{step} {n}": (then.get(n, ()), now.get(n, ())) for n in then | now}
@@ -108,7 +108,7 @@ def _refused(why: str, fix: str) -> StoreError:
 
 
 def _made_again(
-    packed: Unpacked, work: Path, tools: Tools, on_progress: Tell
+    packed: Unpacked, work: Path, tools: Services, on_progress: Tell
 ) -> Iterator[tuple[str, Round, Round]]:
     """Train all of a study; yield the figures of each comparison, then and now."""
     record, study_id = packed.record, packed.record.study_id
@@ -122,7 +122,7 @@ def _made_again(
         save_study(tools.store, then)
         return Studies(work, tools).open(study_id)
 
-    def finish(status: Callable[[], TrainingStatus], step: str) -> None:
+    def finish(status: Callable[[], JobStatus], step: str) -> None:
         while (found := status()).active:
             on_progress(step, found.share)
             time.sleep(POLL)
@@ -130,22 +130,22 @@ def _made_again(
             raise found.error
 
     study = opened(None)
-    finish(study.training_status, "first training")
+    finish(study.training.status, "first training")
     if record.folds:
-        study.start_out_of_fold()
-        finish(study.out_of_fold_status, "folds")
+        study.training.start_out_of_fold()
+        finish(study.training.out_of_fold_status, "folds")
     study.settle()
     for asked in filter(None, (*record.earlier, record.comparison)):
         step, study = f"round {asked.number}", opened(asked)
-        finish(study.comparison_status, step)
-        found, key = study.results(), str(study.results_key())
+        finish(study.comparison.status, step)
         study.settle()
+        found, key = study.results.current(), str(study.results.key())
         if found and (kept := load_round(packed.state, study_id, key=key)):
             yield f"{step} validation", kept, found
         for opening in range(record.test_openings):
             name = f"{key.partition('-')[0]}-test-{opening + 1}"
             if kept := load_round(packed.state, study_id, key=name):
-                yield f"{step} test", kept, opened(asked, opening).final_comparison()
+                yield f"{step} test", kept, opened(asked, opening).comparison.open_test_set()
 
 
 def _figures(found: Round) -> dict[str, Values]:

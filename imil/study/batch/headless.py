@@ -27,10 +27,11 @@ from imil.core.arms.variants import IMIL, Variant
 from imil.core.bounds import check_seed
 from imil.core.evaluation.metrics import FIGURE_DRAWS, Metric, figures
 from imil.core.evaluation.robustness import MaskOnly
-from imil.core.evaluation.rounds import Round, Setting, Trained, clusters_of, compare
+from imil.core.evaluation.rounds import Round, Setting, clusters_of
 from imil.core.images import ImageSet
 from imil.core.plans import check_plan, check_seeds, with_arithmetic
 from imil.core.records import Plan, Queue, Selection, Split, Triage
+from imil.core.review.irrelevance import IrrelevancePredictor
 from imil.core.splits import DisjointProof
 from imil.errors import MaskError, PlanError
 from imil.jobs.pool import WorkerPool
@@ -41,9 +42,10 @@ from imil.storage.codec import plan_from_json
 from imil.storage.local import write_atomic
 from imil.study.batch.clinicians import Clinicians, clinician_of
 from imil.study.batch.progress import train
+from imil.study.comparison.figures import SEED_SCOPE, Compared, Settled, compare_arms
+from imil.study.comparison.formats import About, results_csv, results_json
 from imil.study.comparison.probes import Ask, make_probe, masks_alone, painted_alone
-from imil.study.comparison.results import About, results_csv, results_json
-from imil.study.comparison.settling import Settled, settle
+from imil.study.comparison.segments import mask_sets, outcomes, segment, write_inputs
 from imil.study.review.masksets import MaskSet, Review
 from imil.study.review.outoffold import fold_tasks, write_folds
 from imil.study.review.predictions import EXPORT_FILE, export_used
@@ -51,9 +53,7 @@ from imil.study.review.queueing import FOUND, mispredicted, read_queue
 from imil.study.review.triage import (
     read_decisions,
     simulated_triage,
-    triage_key,
     triage_notices,
-    triage_rows,
     untriaged,
 )
 from imil.study.workspace import Workspace, read_logits, regions_key
@@ -106,10 +106,26 @@ class Request:
         return self.masks == "reference"
 
 
-@dataclass(slots=True)
-class _Log:
-    """What a run remembers on the way: times and sentences."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Reviewed:
+    """What one review left: masks of each arm, decisions on labels, and what to ask every arm."""
 
+    first: TrainingTask
+    sets: Mapping[Variant, MaskSet]
+    probe: Path | None
+    swapped_by: str
+    triage: tuple[Triage, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Run:
+    """One run: what was asked for, who masks, and what it remembers on the way."""
+
+    request: Request
+    workspace: Workspace
+    clinicians: Clinicians
+    pool: WorkerPool | TeamPool
+    on_progress: Callable[[str, float, float | None], None]
     seconds: dict[str, float] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
 
@@ -120,6 +136,15 @@ class _Log:
             yield
         finally:
             self.seconds[step] = time.monotonic() - began
+
+    def train(self, jobs: Mapping[str, tuple[TrainingTask, ...]], step: str) -> None:
+        prefix = self.request.job_prefix
+        train(
+            self.pool,
+            {f"{prefix}{job}": tasks for job, tasks in jobs.items()},
+            self.on_progress,
+            step,
+        )
 
 
 def run_study(
@@ -151,37 +176,26 @@ def run_study(
         clinicians.of(name.reader)
     _check_folder(request)
     workspace = Workspace(request.out / WORK, request.images, request.out / WORK)
-    log = _Log()
-    log.notices += [FOUND[request.selection], *clinicians.notices]
-    with log.timed("prepare"):
-        for done in workspace.prepare(request.plan):
-            on_progress("preparing images", done / len(request.images), None)
-        notice = workspace.keep_pretrained(request.plan, request.fetch_weights)
-        log.notices += [notice] if notice else []
-        request = replace(request, plan=settled_plan(request))
-    firsts = _first_tasks(request, workspace)
-    with log.timed("first training"):
-        first_jobs = {f"{request.job_prefix}first-{task.plan.seed}": (task,) for task in firsts}
-        train(pool, first_jobs, on_progress, "first training")
-    if request.selection is Selection.OUT_OF_FOLD:
-        with log.timed("folds"):
-            _train_folds(request, workspace, firsts, pool, on_progress)
-    with log.timed("masks"):
-        masked = [_review(request, workspace, first, clinicians, log) for first in firsts]
-        arm_tasks = _arm_tasks(request, workspace, firsts, masked)
-        _export_predicted(request, workspace, firsts, masked)
-    with log.timed("arms"):
-        jobs = {
-            f"{request.job_prefix}arms-{seed}": tuple(tasks.values())
-            for seed, tasks in arm_tasks.items()
-        }
-        train(pool, jobs, on_progress, "training on")
-    with log.timed("figures"):
+    run = _Run(request, workspace, clinicians, pool, on_progress)
+    run.notices.extend((FOUND[request.selection], *clinicians.notices))
+    run = _prepared(run)
+    firsts = _train_first(run)
+    with run.timed("masks"):
+        reviews = [_review(run, first) for first in firsts]
+        _export_predicted(run, reviews)
+        if not request.replicated:  # one review, of which every seed trains on
+            reviews = reviews * len(request.seeds)
+        tasks = _arm_tasks(run, reviews)
+    with run.timed("arms"):
+        of_seeds = zip(*tasks.values(), strict=True)
+        jobs = {f"arms-{s}": each for s, each in zip(request.seeds, of_seeds, strict=True)}
+        run.train(jobs, "training on")
+    with run.timed("figures"):
         on_progress("figures and intervals", 1.0, None)
-        finished, settled = _compare(request, workspace, arm_tasks, masked, log)
-        finished = replace(finished, readers=tuple(clinicians.readings), pooling=clinicians.pooling)
-    _write_predictions(request, workspace, arm_tasks, settled)
-    return _written(request, workspace, firsts, finished, log)
+        compared = _compare(run, tasks, reviews)
+    _write_predictions(run, tasks, compared.settled)
+    _write_results(run, firsts, compared.round)
+    return compared.round
 
 
 def _check_arms(request: Request) -> None:
@@ -218,20 +232,6 @@ def _check_triage(request: Request) -> None:
             fix="Add --triage with a CSV of file_name and label (empty to exclude), or leave the "
             "arm out.",
         )
-
-
-def _train_folds(
-    request: Request,
-    workspace: Workspace,
-    firsts: Sequence[TrainingTask],
-    pool: WorkerPool | TeamPool,
-    on_progress: Callable[[str, float, float | None], None],
-) -> None:
-    jobs = {}
-    for first in firsts:
-        write_folds(workspace, first)
-        jobs[f"{request.job_prefix}folds-{first.plan.seed}"] = fold_tasks(first)
-    train(pool, jobs, on_progress, "folds")
 
 
 def _check_folder(request: Request) -> None:
@@ -271,205 +271,186 @@ def settled_plan(request: Request) -> Plan:
     return plan
 
 
-def _first_tasks(request: Request, workspace: Workspace) -> tuple[TrainingTask, ...]:
+def _prepared(run: _Run) -> _Run:
+    """Make what training reads, and return the run with the plan that it trains by."""
+    request, workspace = run.request, run.workspace
+    with run.timed("prepare"):
+        for done in workspace.prepare(request.plan):
+            run.on_progress("preparing images", done / len(request.images), None)
+        notice = workspace.keep_pretrained(request.plan, request.fetch_weights)
+        run.notices.extend([notice] if notice else [])
+        return replace(run, request=replace(request, plan=settled_plan(request)))
+
+
+def _train_first(run: _Run) -> tuple[TrainingTask, ...]:
+    """Train the first round of each replication, and its folds where they are asked for."""
+    request, workspace = run.request, run.workspace
     seeds = request.seeds if request.replicated else request.seeds[:1]
-    return tuple(workspace.first_task(replace(request.plan, seed=seed)) for seed in seeds)
+    firsts = tuple(workspace.first_task(replace(request.plan, seed=seed)) for seed in seeds)
+    with run.timed("first training"):
+        run.train({f"first-{task.plan.seed}": (task,) for task in firsts}, "first training")
+    if request.selection is Selection.OUT_OF_FOLD:
+        with run.timed("folds"):
+            for first in firsts:
+                write_folds(workspace, first)
+            run.train({f"folds-{each.plan.seed}": fold_tasks(each) for each in firsts}, "folds")
+    return firsts
 
 
-def _arm_tasks(
-    request: Request,
-    workspace: Workspace,
-    firsts: Sequence[TrainingTask],
-    masked: Sequence[_Masked],
-) -> dict[int, dict[Variant, TrainingTask]]:
-    """Return the segments of each seed by arm or variant, their masks saved."""
-    tasks = {}
-    for place, seed in enumerate(request.seeds):
-        own = place if request.replicated else 0
-        of_seed = {}
-        for name in with_weights(request.arms):
-            given = masked[own].sets[name]
-            key = regions_key(given.masks)
-            triage = masked[own].triage
-            task = workspace.arm_task(
-                firsts[own],
-                name.evolve(reader=None),
-                seed=seed,
-                masks_key=key,
-                probe=masked[own].probe,
-                triage_key=triage_key(triage),
-            )
-            workspace.write_triage(task, triage_rows(request.images, triage))
-            predicted = given.predicted if ARMS[name.arm].predicted else None
-            workspace.write_masked(task, given.masks, predicted=predicted)
-            of_seed[name] = replace(task, name=f"{name}, seed {seed}")
-        tasks[seed] = of_seed
-    return tasks
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Masked:
-    """What one review left: masks of each arm, decisions on labels, and what to ask every arm."""
-
-    sets: Mapping[Variant, MaskSet]
-    probe: Path | None
-    swapped_by: str
-    triage: tuple[Triage, ...]
-
-
-def _review(
-    request: Request,
-    workspace: Workspace,
-    first: TrainingTask,
-    clinicians: Clinicians,
-    log: _Log,
-) -> _Masked:
+def _review(run: _Run, first: TrainingTask) -> _Reviewed:
     """Return the masks of one first training's review, as each arm needs them."""
-    queue = mispredicted(workspace, first, request.selection)
-    allowed = workspace.allowed(request.plan)
-    simulated = request.masks == "reference"
-    review = Review(workspace, first, queue, clinicians.together, allowed, simulated=simulated)
-    names = with_weights(request.arms)
-    sets: dict[Variant, MaskSet] = {}
-    for reader in dict.fromkeys(name.reader for name in names):
-        own = replace(review, clinician=clinicians.of(reader))
-        of_reader = {n.evolve(reader=None): n for n in names if n.reader == reader}
-        sets |= {of_reader[plain]: given for plain, given in own.masks(of_reader).items()}
+    request, workspace, notices = run.request, run.workspace, run.notices
+    queue, allowed = mispredicted(workspace, first, request.selection), _allowed(run)
+    simulated = request.replicated
+    review = Review(workspace, first, queue, run.clinicians.together, allowed, simulated=simulated)
+    sets = mask_sets(
+        with_weights(request.arms),
+        lambda reader: replace(review, clinician=run.clinicians.of(reader)),
+    )
     seed = f"Seed {first.plan.seed}"
     told = dict.fromkeys(given.told for given in sets.values() if given.told)
-    log.notices += [f"{seed}: {sentence}." for sentence in told]
+    notices += [f"{seed}: {sentence}." for sentence in told]
     if IMIL in request.arms and not sets[IMIL].masks:
-        log.notices.append(f"{seed}: without masks imil trains on exactly what control trains on.")
-    try:
-        # One reader's masks alone predict nothing where those of all are compared too.
-        every = [given for name, given in sets.items() if name.reader is None]
-        predictor = review.predictor(every)
-        reason = "fewer than two images were masked" if predictor is None else ""
-    except MaskError as error:
-        predictor, reason = None, f"{error.what} {error.why}"
+        notices.append(f"{seed}: without masks imil trains on exactly what control trains on.")
+    # One reader's masks alone predict nothing where those of all are compared too.
+    together = [given for name, given in sets.items() if name.reader is None]
+    predictor, reason = _predictor(review, together)
     if reason and len(request.arms) > 1:
-        log.notices.append(f"{seed}: no arm can be recommended: {reason}.")
-    asked = {i: region for given in every for i, region in given.masks.items()}
+        notices.append(f"{seed}: no arm can be recommended: {reason}.")
+    asked = {i: region for given in together for i, region in given.masks.items()}
     ask = Ask(regions_key(asked) or "none", predictor, reference=simulated, explain=request.explain)
-    triage = _triage(request, workspace, first, allowed)
-    log.notices += [f"{seed}: {told}" for told in triage_notices(request.arms, triage)]
-    return _Masked(sets, make_probe(workspace, first, ask), ask.swapped_by, triage)
+    triage = _triage(run, first)
+    notices += [f"{seed}: {told}" for told in triage_notices(request.arms, triage)]
+    return _Reviewed(first, sets, make_probe(workspace, first, ask), ask.swapped_by, triage)
 
 
-def _triage(
-    request: Request, workspace: Workspace, first: TrainingTask, allowed: int
-) -> tuple[Triage, ...]:
-    """Return the decisions on labels; a simulated reader looks at the first `allowed` suspects.
+def _predictor(review: Review, sets: Sequence[MaskSet]) -> tuple[IrrelevancePredictor | None, str]:
+    """Return what predicts irrelevance, or why nothing does."""
+    try:
+        predictor = review.predictor(sets)
+    except MaskError as error:
+        return None, f"{error.what} {error.why}"
+    return predictor, "fewer than two images were masked" if predictor is None else ""
 
-    They change no queue: what masks gain is not mixed with what labels gain.
+
+def _allowed(run: _Run) -> int:
+    return run.workspace.allowed(run.request.plan)
+
+
+def _triage(run: _Run, first: TrainingTask) -> tuple[Triage, ...]:
+    """Return the decisions on labels; a simulated reader looks at the first suspects.
+
+    As many as may be masked. They change no queue: what masks gain is not mixed with what labels
+    gain.
     """
+    request, images = run.request, run.request.images
     if not any(ARMS[name.arm].triage for name in request.arms):
         return ()
     if request.triage is not None:
-        return read_decisions(request.triage, request.images)
-    suspects = read_queue(workspace, first, Queue.LABEL_SUSPECT, {})
-    found = simulated_triage(request.images, [o.sample_id for o in suspects[:allowed]])
+        return read_decisions(request.triage, images)
+    suspects = read_queue(run.workspace, first, Queue.LABEL_SUSPECT, {})[: _allowed(run)]
+    found = simulated_triage(images, [offer.sample_id for offer in suspects])
     if found:
-        check_triage(request.arms, len(found), left=untriaged(request.images, found))
+        check_triage(request.arms, len(found), left=untriaged(images, found))
     return found
 
 
-def _export_predicted(
-    request: Request,
-    workspace: Workspace,
-    firsts: Sequence[TrainingTask],
-    masked: Sequence[_Masked],
-) -> None:
+def _arm_tasks(run: _Run, reviews: Sequence[_Reviewed]) -> dict[Variant, tuple[TrainingTask, ...]]:
+    """Return the trainings of each arm and variant, one a seed, what they read being saved."""
+    tasks: dict[Variant, tuple[TrainingTask, ...]] = {}
+    for name in with_weights(run.request.arms):
+        of_arm = []
+        for seed, review in zip(run.request.seeds, reviews, strict=True):
+            given = review.sets[name]
+            task = segment(
+                run.workspace,
+                review.first,
+                name,
+                seed=seed,
+                masks_key=regions_key(given.masks),
+                probe=review.probe,
+                triage=review.triage,
+            )
+            write_inputs(run.workspace, name, (task,), given, review.triage)
+            of_arm.append(task)
+        tasks[name] = tuple(of_arm)
+    return tasks
+
+
+def _export_predicted(run: _Run, reviews: Sequence[_Reviewed]) -> None:
     """Write the predicted masks that arms are given, so that anybody can look at them."""
     used = {
-        f"seed {first.plan.seed}, {name}": (first, given.predictor)
-        for first, review in zip(firsts, masked, strict=True)
+        f"seed {review.first.plan.seed}, {name}": (review.first, given.predictor)
+        for review in reviews
         for name, given in review.sets.items()
-        if ARMS[name.arm].predicted and name in request.arms and given.predictor is not None
+        if ARMS[name.arm].predicted and name in run.request.arms and given.predictor is not None
     }
     if used:
-        export_used(workspace, used, request.out / EXPORT_FILE, now=datetime.now(UTC))
+        export_used(run.workspace, used, run.request.out / EXPORT_FILE, now=datetime.now(UTC))
 
 
 def _compare(
-    request: Request,
-    workspace: Workspace,
-    arm_tasks: Mapping[int, Mapping[Variant, TrainingTask]],
-    masked: Sequence[_Masked],
-    log: _Log,
-) -> tuple[Round, Settled]:
-    times = 1 if request.replicated else len(request.seeds)
+    run: _Run, tasks: Mapping[Variant, tuple[TrainingTask, ...]], reviews: Sequence[_Reviewed]
+) -> Compared:
+    request, workspace = run.request, run.workspace
+    openings = _count_opening(request, tasks)
 
-    def outcomes(split: Split) -> dict[Variant, Trained]:
-        return {
-            name: workspace.trained(
-                [tasks[name] for tasks in arm_tasks.values()],
-                split,
-                masks=tuple(len(each.sets[name].masks) for each in masked) * times,
-            )
-            for name in with_weights(request.arms)
-        }
+    def setting(settled: Settled) -> Setting:
+        return Setting(
+            number=1,
+            split=Split.TEST,
+            seeds=request.seeds,
+            seed_scope="replication" if request.replicated else SEED_SCOPE,
+            masked=tuple(_masked(each.sets) for each in reviews),
+            allowed=_allowed(run),
+            training_images=len(workspace.rows(Split.TRAIN)),
+            test_openings=openings,
+            notices=(*run.notices, *settled.notices),
+            swapped_by=reviews[0].swapped_by,
+            mask_only=_masks_alone(run, reviews[0]),
+            readers=tuple(run.clinicians.readings),
+            pooling=run.clinicians.pooling,
+        )
 
-    validation = workspace.validation(outcomes(Split.VALIDATION))
-    settled = settle(request.arms, validation)
-    # The paper's arm names the count; where it is not compared, the largest set does.
-    counts = tuple(
-        len(each.sets[IMIL].masks)
-        if IMIL in request.arms
-        else max(len(given.masks) for given in each.sets.values())
-        for each in masked
-    )
-    setting = Setting(
-        number=1,
-        split=Split.TEST,
-        seeds=request.seeds,
-        seed_scope="replication" if request.replicated else "train_on",
-        masked=counts * times,
-        allowed=workspace.allowed(request.plan),
-        training_images=len(workspace.rows(Split.TRAIN)),
-        test_openings=_count_opening(request, arm_tasks),
-        notices=(
-            *log.notices,
-            *settled.notices,
-        ),
-        swapped_by=masked[0].swapped_by,
-        mask_only=_masks_alone(request, workspace, masked),
-    )
-    found = compare(
-        settled.only(outcomes(Split.TEST)),
-        workspace.samples(Split.TEST),
+    return compare_arms(
+        workspace,
+        request.arms,
+        lambda split: outcomes(workspace, tasks, split),
+        Split.TEST,
         setting,
-        settled.validation,
         draws=FIGURE_DRAWS if request.intervals else 0,
     )
-    return found, settled
 
 
-def _masks_alone(
-    request: Request, workspace: Workspace, masked: Sequence[_Masked]
-) -> MaskOnly | None:
+def _masked(sets: Mapping[Variant, MaskSet]) -> int:
+    """Return how many images were masked: for the paper's arm, or else for the arm with most."""
+    if IMIL in sets:
+        return len(sets[IMIL].masks)
+    return max(len(given.masks) for given in sets.values())
+
+
+def _masks_alone(run: _Run, review: _Reviewed) -> MaskOnly | None:
+    """Return what the masks alone give away; the reference masks, where those are drawn."""
+    request = run.request
     if request.masks is None:
         return None
     if request.replicated:
-        return masks_alone(workspace, size=request.plan.size)
+        return masks_alone(run.workspace, size=request.plan.size)
     painted = {
-        i: region
-        for name, given in masked[0].sets.items()
+        sample_id: region
+        for name, given in review.sets.items()
         if name.reader is None
-        for i, region in given.masks.items()
+        for sample_id, region in given.masks.items()
     }
     return painted_alone(request.images, painted, size=request.plan.size)
 
 
-def _count_opening(
-    request: Request, arm_tasks: Mapping[int, Mapping[Variant, TrainingTask]]
-) -> int:
+def _count_opening(request: Request, tasks: Mapping[Variant, tuple[TrainingTask, ...]]) -> int:
     """Return how often the test set was opened; the same comparison again is no new opening."""
     path = request.out / WORK / "test_openings.json"
     opened: list[list[str]] = json.loads(path.read_bytes()) if path.exists() else []
-    this = sorted(
-        {str(t.folder.relative_to(request.out)) for ts in arm_tasks.values() for t in ts.values()}
-    )
+    every = (task for of_arm in tasks.values() for task in of_arm)
+    this = sorted({str(task.folder.relative_to(request.out)) for task in every})
     if this not in opened:
         opened.append(this)
         write_atomic(path, json.dumps(opened).encode())
@@ -477,24 +458,20 @@ def _count_opening(
 
 
 def _write_predictions(
-    request: Request,
-    workspace: Workspace,
-    arm_tasks: Mapping[int, Mapping[Variant, TrainingTask]],
-    settled: Settled,
+    run: _Run, tasks: Mapping[Variant, tuple[TrainingTask, ...]], settled: Settled
 ) -> None:
     """Keep each arm's answer to each test image, (seeds, N), for pooling runs.
 
     Under the names of all that were trained, and under those that were asked for; of these also
     what each validation image counts for the recommendation.
     """
-    samples, rows = workspace.samples(Split.TEST), workspace.rows(Split.TEST)
+    samples, rows = run.workspace.samples(Split.TEST), run.workspace.rows(Split.TEST)
     content: dict[str, NDArray[np.generic]] = {
-        "labels": request.images.labels[rows],
+        "labels": run.request.images.labels[rows],
         "clusters": clusters_of(samples),
     }
-    for name in with_weights(request.arms):
-        answers = [read_logits(tasks[name])[rows].argmax(1) for tasks in arm_tasks.values()]
-        content[name] = np.stack(answers)
+    for name, of_arm in tasks.items():
+        content[name] = np.stack([read_logits(task)[rows].argmax(1) for task in of_arm])
     content |= {asked: content[variant] for asked, variant in settled.variants.items()}
     validation = settled.validation
     content |= {
@@ -508,27 +485,20 @@ def _write_predictions(
     }
     sink = io.BytesIO()
     np.savez_compressed(sink, **content)  # type: ignore[arg-type]  # arrays by name
-    write_atomic(request.out / "predictions.npz", sink.getvalue())
+    write_atomic(run.request.out / "predictions.npz", sink.getvalue())
 
 
-def _written(
-    request: Request,
-    workspace: Workspace,
-    firsts: Sequence[TrainingTask],
-    finished: Round,
-    log: _Log,
-) -> Round:
-    rows = workspace.rows(Split.TEST)
+def _write_results(run: _Run, firsts: Sequence[TrainingTask], finished: Round) -> None:
+    request, rows = run.request, run.workspace.rows(Split.TEST)
     labels: NDArray[np.int64] = request.images.labels[rows]
     before = [figures(read_logits(first)[rows], labels) for first in firsts]
     about = About(
         request.images,
         request.plan,
         request.proof,
-        log.seconds,
+        run.seconds,
         {metric: tuple(f[metric] for f in before) for metric in Metric},
         outliers=request.selection.value,
     )
     write_atomic(request.out / "results.json", results_json(finished, about))
     write_atomic(request.out / "results.csv", results_csv(finished).encode())
-    return finished

@@ -39,7 +39,7 @@ class Untrained:
         """Return that every job has ended."""
         return True
 
-    def when_ended(self, job_id: str, follower: Callable[[], None]) -> None:
+    def follow(self, job_id: str, follower: Callable[[], None]) -> None:
         """Do nothing: no job ends."""
 
     def followed(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +14,19 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import softmax
 
+from imil.core.arms.variants import CONTROL
+from imil.core.evaluation.cases import broken, fixed
 from imil.core.images import open_cache
 from imil.core.nets.saliency import integrated_gradients
 from imil.core.training.fit import predict, restore
-from imil.errors import ComputeError
+from imil.errors import ComputeError, ImilError
 from imil.jobs.training.task import TrainingTask
 from imil.storage.codec import decode_checkpoint
 from imil.storage.local import write_atomic
+from imil.study.comparison.results import Results, first_seed
+from imil.study.comparison.segments import Segments
+from imil.study.context import StudyContext
+from imil.study.pictures import Pictures
 from imil.study.workspace import Workspace
 
 # What round 0 is called among the models of a round.
@@ -55,6 +63,73 @@ class Wanted:
 
     samples: tuple[tuple[str, bool], ...]
     models: tuple[tuple[str, TrainingTask], ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Looks:
+    """Where round 0, control and the main arm look, on a few fixed and broken images."""
+
+    _context: StudyContext
+    _pictures: Pictures
+    _segments: Segments
+    _results: Results
+    # Why maps could not be made, by their file.
+    _failed: dict[Path, ImilError] = field(default_factory=dict)
+    _making: threading.Lock = field(default_factory=threading.Lock)
+
+    def read(self) -> tuple[Look, ...] | None:
+        """Return the maps; None while they are not made, nothing where no image differs.
+
+        Raises:
+            ComputeError: they could not be made.
+        """
+        wanted = self._wanted()
+        if wanted is None:
+            return ()
+        path = self._path(wanted)
+        if path.exists():
+            return read_looks(self._context.workspace, wanted, path)
+        if path in self._failed:
+            raise self._failed[path]
+        return None
+
+    def make(self) -> None:
+        """Make the maps of the comparison that is shown, unless they are there."""
+        with self._making:
+            wanted = self._wanted()
+            if wanted is None or (path := self._path(wanted)).exists():
+                return
+            try:
+                make_looks(self._context.workspace, wanted, path)
+            except ImilError as error:
+                self._failed[path] = error
+            except Exception:
+                # The page says so; what went wrong is told in the log.
+                self._failed[path] = looks_failed()
+                raise
+
+    def _path(self, wanted: Wanted) -> Path:
+        content = repr([(name, str(task.folder)) for name, task in wanted.models])
+        key = hashlib.sha256(f"{content}{wanted.samples}".encode()).hexdigest()[:12]
+        return self._context.first.folder.parent / f"looks-{key}.npz"
+
+    def _wanted(self) -> Wanted | None:
+        """Return what to explain; None for nothing."""
+        found, asked, arm = self._results.shown(), self._results.asked(), self._results.main_arm()
+        cases = self._results.cases()
+        if found is None or asked is None or cases is None or arm is None:
+            return None
+        if arm not in cases.predicted or self._pictures.missing:
+            return None
+        samples = chosen(
+            [case.sample_id for case in fixed(cases, arm)],
+            [case.sample_id for case in broken(cases, arm)],
+        )
+        names = (CONTROL, arm)
+        models = [(name, first_seed(self._segments, found, asked, name)) for name in names]
+        every = ((FIRST, self._context.first), *models)
+        there = all(task.checkpoint.exists() for _, task in every)
+        return Wanted(samples, every) if samples and there else None
 
 
 def make_looks(workspace: Workspace, wanted: Wanted, path: Path) -> None:

@@ -1,177 +1,247 @@
-"""`results.json` and `results.csv`: one finished comparison for other programs."""
+"""What a finished comparison says: figures, the answers behind them, files to hand out."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections import Counter
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from imil.core.arms.variants import CONTROL
-from imil.core.evaluation.doses import doses
-from imil.core.evaluation.metrics import Metric
-from imil.core.evaluation.rounds import Advice, ArmFigures, Round
-from imil.core.images import ImageSet, describe
-from imil.core.nets.saliency import Explainer
-from imil.core.records import Plan, Selection
-from imil.core.review.agreement import ReaderSummary
-from imil.core.splits import DisjointProof
-from imil.jobs.training.machine import versions
-from imil.storage.records.studies import round_to_json
-from imil.storage.sheets import csv_text
-from imil.storage.values import to_json
+from torch import Tensor
 
-RESULTS_SCHEMA = 1
+import imil
+from imil.core.arms.variants import CONTROL, IMIL, Variant
+from imil.core.evaluation.cases import Cases, cases_of
+from imil.core.evaluation.rounds import Round
+from imil.core.nets.backbones import build, load_weights, weights_to_bytes
+from imil.core.records import EpochFigures, Queue, Split
+from imil.core.splits import DisjointProof
+from imil.core.training.fit import restore
+from imil.errors import PlanError
+from imil.jobs.training.task import TrainingTask
+from imil.models.onnx import to_onnx
+from imil.storage.codec import decode_checkpoint
+from imil.storage.records.cases import encode_cases, load_cases
+from imil.storage.records.studies import Comparison
+from imil.study.comparison.figures import Figures
+from imil.study.comparison.formats import About, results_csv, results_json
+from imil.study.comparison.segments import Segments
+from imil.study.context import StudyContext
+from imil.study.review.reading import Readers
+
+MODEL_SCHEMA = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class About:
-    """What belongs to a result besides the round itself.
+class Results:
+    """The saved figures of a study's comparisons, and what is handed out of them."""
 
-    Attributes:
-        images: the study's images.
-        plan: how it trained.
-        proof: what is known of patients in two splits.
-        seconds: how long each step took.
-        before: figures of round 0 on the same images, a value a first training. No arm: a
-            before/after always flatters.
-        outliers: how the mispredicted were found: a `Selection`, or several joined by "+".
-        origins: how many of the masks came about in which way, by `Origin`.
-        reading: who masked, and how far they agree; None where nobody is known.
-    """
+    _context: StudyContext
+    _readers: Readers
+    _segments: Segments
+    _figures: Figures
+    _proof: DisjointProof
 
-    images: ImageSet
-    plan: Plan
-    proof: DisjointProof
-    seconds: Mapping[str, float]
-    before: Mapping[Metric, tuple[float, ...]] = field(default_factory=dict)
-    outliers: str = Selection.IN_SAMPLE.value
-    origins: Mapping[str, int] = field(default_factory=dict)
-    reading: ReaderSummary | None = None
+    def current(self) -> Round | None:
+        """Return the last comparison on validation, of the seeds that have figures; None before."""
+        asked = self._figures.saved(self._context.record.comparison)
+        return self._figures.read(asked, Split.VALIDATION)
 
+    def rounds(self) -> tuple[Round, ...]:
+        """Return every round's last finished comparison on validation."""
+        saved = (self._figures.saved(each) for each in self._every())
+        last = {each.number: each for each in saved if each is not None}
+        found = (self._figures.read(each, Split.VALIDATION) for each in last.values())
+        return tuple(each for each in found if each is not None)
 
-def results_json(finished: Round, about: About) -> bytes:
-    """Return `results.json` (the contract's fields, then `round`: the whole value)."""
-    content = {
-        "schema_version": RESULTS_SCHEMA,
-        "data": {
-            "name": about.images.name,
-            "counts": describe(about.images),
-            "split": finished.split,
-            "images": finished.images,
-            "patients": finished.patients,
-            "groups_disjoint": about.proof.complete and about.proof.shared == 0,
-            "proof": about.proof.sentence,
-            "majority_rate": finished.majority_rate,
-        },
-        "plan": asdict(about.plan),
-        "budget": {
-            "share": about.plan.budget,
-            "allowed": finished.allowed,
-            "painted": list(finished.masked),
-            "origins": dict(about.origins),
-        },
-        "masks_of": {"readers": list(finished.readers), "pooling": finished.pooling},
-        "readers": None if about.reading is None else reading_json(about.reading),
-        "outliers": about.outliers,
-        "seeds": list(finished.seeds),
-        "seed_scope": finished.seed_scope,
-        "arms": {arm.arm: _values(arm) for arm in finished.arms},
-        "classes": {
-            arm.arm: dict(zip(about.images.classes, to_json(arm.classes), strict=True))
-            for arm in finished.arms
-        },
-        "groups": {arm.arm: to_json(arm.groups) for arm in finished.arms},
-        "round_0": {metric.value: list(values) for metric, values in about.before.items()},
-        "paired": _paired(finished),
-        # Chosen on validation by a rule that needs predicted irrelevance; null without it.
-        "recommended": finished.recommended,
-        "candidates": None if finished.advice is None else _candidates(finished.advice),
-        "test_openings": finished.test_openings,
-        "seconds": {step: round(s, 3) for step, s in about.seconds.items()},
-        "swapped_by": finished.swapped_by,
-        "mask_only": to_json(finished.mask_only),
-        "worst_groups": {arm.arm: arm.worst_group for arm in finished.arms},
-        "operating_points": {arm.arm: to_json(arm.operating_point) for arm in finished.arms},
-        "explanations": {arm.arm: to_json(arm.explanations) for arm in finished.arms},
-        "doses": {line.arm: to_json(line.doses) for line in doses(finished)},
-        "notices": list(finished.notices),
-        "versions": versions(),
-        "round": round_to_json(finished),
-    }
-    return json.dumps(content, indent=1).encode()
+    def shown(self) -> Round | None:
+        """Return the comparison to look at: on the test set where it was opened for it.
 
+        While a new comparison has nothing to show, that is the one before.
+        """
+        asked = self.asked()
+        return self._final(asked) or self._figures.read(asked, Split.VALIDATION)
 
-def reading_json(found: ReaderSummary) -> dict[str, Any]:
-    """Return who read and how far they agree; no image by name, since readers may be blind."""
-    agreed = found.agreement
-    return {
-        "readers": to_json(found.readers),
-        "unblinded": None if found.unblinded is None else found.unblinded.isoformat(),
-        "late": found.late,
-        "agreement": {
-            "images": len(agreed.images),
-            "alone": agreed.alone,
-            "dice": to_json(agreed.dice),
-            "iou": to_json(agreed.iou),
-            "pairs": to_json(agreed.pairs),
-        },
-    }
+    def asked(self) -> Comparison | None:
+        """Return what was asked for by the comparison to look at, with the seeds it has."""
+        saved = (self._figures.saved(each) for each in reversed(self._every()))
+        return next((each for each in saved if each is not None), None)
 
+    def final(self) -> Round | None:
+        """Return the last final comparison without opening the test set again; None before."""
+        return self._final(self._figures.saved(self._context.record.comparison))
 
-def results_csv(finished: Round) -> str:
-    """Return a row an arm, metric and seed."""
-    rows: list[tuple[object, ...]] = [("arm", "metric", "split", "seed", "value")]
-    for arm in finished.arms:
-        for metric, values in _values(arm).items():
-            for seed, value in zip(finished.seeds, values, strict=True):
-                written = "" if value is None else f"{value:.6f}"
-                rows.append((arm.arm, metric, finished.split, seed, written))
-    return csv_text(rows)
+    def key(self) -> str | None:
+        """Return the key under which the figures of `current` are saved; None where they aren't."""
+        asked = self._figures.saved(self._context.record.comparison)
+        return None if asked is None else self._figures.key(asked, Split.VALIDATION)
 
+    def cases(self) -> Cases | None:
+        """Return what each arm of `shown` says to each image; None where nobody knows.
 
-def _values(arm: ArmFigures) -> dict[str, list[float | None]]:
-    """Return every metric of an arm, a value a seed.
+        A round of an older version has no answers beside it: they are read where it was trained.
+        """
+        found, asked, context = self.shown(), self.asked(), self._context
+        if found is None or asked is None:
+            return None
+        key, classes = self._figures.key(asked, found.split), context.images.classes
+        saved = load_cases(context.store, context.log_id, key=key, classes=classes)
+        if saved is not None or not self._segments.all_trained(asked):
+            return saved
+        outcomes = self._segments.outcomes(asked, found.split)
+        scores = {arm.arm: outcomes[arm.arm].logits for arm in found.arms if arm.arm in outcomes}
+        return cases_of(scores, context.workspace.samples(found.split), asked.seeds)
 
-    Explanations are those of integrated gradients, which on films agree best with what swapping a
-    region really does (see `imil.core.nets.saliency`); those of both explainers stand in the round.
-    """
-    values: dict[str, list[float | None]] = {}
-    values |= {metric.value: list(each) for metric, each in arm.values.items()}
-    values |= {kind.value: list(each) for kind, each in arm.swapped_values.items()}
-    for found in arm.explanations:
-        if found.explainer is Explainer.INTEGRATED_GRADIENTS:
-            values |= {figure.value: to_json(each) for figure, each in found.values.items()}
-    return values
+    def main_arm(self) -> Variant | None:
+        """Return the arm to look at beside control: the recommended one, else the paper's."""
+        found = self.shown()
+        if found is None:
+            return None
+        others = [arm.arm for arm in found.arms if arm.arm != CONTROL]
+        for name in (found.recommended, IMIL, *others[:1]):
+            if name in others:
+                return name
+        return None
 
-
-def _candidates(advice: Advice) -> dict[str, Any]:
-    """Return what the recommended arm was chosen from: figures on validation, a value a seed."""
-    return {
-        candidate.name: {
-            "accuracy": list(candidate.accuracy),
-            "independent_balanced_accuracy": list(candidate.independent),
-            "gain": to_json(candidate.gain),
-            "swapped_balanced_accuracy": list(candidate.swapped_balanced_accuracy),
-            "masks": candidate.masks,
+    def curves(self) -> dict[str, dict[int, tuple[EpochFigures, ...]]]:
+        """Return the epochs of each arm and seed of the comparison that is shown."""
+        found, asked = self.shown(), self.asked()
+        if found is None or asked is None or not self._segments.all_trained(asked):
+            return {}
+        outcomes = self._segments.outcomes(asked, found.split)
+        trained = {arm.arm: outcomes[found.variants.get(arm.arm, arm.arm)] for arm in found.arms}
+        return {
+            arm: dict(zip(asked.seeds, outcome.curves, strict=True))
+            for arm, outcome in trained.items()
         }
-        for candidate in advice.candidates
-    }
 
+    def check(self) -> None:
+        """Read what a page reads of every comparison; whatever can't be read is raised."""
+        for asked in self._every():
+            saved = self._figures.saved(asked)
+            self._figures.read(saved, Split.VALIDATION)
+            trained = self._segments.trained(asked)
+            if trained is not None:
+                for split in (Split.VALIDATION, Split.TEST):
+                    self._segments.outcomes(trained, split)
 
-def _paired(finished: Round) -> dict[str, dict[str, Any]]:
-    return {
-        paired.arm: {
-            "against": CONTROL,
-            **{
-                metric.value: {**asdict(difference), "verdict": paired.verdict.value}
-                for metric, difference in paired.differences.items()
-            },
-            # Beside the headline: no verdict is made of them.
-            **{kind.value: to_json(each) for kind, each in paired.swapped.items()},
-            "exploratory": paired.exploratory,
-            "levels": {metric.value: level for metric, level in paired.levels.items()},
-            "mcnemar": to_json(paired.mcnemar),
+    # ---- files ----------------------------------------------------------------------------------
+
+    def csv(self) -> bytes | None:
+        """Return a row an arm, metric and seed of the last finished comparison; None before."""
+        finished = self.shown()
+        return None if finished is None else results_csv(finished).encode()
+
+    def json(self) -> bytes | None:
+        """Return the last finished comparison as `results.json`; None before."""
+        finished = self.shown()
+        if finished is None:
+            return None
+        about = About(
+            self._context.images,
+            self._context.plan,
+            self._proof,
+            {"masks": self._context.masks.seconds()},
+            outliers=self._found_by(),
+            origins=self._origins(),
+            reading=self._readers.reading(),
+        )
+        return results_json(finished, about)
+
+    def cases_parquet(self) -> bytes | None:
+        """Return the answers behind the figures as Parquet; None where nobody knows them."""
+        found = self.cases()
+        return None if found is None else encode_cases(found, self._context.images.classes)
+
+    def weights(self, arm: str) -> tuple[bytes, dict[str, Any]]:
+        """Return an arm's weights of its first seed as safetensors, and how they were made.
+
+        Raises:
+            PlanError: the arm was not compared.
+        """
+        found, asked = self.shown(), self.asked()
+        names = [] if found is None else [each.arm for each in found.arms]
+        compared = next((each for each in names if each == arm), None)
+        if found is None or asked is None or compared is None:
+            raise PlanError(
+                f"There is no model of the arm “{arm}”.",
+                why="Only arms of a finished comparison have one.",
+                fix=f"Name one of: {', '.join(names) or 'none yet'}.",
+            )
+        task = first_seed(self._segments, found, asked, compared)
+        if not task.checkpoint.exists():
+            raise models_lost()
+        plan, state, _ = decode_checkpoint(task.checkpoint.read_bytes())
+        network = restore(plan, state)
+        config = {
+            "schema_version": MODEL_SCHEMA,
+            "imil": imil.__version__,
+            "backbone": plan.backbone,
+            "classes": list(self._context.images.classes),
+            "channels": state.channels,
+            "size": plan.size,
+            # Done inside: the network takes images in 0-1, and holds the same figures itself.
+            "normalisation": {"mean": _flat(network.mean), "std": _flat(network.std)},
+            "arm": arm,
+            "trained_as": task.arm,
+            "seed": plan.seed,
+            "round": found.number,
+            "plan": asdict(plan),
         }
-        for paired in finished.paired
-    }
+        return weights_to_bytes(network), config
+
+    def onnx(self, arm: str) -> bytes:
+        """Return an arm's model of its first seed as ONNX, checked against torch.
+
+        Raises:
+            PlanError: the arm was not compared.
+            WeightsError: the extra is not installed, or ONNX answers otherwise.
+        """
+        weights, config = self.weights(arm)
+        size, channels, classes = config["size"], config["channels"], config["classes"]
+        model = build(
+            config["backbone"], classes=len(classes), channels=channels, size=size, seed=0
+        )
+        load_weights(model, weights)
+        return to_onnx(model.eval(), channels=channels, size=size, classes=classes)
+
+    # ---- inside ---------------------------------------------------------------------------------
+
+    def _every(self) -> tuple[Comparison, ...]:
+        """Return every comparison of which something may be shown, in order."""
+        record = self._context.record
+        return tuple(each for each in (*record.earlier, record.comparison) if each is not None)
+
+    def _final(self, asked: Comparison | None) -> Round | None:
+        opened = self._context.record.test_openings > 0
+        return self._figures.read(asked, Split.TEST) if opened else None
+
+    def _origins(self) -> dict[str, int]:
+        """Return how many of the masks that were compared came about in which way."""
+        asked = self.asked()
+        records = () if asked is None else self._context.masks.by_name(asked.masks)
+        return dict(sorted(Counter(record.origin.value for record in records).items()))
+
+    def _found_by(self) -> str:
+        """Return how the mispredicted images that were compared had been found."""
+        asked = self.asked()
+        records = () if asked is None else self._context.masks.by_name(asked.masks)
+        found = {r.selection.value for r in records if r.queue is Queue.MISPREDICTED}
+        return "+".join(sorted(found)) or self._context.record.selection.value
+
+
+def first_seed(segments: Segments, found: Round, asked: Comparison, arm: Variant) -> TrainingTask:
+    """Return the training of an arm's first seed."""
+    return segments.of_arm(asked, found.variants.get(arm, arm))[0]
+
+
+def _flat(values: Tensor) -> list[float]:
+    return [round(value, 6) for value in values.flatten().tolist()]
+
+
+def models_lost() -> PlanError:
+    """Return the error of asking for models of which only the figures are left."""
+    return PlanError(
+        "The models of this comparison are not on this machine any more.",
+        why="Its figures were saved, but its models were lost with the machine's disk.",
+        fix="Compare again: the same arms are trained from the same plan and masks.",
+    )

@@ -37,7 +37,7 @@ from imil.datasets.reading.uploads import IMAGES, ReadUpload
 from imil.errors import ImilError, StoreError
 from imil.storage.base import Store, is_study_id, study_of, tombstone_file
 from imil.storage.records.accounts import owner_of
-from imil.storage.records.acts import Act
+from imil.storage.records.acts import PROGRAM, Act, What
 from imil.storage.records.studies import (
     StudyRecord,
     listing_file,
@@ -56,13 +56,13 @@ from imil.storage.records.tombstones import (
 )
 from imil.storage.study_store import StudyStore
 from imil.study.batch.progress import Untrained
+from imil.study.image_files import ImageFiles
 from imil.study.library.accounts import Accounts
 from imil.study.library.demo import DemoFilms, demo_films, draw_beforehand
 from imil.study.library.handles import Handles
 from imil.study.library.idle import USED, Visits, tell_failed, untouched
 from imil.study.library.presets import Preset, preset_plan
 from imil.study.library.shipped import TrainedDemo, lay_out
-from imil.study.library.stock import Stock
 from imil.study.library.studyzip import (
     Unpacked,
     is_study_zip,
@@ -79,8 +79,8 @@ from imil.study.library.zipcheck import (
     require_unchanged,
     sizes_of,
 )
+from imil.study.services import Services
 from imil.study.study import Study
-from imil.study.tools import Tools
 from imil.study.workspace import Workspace
 from imil.synthetic.films import FILMS_VERSION, FilmSpec
 
@@ -109,7 +109,7 @@ class Studies:
 
     Args:
         work: folder for images, working copies and checkpoints.
-        tools: store, pool and what else studies share.
+        services: store, pool and what else studies share.
         device: "cpu" or "cuda".
         threads: torch threads of one training.
         demo: what the demo's films are like.
@@ -119,16 +119,16 @@ class Studies:
     def __init__(
         self,
         work: Path,
-        tools: Tools,
+        services: Services,
         *,
         device: str = "cpu",
         threads: int = 1,
         demo: FilmSpec = DEMO,
         trained: TrainedDemo | None = None,
     ) -> None:
-        self.accounts = Accounts(tools.store)
+        self.accounts = Accounts(services.store)
         self._work = work
-        self._tools = tools
+        self._services = services
         self._device = device
         self._threads = threads
         self._demo = demo
@@ -138,7 +138,7 @@ class Studies:
         self._films: dict[FilmSpec, DemoFilms] = {}
         # Of studies that this process read: what was skipped by name, which is saved nowhere.
         self._reports: dict[str, ImportReport] = {}
-        self._visits = Visits(self._folder, tools.now)
+        self._visits = Visits(self._folder, services.now)
         self._when_gone: list[Callable[[str], None]] = []
         self._lock = threading.Lock()
         self._importing = threading.Lock()
@@ -181,10 +181,10 @@ class Studies:
         if is_study_zip(archive):
             return self.import_zip(archive)
         name = name and study_name(name)
-        name = name or f"Study of {self._tools.now():%d %B %Y, %H:%M} UTC"
+        name = name or f"Study of {self._services.now():%d %B %Y, %H:%M} UTC"
 
         def read(work: Path, salt: str) -> tuple[ReadUpload, dict[str, Any]]:
-            found = self._tools.uploads.read(
+            found = self._services.uploads.read(
                 archive,
                 work,
                 name=name,
@@ -205,7 +205,7 @@ class Studies:
         work = self._brought / secrets.token_hex(8)
         work.mkdir(parents=True)
         try:
-            return self._tools.uploads.look(archive, work, table=table)
+            return self._services.uploads.look(archive, work, table=table)
         finally:
             shutil.rmtree(work, ignore_errors=True)
 
@@ -237,7 +237,7 @@ class Studies:
                 work / BROUGHT,
                 name=name,
                 positive=positive,
-                endpoint=self._tools.endpoint,
+                endpoint=self._services.endpoint,
                 on_progress=reading,
             )
             listing = nameless_study(
@@ -271,7 +271,7 @@ class Studies:
             StoreError: it holds no study, was changed, or that study was deleted here.
             PlanError: its plan or a comparison of it can't be trained.
         """
-        store, study_id = self._tools.store, _new_id()
+        store, study_id = self._services.store, _new_id()
         folder, into = self._folder(study_id), self._work / IMPORTING / study_id
         try:
             # One at a time: each may take much memory.
@@ -291,7 +291,7 @@ class Studies:
         finally:
             shutil.rmtree(into, ignore_errors=True)
         study = self.open(study_id)
-        study.note_import(who)
+        study.audit.note(What.IMPORTED, who=who)
         return study
 
     def _imported(self, record: StudyRecord, study_id: str) -> StudyRecord:
@@ -302,7 +302,7 @@ class Studies:
 
     def _require_not_deleted(self, study_id: str) -> None:
         """Raise a StoreError if a study was deleted here: its zip does not bring it back."""
-        store = self._tools.store
+        store = self._services.store
         if store.there([tombstone_file(study_id)]):
             tombstone = load_tombstone(store, study_id)
             if tombstone is not None:
@@ -318,15 +318,15 @@ class Studies:
         if record.source["kind"] != "demo":
             content = state.read(listing_file(record.study_id))
             listing = checked_listing(record, content, work / IMAGES)
-        workspace, proof, report, stock = self._images(record, work, state)
+        workspace, proof, report, files = self._images(record, work, state)
         check_review(state, record, workspace.images, sizes_of(record, listing))
         check_rounds(state, record, workspace.images)
         check_work(work, record, workspace.images)
-        tools = Tools(state, Untrained(), self._tools.fetch_weights, self._tools.now)
-        study = Study(record, workspace, tools, proof=proof, report=report, stock=stock)
+        services = Services(state, Untrained(), self._services.fetch_weights, self._services.now)
+        study = Study(record, workspace, services, proof=proof, report=report, files=files)
         try:
             read_whole(study.check_readable)
-            require_unchanged(study.audit(), unpacked.manifest)
+            require_unchanged(study.audit.check(), unpacked.manifest)
         finally:
             # What it does in the background reads the files here, which are moved next.
             study.settle()
@@ -340,7 +340,7 @@ class Studies:
         Raises:
             StoreError: there is no such study, or something could not be removed.
         """
-        store = self._tools.store
+        store = self._services.store
         who = who and reader_name(who)
         tombstone = load_tombstone(store, study_id) if is_study_id(study_id) else None
         if tombstone is None:
@@ -351,8 +351,8 @@ class Studies:
         with self._lock:
             self._open.pop(study_id, None)
         store.forget(study_id)
-        if self._tools.checkpoints is not None:
-            self._tools.checkpoints.forget(f"{study_id}/")
+        if self._services.checkpoints is not None:
+            self._services.checkpoints.forget(f"{study_id}/")
         # Last: a folder that is there says that the deletion is to go on.
         self._remove(study_id)
         return tombstone
@@ -378,8 +378,8 @@ class Studies:
         try:
             if study is not None:
                 study.end_for_good()
-                acts = study.audit().acts
-            now = self._tools.now().isoformat()
+                acts = study.audit.check().acts
+            now = self._services.now().isoformat()
             last = acts[-1].head if acts else None
             tombstone = Tombstone(study_id, now, who, len(acts), last)
             self._bury(tombstone)
@@ -400,11 +400,11 @@ class Studies:
         Deletions that were interrupted go on. Whatever is wrong with one study is said on stderr,
         by its id and without content, and the next one is looked at.
         """
-        names = self._tools.store.names("studies/")
+        names = self._services.store.names("studies/")
         known = sorted({found for name in names if (found := study_of(name)) is not None})
         self._delete_on(known)
         gone = []
-        for study_id in known if self._tools.idle_days else ():
+        for study_id in known if self._services.idle_days else ():
             try:
                 if self._is_idle(study_id) and self._let_go(study_id):
                     gone.append(study_id)
@@ -414,16 +414,16 @@ class Studies:
 
     def _is_idle(self, study_id: str) -> bool:
         """Return whether nobody has visited a study for long, which belongs to no account."""
-        store = self._tools.store
+        store = self._services.store
         record = load_study(store, study_id)
         if record is None or owner_of(store, study_id):
             return False
         last = self._visits.last(study_id, record.created)
-        return self._tools.now() - last >= timedelta(days=self._tools.idle_days)
+        return self._services.now() - last >= timedelta(days=self._services.idle_days)
 
     def _delete_on(self, known: Sequence[str]) -> None:
         """Go on with deletions that were interrupted: of studies in the store, or with a folder."""
-        store = self._tools.store
+        store = self._services.store
         folders = [path.name for path in (self._work / "studies").glob("*") if path.is_dir()]
         asked = {tombstone_file(each): each for each in {*known, *folders} if is_study_id(each)}
         try:
@@ -447,14 +447,16 @@ class Studies:
             return False
         study, folder = self._opened(study_id), self._folder(study_id)
         study.end()
-        if untouched(study.audit().acts):
+        if untouched(study.audit.check().acts):
             self.delete(study_id, who=IDLE)
             return True
         there = folder.is_dir() and any(path.name != USED for path in folder.iterdir())
         if not there or (study.goes_to is not None and study.saved.waiting):
             return False
-        study.stop_keeping()
-        study.note_images_removed(self._tools.idle_days)
+        study.backup.end()
+        details = {"days": self._services.idle_days}
+        study.audit.note(What.IMAGES_REMOVED, who=PROGRAM, details=details)
+        study.settle()
         with self._lock:
             self._open.pop(study_id, None)
         self._remove(study_id)
@@ -463,10 +465,10 @@ class Studies:
     def _bury(self, tombstone: Tombstone) -> None:
         """Save a tombstone; on a full disk the images, which go anyway, make room for it."""
         try:
-            save_tombstone(self._tools.store, tombstone)
+            save_tombstone(self._services.store, tombstone)
         except StoreError:
             self._remove(tombstone.study)
-            save_tombstone(self._tools.store, tombstone)
+            save_tombstone(self._services.store, tombstone)
 
     def _remove(self, study_id: str) -> None:
         shutil.rmtree(self._folder(study_id), ignore_errors=True)
@@ -484,7 +486,7 @@ class Studies:
 
     def look_at_hub(self, asked: HubRequest) -> HubChoice:
         """Return what a Hub data set has to choose from; DataError as `from_hub`."""
-        return look_at(asked, endpoint=self._tools.endpoint)
+        return look_at(asked, endpoint=self._services.endpoint)
 
     def sweep(self) -> None:
         """Remove what a killed process was reading; nothing else reads here when the app starts.
@@ -496,7 +498,7 @@ class Studies:
             # Where it can't be told whether a study came to be, it is tried at the next start.
             with suppress(StoreError):
                 for study_id in sorted(set(begun) - self.known(begun)):
-                    self._tools.store.forget(study_id)
+                    self._services.store.forget(study_id)
                     shutil.rmtree(self._folder(study_id), ignore_errors=True)
                 shutil.rmtree(reading, ignore_errors=True)
 
@@ -516,12 +518,12 @@ class Studies:
     @property
     def endpoint(self) -> str | None:
         """The Hub's address; None for the usual one."""
-        return self._tools.endpoint
+        return self._services.endpoint
 
     @property
     def leave_this_machine(self) -> bool:
         """Whether studies are kept on the Hub as well."""
-        return self._tools.store.saved("").repo is not None
+        return self._services.store.saved("").repo is not None
 
     def busy(self, study_id: str) -> bool:
         """Return whether a study is open, and trains or waits to."""
@@ -540,7 +542,7 @@ class Studies:
         """Return which studies there are, without opening any; StoreError if it can't be told."""
         files = {study_file(each): each for each in study_ids if is_study_id(each)}
         dead = {tombstone_file(each): each for each in files.values()}
-        found = self._tools.store.there([*files, *dead])
+        found = self._services.store.there([*files, *dead])
         deleted = {dead[name] for name in found & dead.keys()}
         return frozenset(files[name] for name in found & files.keys()) - deleted
 
@@ -566,10 +568,10 @@ class Studies:
             opening.wait()
         try:
             known = is_study_id(study_id)
-            tombstone = load_tombstone(self._tools.store, study_id) if known else None
+            tombstone = load_tombstone(self._services.store, study_id) if known else None
             if tombstone is not None:
                 raise deleted_study(tombstone)
-            record = load_study(self._tools.store, study_id) if known else None
+            record = load_study(self._services.store, study_id) if known else None
             if record is None:
                 raise unknown_study(study_id)
             study = self._handle(record)
@@ -601,7 +603,7 @@ class Studies:
                 folder.mkdir(parents=True)
                 (work / IMAGES).rename(folder / IMAGES)
                 listing = listing_to_json(found.listing).encode()
-                self._tools.store.write(listing_file(study_id), listing)
+                self._services.store.write(listing_file(study_id), listing)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -621,24 +623,24 @@ class Studies:
         started: bool = False,
         salt: str = "",
     ) -> Study:
-        created = self._tools.now().isoformat()
+        created = self._services.now().isoformat()
         record = StudyRecord(study_id, name, created, source, plan, started=started, salt=salt)
-        save_study(self._tools.store, record)
+        save_study(self._services.store, record)
         return self.open(study_id)
 
     def _handle(self, record: StudyRecord) -> Study:
-        store = StudyStore(self._tools.store, record.study_id, record.log_id)
+        store = StudyStore(self._services.store, record.study_id, record.log_id)
         folder = self._folder(record.study_id)
-        workspace, proof, report, stock = self._images(record, folder, store)
-        workspace = replace(workspace, asks_on=self._tools.pool.asks_on)
+        workspace, proof, report, files = self._images(record, folder, store)
+        workspace = replace(workspace, asks_on=self._services.pool.asks_on)
         # Also where the folder was lost: otherwise it would be trained again.
         if self._trained is not None and is_trained_demo(record, self._trained):
             lay_out(self._trained, workspace.first_task(record.plan))
-        return Study(record, workspace, self._tools, proof=proof, report=report, stock=stock)
+        return Study(record, workspace, self._services, proof=proof, report=report, files=files)
 
     def _images(
         self, record: StudyRecord, folder: Path, store: Store
-    ) -> tuple[Workspace, DisjointProof, ImportReport, Stock | None]:
+    ) -> tuple[Workspace, DisjointProof, ImportReport, ImageFiles | None]:
         if record.source["kind"] == "demo":
             films = self._demo_films(FilmSpec(**record.source["films"]))
             report = ImportReport(len(films.images))
@@ -647,8 +649,8 @@ class Studies:
         images, proof = image_set(listing)
         report = self._reports.get(record.study_id, listing.report)
         choices = Choices(**record.source.get("pixels", {}))
-        stock = Stock(listing, record.salt, self._brought, choices)
-        return Workspace(folder, images, folder), proof, report, stock
+        files = ImageFiles(listing, record.salt, self._brought, choices)
+        return Workspace(folder, images, folder), proof, report, files
 
     def _demo_films(self, spec: FilmSpec) -> DemoFilms:
         with self._lock:

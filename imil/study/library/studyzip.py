@@ -27,7 +27,7 @@ from imil.storage.records.acts import acts_folder
 from imil.storage.records.studies import StudyRecord, listing_file, study_file, study_json
 from imil.storage.study_store import StudyStore
 from imil.storage.values import from_json
-from imil.study.audit.logged import Audit
+from imil.study.audit.trail import Audit
 from imil.study.library.zipcheck import (
     MOST_JSON,
     WHAT,

@@ -56,7 +56,7 @@ from imil.storage.records.studies import (
 )
 from imil.storage.values import from_json
 from imil.study.audit.acts import ActLog
-from imil.study.audit.logged import Audit, audited
+from imil.study.audit.trail import Audit, audited
 from imil.synthetic.films import FilmSpec
 
 WHAT = "This study.zip"

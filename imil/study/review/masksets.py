@@ -24,7 +24,7 @@ from imil.core.review.queues import Offered, allowed_masks, high_loss, label_sus
 from imil.core.training.fit import predict, restore
 from imil.jobs.training.task import TrainingTask
 from imil.storage.codec import decode_checkpoint
-from imil.study.dynamics import dynamics
+from imil.study.first_model import dynamics
 from imil.study.review.predictions import Extended, extend, learn_from
 from imil.study.workspace import Workspace, read_logits
 

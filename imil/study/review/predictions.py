@@ -25,12 +25,17 @@ from imil.core.review.irrelevance import (
     region_at,
 )
 from imil.core.review.masks import working_region
+from imil.core.review.readers import reader_name
 from imil.errors import MaskError, PlanError
 from imil.jobs.training.task import TrainingTask
 from imil.storage.codec import MaskRecord, write_masks
+from imil.storage.records.acts import What
 from imil.storage.records.studies import Confirmation
+from imil.study.audit.trail import AuditTrail
+from imil.study.context import StudyContext
 from imil.study.review.maskbook import MaskBook, mask_key
 from imil.study.review.pooled import used
+from imil.study.review.reading import Readers
 from imil.study.workspace import Workspace, read_logits, regions_key
 
 # Images that a reader is shown before confirming: few enough to look at each. Our choice.
@@ -226,6 +231,74 @@ class Predictions:
         images = open_cache(self._first().images)[row : row + 1]
         one: NDArray[np.float32] = learned.predictor.confidence(images)[0]
         return one
+
+
+class PredictedMasks:
+    """What the masks of a study predict as irrelevant elsewhere, and who found that right."""
+
+    def __init__(self, context: StudyContext, audit: AuditTrail, readers: Readers) -> None:
+        self._context = context
+        self._audit = audit
+        self._readers = readers
+        self._all = self._predictions(lambda: (context.masks.names(), readers.pooling))
+        self._own: dict[str, Predictions] = {}
+
+    def of(self, reader: str | None = None) -> Predictions:
+        """Return the predictions that a reader may see; those of all readers' masks for None.
+
+        While there are others' masks that are not to be seen, the own masks alone predict.
+        """
+        if reader is None or not self._readers.blind(reader):
+            return self._all
+        masks = self._context.masks
+        with self._context.state.lock:
+            if reader not in self._own:
+                self._own[reader] = self._predictions(lambda: (masks.names(reader), ""))
+            return self._own[reader]
+
+    def region(self, sample_id: str, reader: str | None = None) -> Region:
+        """Return the region of a training image that a reader may begin from, (H, W); MaskError.
+
+        It is predicted from all readers' masks, or from the reader's own; see `of`.
+        """
+        return self.of(reader).region(sample_id)
+
+    def confirm(self, key: str, *, reader: str) -> None:
+        """Keep that a reader found the predicted masks right; a later mask withdraws it.
+
+        Args:
+            key: of the masks whose predictions were looked at, `Learned.key`.
+            reader: who looked.
+
+        Raises:
+            MaskError: the masks are others by now, too few, or contradict each other.
+        """
+        check_seen(key, self._all.key)
+        reader = reader_name(reader)
+        self._all.learn()
+        with self._context.state.lock:
+            now = self._context.now().isoformat()
+            self._context.state.update(confirmation=Confirmation(key, reader, now))
+            self._audit.note(What.PREDICTIONS_CONFIRMED, who=reader, details={"masks": key})
+
+    @property
+    def confirmation(self) -> Confirmation | None:
+        """The last confirmation of predicted masks, be it of the masks as they are now or not."""
+        return self._context.record.confirmation
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether a reader has confirmed what the masks predict as they are now."""
+        last = self.confirmation
+        return last is not None and last.masks == self._all.key
+
+    def export(self, path: Path) -> None:
+        """Write the predicted masks of all training images as Parquet; MaskError."""
+        self._all.export(path, study=self._context.study_id, now=self._context.now())
+
+    def _predictions(self, now: Callable[[], tuple[tuple[str, ...], str]]) -> Predictions:
+        context = self._context
+        return Predictions(context.workspace, context.masks, context.with_images, now)
 
 
 def learn_from(

@@ -1,16 +1,18 @@
-"""The queues of a finished first training: what is offered for review, and from which scores."""
+"""What is offered for review: the queues of a finished first training, each made once."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from imil.core.records import Outlier, Queue, Region, Selection, Split
+from imil.core.records import Outlier, Queue, Region, Selection, Split, Triage
 from imil.core.review.queues import (
     PERSISTENT_AT_LEAST,
     PERSISTENT_OF_LAST,
@@ -22,13 +24,18 @@ from imil.core.review.queues import (
     random_queue,
 )
 from imil.core.review.readers import usual_pooling
-from imil.errors import PlanError
+from imil.errors import MaskError, PlanError
 from imil.jobs.training.task import TrainingTask
-from imil.study.dynamics import dynamics
-from imil.study.review.maskbook import MaskBook, named
+from imil.storage.codec import MaskRecord
+from imil.storage.records.acts import What
+from imil.study.audit.trail import AuditTrail
+from imil.study.context import StudyContext
+from imil.study.first_model import dynamics
+from imil.study.review.maskbook import named
 from imil.study.review.masksets import FEWEST_TO_PREDICT, Review
 from imil.study.review.outoffold import held_out_scores
 from imil.study.review.pooled import used
+from imil.study.review.triage import Labels
 from imil.study.workspace import Workspace, read_logits
 
 # How the mispredicted were found, in a sentence beside the figures.
@@ -42,92 +49,277 @@ FOUND = {
 Offer: TypeAlias = Outlier | Offered
 _Key: TypeAlias = tuple[object, ...]
 
+# Queues that can hold nearly every training image: only as many are offered as may be painted.
+CUT = frozenset({Queue.HIGH_LOSS, Queue.WRONG_REASON})
 
-class QueueBook:
-    """Makes each queue of one first training once; safe to use from several threads.
+# Queues of which it is known where each image stands: those that several readers look at.
+PLACES_KEPT = 64
 
-    `wrong_reason` takes seconds or minutes: it is made beside the others, which never wait for it.
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Offered:
+    """A queue: `whole` with what was decided by `triage`, without it, and what of it is shown."""
+
+    whole: tuple[Offer, ...]
+    triage: tuple[Triage, ...]
+    every: tuple[Offer, ...]
+    shown: tuple[Offer, ...]
+
+
+class Queues:
+    """What a study offers for review, and how the mispredicted are found.
+
+    Each queue of a first training is made once. `wrong_reason` takes seconds or minutes: it is made
+    beside the others, which never wait for it.
     """
 
-    def __init__(self, workspace: Workspace, masks: MaskBook) -> None:
-        self._workspace = workspace
-        self._masks = masks
+    def __init__(self, context: StudyContext, audit: AuditTrail, labels: Labels) -> None:
+        self._context = context
+        self._audit = audit
+        self._labels = labels
         self._made: dict[_Key, tuple[Offer, ...]] = {}
         self._failed: dict[_Key, Exception] = {}
         self._begun: set[_Key] = set()
         self._making = threading.Lock()
         self._making_slowly = threading.Lock()
+        # What is asked for at each click, made again only where what it is made of has changed.
+        self._offered: dict[Queue, _Offered] = {}
+        self._elsewhere: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+        self._places: dict[int, tuple[tuple[Offer, ...], dict[str, int]]] = {}
 
-    def mispredicted(self, first: TrainingTask, selection: Selection) -> tuple[Outlier, ...]:
-        """Return the mispredicted training images, worst first.
+    def offers(self, kind: Queue = Queue.MISPREDICTED) -> tuple[Offer, ...]:
+        """Return the training images that a queue offers, first things first.
 
-        Raises:
-            PlanError: the scores for that selection are not there.
-        """
-        with self._making:
-            key = (first.folder, Queue.MISPREDICTED, selection)
-            if key not in self._made:
-                self._made[key] = mispredicted(self._workspace, first, selection)
-            return self._made[key]  # type: ignore[return-value]  # only outliers under such a key
-
-    def queue(
-        self, first: TrainingTask, kind: Queue, painted: tuple[str, ...]
-    ) -> tuple[Offer, ...]:
-        """Return any other queue, whole; `painted` names the masks that `wrong_reason` may use.
+        Images that were relabelled or excluded are left out of all but `label_suspect`. Of
+        `high_loss` and `wrong_reason`, which can be as long as the training set, only as many are
+        offered as the budget allows to paint. Masks painted on `wrong_reason` itself don't change
+        it, so that it stays while it is worked on.
 
         Raises:
-            PlanError: what the queue is read from is not there.
-            MaskError: the masks contradict each other.
+            PlanError: nothing is trained yet, or what the queue is read from is not there.
+            MaskError: `wrong_reason` is to be read from masks that contradict each other.
         """
-        key = self._key(first, kind, painted)
-        with self._making_slowly if kind is Queue.WRONG_REASON else self._making:
-            if (failure := self._failed.pop(key, None)) is not None:
-                raise failure
-            if key not in self._made:
-                # Of several readers as is usual, whatever they are pooled by for the comparison: so
-                # that the queue stays.
-                records = self._masks.by_name(painted)
-                pooling = usual_pooling(len({named(record) for record in records}))
-                regions = used(records, pooling).regions
-                self._made[key] = read_queue(self._workspace, first, kind, regions)
-            return self._made[key]
+        return self._offers(kind).shown
 
-    def begin(self, first: TrainingTask, kind: Queue, painted: tuple[str, ...]) -> bool:
-        """Return whether `queue` answers at once; if it would not, begin to make that queue.
+    def whole(self, kind: Queue) -> tuple[Offer, ...]:
+        """Return a queue with the images that were triaged, and beyond the budget.
 
-        What fails meanwhile is raised by the next `queue`.
+        Raises:
+            PlanError: as `offers`.
+            MaskError: as `offers`.
         """
-        key = self._key(first, kind, painted)
+        with self._context.state.lock:
+            first, painted = self._context.trained(), self._painted_for(kind)
+            selection = self.selection
+        if kind is Queue.MISPREDICTED:
+            return self._mispredicted(first, selection)
+        return self._queue(first, kind, painted)
+
+    def begin(self, kind: Queue) -> bool:
+        """Return whether `offers` answers at once; where it would take long, begin to make it.
+
+        What fails meanwhile is raised by the next `offers`.
+
+        Raises:
+            PlanError: nothing is trained yet.
+        """
+        with self._context.state.lock:
+            first, painted = self._context.trained(), self._painted_for(kind)
+        key = _key(first, kind, painted)
         slow = kind is Queue.WRONG_REASON and len(painted) >= FEWEST_TO_PREDICT
         with self._making:
             if not slow or key in self._made or key in self._failed:
                 return True
             if key not in self._begun:
                 self._begun.add(key)
-                threading.Thread(
-                    target=self._make, args=(first, kind, painted), daemon=True
-                ).start()
+                asked = (first, kind, painted)
+                threading.Thread(target=self._make_slowly, args=asked, daemon=True).start()
             return False
 
-    def known(
-        self, first: TrainingTask, kind: Queue, painted: tuple[str, ...]
-    ) -> tuple[Offer, ...] | None:
-        """Return the queue if it is cheap to have: all but `wrong_reason` are, or it is made."""
-        if kind is not Queue.WRONG_REASON:
-            return self.queue(first, kind, painted)
-        return self._made.get(self._key(first, kind, painted))
+    def found(self, kind: Queue) -> int:
+        """Return how many images a queue found, of which it may offer only the first.
 
-    def _make(self, first: TrainingTask, kind: Queue, painted: tuple[str, ...]) -> None:
-        key = self._key(first, kind, painted)
+        Raises:
+            PlanError: as `offers`.
+            MaskError: as `offers`.
+        """
+        return len(self._offers(kind).every)
+
+    def counts(self) -> dict[Queue, int]:
+        """Return how many images each queue offers; one that would take long is left out.
+
+        Raises:
+            PlanError: nothing is trained yet.
+        """
+        with self._context.state.lock:
+            first, painted = self._context.trained(), self._painted_elsewhere()
+        counts = {Queue.MISPREDICTED: len(self.offers())}
+        for kind in set(Queue) - {Queue.MISPREDICTED}:
+            offers: tuple[Offer, ...] | None = None
+            if kind is Queue.WRONG_REASON:
+                offers = self._made.get(_key(first, kind, painted))
+            else:
+                with suppress(PlanError):
+                    offers = self._queue(first, kind, ())
+            if offers is not None:
+                counts[kind] = len(self._cut(kind, self._untriaged(kind, offers)))
+        return counts
+
+    def answers(self) -> tuple[Offer, ...]:
+        """Return every training image with what the trained model says of it, worst first.
+
+        Whatever the selection, and whatever was decided on labels: it is the model's own record.
+
+        Raises:
+            PlanError: nothing is trained yet.
+        """
+        return self._queue(self._context.trained(), Queue.HIGH_LOSS, ())
+
+    def confusion(self) -> tuple[tuple[int, ...], ...]:
+        """Return how many training images of each class, a row, the model gives to each class.
+
+        Raises:
+            PlanError: nothing is trained yet.
+        """
+        classes = len(self._context.images.classes)
+        counts = [[0] * classes for _ in range(classes)]
+        for offer in self.answers():
+            counts[offer.label][offer.predicted] += 1
+        return tuple(tuple(row) for row in counts)
+
+    def places(self, offers: tuple[Offer, ...]) -> Mapping[str, int]:
+        """Return where each image stands in a queue, or in `answers`; made once of each."""
+        known = self._places.get(id(offers))
+        if known is None or known[0] is not offers:
+            known = offers, {offer.sample_id: place for place, offer in enumerate(offers)}
+            kept = list(self._places.items())[-(PLACES_KEPT - 1) :]
+            self._places = {**dict(kept), id(offers): known}
+        return known[1]
+
+    @property
+    def selection(self) -> Selection:
+        """How the mispredicted are found."""
+        return self._context.record.selection
+
+    def select(self, selection: Selection, *, who: str = "") -> None:
+        """Find the mispredicted in another way; masks keep the way in which theirs were found.
+
+        Args:
+            selection: the way.
+            who: who asked for it.
+
+        Raises:
+            PlanError: nothing is trained yet, or the answers that it needs are not there.
+        """
+        with self._context.state.lock:
+            self._mispredicted(self._context.trained(), selection)
+            self._context.state.update(selection=selection)
+            self._audit.note(What.SELECTION_SET, who=who, details={"selection": selection})
+
+    def offer_of(self, kind: Queue, sample_id: str) -> tuple[Offer, Queue | None]:
+        """Return why a training image was offered, and from which queue; None where from none.
+
+        A queue that can't be looked into is believed: nothing painted is refused because of it.
+        Where no queue offers the image, what the trained model says of it stands in.
+        """
+        answers = self.answers()
+        said = answers[self.places(answers)[sample_id]]
         try:
-            self.queue(first, kind, painted)
+            offers = self.whole(kind) if self.begin(kind) else None
+        except (PlanError, MaskError):
+            offers = None
+        if offers is None:
+            return said, kind
+        place = self.places(offers).get(sample_id)
+        return (said, None) if place is None else (offers[place], kind)
+
+    def opened_as_mispredicted(self, records: Sequence[MaskRecord]) -> tuple[Outlier, ...]:
+        """Return the masked images that were opened as mispredicted, however found, worst first."""
+        found: dict[str, Outlier] = {}
+        for selection in Selection:
+            ids = {
+                r.sample_id
+                for r in records
+                if r.queue is Queue.MISPREDICTED and r.selection is selection
+            }
+            if ids:
+                every = self._mispredicted(self._context.first, selection)
+                # Two readers may have found an image in two ways.
+                found = {o.sample_id: o for o in every if o.sample_id in ids} | found
+        return tuple(sorted(found.values(), key=lambda outlier: -outlier.loss))
+
+    # ---- inside ---------------------------------------------------------------------------------
+
+    def _mispredicted(self, first: TrainingTask, selection: Selection) -> tuple[Outlier, ...]:
+        with self._making:
+            key = (first.folder, Queue.MISPREDICTED, selection)
+            if key not in self._made:
+                self._made[key] = mispredicted(self._context.workspace, first, selection)
+            return self._made[key]  # type: ignore[return-value]  # only outliers under such a key
+
+    def _queue(
+        self, first: TrainingTask, kind: Queue, painted: tuple[str, ...]
+    ) -> tuple[Offer, ...]:
+        """Return any other queue, whole; `painted` names the masks that `wrong_reason` may use."""
+        key = _key(first, kind, painted)
+        with self._making_slowly if kind is Queue.WRONG_REASON else self._making:
+            if (failure := self._failed.pop(key, None)) is not None:
+                raise failure
+            if key not in self._made:
+                # Of several readers as is usual, whatever they are pooled by for the comparison: so
+                # that the queue stays.
+                records = self._context.masks.by_name(painted)
+                pooling = usual_pooling(len({named(record) for record in records}))
+                regions = used(records, pooling).regions
+                self._made[key] = read_queue(self._context.workspace, first, kind, regions)
+            return self._made[key]
+
+    def _make_slowly(self, first: TrainingTask, kind: Queue, painted: tuple[str, ...]) -> None:
+        key = _key(first, kind, painted)
+        try:
+            self._queue(first, kind, painted)
         except Exception as failure:  # noqa: BLE001  # raised again where the queue is asked for
             self._failed[key] = failure
         finally:
             self._begun.discard(key)
 
-    def _key(self, first: TrainingTask, kind: Queue, painted: tuple[str, ...]) -> _Key:
-        return (first.folder, kind, painted if kind is Queue.WRONG_REASON else None)
+    def _offers(self, kind: Queue) -> _Offered:
+        """Return what a queue offers now."""
+        whole, triage = self.whole(kind), self._context.record.triage
+        known = self._offered.get(kind)
+        if known is None or known.whole is not whole or known.triage is not triage:
+            every = self._untriaged(kind, whole)
+            known = _Offered(whole, triage, every, self._cut(kind, every))
+            self._offered[kind] = known
+        return known
+
+    def _untriaged(self, kind: Queue, offers: tuple[Offer, ...]) -> tuple[Offer, ...]:
+        if kind is Queue.LABEL_SUSPECT:
+            return offers
+        triaged = {each.sample_id for each in self._labels.changed()}
+        return tuple(offer for offer in offers if offer.sample_id not in triaged)
+
+    def _cut(self, kind: Queue, offers: tuple[Offer, ...]) -> tuple[Offer, ...]:
+        allowed = self._context.workspace.allowed(self._context.plan)
+        return offers[:allowed] if kind in CUT else offers
+
+    def _painted_for(self, kind: Queue) -> tuple[str, ...]:
+        """Return the names of the masks that a queue is made from."""
+        return self._painted_elsewhere() if kind is Queue.WRONG_REASON else ()
+
+    def _painted_elsewhere(self) -> tuple[str, ...]:
+        """Return the names of the masks that were not painted on `wrong_reason`."""
+        masks = self._context.masks
+        names = masks.names()
+        if self._elsewhere is None or self._elsewhere[0] is not names:
+            pairs = zip(names, masks.by_name(names), strict=True)
+            found = tuple(n for n, record in pairs if record.queue is not Queue.WRONG_REASON)
+            self._elsewhere = names, found
+        return self._elsewhere[1]
+
+
+def _key(first: TrainingTask, kind: Queue, painted: tuple[str, ...]) -> _Key:
+    return (first.folder, kind, painted if kind is Queue.WRONG_REASON else None)
 
 
 def mispredicted(

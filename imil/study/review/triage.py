@@ -10,8 +10,77 @@ from imil.core.arms.registry import ARMS
 from imil.core.arms.variants import Variant
 from imil.core.images import ImageSet
 from imil.core.records import Decision, Split, Triage
+from imil.core.review.readers import UNNAMED, reader_name
 from imil.datasets.tables.table import read_table
 from imil.errors import DataError, PlanError
+from imil.storage.records.acts import What
+from imil.study.audit.trail import AuditTrail
+from imil.study.context import StudyContext
+
+_DECIDED = {
+    Decision.RELABEL: What.RELABELLED,
+    Decision.EXCLUDE: What.EXCLUDED,
+    Decision.KEEP: What.LABEL_KEPT,
+}
+
+
+class Labels:
+    """What readers decide on labels of training images; only the arms of triage use it."""
+
+    def __init__(self, context: StudyContext, audit: AuditTrail) -> None:
+        self._context = context
+        self._audit = audit
+        # By image, made again only where a decision came: asked for at each click.
+        self._by_image: tuple[tuple[Triage, ...], dict[str, Triage]] = ((), {})
+
+    def relabel(self, sample_id: str, class_name: str, *, reader: str = UNNAMED) -> None:
+        """Say that a training image carries the wrong label.
+
+        Args:
+            sample_id: the image.
+            class_name: the right label.
+            reader: who says so; also of the two that follow.
+
+        Raises:
+            DataError: not a training image, no such class, or the class it has.
+        """
+        self._decide(Triage(sample_id, Decision.RELABEL, class_name), reader)
+
+    def exclude(self, sample_id: str, *, reader: str = UNNAMED) -> None:
+        """Say that a training image should not be learned from.
+
+        Raises:
+            DataError: not a training image.
+        """
+        self._decide(Triage(sample_id, Decision.EXCLUDE), reader)
+
+    def keep(self, sample_id: str, *, reader: str = UNNAMED) -> None:
+        """Say that the label is right; takes back a relabelling or exclusion.
+
+        Raises:
+            DataError: not a training image.
+        """
+        self._decide(Triage(sample_id, Decision.KEEP), reader)
+
+    def decision(self, sample_id: str) -> Triage | None:
+        """Return what was decided on an image's label; None where nobody did."""
+        triage = self._context.record.triage
+        if self._by_image[0] is not triage:
+            self._by_image = triage, {each.sample_id: each for each in triage}
+        return self._by_image[1].get(sample_id)
+
+    def changed(self) -> tuple[Triage, ...]:
+        """Return the images that were relabelled or excluded."""
+        return changing(self._context.record.triage)
+
+    def _decide(self, new: Triage, reader: str) -> None:
+        state = self._context.state
+        with state.lock:
+            state.update(triage=decided(self._context.images, state.record.triage, new))
+            details = {"label": new.label} if new.label else {}
+            what, who = _DECIDED[new.decision], reader_name(reader)
+            self._audit.note(what, who=who, sample_id=new.sample_id, details=details)
+            state.touch((new.sample_id,))
 
 
 def decided(images: ImageSet, triage: Sequence[Triage], new: Triage) -> tuple[Triage, ...]:

@@ -129,7 +129,7 @@ def source_of(study: Study, view: View) -> tuple[Offer, ...]:
         PlanError: nothing is trained yet, or what the queue is read from is not there.
         MaskError: masks contradict each other, so that they predict nothing.
     """
-    return study.queue(view.queue) if view.cell is None else study.answers()
+    return study.queues.offers(view.queue) if view.cell is None else study.queues.answers()
 
 
 def seen(study: Study, view: View) -> tuple[Offer, ...]:
@@ -166,7 +166,7 @@ def reviewed(study: Study, view: View, sample_id: str) -> bool:
     A suspected label asks for a decision, any other image for a mask; in a cell of the matrix,
     which no decision empties, both will do.
     """
-    state, decided = study.review_state(sample_id, view.reader), study.triage(sample_id)
+    state, decided = study.review.state(sample_id, view.reader), study.labels.decision(sample_id)
     if view.cell is None and view.queue is Queue.LABEL_SUSPECT:
         return state == "skipped" or decided is not None
     left_out = decided is not None and decided.decision is not Decision.KEEP

@@ -32,7 +32,7 @@ pytestmark = [
 @pytest.fixture
 def study(studies: Studies) -> Study:
     made = studies.demo()
-    made.set_plan(replace(made.plan, size=32, budget=0.5))
+    made.training.set_plan(replace(made.plan, size=32, budget=0.5))
     return as_if_trained(made)
 
 
@@ -48,7 +48,9 @@ def training(study: Study) -> list[str]:
 
 def paint(study: Study, number: int, *, side: int = 20) -> None:
     for sample_id in training(study)[:number]:
-        study.submit_mask(sample_id, corner(study, sample_id, side=side), reader=UNNAMED, seconds=1)
+        study.review.submit(
+            sample_id, corner(study, sample_id, side=side), reader=UNNAMED, seconds=1
+        )
 
 
 def shown_as(shown: dict[Any, Any], component: Any) -> bool:
@@ -77,7 +79,7 @@ def test_nothing_is_computed_until_somebody_looks(panel: PredictedPanel, study: 
 
     shown = show_predicted(panel, study)
 
-    assert study.predictions.known() is None
+    assert study.predictions.of().known() is None
     assert "From your 3 masks" in shown[panel.body]
     assert shown_as(shown, panel.look)
     assert not shown_as(shown, panel.confirm)
@@ -95,7 +97,7 @@ def test_a_look_shows_agreement_confidence_and_a_sample_of_eight(
     assert "Agreement with painted masks that were left out" in body
     assert "a guess reaches .50" in body
     assert "Mean confidence" in body
-    assert shown[panel.seen] == study.predictions.key
+    assert shown[panel.seen] == study.predictions.of().key
     assert shown_as(shown, panel.confirm)
     assert not shown_as(shown, panel.look)
 
@@ -104,7 +106,7 @@ def test_contradicting_masks_are_said_in_place(panel: PredictedPanel, study: Stu
     left = np.zeros((64, 64), bool)
     left[:, :32] = True
     for place, sample_id in enumerate(training(study)[:6]):
-        study.submit_mask(sample_id, left if place % 2 else ~left, reader=UNNAMED, seconds=1)
+        study.review.submit(sample_id, left if place % 2 else ~left, reader=UNNAMED, seconds=1)
 
     shown = look_at_predicted(panel, study)
 
@@ -119,7 +121,7 @@ def test_a_confirmation_is_told_with_its_reader_and_withdrawn_by_a_mask_more(
     panel: PredictedPanel, study: Study
 ) -> None:
     paint(study, 3)
-    study.confirm_predictions(study.predictions.learn().key, reader="Dr <b> & Co")
+    study.predictions.confirm(study.predictions.of().learn().key, reader="Dr <b> & Co")
 
     confirmed = look_at_predicted(panel, study)
     paint(study, 4)
@@ -139,7 +141,7 @@ def test_a_mask_can_be_begun_from_two_on_and_how_sure_is_said_once_known(study: 
     before = show_start(button, study, other)[button]
     paint(study, 2)
     ready = show_start(button, study, other)[button]
-    study.predictions.learn()
+    study.predictions.of().learn()
     known = show_start(button, study, other)[button]
 
     assert before["interactive"] is False
@@ -151,11 +153,11 @@ def test_accepting_a_prediction_as_it_is_keeps_the_panel(
     panel: PredictedPanel, study: Study
 ) -> None:
     paint(study, 3)
-    study.confirm_predictions(study.predictions.learn().key, reader="visitor")
+    study.predictions.confirm(study.predictions.of().learn().key, reader="visitor")
     other = training(study)[9]
 
-    study.submit_mask(
-        other, study.predicted(other), reader=UNNAMED, seconds=1, origin=Origin.PREDICTED
+    study.review.submit(
+        other, study.predictions.region(other), reader=UNNAMED, seconds=1, origin=Origin.PREDICTED
     )
 
     assert "Confirmed." in show_predicted(panel, study)[panel.body]

@@ -39,17 +39,17 @@ class Painted:
 
     def __init__(self, painted: int, *readers: str) -> None:
         self.painted = painted
-        self.images = self
+        self.images = self.readers = self.review = self.comparison = self
         self.pooling = "union" if readers else ""
-        self._readers = readers
+        self._names = readers
 
-    def readers(self) -> tuple[str, ...]:
-        return self._readers
+    def names(self) -> tuple[str, ...]:
+        return self._names
 
     def budget(self) -> Budget:
         return Budget(0.04, 40, self.painted)
 
-    def arms_to_compare(self) -> tuple[Arm, ...]:
+    def default_arms(self) -> tuple[Arm, ...]:
         return (Arm.CONTROL, Arm.IMIL, Arm.RELABEL, Arm.DROP)
 
     def rows(self, split: Split) -> range:

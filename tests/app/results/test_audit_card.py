@@ -16,8 +16,8 @@ from imil.jobs.pool import WorkerPool
 from imil.storage.base import Saved
 from imil.storage.records.acts import Act, What, act_file
 from imil.study.library.studies import Studies
+from imil.study.services import Services
 from imil.study.study import Study
-from imil.study.tools import Tools
 from imil.synthetic.films import FilmSpec
 from tests.standins.memory_store import MemoryStore
 from tests.standins.trained import as_if_trained, corner
@@ -28,15 +28,15 @@ from tests.standins.visitors import no_weights
 def study(tmp_path: Path) -> Iterator[Study]:
     pool = WorkerPool(tmp_path / "jobs")
     demo = FilmSpec(images=60, size=48, shortcut=0.9, seed=2)
-    studies = Studies(tmp_path / "work", Tools(MemoryStore(), pool, no_weights), demo=demo)
+    studies = Studies(tmp_path / "work", Services(MemoryStore(), pool, no_weights), demo=demo)
     yield as_if_trained(studies.demo())
     pool.close()
 
 
 def masked(study: Study) -> str:
-    sample_id = study.queue()[0].sample_id
-    study.answer(sample_id, corner(study, sample_id))  # as the page asks, while one paints
-    study.submit_mask(sample_id, corner(study, sample_id), reader="dr & co", seconds=7)
+    sample_id = study.queues.offers()[0].sample_id
+    study.model.answer(sample_id, corner(study, sample_id))  # as the page asks, while one paints
+    study.review.submit(sample_id, corner(study, sample_id), reader="dr & co", seconds=7)
     return sample_id
 
 
@@ -46,12 +46,12 @@ def test_a_study_in_which_nothing_was_done_has_no_trail(study: Study) -> None:
 
 def test_the_trail_says_that_it_is_intact_and_shows_the_last_acts_first(study: Study) -> None:
     masked(study)
-    study.skip(study.queue()[1].sample_id)
+    study.review.skip(study.queues.offers()[1].sample_id)
     study.settle()
 
     card = audit_card(study)
 
-    head = study.audit().head
+    head = study.audit.check().head
     assert head is not None
     assert f"Chain intact: 3 acts, head {head.digest[:12]}" in card
     assert card.index("Image skipped") < card.index("Mask accepted") < card.index("Study begun")
@@ -63,7 +63,7 @@ def test_the_trail_says_that_it_is_intact_and_shows_the_last_acts_first(study: S
 def test_a_broken_chain_is_an_alert_with_the_number_of_the_act(study: Study) -> None:
     masked(study)
     study.settle()
-    store, name = study._tools.store, act_file(study.study_id, 1)
+    store, name = study.context.services.store, act_file(study.study_id, 1)
     store.write(name, (store.read(name) or b"").replace(b'"seconds":7.0', b'"seconds":1.0'))
 
     card = audit_card(study)
@@ -73,13 +73,13 @@ def test_a_broken_chain_is_an_alert_with_the_number_of_the_act(study: Study) -> 
     assert 'role="alert"' in card
     assert '<details class="card more" open>' in card
     assert '<span class="badge bad">' in card
-    assert chain_words(study.audit()) == "Chain broken"
+    assert chain_words(study.audit.check()) == "Chain broken"
 
 
 def test_a_log_of_a_newer_version_is_told_in_its_place(study: Study) -> None:
     masked(study)
     study.settle()
-    store, name = study._tools.store, act_file(study.study_id, 1)
+    store, name = study.context.services.store, act_file(study.study_id, 1)
     newer = (store.read(name) or b"").replace(b'"schema_version":1', b'"schema_version":99')
     store.write(name, newer)
 
@@ -123,17 +123,17 @@ def test_the_trail_says_whether_it_was_compared_with_the_hub(study: Study) -> No
     masked(study)
     study.settle()
     assert "No copy of the log leaves this machine" in audit_card(study)
-    store = study._tools.store
+    store = study.context.services.store
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(store, "saved", lambda _: Saved(repo="lab/state"))
         act = act_file(study.study_id, 1)
         patched.setattr(store, "published", lambda _: {act: store.read(act)})
         assert "Not compared yet with the copy in lab/state" in audit_card(study)
 
-        study.compare_log()
+        study.audit.compare_published()
 
         card = audit_card(study, opened=True)
-    head = study.audit().head
+    head = study.audit.check().head
     assert head is not None
     assert f"copy in lab/state on the Hub: 1 act, head {head.digest[:12]}" in card
     assert "UTC. All of it is in this log." in card

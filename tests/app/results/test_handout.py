@@ -32,8 +32,8 @@ from imil.models.load import load_model
 from imil.storage.codec import decode_masks
 from imil.storage.hub.files import Kind, Repo
 from imil.study.library.studies import Studies
+from imil.study.services import Services
 from imil.study.study import Study
-from imil.study.tools import Tools
 from imil.synthetic.films import FilmSpec
 from tests.standins.fakehub import TOKEN, FakeHub
 from tests.standins.memory_store import MemoryStore
@@ -57,7 +57,7 @@ print(json.dumps({"types": kinds, "masks": sizes, "arms": sorted(set(answers["ar
 
 
 def shown(study: Study) -> Round:
-    found = study.shown_results()
+    found = study.results.shown()
     assert found is not None
     return found
 
@@ -68,15 +68,15 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Study]:
     home = tmp_path_factory.mktemp("home")
     pool = WorkerPool(home / "jobs")
     demo = FilmSpec(images=60, size=48, shortcut=0.9, seed=2)
-    studies = Studies(home / "work", Tools(MemoryStore(), pool, no_weights), demo=demo)
+    studies = Studies(home / "work", Services(MemoryStore(), pool, no_weights), demo=demo)
     made = studies.demo()
-    made.set_plan(replace(made.plan, size=32, epochs=1, epochs_after=1, budget=0.1))
-    made.start_training()
-    finish(made.training_status)
-    for offer in made.queue()[:3]:
-        made.submit_mask(offer.sample_id, corner(made, offer.sample_id), reader="r", seconds=4)
-    made.start_comparison(seeds=2)
-    finish(made.comparison_status)
+    made.training.set_plan(replace(made.plan, size=32, epochs=1, epochs_after=1, budget=0.1))
+    made.training.start()
+    finish(made.training.status)
+    for offer in made.queues.offers()[:3]:
+        made.review.submit(offer.sample_id, corner(made, offer.sample_id), reader="r", seconds=4)
+    made.comparison.start(seeds=2)
+    finish(made.comparison.status)
     yield made
     pool.close()
 
@@ -92,11 +92,11 @@ def test_the_model_of_an_arm_loads_and_answers_as_in_the_comparison(
     name, content = make_file(study, "model", "imil")
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         archive.extractall(tmp_path)
-    cases, found = study.cases(), load_model(tmp_path)
+    cases, found = study.results.cases(), load_model(tmp_path)
     assert cases is not None
 
     rows = [study.images.position(sample_id) for sample_id in cases.sample_ids]
-    said = predict(found.model, open_cache(study._first.images)[rows])
+    said = predict(found.model, open_cache(study.training.task.images)[rows])
 
     assert said.argmax(1).tolist() == cases.predicted[IMIL][0].tolist()
     confidence = said.softmax(1).max(1).values
@@ -139,7 +139,7 @@ def test_a_data_set_holds_masks_answers_and_figures_under_a_card(study: Study) -
         "default": True,
     }
     assert {m.sample_id for m in decode_masks(files["data/masks/masks.parquet"])} == {
-        record.sample_id for record in study.mask_records()
+        record.sample_id for record in study.review.records()
     }
     assert 'load_dataset("alice/masks", "masks", split="train")' in card
     for words in ("not for diagnosis", "3 images of the", "2 runs, not evidence", "## Limits"):
@@ -150,7 +150,7 @@ def test_a_model_is_downloaded_as_onnx_where_that_is_installed(
     study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runtime = pytest.importorskip("onnxruntime")
-    images = open_cache(study._first.images)[:9].astype(np.float32) / 255
+    images = open_cache(study.training.task.images)[:9].astype(np.float32) / 255
 
     name, content = make_file(study, "onnx", "imil")
 
@@ -175,7 +175,7 @@ def test_a_pushed_model_loads_back_from_the_hub_with_equal_answers(
         assert b"not for diagnosis" in hub.repos["models/alice/lungs"].files["README.md"].data
     for name, content in model_files(study, shown(study), "imil").items():
         (tmp_path / name).write_bytes(content)
-    images = open_cache(study._first.images)[:20]
+    images = open_cache(study.training.task.images)[:20]
     assert torch.equal(predict(found.model, images), predict(load_model(tmp_path).model, images))
 
 
@@ -201,7 +201,7 @@ def test_pushed_masks_are_a_data_set_of_typed_columns(study: Study, tmp_path: Pa
     assert read.returncode == 0, read.stderr
     found = json.loads(read.stdout)
     assert found["types"] == {"mask": "Image", "label": "Value", "seconds": "Value"}
-    assert found["masks"] == {record.sample_id: [48, 48] for record in study.mask_records()}
+    assert found["masks"] == {record.sample_id: [48, 48] for record in study.review.records()}
     assert found["arms"] == ["control", "imil"]
 
 
@@ -209,12 +209,12 @@ def test_masks_come_as_pictures_named_like_the_images_and_as_a_table(study: Stud
     files = unzipped(make_file(study, "masks")[1])
 
     pictures = [name for name in files if name.endswith(".png")]
-    assert len(pictures) == study.budget().painted == 3
+    assert len(pictures) == study.review.budget().painted == 3
     assert {name.removesuffix(".png") for name in pictures} == {
-        record.sample_id for record in study.mask_records()
+        record.sample_id for record in study.review.records()
     }
     table = decode_masks(files["masks.parquet"])
-    assert {mask.sample_id for mask in table} == {r.sample_id for r in study.mask_records()}
+    assert {mask.sample_id for mask in table} == {r.sample_id for r in study.review.records()}
     assert all(mask.irrelevant[:10, :10].all() for mask in table)
 
 
@@ -261,11 +261,11 @@ def test_what_is_not_there_is_refused(study: Study) -> None:
     with pytest.raises(PlanError, match=r"no model of the arm “mixup”.*control, imil"):
         make_file(study, "model", "mixup")
     with pytest.raises(PlanError, match=r"“mixup” was not compared"):
-        asked_cases(study, study.cases(), {"arm": "mixup", "changed": "fixed"})
+        asked_cases(study, study.results.cases(), {"arm": "mixup", "changed": "fixed"})
     arm = {"arm": "imil"}
     for ask in (arm, arm | {"label": 0, "said": 7}, arm | {"label": "x", "said": 0}):
         with pytest.raises(PlanError, match=r"no such cell"):
-            asked_cases(study, study.cases(), ask)
+            asked_cases(study, study.results.cases(), ask)
     with pytest.raises(DataError, match=r"There is no image"):
         large_picture(study, "")
 
@@ -276,7 +276,7 @@ def test_before_a_comparison_there_is_nothing_to_open_or_download(study: Study) 
 
 
 def test_a_page_of_the_viewer_holds_the_cell(study: Study) -> None:
-    cases = study.cases()
+    cases = study.results.cases()
     assert cases is not None
     label, said = int(cases.labels[0]), int(cases.predicted[CONTROL][0, 0])
 
@@ -291,12 +291,13 @@ def test_a_page_of_the_viewer_holds_the_cell(study: Study) -> None:
 
 
 def test_maps_are_made_once_beside_the_page_and_kept(study: Study) -> None:
-    looks = study.looks(wait=True)
+    study.settle()
+    looks = study.looks.read()
     assert looks is not None
 
     card = looks_card(study)
 
-    assert not study.looking
+    assert not study.comparison.finishing
     for look in looks:
         assert list(look.maps) == ["first", "control", "imil"]
         assert all(each.shape == (32, 32) for each in look.maps.values())
@@ -305,7 +306,7 @@ def test_maps_are_made_once_beside_the_page_and_kept(study: Study) -> None:
     if looks:
         assert "a better map is not evidence of a better model" in card
         assert card.count("<img") == 3 * len(looks)
-    again = study.looks()
+    again = study.looks.read()
     assert again is not None
     assert [look.sample_id for look in again] == [look.sample_id for look in looks]
 

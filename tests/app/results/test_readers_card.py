@@ -30,14 +30,14 @@ pytestmark = [
 @pytest.fixture
 def study(studies: Studies) -> Study:
     made = studies.demo()
-    made.set_plan(replace(made.plan, size=32, budget=0.2))
+    made.training.set_plan(replace(made.plan, size=32, budget=0.2))
     return as_if_trained(made)
 
 
 def paint(study: Study, reader: str, place: int, *, side: int, seconds: float = 4) -> str:
-    sample_id = study.queue()[place].sample_id
+    sample_id = study.queues.offers()[place].sample_id
     region: Region = corner(study, sample_id, side=side)
-    study.submit_mask(sample_id, region, reader=reader, seconds=seconds)
+    study.review.submit(sample_id, region, reader=reader, seconds=seconds)
     return sample_id
 
 
@@ -46,13 +46,13 @@ def two_readers(study: Study) -> tuple[str, str]:
     ids = [paint(study, "Ada & Co", place, side=10, seconds=8 - place) for place in range(3)]
     paint(study, "Bo", 0, side=20)
     paint(study, "Bo", 1, side=10)
-    study.skip(ids[2], reader="Bo")
+    study.review.skip(ids[2], reader="Bo")
     return ids[0], ids[1]
 
 
 def test_a_reader_with_a_name_is_told_it_beside_what_they_have_reviewed(study: Study) -> None:
     paint(study, "Ada & Co", 0, side=10)
-    queue = study.queue()
+    queue = study.queues.offers()
 
     named = progress_line(study, View(reader="Ada & Co"))
     unnamed = progress_line(study, View())
@@ -66,7 +66,7 @@ def test_one_reader_alone_is_not_told_of(study: Study) -> None:
     paint(study, "Ada", 0, side=10)
 
     assert readers_shown(study) == readers_shown(study, "Ada") == ""
-    assert readers_words(study.reading()) == ""
+    assert readers_words(study.readers.reading()) == ""
     assert readers_words(None) == ""
 
 
@@ -126,12 +126,12 @@ def test_while_they_are_blind_no_mask_is_shown_or_handed_out(study: Study) -> No
     with pytest.raises(PlanError, match="Readers are blind"):
         data_files(study, "owner/name")
     with pytest.raises(PlanError, match="Readers are blind"):
-        study.masks_of(first)
+        study.readers.masks_of(first)
 
 
 def test_then_masks_stand_side_by_side_least_agreement_first(study: Study) -> None:
     first, second = two_readers(study)
-    study.unblind()
+    study.readers.unblind()
 
     told = readers_shown(study)
 
@@ -151,15 +151,15 @@ def test_then_masks_stand_side_by_side_least_agreement_first(study: Study) -> No
 
 def test_a_mask_saved_after_that_is_not_counted_as_independent(study: Study) -> None:
     first, _ = two_readers(study)
-    study.unblind()
-    before = study.reading().agreement
+    study.readers.unblind()
+    before = study.readers.reading().agreement
 
     paint(study, "Bo", 0, side=10)
 
-    assert study.reading().agreement == before
+    assert study.readers.reading().agreement == before
     assert "1 mask saved since then: not independent" in readers_shown(study)
-    assert study.reading().late == 1
-    masks = study.masks_of(first)
+    assert study.readers.reading().late == 1
+    masks = study.readers.masks_of(first)
     assert {reader: int(region.sum()) for reader, region in masks.items() if reader == "Bo"} == {
         "Bo": 100
     }
@@ -167,9 +167,9 @@ def test_a_mask_saved_after_that_is_not_counted_as_independent(study: Study) -> 
 
 def test_the_report_tells_of_readers_without_pictures(study: Study) -> None:
     two_readers(study)
-    study.unblind()
+    study.readers.unblind()
 
-    told = readers_words(study.reading())
+    told = readers_words(study.readers.reading())
 
     assert re.search(r"masks since \d\d \w{3} 20\d\d, \d\d:\d\d UTC", told)
     assert "<img" not in told

@@ -10,8 +10,9 @@ from imil.core.evaluation.rounds import Round
 from imil.core.records import Split
 from imil.jobs.base import JobState, JobStatus
 from imil.report.parts.text import with_arm_names
+from imil.study.comparison.comparing import Comparisons
+from imil.study.comparison.results import Results
 from imil.study.library.studies import Studies
-from imil.study.study import Study
 from tests.report.fabricated import make_round
 from tests.standins.trained import as_if_trained
 
@@ -114,13 +115,13 @@ def test_a_comparison_that_ends_while_it_is_drawn_is_drawn_once_more(
     running = JobStatus(state=JobState.RUNNING, step="imil, seed 4")
     status, seeds = [running], [4]
 
-    def four_then_ended(_: Study) -> Round:
+    def four_then_ended(_: Results) -> Round:
         round_ = replace(found, seeds=found.seeds[: seeds[0]])
         status[0], seeds[0] = replace(running, state=JobState.DONE), 5
         return round_
 
-    monkeypatch.setattr(Study, "comparison_status", lambda _: status[0])
-    monkeypatch.setattr(Study, "shown_results", four_then_ended)
+    monkeypatch.setattr(Comparisons, "status", lambda _: status[0])
+    monkeypatch.setattr(Results, "shown", four_then_ended)
 
     drawn = show_all(acts.screen, study, "")
     assert drawn[acts.screen.timer].active, "nothing would ever draw the fifth seed"
@@ -136,8 +137,8 @@ def test_after_the_final_comparison_the_page_follows_what_is_still_being_made(
     acts: ResultsActs, studies: Studies, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study, found = as_if_trained(studies.demo()), make_round(3, split=Split.TEST)
-    monkeypatch.setattr(Study, "final_results", lambda _: found)
-    monkeypatch.setattr(Study, "shown_results", lambda _: found)
+    monkeypatch.setattr(Results, "final", lambda _: found)
+    monkeypatch.setattr(Results, "shown", lambda _: found)
 
     shown = acts.final(study.study_id, "")
 
@@ -152,7 +153,7 @@ def test_looking_at_the_tab_while_a_comparison_ends_does_not_stop_the_page_from_
     running = JobStatus(state=JobState.RUNNING, step="imil, seed 0")
     asked = ("1 seed, a first look", *PAPER, "")
 
-    monkeypatch.setattr(Study, "comparison_status", lambda _: running)
+    monkeypatch.setattr(Comparisons, "status", lambda _: running)
     assert acts.look_again(study.study_id, *asked)[timer].active
-    monkeypatch.setattr(Study, "comparison_status", lambda _: replace(running, state=JobState.DONE))
+    monkeypatch.setattr(Comparisons, "status", lambda _: replace(running, state=JobState.DONE))
     assert timer not in acts.look_again(study.study_id, *asked)

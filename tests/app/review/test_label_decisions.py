@@ -33,12 +33,12 @@ def acts(screen: Screen) -> LabelDecisions:
 @pytest.fixture
 def study(studies: Studies) -> Study:
     made = studies.demo()
-    made.set_plan(replace(made.plan, size=32, budget=0.5))
+    made.training.set_plan(replace(made.plan, size=32, budget=0.5))
     return as_if_trained(made)
 
 
 def painter_says(study: Study, sample_id: str) -> dict[str, Any]:
-    height, width = study.picture(sample_id).shape[:2]
+    height, width = study.pictures.original(sample_id).shape[:2]
     return {
         "study": study.study_id,
         "sample": sample_id,
@@ -53,7 +53,7 @@ def test_on_any_queue_label_is_wrong_opens_the_choices_and_closes_them_again(
     acts: LabelDecisions, study: Study
 ) -> None:
     read = acts.screen.outliers.read
-    sample_id = study.queue()[0].sample_id
+    sample_id = study.queues.offers()[0].sample_id
     payload = painter_says(study, sample_id)
 
     opened = acts.toggle(payload, Queue.MISPREDICTED, None, opened=False)
@@ -69,28 +69,28 @@ def test_on_any_queue_label_is_wrong_opens_the_choices_and_closes_them_again(
 def test_a_film_said_to_be_wrong_leaves_the_queue_and_the_next_one_opens(
     acts: LabelDecisions, study: Study
 ) -> None:
-    first, second = (offer.sample_id for offer in study.queue()[:2])
+    first, second = (offer.sample_id for offer in study.queues.offers()[:2])
     label = study.images.classes[study.images.sample(first).label]
     other = next(name for name in study.images.classes if name != label)
 
     shown = acts.relabel(painter_says(study, first), Queue.MISPREDICTED, None, other)
 
-    decided = study.triage(first)
+    decided = study.labels.decision(first)
     assert decided is not None
     assert (decided.decision, decided.label) == (Decision.RELABEL, other)
-    assert first not in [offer.sample_id for offer in study.queue()]
+    assert first not in [offer.sample_id for offer in study.queues.offers()]
     assert shown[acts.screen.outliers.painter]["sample"] == second
 
 
 def test_a_label_that_is_right_leaves_the_film_and_its_painting_alone(
     acts: LabelDecisions, study: Study
 ) -> None:
-    sample_id = study.queue()[0].sample_id
+    sample_id = study.queues.offers()[0].sample_id
 
     shown = acts.keep(painter_says(study, sample_id), Queue.MISPREDICTED, None)
 
     tab = acts.screen.outliers
-    decided = study.triage(sample_id)
+    decided = study.labels.decision(sample_id)
     assert decided is not None
     assert decided.decision is Decision.KEEP
     assert tab.painter not in shown
@@ -100,14 +100,14 @@ def test_a_label_that_is_right_leaves_the_film_and_its_painting_alone(
 def test_when_every_film_of_a_queue_is_excluded_the_queue_says_that_it_is_empty(
     acts: LabelDecisions, study: Study
 ) -> None:
-    ids = [offer.sample_id for offer in study.queue()]
+    ids = [offer.sample_id for offer in study.queues.offers()]
 
     shown: dict[Any, Any] = {}
     for sample_id in ids:
         shown = acts.exclude(painter_says(study, sample_id), Queue.MISPREDICTED, None)
 
     tab = acts.screen.outliers
-    assert study.queue() == ()
+    assert study.queues.offers() == ()
     assert "Nothing left to mask here" in shown[tab.none_here]
     assert shown[tab.read.acts]["visible"] is False
 
@@ -117,7 +117,7 @@ def test_of_many_classes_all_but_its_own_can_be_chosen_and_the_likeliest_is(
 ) -> None:
     study = as_if_trained(studies.from_archive(three_classes(tmp_path), name="three"))
     read = acts.screen.outliers.read
-    offer = study.queue(Queue.RANDOM)[0]
+    offer = study.queues.offers(Queue.RANDOM)[0]
     classes = study.images.classes
 
     shown = acts.toggle(painter_says(study, offer.sample_id), Queue.RANDOM, None, opened=False)
@@ -125,7 +125,7 @@ def test_of_many_classes_all_but_its_own_can_be_chosen_and_the_likeliest_is(
     choice = shown[read.labels.choice]
     assert choice["visible"] is True
     assert choice["choices"] == [c for k, c in enumerate(classes) if k != offer.label]
-    shares = study.answer(offer.sample_id, None).before
+    shares = study.model.answer(offer.sample_id, None).before
     assert shares[classes.index(choice["value"])] == max(
         share for k, share in enumerate(shares) if k != offer.label
     )
@@ -134,7 +134,7 @@ def test_of_many_classes_all_but_its_own_can_be_chosen_and_the_likeliest_is(
 
 def test_a_film_opens_with_the_choices_closed(acts: LabelDecisions, study: Study) -> None:
     read = acts.screen.outliers.read
-    offer = study.queue()[0]
+    offer = study.queues.offers()[0]
 
     shown = show_read_column(read, study, offer.sample_id, View(), offer)
 

@@ -34,7 +34,7 @@ def acts(screen: Screen) -> OutliersActs:
 @pytest.fixture
 def study(studies: Studies) -> Study:
     made = studies.demo()
-    made.set_plan(replace(made.plan, size=32, budget=0.5))
+    made.training.set_plan(replace(made.plan, size=32, budget=0.5))
     return as_if_trained(made)
 
 
@@ -59,7 +59,7 @@ def painted(study: Study, sample_id: str) -> dict[str, Any]:
 def test_black_out_opens_the_next_film_in_the_order_that_is_seen(
     acts: OutliersActs, study: Study
 ) -> None:
-    by_name = sorted(offer.sample_id for offer in study.queue(Queue.MISPREDICTED))
+    by_name = sorted(offer.sample_id for offer in study.queues.offers(Queue.MISPREDICTED))
 
     shown = acts.black_out(painted(study, by_name[0]), "mispredicted", {"sort": "name"})
 
@@ -70,12 +70,12 @@ def test_black_out_opens_the_next_film_in_the_order_that_is_seen(
 def test_a_mask_painted_in_a_cell_of_right_answers_is_told_as_chosen(
     acts: OutliersActs, study: Study
 ) -> None:
-    right = next(offer for offer in study.answers() if offer.label == offer.predicted)
+    right = next(offer for offer in study.queues.answers() if offer.label == offer.predicted)
     chosen = {"cell": [right.label, right.predicted]}
 
     shown = acts.black_out(painted(study, right.sample_id), "random", chosen)
 
-    record = study._masks.last(right.sample_id)
+    record = study.context.masks.last(right.sample_id)
     assert record is not None
     assert record.queue is None
     assert acts.screen.outliers.painter in shown
@@ -85,11 +85,11 @@ def test_a_mask_painted_in_a_cell_of_right_answers_is_told_as_chosen(
 def test_a_mask_is_kept_however_its_page_looks_at_the_queue(
     acts: OutliersActs, study: Study, chosen: dict[str, Any]
 ) -> None:
-    sample_id = study.queue()[0].sample_id
+    sample_id = study.queues.offers()[0].sample_id
 
     acts.black_out(painted(study, sample_id), "mispredicted", chosen)
 
-    assert study.review_state(sample_id) == "masked"
+    assert study.review.state(sample_id) == "masked"
 
 
 def test_what_the_browser_looks_at_is_checked(study: Study) -> None:
@@ -124,7 +124,7 @@ def test_another_queue_is_the_way_out_of_a_cell_and_keeps_the_order(
 def test_the_film_that_is_open_stays_open_where_the_order_changes(
     acts: OutliersActs, study: Study
 ) -> None:
-    ids = [offer.sample_id for offer in study.queue()]
+    ids = [offer.sample_id for offer in study.queues.offers()]
     open_now = painted(study, ids[2])
 
     sorted_anew = acts.look(study.study_id, open_now, "mispredicted", chosen({"sort": "name"}))
@@ -138,7 +138,7 @@ def test_the_film_that_is_open_stays_open_where_the_order_changes(
 def test_the_queue_is_seen_in_another_order_while_a_film_still_loads(
     acts: OutliersActs, study: Study, payload: Any
 ) -> None:
-    names = sorted(offer.sample_id for offer in study.queue())
+    names = sorted(offer.sample_id for offer in study.queues.offers())
 
     shown = acts.look(study.study_id, payload, "mispredicted", chosen({"sort": "name"}))
 
@@ -149,22 +149,22 @@ def test_a_queue_that_was_being_made_appears_and_leaves_an_open_film_alone(
     acts: OutliersActs, study: Study
 ) -> None:
     tab, wrong = acts.screen.outliers, Queue.WRONG_REASON
-    first, second, third = (offer.sample_id for offer in study.queue()[:3])
+    first, second, third = (offer.sample_id for offer in study.queues.offers()[:3])
     for sample_id in (first, second):
         acts.black_out(painted(study, sample_id), "mispredicted", None)
-    with study._queues._making_slowly:
+    with study.queues._making_slowly:
         waiting = acts.open_queue(study.study_id, wrong, None)
         assert waiting[tab.again].active is True
         assert acts.look_again(study.study_id, None, wrong, None) == unchanged()
     for _ in range(600):
-        if study.begin_queue(wrong):
+        if study.queues.begin(wrong):
             break
         time.sleep(0.1)
 
     beside = acts.look_again(study.study_id, painted(study, third), wrong, None)
     alone = acts.look_again(study.study_id, None, wrong, None)
 
-    ids = [offer.sample_id for offer in study.queue(wrong)]
+    ids = [offer.sample_id for offer in study.queues.offers(wrong)]
     assert ids
     assert [film["id"] for film in beside[tab.strip]["value"]["films"]] == ids
     assert tab.painter not in beside
@@ -176,10 +176,10 @@ def test_a_class_without_an_image_says_so_and_shows_the_way_back(
     acts: OutliersActs, study: Study
 ) -> None:
     tab = acts.screen.outliers
-    label = study.queue()[0].label
-    others = [offer.sample_id for offer in study.queue() if offer.label != label]
+    label = study.queues.offers()[0].label
+    others = [offer.sample_id for offer in study.queues.offers() if offer.label != label]
     for sample_id in others:
-        study.exclude(sample_id)
+        study.labels.exclude(sample_id)
 
     shown = acts.look(study.study_id, None, "mispredicted", chosen({"label": 1 - label}))
 

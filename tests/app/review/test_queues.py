@@ -20,8 +20,8 @@ from imil.jobs.base import JobState
 from imil.jobs.pool import WorkerPool
 from imil.study.library.studies import Studies
 from imil.study.review.viewing import Sort, View
+from imil.study.services import Services
 from imil.study.study import Study
-from imil.study.tools import Tools
 from imil.synthetic.films import FilmSpec
 from tests.standins.memory_store import MemoryStore
 from tests.standins.visitors import no_weights
@@ -39,9 +39,9 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Study]:
     home = tmp_path_factory.mktemp("home")
     pool = WorkerPool(home / "jobs")
     demo = FilmSpec(images=60, size=48, label_noise=0.1)
-    trained = Studies(home / "work", Tools(MemoryStore(), pool, no_weights), demo=demo).demo()
-    trained.set_plan(replace(trained.plan, size=32, epochs=2, batch_size=8, budget=0.1))
-    trained.start_training()
+    trained = Studies(home / "work", Services(MemoryStore(), pool, no_weights), demo=demo).demo()
+    trained.training.set_plan(replace(trained.plan, size=32, epochs=2, batch_size=8, budget=0.1))
+    trained.training.start()
     wait(trained)
     yield trained
     pool.close()
@@ -49,7 +49,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Study]:
 
 def wait(study: Study) -> None:
     for _ in range(600):
-        if study.training_status().state is JobState.DONE:
+        if study.training.status().state is JobState.DONE:
             return
         time.sleep(0.1)
     raise AssertionError("it takes too long")
@@ -66,7 +66,7 @@ def test_each_queue_says_how_its_images_were_found_and_how_many_there_are(
 ) -> None:
     shown = outliers_tab.show_outliers(tab, study)
 
-    counts = study.queue_counts()
+    counts = study.queues.counts()
     choices = shown[tab.picker.kind]["choices"]
     assert [value for _, value in choices] == [kind.value for kind in ORDER]
     names = dict((value, name) for name, value in choices)  # noqa: C402  # turned round
@@ -81,7 +81,7 @@ def test_each_queue_says_how_its_images_were_found_and_how_many_there_are(
 def test_a_suspect_says_what_it_looks_like_with_acts_on_its_label_in_place_of_black_out(
     study: Study, tab: OutliersTab
 ) -> None:
-    first = study.queue(Queue.LABEL_SUSPECT)[0]
+    first = study.queues.offers(Queue.LABEL_SUSPECT)[0]
     looks_like = study.images.classes[first.predicted]
 
     shown = outliers_tab.show_outliers(tab, study, View(Queue.LABEL_SUSPECT))
@@ -91,14 +91,14 @@ def test_a_suspect_says_what_it_looks_like_with_acts_on_its_label_in_place_of_bl
     assert shown[tab.read.labels.relabel]["value"] == f"Relabel to {looks_like}"
     assert f'<dt>Looks like</dt><dd title="{looks_like} .' in shown[tab.read.readout]
     assert "the arms Relabel and Drop alone" in shown[tab.read.labels.words]
-    study.exclude(first.sample_id)
+    study.labels.exclude(first.sample_id)
     assert label_state(study, first.sample_id, "visitor") == "excluded"
     again = outliers_tab.show_film(tab, study, View(Queue.LABEL_SUSPECT), first.sample_id)
     assert "<b>Excluded.</b>" in again[tab.read.labels.words]
     assert "1 image relabelled or excluded." in again[tab.read.labels.words]
     ticks = again[tab.strip]["marks"]["reviewed"]
     assert {each: tick for each, tick in ticks.items() if tick} == {first.sample_id: "excluded"}
-    study.keep_label(first.sample_id)
+    study.labels.keep(first.sample_id)
     other = outliers_tab.show_outliers(tab, study)
     assert other[tab.read.labels.row]["visible"] is False
     assert other[tab.read.acts]["visible"] is True
@@ -107,9 +107,9 @@ def test_a_suspect_says_what_it_looks_like_with_acts_on_its_label_in_place_of_bl
 def test_an_empty_queue_says_so_and_offers_masks_on_random_images(
     study: Study, tab: OutliersTab
 ) -> None:
-    wrong = [offer.sample_id for offer in study.queue()]
+    wrong = [offer.sample_id for offer in study.queues.offers()]
     for sample_id in wrong:
-        study.exclude(sample_id)
+        study.labels.exclude(sample_id)
 
     shown = outliers_tab.show_outliers(tab, study)
 
@@ -123,7 +123,7 @@ def test_an_empty_queue_says_so_and_offers_masks_on_random_images(
     kept = View(sort=Sort.NAME, label=0)
     assert QUEUE_ALL_TRIAGED[0] in outliers_tab.show_outliers(tab, study, kept)[tab.none_here]
     for sample_id in wrong:
-        study.keep_label(sample_id)
+        study.labels.keep(sample_id)
 
 
 def shown_once_made(tab: OutliersTab, study: Study) -> Shown:
@@ -148,14 +148,14 @@ def test_wrong_reasons_say_what_they_need_before_two_images_are_masked(
     assert "Mask two images of another queue first" in shown[tab.none_here]
     irrelevant = np.zeros((48, 48), np.bool_)
     irrelevant[:10, 36:] = True
-    for offer in study.queue(Queue.RANDOM)[:2]:
-        study.submit_mask(
+    for offer in study.queues.offers(Queue.RANDOM)[:2]:
+        study.review.submit(
             offer.sample_id, irrelevant, reader=UNNAMED, seconds=1, queue=Queue.RANDOM
         )
     after = shown_once_made(tab, study)
     assert after[tab.none_here] == ""
     choices = dict((v, n) for n, v in after[tab.picker.kind]["choices"])  # noqa: C402  # turned round
-    assert choices["wrong_reason"] == f"Wrong reason {len(study.queue(Queue.WRONG_REASON))}"
+    assert choices["wrong_reason"] == f"Wrong reason {len(study.queues.offers(Queue.WRONG_REASON))}"
 
 
 def test_out_of_fold_shows_its_cost_before_it_is_trained(study: Study, tab: OutliersTab) -> None:
@@ -167,4 +167,4 @@ def test_out_of_fold_shows_its_cost_before_it_is_trained(study: Study, tab: Outl
     assert "3 more trainings, as much work as 4 epochs" in asked[tab.picker.folds]
     assert "on this machine" in asked[tab.picker.folds]
     assert asked[tab.picker.use_folds]["value"] == FOLDS_START
-    assert study.selection is Selection.IN_SAMPLE
+    assert study.queues.selection is Selection.IN_SAMPLE

@@ -30,7 +30,7 @@ pytestmark = [
 @pytest.fixture
 def study(studies: Studies) -> Study:
     made = studies.demo()
-    made.set_plan(replace(made.plan, size=32, budget=0.05))
+    made.training.set_plan(replace(made.plan, size=32, budget=0.05))
     return as_if_trained(made)
 
 
@@ -45,7 +45,7 @@ def budget(read: ReadColumn, study: Study) -> dict[Any, Any]:
 
 
 def test_label_and_answer_stand_side_by_side(read: ReadColumn, study: Study) -> None:
-    offer = study.queue()[0]
+    offer = study.queues.offers()[0]
     label, said = (study.images.classes[k] for k in (offer.label, offer.predicted))
 
     shown = show_read_column(read, study, offer.sample_id, View(), offer)
@@ -57,9 +57,9 @@ def test_label_and_answer_stand_side_by_side(read: ReadColumn, study: Study) -> 
 
 def test_the_time_is_told_by_image_and_in_all(read: ReadColumn, study: Study) -> None:
     before = budget(read, study)[read.budget]
-    first, second = (offer.sample_id for offer in study.queue()[:2])
-    study.submit_mask(first, corner(study, first), reader="visitor", seconds=10)
-    study.submit_mask(second, corner(study, second), reader="visitor", seconds=60)
+    first, second = (offer.sample_id for offer in study.queues.offers()[:2])
+    study.review.submit(first, corner(study, first), reader="visitor", seconds=10)
+    study.review.submit(second, corner(study, second), reader="visitor", seconds=60)
 
     after = budget(read, study)[read.budget]
 
@@ -72,9 +72,9 @@ def test_the_time_is_told_by_image_and_in_all(read: ReadColumn, study: Study) ->
 def test_a_full_budget_is_said_and_makes_comparing_the_next_step(
     read: ReadColumn, study: Study
 ) -> None:
-    for offer in study.queue()[:2]:
+    for offer in study.queues.offers()[:2]:
         mask = corner(study, offer.sample_id)
-        study.submit_mask(offer.sample_id, mask, reader="visitor", seconds=1)
+        study.review.submit(offer.sample_id, mask, reader="visitor", seconds=1)
 
     shown = budget(read, study)
 
@@ -86,10 +86,10 @@ def test_a_full_budget_is_said_and_makes_comparing_the_next_step(
 def test_a_queue_reviewed_to_its_end_is_said_with_what_was_done(
     read: ReadColumn, study: Study
 ) -> None:
-    for offer in study.queue():
-        study.skip(offer.sample_id)
+    for offer in study.queues.offers():
+        study.review.skip(offer.sample_id)
 
     shown = budget(read, study)
 
-    n = len(study.queue())
+    n = len(study.queues.offers())
     assert f"All {n} reviewed: 0 masked, {n} skipped." in shown[read.budget]

@@ -30,24 +30,26 @@ VIEWS = [
 @pytest.fixture
 def study(tmp_path: Path) -> Study:
     made = opened(tmp_path, MemoryStore()).demo()
-    made.set_plan(replace(made.plan, size=32, budget=0.6))
+    made.training.set_plan(replace(made.plan, size=32, budget=0.6))
     return as_if_trained(made)
 
 
 def decide(study: Study, chance: random.Random) -> str:
     """Do one thing that a reader can do, to any image."""
-    images = [offer.sample_id for offer in study.answers()]
+    images = [offer.sample_id for offer in study.queues.answers()]
     sample_id, reader = chance.choice(images), chance.choice(READERS)
     act = chance.randrange(5)
     if act < 2:
         side = chance.randrange(5, 20)
-        study.submit_mask(sample_id, corner(study, sample_id, side=side), reader=reader, seconds=1)
+        study.review.submit(
+            sample_id, corner(study, sample_id, side=side), reader=reader, seconds=1
+        )
     elif act == 2:
-        study.skip(sample_id, reader=reader)
+        study.review.skip(sample_id, reader=reader)
     elif act == 3:
-        study.exclude(sample_id, reader=reader)
+        study.labels.exclude(sample_id, reader=reader)
     else:
-        study.keep_label(sample_id, reader=reader)
+        study.labels.keep(sample_id, reader=reader)
     return sample_id
 
 
@@ -85,7 +87,7 @@ def test_a_list_is_made_once_and_not_at_each_decision(
     monkeypatch.setattr(ReviewList, "__init__", counted)
     view = View(Queue.RANDOM, reader="Ada")
     for offer in queue_of(study, view)[:10]:
-        study.skip(offer.sample_id, reader="Ada")
+        study.review.skip(offer.sample_id, reader="Ada")
         assert queue_of(study, view)
 
     assert made == [view]

@@ -16,7 +16,7 @@ pytestmark = [
 
 def test_a_film_changes_only_what_its_events_name(screen: Screen, studies: Studies) -> None:
     study, tab = as_if_trained(studies.demo()), screen.outliers
-    sample = study.queue()[0].sample_id
+    sample = study.queues.offers()[0].sample_id
 
     shown = show_film(tab, study, View(), sample, page=True)
 

@@ -13,8 +13,8 @@ from imil.app.review import outliers_tab
 from imil.app.train import train_tab
 from imil.jobs.pool import WorkerPool
 from imil.study.library.studies import Studies
+from imil.study.services import Services
 from imil.study.study import Study
-from imil.study.tools import Tools
 from tests.standins.memory_store import MemoryStore
 from tests.standins.trained import as_if_trained, corner
 from tests.standins.uploads import telling_zip
@@ -32,14 +32,14 @@ def lost(tmp_path: Path) -> Iterator[Study]:
     """A trained study with one mask, opened again on an empty disk."""
     archive, store = telling_zip(tmp_path / "brought.zip"), MemoryStore()
     pool = WorkerPool(tmp_path / "jobs")
-    before = Studies(tmp_path / "work", Tools(store, pool, no_weights))
+    before = Studies(tmp_path / "work", Services(store, pool, no_weights))
     study = before.from_archive(archive, name="Chest films")
-    study._save(started=True)
+    study.context.state.update(started=True)
     as_if_trained(study)
-    sample_id = study.queue()[0].sample_id
-    study.submit_mask(sample_id, corner(study, sample_id, side=6), reader="Ada", seconds=2)
+    sample_id = study.queues.offers()[0].sample_id
+    study.review.submit(sample_id, corner(study, sample_id, side=6), reader="Ada", seconds=2)
     study.settle()
-    yield Studies(tmp_path / "empty", Tools(store, pool, no_weights)).open(study.study_id)
+    yield Studies(tmp_path / "empty", Services(store, pool, no_weights)).open(study.study_id)
     pool.close()
 
 

@@ -46,16 +46,16 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Study, Pa
     machine = Machine(home)
     study = machine.studies.demo()
     plan = replace(study.plan, size=32, epochs=1, epochs_after=1, budget=0.1)
-    study.set_plan(replace(plan, precision=Precision.AUTO))
-    study.start_training()
-    finish(study.training_status)
-    for offer in study.queue()[:2]:
+    study.training.set_plan(replace(plan, precision=Precision.AUTO))
+    study.training.start()
+    finish(study.training.status)
+    for offer in study.queues.offers()[:2]:
         drawn = corner(study, offer.sample_id)
-        study.submit_mask(offer.sample_id, drawn, reader="dr", seconds=3)
-    study.start_comparison(arms=("imil",))
-    finish(study.comparison_status)
-    study.results()
-    study.final_comparison()
+        study.review.submit(offer.sample_id, drawn, reader="dr", seconds=3)
+    study.comparison.start(arms=("imil",))
+    finish(study.comparison.status)
+    study.results.current()
+    study.comparison.open_test_set()
     path = home / "study.zip"
     study.export(path)
     yield study, path
@@ -65,14 +65,14 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Study, Pa
 @pytest.mark.slow
 def test_every_training_of_a_study_is_in_its_table_once(packed: tuple[Study, Path]) -> None:
     study, _ = packed
-    store = study._tools.store
+    store = study.context.services.store
     names = [n for n in store.of_study(study.study_id) if n.startswith("data/runs/")]
 
     rows = [row for name in names for row in decode_runs(store.read(name) or b"")]
 
     told = [(row.round, row.arm, row.seed, row.epoch, row.masks) for row in rows]
     assert told == [(0, "first", 0, 1, 0), (1, "control", 0, 1, 0), (1, "imil", 0, 1, 2)]
-    assert rows[0].validation_accuracy == study.training_status().curves[-1].validation_accuracy
+    assert rows[0].validation_accuracy == study.training.status().curves[-1].validation_accuracy
     assert {row.backbone for row in rows} == {"film_net"}
 
 
@@ -90,7 +90,7 @@ def test_a_study_is_made_again_with_equal_figures(
         assert then == now != ()
     assert found.differing(tolerance=0) == []
     assert found.machine == {}
-    assert found.acts == len(study.audit().acts) - 1  # the export itself is told afterwards
+    assert found.acts == len(study.audit.check().acts) - 1  # the export itself is told afterwards
 
 
 @pytest.mark.slow
@@ -98,7 +98,7 @@ def test_the_arithmetic_is_chosen_once_and_every_arm_trains_in_it(
     packed: tuple[Study, Path],
 ) -> None:
     study, _ = packed
-    started = [act for act in study.audit().acts if act.what is What.TRAINING_STARTED]
+    started = [act for act in study.audit.check().acts if act.what is What.TRAINING_STARTED]
 
     plans = {decode_checkpoint(p.read_bytes())[0] for p in checkpoints(study)}
 
@@ -108,7 +108,7 @@ def test_the_arithmetic_is_chosen_once_and_every_arm_trains_in_it(
 
 
 def checkpoints(study: Study) -> list[Path]:
-    found = sorted(study.first_task.folder.parent.rglob("checkpoint.safetensors"))
+    found = sorted(study.training.task.folder.parent.rglob("checkpoint.safetensors"))
     assert len(found) == 3  # the first training, control and imil
     return found
 
@@ -179,27 +179,27 @@ def test_rounds_of_several_readers_on_images_that_were_brought_are_made_again(
     machine: Machine, tmp_path: Path
 ) -> None:
     study = machine.studies.from_archive(telling_zip(tmp_path / "films.zip", each=20))
-    study.set_plan(replace(study.plan, size=32, epochs=1, epochs_after=1, budget=0.2))
-    study.start_training()
-    finish(study.training_status)
-    one, two, three, four = (offer.sample_id for offer in study.answers()[:4])
+    study.training.set_plan(replace(study.plan, size=32, epochs=1, epochs_after=1, budget=0.2))
+    study.training.start()
+    finish(study.training.status)
+    one, two, three, four = (offer.sample_id for offer in study.queues.answers()[:4])
     drawn = {name: corner(study, name, side=8) for name in (one, two, three)}
-    study.submit_mask(one, drawn[one], reader="Ada", seconds=3)
-    study.submit_mask(two, drawn[two], reader="Ada", seconds=3)
-    study.submit_mask(two, ~drawn[two], reader="Bo", seconds=3)
-    study.start_comparison()
-    finish(study.comparison_status)
-    study.results()
-    study.unblind()
-    study.exclude(four)
-    study.submit_mask(three, drawn[three], reader="Bo", seconds=3)
-    study.start_comparison(arms=("imil", "drop"))
-    finish(study.comparison_status)
-    study.results()
-    study.more_seeds(2)
-    finish(study.comparison_status)
-    study.results()
-    study.final_comparison()
+    study.review.submit(one, drawn[one], reader="Ada", seconds=3)
+    study.review.submit(two, drawn[two], reader="Ada", seconds=3)
+    study.review.submit(two, ~drawn[two], reader="Bo", seconds=3)
+    study.comparison.start()
+    finish(study.comparison.status)
+    study.results.current()
+    study.readers.unblind()
+    study.labels.exclude(four)
+    study.review.submit(three, drawn[three], reader="Bo", seconds=3)
+    study.comparison.start(arms=("imil", "drop"))
+    finish(study.comparison.status)
+    study.results.current()
+    study.comparison.more_seeds(2)
+    finish(study.comparison.status)
+    study.results.current()
+    study.comparison.open_test_set()
     study.export(tmp_path / "study.zip")
 
     found = again(tmp_path / "study.zip", tmp_path / "work")

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 def study(tmp_path: Path) -> Iterator[Study]:
     machine = Machine(tmp_path)
     made = machine.studies.demo()
-    made.set_plan(replace(made.plan, size=32))
+    made.training.set_plan(replace(made.plan, size=32))
     yield as_if_trained(made)
     machine.pool.close()
 
@@ -46,14 +46,15 @@ def test_each_model_has_a_map_and_an_answer_to_each_image(study: Study, tmp_path
     rows = study.images.rows(Split.VALIDATION)[:2]
     ids = [study.images.samples[row].sample_id for row in rows]
     wanted = Wanted(
-        ((ids[0], True), (ids[1], False)), ((FIRST, study._first), ("imil", study._first))
+        ((ids[0], True), (ids[1], False)),
+        ((FIRST, study.training.task), ("imil", study.training.task)),
     )
 
-    make_looks(study._workspace, wanted, tmp_path / "looks.npz")
-    looks = read_looks(study._workspace, wanted, tmp_path / "looks.npz")
+    make_looks(study.context.workspace, wanted, tmp_path / "looks.npz")
+    looks = read_looks(study.context.workspace, wanted, tmp_path / "looks.npz")
 
     assert [(look.sample_id, look.fixed) for look in looks] == [(ids[0], True), (ids[1], False)]
-    said = np.asarray(read_logits(study._first)[rows]).argmax(1)
+    said = np.asarray(read_logits(study.training.task)[rows]).argmax(1)
     for look, answer in zip(looks, said, strict=True):
         assert list(look.maps) == [FIRST, "imil"]
         assert look.maps[FIRST].shape == (32, 32)

@@ -19,8 +19,8 @@ from imil.storage.records.tombstones import IDLE, load_tombstone
 from imil.study.library.accounts import Account
 from imil.study.library.idle import USED
 from imil.study.library.studies import Studies
+from imil.study.services import Services
 from imil.study.study import Study
-from imil.study.tools import Tools
 from tests.standins.trained import as_if_trained, corner
 from tests.standins.uploads import telling_zip
 from tests.standins.visitors import no_weights
@@ -52,7 +52,7 @@ class Home:
         """Start the app, as after a restart."""
         self.close()
         self.pool = WorkerPool(self.folder / "jobs")
-        tools = Tools(self.store, self.pool, no_weights, lambda: self.now, idle_days=self.days)
+        tools = Services(self.store, self.pool, no_weights, lambda: self.now, idle_days=self.days)
         return Studies(self.folder / "work", tools)
 
     def close(self) -> None:
@@ -79,8 +79,8 @@ def begun(home: Home, studies: Studies) -> Study:
 
 def masked(study: Study) -> str:
     as_if_trained(study)
-    sample_id = study.queue()[0].sample_id
-    study.submit_mask(sample_id, corner(study, sample_id, side=6), reader="dr", seconds=2)
+    sample_id = study.queues.offers()[0].sample_id
+    study.review.submit(sample_id, corner(study, sample_id, side=6), reader="dr", seconds=2)
     study.settle()
     return sample_id
 
@@ -109,7 +109,7 @@ def test_of_a_study_with_work_the_images_go_and_what_was_drawn_stays(home: Home)
     studies = home.start()
     study = begun(home, studies)
     sample_id = masked(study)
-    drawn = study.irrelevant(sample_id)
+    drawn = study.review.irrelevant(sample_id)
 
     home.now += timedelta(days=DAYS)
     gone = studies.sweep_idle()
@@ -117,16 +117,16 @@ def test_of_a_study_with_work_the_images_go_and_what_was_drawn_stays(home: Home)
     assert gone == (study.study_id,)
     assert home.files(study) == []
     again = home.start().open(study.study_id)
-    kept = again.irrelevant(sample_id)
+    kept = again.review.irrelevant(sample_id)
     assert drawn is not None
     assert kept is not None
     assert kept.tolist() == drawn.tolist()
-    assert again.missing_images == 24
-    log = again.audit()
+    assert again.pictures.missing == 24
+    log = again.audit.check()
     assert log.broken is None
     assert (log.acts[-1].what, log.acts[-1].who) == (What.IMAGES_REMOVED, PROGRAM)
-    again.bring_images(home.folder / "brought.zip")
-    assert again.missing_images == 0
+    again.pictures.restore(home.folder / "brought.zip")
+    assert again.pictures.missing == 0
 
 
 def test_what_is_gone_already_is_not_deleted_again(home: Home) -> None:
@@ -139,7 +139,7 @@ def test_what_is_gone_already_is_not_deleted_again(home: Home) -> None:
     home.now += timedelta(days=DAYS)
 
     assert studies.sweep_idle() == ()
-    told = [act.what for act in studies.open(study.study_id).audit().acts]
+    told = [act.what for act in studies.open(study.study_id).audit.check().acts]
     assert told.count(What.IMAGES_REMOVED) == 1
 
 

@@ -12,10 +12,11 @@ import pytest
 
 from imil.core.records import Split
 from imil.errors import DataError, PlanError, StoreError
+from imil.jobs.base import JobStatus
 from imil.storage.records.studies import listing_file
-from imil.study.library.stock import Brought
-from imil.study.status import TrainingStatus
-from imil.study.study import MADE_AGAIN, Study
+from imil.study.image_files import RestoreReport
+from imil.study.study import Study
+from imil.study.training import MADE_AGAIN
 from tests.standins.trained import as_if_trained, corner
 from tests.standins.uploads import telling_zip
 from tests.study.conftest import Machine, finish
@@ -29,8 +30,8 @@ def lose_disk(machine: Machine) -> None:
 
 
 def masked(study: Study) -> str:
-    sample_id = study.queue()[0].sample_id
-    study.submit_mask(sample_id, corner(study, sample_id, side=6), reader="r", seconds=2)
+    sample_id = study.queues.offers()[0].sample_id
+    study.review.submit(sample_id, corner(study, sample_id, side=6), reader="r", seconds=2)
     return sample_id
 
 
@@ -46,13 +47,13 @@ def test_without_its_images_a_study_opens_with_all_else(machine: Machine, archiv
 
     again = machine.studies.open(study.study_id)
 
-    assert again.missing_images == 48
+    assert again.pictures.missing == 48
     assert (again.name, again.images.classes) == ("films", ("a", "b"))
     assert again.images.samples == study.images.samples
     assert again.proof == proof
-    assert again.irrelevant(sample_id) is not None
-    assert again.thumbnail(sample_id).exists()
-    assert again.training_status().active is False
+    assert again.review.irrelevant(sample_id) is not None
+    assert again.pictures.thumbnail(sample_id).exists()
+    assert again.training.status().active is False
 
 
 def test_what_needs_the_images_says_so_and_changes_nothing(machine: Machine, archive: Path) -> None:
@@ -62,12 +63,12 @@ def test_what_needs_the_images_says_so_and_changes_nothing(machine: Machine, arc
     again = machine.studies.open(study.study_id)
 
     with pytest.raises(DataError, match=r"48 of 48 images.*Bring the file"):
-        again.start_training()
+        again.training.start()
     with pytest.raises(PlanError, match="nothing to review yet"):
-        again.queue()
+        again.queues.offers()
     with pytest.raises(DataError, match="not there any more"):
-        again.picture(sample_id)
-    assert again.started is study.started
+        again.pictures.original(sample_id)
+    assert again.training.started is study.training.started
 
 
 def test_the_same_file_brings_them_back_whatever_it_is_called(
@@ -75,15 +76,15 @@ def test_the_same_file_brings_them_back_whatever_it_is_called(
 ) -> None:
     study = as_if_trained(machine.studies.from_archive(archive, name="films"))
     sample_id = masked(study)
-    before = study.picture(sample_id)
+    before = study.pictures.original(sample_id)
     lose_disk(machine)
     again = machine.studies.open(study.study_id)
 
-    brought = again.bring_images(renamed(archive, tmp_path))
+    brought = again.pictures.restore(renamed(archive, tmp_path))
 
-    assert brought == Brought(found=48, missing=0, others=1)
-    assert again.missing_images == 0
-    assert np.array_equal(again.picture(sample_id), before)
+    assert brought == RestoreReport(found=48, missing=0, others=1)
+    assert again.pictures.missing == 0
+    assert np.array_equal(again.pictures.original(sample_id), before)
     assert not list((machine.home / "work").rglob("*Doe*"))
 
 
@@ -108,10 +109,10 @@ def test_parts_can_be_brought_one_by_one_and_others_are_counted(
         for name in given.namelist()[:10]:
             taken.writestr(name, given.read(name))
 
-    assert again.bring_images(part) == Brought(found=10, missing=38, others=0)
+    assert again.pictures.restore(part) == RestoreReport(found=10, missing=38, others=0)
     with pytest.raises(DataError, match=r"No image of this study.*49 images.*38 that are missing"):
-        again.bring_images(other)
-    assert again.bring_images(archive) == Brought(found=38, missing=0, others=11)
+        again.pictures.restore(other)
+    assert again.pictures.restore(archive) == RestoreReport(found=38, missing=0, others=11)
 
 
 def test_a_file_of_the_zip_that_is_damaged_costs_its_image_and_is_counted(
@@ -126,9 +127,11 @@ def test_a_file_of_the_zip_that_is_damaged_costs_its_image_and_is_counted(
     at = entry.header_offset + 30 + len(entry.filename.encode())
     archive.write_bytes(sound[:at] + b"????" + sound[at + 4 :])
 
-    assert again.bring_images(archive) == Brought(found=47, missing=1, others=1, unreadable=1)
+    assert again.pictures.restore(archive) == RestoreReport(
+        found=47, missing=1, others=1, unreadable=1
+    )
     archive.write_bytes(sound)
-    assert again.bring_images(archive) == Brought(found=1, missing=0, others=48)
+    assert again.pictures.restore(archive) == RestoreReport(found=1, missing=0, others=48)
 
 
 def test_films_that_the_app_draws_need_no_file(machine: Machine, archive: Path) -> None:
@@ -137,10 +140,10 @@ def test_films_that_the_app_draws_need_no_file(machine: Machine, archive: Path) 
 
     again = machine.studies.open(study.study_id)
 
-    assert again.missing_images == 0
-    assert again.picture(again.images.samples[0].sample_id).shape == (48, 48)
+    assert again.pictures.missing == 0
+    assert again.pictures.original(again.images.samples[0].sample_id).shape == (48, 48)
     with pytest.raises(DataError, match="needs no images from you"):
-        again.bring_images(archive)
+        again.pictures.restore(archive)
 
 
 def test_a_study_whose_list_is_lost_says_so(machine: Machine, archive: Path) -> None:
@@ -162,7 +165,7 @@ def test_images_told_by_name_by_an_older_version_are_still_opened(
 
     assert again.images.samples[0].sample_id == "first.png"
     assert again.images.title("first.png") == "first.png"
-    assert again.picture("first.png").shape == (24, 24)
+    assert again.pictures.original("first.png").shape == (24, 24)
 
 
 def older(machine: Machine, study: Study) -> None:
@@ -181,7 +184,7 @@ def older(machine: Machine, study: Study) -> None:
     machine.restart()
 
 
-def done(status: TrainingStatus) -> str:
+def done(status: JobStatus) -> str:
     return str(status.state)
 
 
@@ -190,42 +193,42 @@ def test_figures_stay_and_the_checkpoint_is_made_again_from_the_plan(
     machine: Machine, archive: Path
 ) -> None:
     study = machine.studies.from_archive(archive, name="films")
-    study.set_plan(replace(study.plan, size=32, epochs=1, epochs_after=1, budget=0.2))
-    study.start_training()
-    assert done(finish(study.training_status)) == "done"
+    study.training.set_plan(replace(study.plan, size=32, epochs=1, epochs_after=1, budget=0.2))
+    study.training.start()
+    assert done(finish(study.training.status)) == "done"
     training = [s.sample_id for s in study.images.samples if s.split is Split.TRAIN]
-    study.submit_mask(training[0], corner(study, training[0], side=6), reader="r", seconds=2)
-    study.start_comparison()
-    assert done(finish(study.comparison_status)) == "done"
-    before, checkpoint = study.shown_results(), study._first.checkpoint.read_bytes()
-    cases = study.cases()
+    study.review.submit(training[0], corner(study, training[0], side=6), reader="r", seconds=2)
+    study.comparison.start()
+    assert done(finish(study.comparison.status)) == "done"
+    before, checkpoint = study.results.shown(), study.training.task.checkpoint.read_bytes()
+    cases = study.results.cases()
     lose_disk(machine)
 
     again = machine.studies.open(study.study_id)
 
     assert before is not None
     assert cases is not None
-    assert again.shown_results() == before
-    assert again.rounds() == (before,)
-    shown = again.cases()
+    assert again.results.shown() == before
+    assert again.results.rounds() == (before,)
+    shown = again.results.cases()
     assert shown is not None
     assert shown.sample_ids == cases.sample_ids
-    assert again.results_json() is not None
-    assert again.curves() == {}
-    assert again.looks() == ()
+    assert again.results.json() is not None
+    assert again.results.curves() == {}
+    assert again.looks.read() == ()
     with pytest.raises(PlanError, match="models of this comparison are not on this machine"):
-        again.model("imil")
+        again.results.weights("imil")
     with pytest.raises(PlanError, match="models of this comparison are not on this machine"):
-        again.final_comparison()
+        again.comparison.open_test_set()
     with pytest.raises(PlanError, match="nothing to review yet"):
-        again.more_seeds()
+        again.comparison.more_seeds()
 
-    again.bring_images(archive)
+    again.pictures.restore(archive)
 
-    assert done(finish(again.training_status)) == "done"
-    assert again._first.checkpoint.read_bytes() == checkpoint
+    assert done(finish(again.training.status)) == "done"
+    assert again.training.task.checkpoint.read_bytes() == checkpoint
     assert again.notices == (MADE_AGAIN,)
     # The figures are there: nothing is trained for them again.
-    assert again.comparison_status().state is None
-    assert again.shown_results() == before
-    assert again.budget().painted == 1
+    assert again.comparison.status().state is None
+    assert again.results.shown() == before
+    assert again.review.budget().painted == 1

@@ -22,8 +22,8 @@ from imil.storage.local import LocalStore
 from imil.study.library import shipped
 from imil.study.library.shipped import TrainedDemo, make_trained_demo, read_trained_demo
 from imil.study.library.studies import DEMO, Studies
+from imil.study.services import Services
 from imil.study.study import Study
-from imil.study.tools import Tools
 from imil.synthetic.films import FilmSpec, film_set
 from tests.standins.visitors import no_weights
 from tests.study.conftest import finish
@@ -108,7 +108,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> TrainedDemo:
 def studies(made: TrainedDemo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studies]:
     home = tmp_path_factory.mktemp("home")
     pool = WorkerPool(home / "jobs")
-    tools = Tools(LocalStore(home / "state"), pool, no_weights)
+    tools = Services(LocalStore(home / "state"), pool, no_weights)
     yield Studies(home / "work", tools, demo=FILMS, trained=made)
     pool.close()
 
@@ -119,21 +119,21 @@ def study(studies: Studies) -> Study:
 
 
 def test_a_fresh_demo_offers_its_outliers_at_once(study: Study) -> None:
-    status = study.training_status()
+    status = study.training.status()
 
-    assert study.started
+    assert study.training.started
     assert status.state == "done"
     assert len(status.curves) == study.plan.epochs
-    assert {Queue.MISPREDICTED, Queue.LABEL_SUSPECT} <= set(study.queue_counts())
+    assert {Queue.MISPREDICTED, Queue.LABEL_SUSPECT} <= set(study.queues.counts())
 
 
 def test_another_plan_begins_with_an_untrained_demo(studies: Studies) -> None:
     study = studies.demo(trained=False)
 
-    study.set_plan(replace(study.plan, epochs=2))
+    study.training.set_plan(replace(study.plan, epochs=2))
 
-    assert not study.started
-    assert study.training_status().state is None
+    assert not study.training.started
+    assert study.training.status().state is None
 
 
 @pytest.mark.slow
@@ -141,19 +141,21 @@ def test_arms_trained_on_from_the_shipped_files_are_those_of_a_training_made_her
     studies: Studies, made: TrainedDemo
 ) -> None:
     given, own = studies.demo(), studies.demo(trained=False)
-    own.set_plan(made.plan)
-    own.start_training()
-    finish(own.training_status)
+    own.training.set_plan(made.plan)
+    own.training.start()
+    finish(own.training.status)
 
     control = []
     for study in (given, own):
-        study._workspace.make_ready(study.plan)
-        task = study._workspace.arm_task(study._first, CONTROL, seed=0, masks_key=None)
+        study.context.workspace.make_ready(study.plan)
+        task = study.context.workspace.arm_task(
+            study.training.task, CONTROL, seed=0, masks_key=None
+        )
         for _ in run_task(task, should_stop=lambda: False):
             pass
         control.append(task)
 
-    first = [study._first.checkpoint.read_bytes() for study in (given, own)]
+    first = [study.training.task.checkpoint.read_bytes() for study in (given, own)]
     assert first[0] == first[1]
     assert control[0].checkpoint.read_bytes() == control[1].checkpoint.read_bytes()
     assert np.array_equal(np.load(control[0].logits), np.load(control[1].logits))
@@ -164,15 +166,15 @@ def test_a_comparison_can_follow_at_once_and_draws_its_working_images_itself(
     studies: Studies,
 ) -> None:
     study = studies.demo()
-    sample = study.queue()[0].sample_id
-    irrelevant = np.zeros(study.picture(sample).shape, np.bool_)
+    sample = study.queues.offers()[0].sample_id
+    irrelevant = np.zeros(study.pictures.original(sample).shape, np.bool_)
     irrelevant[:8, :8] = True
-    study.submit_mask(sample, irrelevant, reader="r", seconds=1.0)
+    study.review.submit(sample, irrelevant, reader="r", seconds=1.0)
 
-    study.start_comparison()
-    finish(study.comparison_status)
+    study.comparison.start()
+    finish(study.comparison.status)
 
-    assert study.results() is not None
+    assert study.results.current() is not None
 
 
 @pytest.mark.slow
@@ -180,16 +182,18 @@ def test_masks_of_other_queues_alone_can_be_compared_and_it_is_said_that_imil_ha
     studies: Studies,
 ) -> None:
     study = studies.demo()
-    wrong = {offer.sample_id for offer in study.queue()}
-    sample = next(o.sample_id for o in study.queue(Queue.RANDOM) if o.sample_id not in wrong)
-    irrelevant = np.zeros(study.picture(sample).shape, np.bool_)
+    wrong = {offer.sample_id for offer in study.queues.offers()}
+    sample = next(
+        o.sample_id for o in study.queues.offers(Queue.RANDOM) if o.sample_id not in wrong
+    )
+    irrelevant = np.zeros(study.pictures.original(sample).shape, np.bool_)
     irrelevant[:8, :8] = True
-    study.submit_mask(sample, irrelevant, reader="r", seconds=1.0, queue=Queue.RANDOM)
+    study.review.submit(sample, irrelevant, reader="r", seconds=1.0, queue=Queue.RANDOM)
 
-    study.start_comparison()
-    finish(study.comparison_status)
+    study.comparison.start()
+    finish(study.comparison.status)
 
-    found = study.results()
+    found = study.results.current()
     assert found is not None
     assert any("No masked image was opened as mispredicted" in each for each in found.notices)
 
@@ -197,25 +201,27 @@ def test_masks_of_other_queues_alone_can_be_compared_and_it_is_said_that_imil_ha
 def test_what_was_drawn_beforehand_is_what_the_study_shows(studies: Studies, study: Study) -> None:
     studies.draw_demo()
 
-    assert study._first.images.exists()
+    assert study.training.task.images.exists()
 
 
 def test_what_needs_working_images_draws_them_where_nobody_did_before(
     made: TrainedDemo, tmp_path: Path
 ) -> None:
     pool = WorkerPool(tmp_path / "jobs")
-    tools = Tools(LocalStore(tmp_path / "state"), pool, no_weights)
+    tools = Services(LocalStore(tmp_path / "state"), pool, no_weights)
     corner = np.zeros((FILMS.size, FILMS.size), np.bool_)
     corner[:12, -12:] = True
     steps: list[Callable[[Study], object]] = [
-        lambda study: study.saliency(study.queue(Queue.RANDOM)[0].sample_id, None),
-        lambda study: study.predictions.learn(),
-        lambda study: study.queue(Queue.WRONG_REASON),
+        lambda study: study.model.saliency(study.queues.offers(Queue.RANDOM)[0].sample_id, None),
+        lambda study: study.predictions.of().learn(),
+        lambda study: study.queues.offers(Queue.WRONG_REASON),
     ]
     for number, step in enumerate(steps):
         study = Studies(tmp_path / f"work-{number}", tools, demo=FILMS, trained=made).demo()
-        for offer in study.queue(Queue.RANDOM)[:2]:
-            study.submit_mask(offer.sample_id, corner, reader="r", seconds=1.0, queue=Queue.RANDOM)
+        for offer in study.queues.offers(Queue.RANDOM)[:2]:
+            study.review.submit(
+                offer.sample_id, corner, reader="r", seconds=1.0, queue=Queue.RANDOM
+            )
 
         step(study)
     pool.close()
@@ -225,14 +231,16 @@ def test_a_study_whose_folder_is_lost_is_laid_out_again_not_trained(
     made: TrainedDemo, tmp_path: Path
 ) -> None:
     pool = WorkerPool(tmp_path / "jobs")
-    tools = Tools(LocalStore(tmp_path / "state"), pool, no_weights)
+    tools = Services(LocalStore(tmp_path / "state"), pool, no_weights)
     before = Studies(tmp_path / "work", tools, demo=FILMS, trained=made).demo()
 
     after = Studies(tmp_path / "other", tools, demo=FILMS, trained=made).open(before.study_id)
     pool.close()
 
-    assert after.training_status().state == "done"
-    assert after._first.checkpoint.read_bytes() == before._first.checkpoint.read_bytes()
+    assert after.training.status().state == "done"
+    assert (
+        after.training.task.checkpoint.read_bytes() == before.training.task.checkpoint.read_bytes()
+    )
 
 
 def test_no_one_can_guess_the_id_of_a_study(studies: Studies) -> None:

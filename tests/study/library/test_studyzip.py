@@ -34,11 +34,11 @@ def other(tmp_path: Path) -> Iterator[Machine]:
 @pytest.fixture
 def study(machine: Machine) -> Study:
     study = as_if_trained(machine.studies.demo())
-    study.set_plan(study.plan)
-    for offer in study.queue()[:2]:
+    study.training.set_plan(study.plan)
+    for offer in study.queues.offers()[:2]:
         irrelevant = corner(study, offer.sample_id)
-        study.submit_mask(offer.sample_id, irrelevant, reader="dr", seconds=3)
-    study.skip(study.queue()[2].sample_id)
+        study.review.submit(offer.sample_id, irrelevant, reader="dr", seconds=3)
+    study.review.skip(study.queues.offers()[2].sample_id)
     return study
 
 
@@ -68,25 +68,28 @@ def test_a_study_opens_in_another_home_as_it_was(
 
     assert again.study_id != study.study_id
     assert (again.name, again.plan) == (study.name, study.plan)
-    for offer in study.queue()[:2]:
-        assert again.review_state(offer.sample_id) == "masked"
-        kept, brought = study.irrelevant(offer.sample_id), again.irrelevant(offer.sample_id)
+    for offer in study.queues.offers()[:2]:
+        assert again.review.state(offer.sample_id) == "masked"
+        kept, brought = (
+            study.review.irrelevant(offer.sample_id),
+            again.review.irrelevant(offer.sample_id),
+        )
         assert kept is not None
         assert brought is not None
         assert brought.tolist() == kept.tolist()
-    assert again.queue() == study.queue()
-    assert again.review_state(study.queue()[2].sample_id) == "skipped"
-    found = again.audit()
+    assert again.queues.offers() == study.queues.offers()
+    assert again.review.state(study.queues.offers()[2].sample_id) == "skipped"
+    found = again.audit.check()
     assert found.broken is None
-    assert found.acts[:-1] == study.audit().acts[:-1]
+    assert found.acts[:-1] == study.audit.check().acts[:-1]
     assert (found.acts[-1].what, found.acts[-1].who) == (What.IMPORTED, "dr")
 
 
 def test_the_same_study_gives_the_same_bytes_and_its_log_says_that_it_was_exported(
     machine: Machine, study: Study, packed: Path, tmp_path: Path
 ) -> None:
-    log = study._tools.store.names(f"studies/{study.study_id}/acts/")
-    exported = study.audit().acts[-1]
+    log = study.context.services.store.names(f"studies/{study.study_id}/acts/")
+    exported = study.audit.check().acts[-1]
     (machine.home / "state" / log[-1]).unlink()
     again = tmp_path / "again.zip"
 
@@ -106,8 +109,8 @@ def test_without_images_and_models_it_holds_what_the_store_has(
 
     with zipfile.ZipFile(path) as archive:
         assert not [name for name in archive.namelist() if name.startswith("work/")]
-    assert again.budget().painted == 2
-    assert not again._first.finished
+    assert again.review.budget().painted == 2
+    assert not again.training.task.finished
 
 
 def test_each_import_is_a_study_of_its_own_and_touches_no_other(
@@ -115,28 +118,28 @@ def test_each_import_is_a_study_of_its_own_and_touches_no_other(
 ) -> None:
     study.settle()
     before = {name: machine.store.read(name) for name in machine.store.names("")}
-    sample_id = study.queue()[3].sample_id
+    sample_id = study.queues.offers()[3].sample_id
 
     once, twice = machine.studies.import_zip(packed), machine.studies.import_zip(packed)
-    once.submit_mask(sample_id, corner(once, sample_id), reader="dr", seconds=3)
+    once.review.submit(sample_id, corner(once, sample_id), reader="dr", seconds=3)
 
     assert len({study.study_id, once.study_id, twice.study_id}) == 3
     assert once.name == twice.name == f"{study.name} · copy"
-    assert once.review_state(sample_id) == "masked"
-    assert study.review_state(sample_id) == twice.review_state(sample_id) is None
+    assert once.review.state(sample_id) == "masked"
+    assert study.review.state(sample_id) == twice.review.state(sample_id) is None
     assert {name: machine.store.read(name) for name in before} == before
     machine.studies.delete(once.study_id)
     assert {name: machine.store.read(name) for name in before} == before
-    assert twice.audit().broken is None
+    assert twice.audit.check().broken is None
 
 
 def test_an_imported_study_goes_on_and_is_exported_again_as_any_other(
     study: Study, packed: Path, other: Machine, tmp_path: Path
 ) -> None:
     first = other.studies.import_zip(packed)
-    sample_id = study.queue()[3].sample_id
-    first.submit_mask(sample_id, corner(first, sample_id), reader="dr", seconds=3)
-    first.skip(study.queue()[4].sample_id)
+    sample_id = study.queues.offers()[3].sample_id
+    first.review.submit(sample_id, corner(first, sample_id), reader="dr", seconds=3)
+    first.review.skip(study.queues.offers()[4].sample_id)
     first.settle()
     other.restart()
 
@@ -144,9 +147,9 @@ def test_an_imported_study_goes_on_and_is_exported_again_as_any_other(
     first.export(tmp_path / "again.zip")
     again = other.studies.import_zip(tmp_path / "again.zip")
 
-    assert first.audit().broken is again.audit().broken is None
-    assert again.budget().painted == 3
-    assert again.review_state(study.queue()[4].sample_id) == "skipped"
+    assert first.audit.check().broken is again.audit.check().broken is None
+    assert again.review.budget().painted == 3
+    assert again.review.state(study.queues.offers()[4].sample_id) == "skipped"
     with zipfile.ZipFile(tmp_path / "again.zip") as archive:
         inside = b"".join(archive.read(name) for name in archive.namelist())
         assert first.study_id not in "".join(archive.namelist())
@@ -159,7 +162,7 @@ def test_a_zip_of_a_study_is_opened_wherever_a_zip_of_images_is_taken(
     assert is_study_zip(packed)
     assert not is_study_zip(packed.with_name("nothing.zip"))
 
-    assert other.studies.from_archive(packed, name="x").queue() == study.queue()
+    assert other.studies.from_archive(packed, name="x").queues.offers() == study.queues.offers()
 
 
 def redigested(files: Files) -> None:
@@ -203,7 +206,7 @@ def test_a_log_that_was_broken_before_the_export_is_brought_along_as_broken(
 
     again = other.studies.import_zip(path)
 
-    found = again.audit().broken
+    found = again.audit.check().broken
     assert found is not None
     assert (found.seq, found.flaw) == (1, Flaw.MISSING)
     with zipfile.ZipFile(path) as archive:
@@ -305,8 +308,8 @@ def uploaded(machine: Machine, tmp_path: Path) -> Study:
         pass
     archive = shutil.make_archive(str(tmp_path / "films"), "zip", tmp_path / "films")
     study = as_if_trained(machine.studies.from_archive(Path(archive), name="films"))
-    sample_id = study.queue()[0].sample_id
-    study.submit_mask(sample_id, corner(study, sample_id), reader="dr", seconds=3)
+    sample_id = study.queues.offers()[0].sample_id
+    study.review.submit(sample_id, corner(study, sample_id), reader="dr", seconds=3)
     return study
 
 
@@ -317,11 +320,14 @@ def test_brought_images_travel_with_their_study(
 
     again = other.studies.import_zip(tmp_path / "study.zip")
 
-    sample_id = uploaded.queue()[0].sample_id
-    assert again.missing_images == 0
-    assert again.picture(sample_id).tolist() == uploaded.picture(sample_id).tolist()
-    assert again.review_state(sample_id) == "masked"
-    assert again.audit().broken is None
+    sample_id = uploaded.queues.offers()[0].sample_id
+    assert again.pictures.missing == 0
+    assert (
+        again.pictures.original(sample_id).tolist()
+        == uploaded.pictures.original(sample_id).tolist()
+    )
+    assert again.review.state(sample_id) == "masked"
+    assert again.audit.check().broken is None
 
 
 def test_without_its_images_a_brought_study_opens_and_asks_for_them(
@@ -331,8 +337,8 @@ def test_without_its_images_a_brought_study_opens_and_asks_for_them(
 
     again = other.studies.import_zip(tmp_path / "light.zip")
 
-    assert again.missing_images == len(uploaded.images)
-    assert again.budget().painted == 1
+    assert again.pictures.missing == len(uploaded.images)
+    assert again.review.budget().painted == 1
     with pytest.raises(StoreError, match=r"exported without images.*Export it with them"):
         replay(
             tmp_path / "light.zip",
@@ -348,8 +354,8 @@ def test_without_its_images_a_brought_study_opens_and_asks_for_them(
 def test_a_deleted_study_leaves_how_its_log_ended_and_nothing_else(
     machine: Machine, study: Study
 ) -> None:
-    last = study.audit().acts[-1]
-    folder = study._workspace.folder
+    last = study.audit.check().acts[-1]
+    folder = study.context.workspace.folder
 
     tombstone = machine.studies.delete(study.study_id, who="dr")
 

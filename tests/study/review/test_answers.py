@@ -23,7 +23,7 @@ from tests.study.conftest import Machine
 @pytest.fixture
 def study(machine: Machine) -> Study:
     study = machine.studies.demo()
-    study.set_plan(replace(study.plan, size=32))
+    study.training.set_plan(replace(study.plan, size=32))
     return as_if_trained(study)
 
 
@@ -49,7 +49,7 @@ def passes() -> Any:
 def test_an_answer_costs_exactly_one_pass_of_one_image(study: Study, passes: Passes) -> None:
     sample_id = study.images.samples[0].sample_id
 
-    study.answer(sample_id, corner(study, sample_id))
+    study.model.answer(sample_id, corner(study, sample_id))
 
     assert passes.batches == [1]
 
@@ -57,8 +57,8 @@ def test_an_answer_costs_exactly_one_pass_of_one_image(study: Study, passes: Pas
 def test_where_nothing_is_hidden_no_pass_is_made(study: Study, passes: Passes) -> None:
     sample_id = study.images.samples[0].sample_id
 
-    answer = study.answer(sample_id, None)
-    empty = study.answer(sample_id, corner(study, sample_id, side=0))
+    answer = study.model.answer(sample_id, None)
+    empty = study.model.answer(sample_id, corner(study, sample_id, side=0))
 
     assert passes.batches == []
     assert answer == empty
@@ -70,11 +70,11 @@ def test_the_edit_is_the_one_that_training_makes(study: Study) -> None:
     sample_id = study.images.samples[3].sample_id
     irrelevant = corner(study, sample_id, side=30)
 
-    answer = study.answer(sample_id, irrelevant)
+    answer = study.model.answer(sample_id, irrelevant)
 
     blacked_out = apply_blackout(study.images.original(sample_id), irrelevant)
     image = working_image(blacked_out, size=32, channels=study.images.channels)
-    shares = torch.softmax(predict(_read_model(study._first), image[None])[0].double(), 0)
+    shares = torch.softmax(predict(_read_model(study.training.task), image[None])[0].double(), 0)
     assert np.allclose(answer.after, shares.numpy(), atol=1e-6)
     assert answer.coverage == irrelevant.mean()
     assert answer.label == study.images.samples[3].label
@@ -82,19 +82,19 @@ def test_the_edit_is_the_one_that_training_makes(study: Study) -> None:
 
 def test_the_model_and_the_image_are_read_once(study: Study) -> None:
     sample_id = study.images.samples[0].sample_id
-    first = study.answer(sample_id, corner(study, sample_id))
-    study._first.checkpoint.unlink()
+    first = study.model.answer(sample_id, corner(study, sample_id))
+    study.training.task.checkpoint.unlink()
 
-    assert study.answer(sample_id, corner(study, sample_id)) == first
+    assert study.model.answer(sample_id, corner(study, sample_id)) == first
 
 
 def test_readers_who_ask_at_once_get_their_own_answers(study: Study) -> None:
     ids = [sample.sample_id for sample in study.images.samples[:8]]
-    alone = {i: study.answer(i, corner(study, i)) for i in ids}
+    alone = {i: study.model.answer(i, corner(study, i)) for i in ids}
     together: dict[str, Answer] = {}
 
     def ask(sample_id: str) -> None:
-        together[sample_id] = study.answer(sample_id, corner(study, sample_id))
+        together[sample_id] = study.model.answer(sample_id, corner(study, sample_id))
 
     threads = [threading.Thread(target=ask, args=(sample_id,)) for sample_id in ids]
     for thread in threads:
@@ -107,16 +107,16 @@ def test_readers_who_ask_at_once_get_their_own_answers(study: Study) -> None:
 
 def test_a_mask_of_another_size_or_an_unknown_image_is_refused(study: Study) -> None:
     with pytest.raises(MaskError, match=r"3 x 3 px, the image.*own size"):
-        study.answer(study.images.samples[0].sample_id, np.ones((3, 3), np.bool_))
+        study.model.answer(study.images.samples[0].sample_id, np.ones((3, 3), np.bool_))
     with pytest.raises(DataError, match=r"no image “gone”.*Pick an image"):
-        study.answer("gone", None)
+        study.model.answer("gone", None)
 
 
 def test_before_training_there_is_no_answer(machine: Machine) -> None:
     study = machine.studies.demo()
 
     with pytest.raises(PlanError, match=r"nothing to review yet.*Train a model first"):
-        study.answer(study.images.samples[0].sample_id, None)
+        study.model.answer(study.images.samples[0].sample_id, None)
 
 
 def test_what_was_used_last_is_kept_up_to_its_bytes() -> None:
@@ -163,19 +163,19 @@ def test_the_newest_is_kept_whatever_its_size() -> None:
 def test_where_the_model_looks_is_said_of_the_class_that_it_predicts(study: Study) -> None:
     sample_id = study.images.samples[0].sample_id
 
-    looked = study.saliency(sample_id)
+    looked = study.model.saliency(sample_id)
 
     assert looked.saliency.shape == (32, 32)
     assert looked.saliency.max() == 1
-    assert looked.target == study.answer(sample_id, None).predicted_before
+    assert looked.target == study.model.answer(sample_id, None).predicted_before
 
 
 def test_the_map_of_an_image_as_it_is_is_made_once(study: Study, passes: Passes) -> None:
     sample_id = study.images.samples[0].sample_id
-    study.saliency(sample_id)
+    study.model.saliency(sample_id)
     before = len(passes.batches)
 
-    study.saliency(sample_id)
+    study.model.saliency(sample_id)
 
     assert before > 0
     assert len(passes.batches) == before
@@ -185,20 +185,20 @@ def test_a_region_that_is_hidden_changes_where_the_model_looks(study: Study) -> 
     sample_id = study.images.samples[0].sample_id
     irrelevant = corner(study, sample_id, side=30)
 
-    as_it_is = study.saliency(sample_id)
-    hidden = study.saliency(sample_id, irrelevant)
-    nothing = study.saliency(sample_id, corner(study, sample_id, side=0))
+    as_it_is = study.model.saliency(sample_id)
+    hidden = study.model.saliency(sample_id, irrelevant)
+    nothing = study.model.saliency(sample_id, corner(study, sample_id, side=0))
 
-    assert hidden.target == study.answer(sample_id, irrelevant).predicted_after
+    assert hidden.target == study.model.answer(sample_id, irrelevant).predicted_after
     assert not np.array_equal(hidden.saliency, as_it_is.saliency)
     assert np.array_equal(nothing.saliency, as_it_is.saliency)
 
 
 def test_where_the_model_looks_is_refused_as_an_answer_is(machine: Machine, study: Study) -> None:
     with pytest.raises(MaskError, match=r"3 x 3 px, the image.*own size"):
-        study.saliency(study.images.samples[0].sample_id, np.ones((3, 3), np.bool_))
+        study.model.saliency(study.images.samples[0].sample_id, np.ones((3, 3), np.bool_))
     with pytest.raises(DataError, match=r"no image “gone”"):
-        study.saliency("gone")
+        study.model.saliency("gone")
     untrained = machine.studies.demo()
     with pytest.raises(PlanError, match=r"nothing to review yet.*Train a model first"):
-        untrained.saliency(untrained.images.samples[0].sample_id)
+        untrained.model.saliency(untrained.images.samples[0].sample_id)

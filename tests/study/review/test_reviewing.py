@@ -19,8 +19,8 @@ from imil.jobs.pool import WorkerPool
 from imil.storage.local import LocalStore
 from imil.storage.records.studies import StudyRecord, study_file
 from imil.study.library.studies import DEMO_NAME
+from imil.study.services import Services
 from imil.study.study import Study
-from imil.study.tools import Tools
 from imil.study.workspace import Workspace
 from imil.synthetic.films import FilmSpec, film_set
 from tests.standins.memory_store import MemoryStore
@@ -35,9 +35,9 @@ Reviewed = tuple[Machine, Study]
 
 
 def train(study: Study, *, epochs: int = 3) -> None:
-    study.set_plan(replace(PLAN, epochs=epochs))
-    study.start_training()
-    assert finish(study.training_status).state is JobState.DONE
+    study.training.set_plan(replace(PLAN, epochs=epochs))
+    study.training.start()
+    assert finish(study.training.status).state is JobState.DONE
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def fresh(tmp_path: Path) -> Iterator[Reviewed]:
 
 
 def corner(study: Study, sample_id: str) -> Region:
-    irrelevant = np.zeros(study.picture(sample_id).shape[:2], np.bool_)
+    irrelevant = np.zeros(study.pictures.original(sample_id).shape[:2], np.bool_)
     irrelevant[:12, 36:] = True
     return irrelevant
 
@@ -67,24 +67,24 @@ def corner(study: Study, sample_id: str) -> Region:
 def paint(study: Study, sample_ids: list[str], queue: Queue) -> None:
     for sample_id in sample_ids:
         mask = corner(study, sample_id)
-        study.submit_mask(sample_id, mask, reader="r", seconds=1, queue=queue)
+        study.review.submit(sample_id, mask, reader="r", seconds=1, queue=queue)
 
 
 def ids(study: Study, kind: Queue = Queue.MISPREDICTED) -> list[str]:
-    return [offer.sample_id for offer in study.queue(kind)]
+    return [offer.sample_id for offer in study.queues.offers(kind)]
 
 
 def test_queues_offer_training_images_alone_each_for_its_own_reason(reviewed: Reviewed) -> None:
     _, study = reviewed
     high, suspects, random = (
-        study.queue(kind) for kind in (Queue.HIGH_LOSS, Queue.LABEL_SUSPECT, Queue.RANDOM)
+        study.queues.offers(kind) for kind in (Queue.HIGH_LOSS, Queue.LABEL_SUSPECT, Queue.RANDOM)
     )
 
     train_ids = {s.sample_id for s in study.images.samples if s.split is Split.TRAIN}
     assert all({o.sample_id for o in queue} <= train_ids for queue in (high, suspects, random))
     losses = [offer.loss for offer in high]
     assert losses == sorted(losses, reverse=True)
-    assert len(high) == study.budget().allowed == 6
+    assert len(high) == study.review.budget().allowed == 6
     assert all(offer.predicted != offer.label for offer in suspects)
     assert {offer.sample_id for offer in random} == train_ids
     assert ids(study, Queue.RANDOM) == ids(study, Queue.RANDOM) != sorted(train_ids)
@@ -93,76 +93,76 @@ def test_queues_offer_training_images_alone_each_for_its_own_reason(reviewed: Re
 def test_persistence_asks_for_two_of_the_last_three_epochs(reviewed: Reviewed) -> None:
     _, study = reviewed
 
-    study.select(Selection.PERSISTENT)
+    study.queues.select(Selection.PERSISTENT)
 
-    persistent = study.queue()
+    persistent = study.queues.offers()
     assert persistent
     assert all(isinstance(o, Outlier) and o.predicted != o.label for o in persistent)
-    study.select(Selection.IN_SAMPLE)
-    assert study.queue() != persistent
+    study.queues.select(Selection.IN_SAMPLE)
+    assert study.queues.offers() != persistent
 
 
 def test_out_of_fold_says_its_cost_runs_as_a_job_and_then_gives_a_queue(fresh: Reviewed) -> None:
     machine, study = fresh
-    cost = study.out_of_fold_cost()
+    cost = study.training.out_of_fold_cost()
     assert (cost.trainings, cost.epochs) == (3, 2)
     assert cost.seconds is not None
     assert cost.seconds > 0
-    assert study.out_of_fold_status().state is None
+    assert study.training.out_of_fold_status().state is None
     with pytest.raises(PlanError, match=r"no out-of-fold answers yet.*3 more.*Train the folds"):
-        study.select(Selection.OUT_OF_FOLD)
-    assert study.selection is Selection.IN_SAMPLE
+        study.queues.select(Selection.OUT_OF_FOLD)
+    assert study.queues.selection is Selection.IN_SAMPLE
 
-    study.start_out_of_fold()
-    study.start_out_of_fold()
-    assert finish(study.out_of_fold_status).state is JobState.DONE
-    study.select(Selection.OUT_OF_FOLD)
+    study.training.start_out_of_fold()
+    study.training.start_out_of_fold()
+    assert finish(study.training.out_of_fold_status).state is JobState.DONE
+    study.queues.select(Selection.OUT_OF_FOLD)
 
-    found = study.queue()
+    found = study.queues.offers()
     assert found
     machine.restart()
     again = machine.studies.open(study.study_id)
-    assert again.selection is Selection.OUT_OF_FOLD
-    assert again.queue() == found
-    assert again.out_of_fold_status().state is JobState.DONE
+    assert again.queues.selection is Selection.OUT_OF_FOLD
+    assert again.queues.offers() == found
+    assert again.training.out_of_fold_status().state is JobState.DONE
 
 
 def test_folds_go_on_after_the_app_was_killed(machine: Machine) -> None:
     study = machine.studies.demo()
     train(study, epochs=20)
-    study.start_out_of_fold()
-    while not study.out_of_fold_status().curves:
-        assert study.out_of_fold_status().active
+    study.training.start_out_of_fold()
+    while not study.training.out_of_fold_status().curves:
+        assert study.training.out_of_fold_status().active
 
     machine.restart()
     again = machine.studies.open(study.study_id)
 
-    assert finish(again.out_of_fold_status).state is JobState.DONE
-    again.select(Selection.OUT_OF_FOLD)
+    assert finish(again.training.out_of_fold_status).state is JobState.DONE
+    again.queues.select(Selection.OUT_OF_FOLD)
 
 
 def test_wrong_reasons_need_two_masks_and_stay_while_they_are_masked(fresh: Reviewed) -> None:
     _, study = fresh
-    assert Queue.WRONG_REASON not in study.queue_counts()
+    assert Queue.WRONG_REASON not in study.queues.counts()
     with pytest.raises(PlanError, match=r"from 0 of 2 masks.*Mask two images"):
-        study.queue(Queue.WRONG_REASON)
+        study.queues.offers(Queue.WRONG_REASON)
     paint(study, ids(study)[:2], Queue.MISPREDICTED)
-    assert Queue.WRONG_REASON not in study.queue_counts()
+    assert Queue.WRONG_REASON not in study.queues.counts()
 
-    found = study.queue(Queue.WRONG_REASON)
+    found = study.queues.offers(Queue.WRONG_REASON)
 
     assert found
     assert all(isinstance(o, Offered) and o.predicted == o.label and o.score > 0 for o in found)
-    assert study.queue_counts()[Queue.WRONG_REASON] == len(found)
+    assert study.queues.counts()[Queue.WRONG_REASON] == len(found)
     paint(study, [found[0].sample_id], Queue.WRONG_REASON)
-    assert study.queue(Queue.WRONG_REASON) == found
+    assert study.queues.offers(Queue.WRONG_REASON) == found
     paint(study, [ids(study, Queue.RANDOM)[0]], Queue.RANDOM)
-    assert Queue.WRONG_REASON not in study.queue_counts()
+    assert Queue.WRONG_REASON not in study.queues.counts()
 
 
 def test_each_mask_remembers_its_queue_and_how_that_was_found(fresh: Reviewed) -> None:
     machine, study = fresh
-    study.select(Selection.PERSISTENT)
+    study.queues.select(Selection.PERSISTENT)
     first, second = ids(study)[0], ids(study, Queue.RANDOM)[0]
 
     paint(study, [first], Queue.MISPREDICTED)
@@ -170,11 +170,11 @@ def test_each_mask_remembers_its_queue_and_how_that_was_found(fresh: Reviewed) -
 
     machine.restart()
     again = machine.studies.open(study.study_id)
-    records = {r.sample_id: r for r in again._masks.by_name(again._masks.names())}
+    records = {r.sample_id: r for r in again.context.masks.by_name(again.context.masks.names())}
     assert (records[first].queue, records[first].selection) == ("mispredicted", "persistent")
     assert records[second].queue is Queue.RANDOM
-    assert again._paper_outliers(tuple(records.values()))[0].sample_id == first
-    assert len(again._paper_outliers(tuple(records.values()))) == 1
+    assert again.queues.opened_as_mispredicted(tuple(records.values()))[0].sample_id == first
+    assert len(again.queues.opened_as_mispredicted(tuple(records.values()))) == 1
 
 
 def test_triaged_images_leave_the_other_queues_and_a_kept_label_comes_back(
@@ -184,19 +184,19 @@ def test_triaged_images_leave_the_other_queues_and_a_kept_label_comes_back(
     first, second = ids(study)[:2]
     sample = study.images.sample(first)
 
-    study.relabel(first, study.images.classes[1 - sample.label])
-    study.exclude(second)
+    study.labels.relabel(first, study.images.classes[1 - sample.label])
+    study.labels.exclude(second)
 
     for kind in (Queue.MISPREDICTED, Queue.RANDOM, Queue.HIGH_LOSS):
         assert not {first, second} & set(ids(study, kind))
-    assert len(study.queue(Queue.HIGH_LOSS)) == study.budget().allowed
+    assert len(study.queues.offers(Queue.HIGH_LOSS)) == study.review.budget().allowed
     assert study.images.sample(first) == sample
     machine.restart()
     again = machine.studies.open(study.study_id)
-    assert [t.sample_id for t in again.triaged()] == sorted([first, second])
-    again.keep_label(first)
+    assert [t.sample_id for t in again.labels.changed()] == sorted([first, second])
+    again.labels.keep(first)
     assert first in ids(again)
-    kept = again.triage(first)
+    kept = again.labels.decision(first)
     assert kept is not None
     assert kept.decision == "keep"
 
@@ -204,15 +204,15 @@ def test_triaged_images_leave_the_other_queues_and_a_kept_label_comes_back(
 def test_arms_of_triage_are_compared_once_something_is_decided(fresh: Reviewed) -> None:
     _, study = fresh
     with pytest.raises(PlanError, match=r"“relabel” needs a relabelled or excluded image"):
-        study.start_comparison(arms=("relabel",))
-    assert study.arms_to_compare() == ("control", "imil")
-    study.exclude(ids(study)[0])
+        study.comparison.start(arms=("relabel",))
+    assert study.comparison.default_arms() == ("control", "imil")
+    study.labels.exclude(ids(study)[0])
 
-    study.start_comparison(arms=study.arms_to_compare())
-    study.keep_label(study.triaged()[0].sample_id)  # afterwards: what is compared stays
+    study.comparison.start(arms=study.comparison.default_arms())
+    study.labels.keep(study.labels.changed()[0].sample_id)  # afterwards: what is compared stays
 
-    assert finish(study.comparison_status).state is JobState.DONE
-    found = study.results()
+    assert finish(study.comparison.status).state is JobState.DONE
+    found = study.results.current()
     assert found is not None
     assert [arm.arm for arm in found.arms] == ["control", "imil", "relabel", "drop"]
     assert any("1 excluded. Only relabel and drop" in notice for notice in found.notices)
@@ -227,12 +227,12 @@ def test_a_decision_that_could_not_be_saved_is_not_shown(fresh: Reviewed) -> Non
             )
 
     _, study = fresh
-    study._tools = replace(study._tools, store=Full())
+    study.context.state._store = Full()
 
     with pytest.raises(StoreError):
-        study.exclude(ids(study)[0])
+        study.labels.exclude(ids(study)[0])
 
-    assert study.triaged() == ()
+    assert study.labels.changed() == ()
 
 
 def test_a_study_saved_before_there_were_choices_still_opens(fresh: Reviewed) -> None:
@@ -246,20 +246,20 @@ def test_a_study_saved_before_there_were_choices_still_opens(fresh: Reviewed) ->
     machine.restart()
     again = machine.studies.open(study.study_id)
 
-    assert (again.selection, again.triaged()) == (Selection.IN_SAMPLE, ())
+    assert (again.queues.selection, again.labels.changed()) == (Selection.IN_SAMPLE, ())
 
 
 def test_without_dynamics_suspects_and_persistence_say_why_and_other_queues_work(
     fresh: Reviewed,
 ) -> None:
     _, study = fresh
-    study._first.dynamics(1).unlink()
+    study.training.task.dynamics(1).unlink()
 
     with pytest.raises(PlanError, match=r"answers of each epoch were not kept.*new study"):
-        study.queue(Queue.LABEL_SUSPECT)
+        study.queues.offers(Queue.LABEL_SUSPECT)
     with pytest.raises(PlanError, match=r"answers of each epoch were not kept"):
-        study.select(Selection.PERSISTENT)
-    assert Queue.LABEL_SUSPECT not in study.queue_counts()
+        study.queues.select(Selection.PERSISTENT)
+    assert Queue.LABEL_SUSPECT not in study.queues.counts()
     assert ids(study)
 
 
@@ -282,13 +282,13 @@ def study_of(
     )
     record = StudyRecord(folder.name, DEMO_NAME, "2026-11-01T00:00:00", {}, PLAN)
     workspace = Workspace(folder, images, folder)
-    tools = Tools(LocalStore(folder / "state"), pool, no_weights)
+    tools = Services(LocalStore(folder / "state"), pool, no_weights)
     proof = prove_disjoint(images.samples)
     study = Study(record, workspace, tools, proof=proof, report=ImportReport(len(images)))
-    study.start_training()
-    finish(study.training_status)
-    study.start_out_of_fold()
-    finish(study.out_of_fold_status)
+    study.training.start()
+    finish(study.training.status)
+    study.training.start_out_of_fold()
+    finish(study.training.out_of_fold_status)
     return study
 
 
@@ -307,11 +307,11 @@ def test_no_queue_reads_reference_masks(tmp_path: Path) -> None:
 
     for selection in Selection:
         for study in (right, wrong, none):
-            study.select(selection)
-        assert right.queue()
-        assert right.queue() == wrong.queue() == none.queue()
+            study.queues.select(selection)
+        assert right.queues.offers()
+        assert right.queues.offers() == wrong.queues.offers() == none.queues.offers()
     for study in (right, wrong, none):
         paint(study, ids(study)[:3], Queue.MISPREDICTED)
     for kind in Queue:
-        assert right.queue(kind)
-        assert right.queue(kind) == wrong.queue(kind) == none.queue(kind)
+        assert right.queues.offers(kind)
+        assert right.queues.offers(kind) == wrong.queues.offers(kind) == none.queues.offers(kind)

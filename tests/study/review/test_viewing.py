@@ -30,9 +30,9 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
 
 def begin(machine: Machine) -> Study:
     study = machine.studies.demo()
-    study.set_plan(PLAN)
-    study.start_training()
-    finish(study.training_status)
+    study.training.set_plan(PLAN)
+    study.training.start()
+    finish(study.training.status)
     return study
 
 
@@ -48,15 +48,15 @@ def study(machine: Machine) -> Study:
 
 
 def corner(study: Study, sample_id: str) -> Region:
-    irrelevant = np.zeros(study.picture(sample_id).shape[:2], np.bool_)
+    irrelevant = np.zeros(study.pictures.original(sample_id).shape[:2], np.bool_)
     irrelevant[:12, 36:] = True
     return irrelevant
 
 
 def paint(study: Study, sample_id: str, queue: Queue, *, seconds: float = 1) -> MaskRecord:
     region = corner(study, sample_id)
-    study.submit_mask(sample_id, region, reader="r", seconds=seconds, queue=queue)
-    record = study._masks.last(sample_id)
+    study.review.submit(sample_id, region, reader="r", seconds=seconds, queue=queue)
+    record = study.context.masks.last(sample_id)
     assert record is not None
     return record
 
@@ -71,13 +71,13 @@ def test_an_order_shows_the_same_images_in_another_order(untouched: Study) -> No
     least_sure = seen(untouched, View(sort=Sort.LEAST_SURE))
     by_name = names(untouched, View(sort=Sort.NAME))
 
-    assert whole == untouched.queue()
+    assert whole == untouched.queues.offers()
     assert [o.confidence for o in least_sure] == sorted(o.confidence for o in whole)
     assert by_name == sorted(o.sample_id for o in whole)
 
 
 def test_a_class_shows_only_the_images_that_carry_it(untouched: Study) -> None:
-    whole = untouched.queue(Queue.RANDOM)
+    whole = untouched.queues.offers(Queue.RANDOM)
 
     parts = [seen(untouched, View(Queue.RANDOM, label=label)) for label in (0, 1)]
 
@@ -88,7 +88,7 @@ def test_a_class_shows_only_the_images_that_carry_it(untouched: Study) -> None:
 def test_cells_hold_every_training_image_once_and_the_wrong_ones_are_the_mispredicted(
     untouched: Study,
 ) -> None:
-    counts = untouched.confusion()
+    counts = untouched.queues.confusion()
     cells = {
         (label, said): names(untouched, View(cell=Cell(label, said)))
         for label in (0, 1)
@@ -100,13 +100,13 @@ def test_cells_hold_every_training_image_once_and_the_wrong_ones_are_the_mispred
     }
     assert sum(map(sum, counts)) == 60
     wrong = {*cells[0, 1], *cells[1, 0]}
-    assert wrong == {offer.sample_id for offer in untouched.queue()}
+    assert wrong == {offer.sample_id for offer in untouched.queues.offers()}
     assert len(wrong) == counts[0][1] + counts[1][0]
 
 
 def test_what_is_not_reviewed_comes_first_and_what_is_comes_last(study: Study) -> None:
     first, second = names(study, View())[:2]
-    study.skip(first)
+    study.review.skip(first)
     view = View(sort=Sort.NOT_REVIEWED)
 
     order = names(study, view)
@@ -117,15 +117,15 @@ def test_what_is_not_reviewed_comes_first_and_what_is_comes_last(study: Study) -
     suspects = View(Queue.LABEL_SUSPECT)
     paint(study, second, Queue.MISPREDICTED)
     assert not reviewed(study, suspects, second)
-    study.keep_label(second)
+    study.labels.keep(second)
     assert reviewed(study, suspects, second)
 
 
 def test_an_image_that_was_left_out_counts_as_reviewed_in_its_cell(study: Study) -> None:
-    offer = study.queue()[0]
+    offer = study.queues.offers()[0]
     cell = View(cell=Cell(offer.label, offer.predicted))
 
-    study.exclude(offer.sample_id)
+    study.labels.exclude(offer.sample_id)
 
     assert offer.sample_id in names(study, cell)
     assert reviewed(study, cell, offer.sample_id)
@@ -133,8 +133,8 @@ def test_an_image_that_was_left_out_counts_as_reviewed_in_its_cell(study: Study)
 
 
 def test_a_mask_is_told_from_where_its_image_was_really_opened(study: Study) -> None:
-    wrong = study.queue()[0]
-    right = next(o for o in study.answers() if o.label == o.predicted)
+    wrong = study.queues.offers()[0]
+    right = next(o for o in study.queues.answers() if o.label == o.predicted)
 
     of_wrong_cell = View(cell=Cell(wrong.label, wrong.predicted))
     of_right_cell = View(cell=Cell(right.label, right.predicted), queue=Queue.RANDOM)
@@ -145,7 +145,9 @@ def test_a_mask_is_told_from_where_its_image_was_really_opened(study: Study) -> 
     assert second.queue is None
     classes = study.images.classes
     assert (second.prediction, second.confidence) == (classes[right.predicted], right.confidence)
-    assert [o.sample_id for o in study._paper_outliers((first, second))] == [wrong.sample_id]
+    assert [o.sample_id for o in study.queues.opened_as_mispredicted((first, second))] == [
+        wrong.sample_id
+    ]
 
 
 def test_a_random_queue_keeps_its_draw_whatever_order_is_asked_for() -> None:
@@ -195,56 +197,56 @@ def test_wrong_reasons_are_cut_to_the_budget_and_say_how_many_were_found(study: 
     for sample_id in names(study, View())[:2]:
         paint(study, sample_id, Queue.MISPREDICTED)
 
-    offered = study.queue(Queue.WRONG_REASON)
+    offered = study.queues.offers(Queue.WRONG_REASON)
 
-    assert len(offered) == study.budget().allowed == 6
-    assert study.found(Queue.WRONG_REASON) > 6
-    assert study.queue_counts()[Queue.WRONG_REASON] == 6
-    beyond = study._whole(Queue.WRONG_REASON)[6]
+    assert len(offered) == study.review.budget().allowed == 6
+    assert study.queues.found(Queue.WRONG_REASON) > 6
+    assert study.queues.counts()[Queue.WRONG_REASON] == 6
+    beyond = study.queues.whole(Queue.WRONG_REASON)[6]
     assert paint(study, beyond.sample_id, Queue.WRONG_REASON).queue is Queue.WRONG_REASON
 
 
 def test_wrong_reasons_are_made_beside_the_other_queues(study: Study) -> None:
-    assert study.begin_queue(Queue.WRONG_REASON)  # of no mask: its sentence is there at once
+    assert study.queues.begin(Queue.WRONG_REASON)  # of no mask: its sentence is there at once
     for sample_id in names(study, View())[:2]:
         paint(study, sample_id, Queue.MISPREDICTED)
-    with study._queues._making_slowly:  # however long it takes
-        assert not study.begin_queue(Queue.WRONG_REASON)
-        assert not study.begin_queue(Queue.WRONG_REASON)
+    with study.queues._making_slowly:  # however long it takes
+        assert not study.queues.begin(Queue.WRONG_REASON)
+        assert not study.queues.begin(Queue.WRONG_REASON)
 
-        assert study.begin_queue(Queue.MISPREDICTED)
-        assert study.queue(Queue.HIGH_LOSS)
-        assert Queue.WRONG_REASON not in study.queue_counts()
+        assert study.queues.begin(Queue.MISPREDICTED)
+        assert study.queues.offers(Queue.HIGH_LOSS)
+        assert Queue.WRONG_REASON not in study.queues.counts()
 
     end = time.monotonic() + 60
-    while not study.begin_queue(Queue.WRONG_REASON):
+    while not study.queues.begin(Queue.WRONG_REASON):
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.05)
-    assert study.queue_counts()[Queue.WRONG_REASON] == len(study.queue(Queue.WRONG_REASON))
+    assert study.queues.counts()[Queue.WRONG_REASON] == len(study.queues.offers(Queue.WRONG_REASON))
 
 
 def test_what_fails_while_a_queue_is_made_is_said_where_it_is_asked_for(study: Study) -> None:
     for sample_id in names(study, View())[:2]:
         paint(study, sample_id, Queue.MISPREDICTED)
-    checkpoint = study._first.checkpoint
+    checkpoint = study.training.task.checkpoint
     checkpoint.rename(checkpoint.with_suffix(".gone"))
     end = time.monotonic() + 60
-    while not study.begin_queue(Queue.WRONG_REASON):
+    while not study.queues.begin(Queue.WRONG_REASON):
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.05)
 
     with pytest.raises(FileNotFoundError):
-        study.queue(Queue.WRONG_REASON)
+        study.queues.offers(Queue.WRONG_REASON)
 
     checkpoint.with_suffix(".gone").rename(checkpoint)
-    assert study.queue(Queue.WRONG_REASON)  # asked again, it is made again
+    assert study.queues.offers(Queue.WRONG_REASON)  # asked again, it is made again
 
 
 def test_a_mask_is_kept_though_its_queue_can_no_longer_be_read(study: Study) -> None:
     first, second = names(study, View())[:2]
     for sample_id in (first, second):
         paint(study, sample_id, Queue.MISPREDICTED)
-    study.queue(Queue.WRONG_REASON)
+    study.queues.offers(Queue.WRONG_REASON)
 
     # Painted anew on the queue that it helped to make: only one other mask is left.
     paint(study, first, Queue.WRONG_REASON, seconds=2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import shutil
 from pathlib import Path
@@ -18,10 +17,10 @@ from imil.storage.base import Saved
 from imil.storage.codec import decode_masks
 from imil.storage.local import LocalStore
 from imil.storage.records.images import decode_images, encode_images, load_shards
-from imil.study.library import keeping
+from imil.study import backup
 from imil.study.library.studies import Studies
+from imil.study.services import Services
 from imil.study.study import Study
-from imil.study.tools import Tools
 from tests.standins.local_models import LocalModels
 from tests.standins.search import found_in
 from tests.standins.trained import as_if_trained, corner
@@ -65,7 +64,7 @@ class Linked(Machine):
         self.store = TellingStore(self.home / "state")
         self.pool = WorkerPool(self.home / "jobs")
         self.models = LocalModels(self.home / "models")
-        tools = Tools(self.store, self.pool, no_weights, checkpoints=self.models)
+        tools = Services(self.store, self.pool, no_weights, checkpoints=self.models)
         self.studies = Studies(self.home / "work", tools, demo=self.films)
 
 
@@ -84,38 +83,39 @@ def study(linked: Linked, tmp_path: Path) -> Study:
 
 def kept(study: Study) -> Study:
     """Wait until everything is sent that was agreed to."""
-    assert study._keeping is not None
-    study._keeping.keep_now(study._first)
+    study.backup.send_now()
     return study
 
 
 def images_in(folder: Path, study: Study) -> list[str]:
     """Return which images' pixels, as PNG, are in a file below a folder."""
-    assert study._stock is not None
+    assert study.backup._files is not None
     files = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     return [
         sample.sample_id
         for sample in study.images.samples
-        if any(study._stock.content(sample.sample_id) in content for content in files.values())
+        if any(
+            study.backup._files.content(sample.sample_id) in content for content in files.values()
+        )
     ]
 
 
 def test_without_a_tick_no_image_and_no_checkpoint_is_given_to_the_store(
     linked: Linked, study: Study
 ) -> None:
-    sample_id = study.queue()[0].sample_id
-    study.submit_mask(sample_id, corner(study, sample_id, side=6), reader="r", seconds=1)
-    study.training_status()
+    sample_id = study.queues.offers()[0].sample_id
+    study.review.submit(sample_id, corner(study, sample_id, side=6), reader="r", seconds=1)
+    study.training.status()
 
     kept(study)
 
-    assert study.consent is None
+    assert study.backup.consent is None
     assert images_in(linked.home / "state", study) == []
     assert linked.models.names(f"{study.study_id}/") == ()
 
 
 def test_with_it_images_go_once_and_the_checkpoint_with_them(linked: Linked, study: Study) -> None:
-    study.give_consent("a reader")
+    study.backup.give_consent("a reader")
     kept(kept(study))
 
     shards = load_shards(linked.store, study.study_id)
@@ -126,16 +126,16 @@ def test_with_it_images_go_once_and_the_checkpoint_with_them(linked: Linked, stu
         f"{study.study_id}/"
     )
     assert found_in(linked.home / "state", TELLING) == []
-    assert study.consent is not None
-    assert (study.consent.repo, study.consent.who) == (REPO, "a reader")
+    assert study.backup.consent is not None
+    assert (study.backup.consent.repo, study.backup.consent.who) == (REPO, "a reader")
 
 
 def test_what_was_sent_in_part_is_gone_on_with(
     linked: Linked, study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keeping, "SHARD_BYTES", 1)  # an image a record
+    monkeypatch.setattr(backup, "SHARD_BYTES", 1)  # an image a record
 
-    study.give_consent("r")
+    study.backup.give_consent("r")
     kept(study)
 
     shards = load_shards(linked.store, study.study_id)
@@ -144,36 +144,38 @@ def test_what_was_sent_in_part_is_gone_on_with(
 
 
 def test_a_tick_taken_away_stops_it_and_is_kept(linked: Linked, study: Study) -> None:
-    with study._keeping._busy if study._keeping else contextlib.nullcontext():
+    with study.backup._busy:
         # Taken away before the first image has left.
-        study.give_consent("r")
-        study.withdraw_consent()
+        study.backup.give_consent("r")
+        study.backup.withdraw_consent()
     kept(study)
     linked.restart()
 
     again = linked.studies.open(study.study_id)
 
-    assert again.consent is None
+    assert again.backup.consent is None
     assert load_shards(linked.store, study.study_id) == ()
 
 
 def test_images_and_checkpoint_come_back_without_being_asked_for(
     linked: Linked, study: Study
 ) -> None:
-    study.give_consent("r")
+    study.backup.give_consent("r")
     kept(study)
-    queue, picture = study.queue(), study.picture(study.images.samples[0].sample_id)
+    queue, picture = (
+        study.queues.offers(),
+        study.pictures.original(study.images.samples[0].sample_id),
+    )
     linked.pool.close()
     shutil.rmtree(linked.home / "work")
     linked.start()
 
     again = linked.studies.open(study.study_id)
-    assert again._keeping is not None
-    again._keeping.bring_back_now(again._first)
+    again.backup.bring_back_now()
 
-    assert again.missing_images == 0
-    assert (again.picture(again.images.samples[0].sample_id) == picture).all()
-    assert again.queue() == queue
+    assert again.pictures.missing == 0
+    assert (again.pictures.original(again.images.samples[0].sample_id) == picture).all()
+    assert again.queues.offers() == queue
     linked.pool.close()
 
 
@@ -184,22 +186,22 @@ def test_where_nothing_leaves_there_is_nothing_to_agree_to(
     demo = machine.studies.demo()
 
     with pytest.raises(PlanError, match=r"No Hub repo is set.*nothing leaves this machine"):
-        study.give_consent("r")
+        study.backup.give_consent("r")
     with pytest.raises(PlanError, match="can't be kept anywhere else"):
-        demo.give_consent("r")
-    assert not demo.brings_images
+        demo.backup.give_consent("r")
+    assert not demo.pictures.uploaded
     assert study.goes_to is None
 
 
 def test_a_mask_is_shown_with_its_pictures_where_it_was_agreed_to_and_nowhere_else(
     linked: Linked, study: Study
 ) -> None:
-    film = study.answers()[0].sample_id
-    study.submit_mask(film, corner(study, film, side=5), reader="r", seconds=1)
+    film = study.queues.answers()[0].sample_id
+    study.review.submit(film, corner(study, film, side=5), reader="r", seconds=1)
     assert linked.store.shown == {}
-    study.give_consent("r")
+    study.backup.give_consent("r")
 
-    study.submit_mask(film, corner(study, film, side=6), reader="r", seconds=1)
+    study.review.submit(film, corner(study, film, side=6), reader="r", seconds=1)
 
     ((name, content),) = linked.store.shown.items()
     (shown,) = decode_masks(content)
@@ -209,26 +211,26 @@ def test_a_mask_is_shown_with_its_pictures_where_it_was_agreed_to_and_nowhere_el
     original, hidden = study.images.original(film), corner(study, film, side=6)
     assert np.array_equal(pixels(shown.image), original)
     assert np.array_equal(pixels(shown.edited_image), np.where(hidden, 0, original))
-    study.withdraw_consent()
-    study.submit_mask(film, corner(study, film, side=7), reader="r", seconds=1)
+    study.backup.withdraw_consent()
+    study.review.submit(film, corner(study, film, side=7), reader="r", seconds=1)
     assert linked.store.shown == {}
 
 
 def test_what_was_agreed_to_for_one_repo_is_not_for_another(linked: Linked, study: Study) -> None:
-    study.give_consent("r")
+    study.backup.give_consent("r")
     kept(study)
     linked.store.repo = "elsewhere/state"
 
-    assert study.consent is None
-    study.give_consent("another reader")
-    assert study.consent is not None
-    assert study.consent.repo == "elsewhere/state"
+    assert study.backup.consent is None
+    study.backup.give_consent("another reader")
+    assert study.backup.consent is not None
+    assert study.backup.consent.repo == "elsewhere/state"
 
 
 def test_a_study_that_is_handed_over_without_images_holds_none(
     linked: Linked, study: Study, tmp_path: Path
 ) -> None:
-    study.give_consent("r")
+    study.backup.give_consent("r")
     kept(study)
     assert images_in(linked.home / "state", study)
 

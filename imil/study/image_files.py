@@ -21,8 +21,8 @@ FILLED = "filled"
 
 
 @dataclass(frozen=True, slots=True)
-class Brought:
-    """What a file that was brought again had.
+class RestoreReport:
+    """What of a study's images a file that was brought again had.
 
     Attributes:
         found: images of the study that were missing, and are there again.
@@ -37,7 +37,7 @@ class Brought:
     unreadable: int = 0
 
 
-class Stock:
+class ImageFiles:
     """The image files of one study; safe to use from several threads.
 
     Args:
@@ -61,7 +61,7 @@ class Stock:
     @property
     def missing(self) -> int:
         """How many images are not there."""
-        # Asked for often, and of a hundred thousand files: once whole, a stock stays so.
+        # Asked for often, and of a hundred thousand files: once whole, they stay so.
         if not self._whole:
             there = set(self._root.rglob("*")) if self._root.is_dir() else set()
             missing = sum(file not in there for file in self._files.values())
@@ -69,13 +69,13 @@ class Stock:
             return missing
         return 0
 
-    def bring_archive(
+    def restore_archive(
         self,
         archive: Path,
         uploads: UploadReader,
         *,
         on_progress: Callable[[int, int], None] | None = None,
-    ) -> Brought:
+    ) -> RestoreReport:
         """Take the images that are missing out of a zip; each is known by its pixels alone.
 
         Args:
@@ -97,15 +97,15 @@ class Stock:
                 on_progress=on_progress,
             )
 
-        return self._brought(take)
+        return self._restored(take)
 
-    def bring_folder(
+    def restore_folder(
         self,
         fill: Callable[[Path], int],
         *,
         on_progress: Callable[[int, int], None] | None = None,
-    ) -> Brought:
-        """Take the images that are missing out of a folder, as `bring_archive`.
+    ) -> RestoreReport:
+        """Take the images that are missing out of a folder, as `restore_archive`.
 
         `fill` makes the folder, puts the files in that the study was begun with, and returns how
         many of them can't be read.
@@ -122,9 +122,9 @@ class Stock:
             )
             return found, others, unreadable
 
-        return self._brought(take)
+        return self._restored(take)
 
-    def _brought(self, take: Callable[[Path], tuple[int, int, int]]) -> Brought:
+    def _restored(self, take: Callable[[Path], tuple[int, int, int]]) -> RestoreReport:
         if not self._salt:
             raise DataError(
                 "The images of this study can't be brought again.",
@@ -140,15 +140,15 @@ class Stock:
             shutil.rmtree(work, ignore_errors=True)
             for unfinished in self._root.glob("*.part"):
                 unfinished.unlink(missing_ok=True)
-        brought = Brought(found, self.missing, others, unreadable)
-        if not found and brought.missing:
+        report = RestoreReport(found, self.missing, others, unreadable)
+        if not found and report.missing:
             raise DataError(
                 "No image of this study is in this file.",
-                why=f"{others} images were compared by their pixels with the {brought.missing} "
+                why=f"{others} images were compared by their pixels with the {report.missing} "
                 "that are missing." + (f" {unreadable} can't be read." if unreadable else ""),
                 fix="Bring the file that the study was begun with, its images unchanged.",
             )
-        return brought
+        return report
 
     def content(self, sample_id: str) -> bytes:
         """Return an image's file; DataError where it is missing."""

@@ -25,15 +25,15 @@ def study(machine: Machine) -> Study:
 
 
 def acts(study: Study, what: What | None = None) -> list[Act]:
-    found = study.audit()
+    found = study.audit.check()
     assert found.broken is None
     return [act for act in found.acts if what in (None, act.what)]
 
 
 def mask(study: Study, place: int = 0, **more: Any) -> str:
-    sample_id = study.queue()[place].sample_id
+    sample_id = study.queues.offers()[place].sample_id
     drawn = corner(study, sample_id)
-    study.submit_mask(sample_id, drawn, reader="dr", seconds=4.5, **more)
+    study.review.submit(sample_id, drawn, reader="dr", seconds=4.5, **more)
     return sample_id
 
 
@@ -46,41 +46,47 @@ def edit_act(machine: Machine, study: Study, seq: int) -> None:
 def test_a_mask_that_an_earlier_version_copied_stays_readable_and_marked(
     machine: Machine, study: Study
 ) -> None:
-    source, target = (offer.sample_id for offer in study.queue()[:2])
-    study.submit_mask(source, corner(study, source), reader="dr", seconds=1)
-    painted = study._masks.last(source)
+    source, target = (offer.sample_id for offer in study.queues.offers()[:2])
+    study.review.submit(source, corner(study, source), reader="dr", seconds=1)
+    painted = study.context.masks.last(source)
     assert painted is not None
     copied = replace(painted, sample_id=target, origin=Origin.COPIED, source=source)
-    name = study._masks.add(copied)
-    details = {"mask": name, "origin": "copied", "files": study._digests((name,))}
-    study._acts.append(Act(What.MASK_COPIED, copied.time.isoformat(), "dr", target, details))
+    name = study.context.masks.add(copied)
+    details = {"mask": name, "origin": "copied", "files": study.audit.digests((name,))}
+    study.audit._log.append(Act(What.MASK_COPIED, copied.time.isoformat(), "dr", target, details))
     study.settle()
 
     machine.restart()
     again = machine.studies.open(study.study_id)
 
-    assert (again.origin(target), again.copied_from(target)) == (Origin.COPIED, source)
-    assert again.budget().painted == 2
-    assert again.predictions.masks == 1  # a copy would agree with itself
+    assert (again.review.origin(target), again.review.copied_from(target)) == (
+        Origin.COPIED,
+        source,
+    )
+    assert again.review.budget().painted == 2
+    assert again.predictions.of().masks == 1  # a copy would agree with itself
     assert [act.sample_id for act in acts(again, What.MASK_COPIED)] == [target]
-    same = again.irrelevant(target)
+    same = again.review.irrelevant(target)
     assert same is not None
-    again.submit_mask(target, same, reader="dr", seconds=2, origin=Origin.COPIED)
-    assert (again.origin(target), again.copied_from(target)) == (Origin.COPIED, source)
+    again.review.submit(target, same, reader="dr", seconds=2, origin=Origin.COPIED)
+    assert (again.review.origin(target), again.review.copied_from(target)) == (
+        Origin.COPIED,
+        source,
+    )
     changed = corner(again, target, side=5)
-    again.submit_mask(target, changed, reader="dr", seconds=2, origin=Origin.CORRECTED)
-    assert (again.origin(target), again.copied_from(target)) == (Origin.CORRECTED, "")
+    again.review.submit(target, changed, reader="dr", seconds=2, origin=Origin.CORRECTED)
+    assert (again.review.origin(target), again.review.copied_from(target)) == (Origin.CORRECTED, "")
 
 
 def test_a_visitor_who_only_looks_leaves_no_log(machine: Machine) -> None:
     study = machine.studies.demo()
 
-    assert study.audit().acts == ()
+    assert study.audit.check().acts == ()
     assert machine.store.names(f"studies/{study.study_id}/acts/") == ()
 
 
 def test_the_first_act_is_the_study_s_beginning(study: Study) -> None:
-    study.skip(study.queue()[0].sample_id)
+    study.review.skip(study.queues.offers()[0].sample_id)
 
     first = acts(study)[0]
 
@@ -90,15 +96,15 @@ def test_the_first_act_is_the_study_s_beginning(study: Study) -> None:
 
 
 def test_an_accepted_mask_is_told_with_reader_seconds_model_and_what_it_does(study: Study) -> None:
-    sample_id = study.queue()[0].sample_id
-    answer = study.answer(sample_id, corner(study, sample_id))
+    sample_id = study.queues.offers()[0].sample_id
+    answer = study.model.answer(sample_id, corner(study, sample_id))
     mask(study)
 
     (act,) = acts(study, What.MASK_ACCEPTED)
 
     assert acts(study, What.ANSWERED) == []
     assert (act.who, act.sample_id, act.seconds) == ("dr", sample_id, 4.5)
-    assert act.model == study._tools.models.version(study._first)
+    assert act.model == study.context.services.models.version(study.training.task)
     assert len(act.model) == 12
     assert act.p_before == pytest.approx(answer.before[answer.label], abs=1e-6)
     assert act.p_after == pytest.approx(answer.after[answer.label], abs=1e-6)
@@ -113,7 +119,7 @@ def test_what_a_mask_does_is_told_later_where_nobody_had_asked_the_model(study: 
 
     (accepted,), (told,) = acts(study, What.MASK_ACCEPTED), acts(study, What.ANSWERED)
 
-    answer = study.answer(sample_id, study.irrelevant(sample_id))
+    answer = study.model.answer(sample_id, study.review.irrelevant(sample_id))
     assert (accepted.p_before, accepted.p_after) == (told.p_before, None)
     assert told.details == {"mask": accepted.details["mask"]}
     assert (told.sample_id, told.model) == (sample_id, accepted.model)
@@ -121,19 +127,19 @@ def test_what_a_mask_does_is_told_later_where_nobody_had_asked_the_model(study: 
 
 
 def test_the_answer_that_a_reader_was_shown_is_not_made_again(study: Study) -> None:
-    sample_id = study.queue()[0].sample_id
+    sample_id = study.queues.offers()[0].sample_id
     drawn = corner(study, sample_id)
-    shown = study.answer(sample_id, drawn)
+    shown = study.model.answer(sample_id, drawn)
 
-    assert study.answer(sample_id, drawn) is shown
-    assert study.answer(sample_id, np.logical_not(drawn)) is not shown
+    assert study.model.answer(sample_id, drawn) is shown
+    assert study.model.answer(sample_id, np.logical_not(drawn)) is not shown
 
 
 def test_a_mask_is_told_of_even_where_the_model_can_not_answer(study: Study) -> None:
-    sample_id = study.queue()[0].sample_id
-    study._first.checkpoint.write_bytes(b"damaged")
+    sample_id = study.queues.offers()[0].sample_id
+    study.training.task.checkpoint.write_bytes(b"damaged")
 
-    study.submit_mask(sample_id, corner(study, sample_id), reader="dr", seconds=1)
+    study.review.submit(sample_id, corner(study, sample_id), reader="dr", seconds=1)
 
     (act,), (told,) = acts(study, What.MASK_ACCEPTED), acts(study, What.ANSWERED)
     assert act.p_after is None
@@ -148,13 +154,13 @@ def test_a_mask_that_comes_twice_is_told_of_once(study: Study) -> None:
 
 
 def test_every_decision_of_a_reader_is_told_of(study: Study) -> None:
-    queue = study.queue()
+    queue = study.queues.offers()
     one, other = queue[0].sample_id, queue[1].sample_id
     label = study.images.classes[1 - queue[1].label]
-    study.skip(one)
-    study.relabel(other, label)
-    study.exclude(other)
-    study.keep_label(other)
+    study.review.skip(one)
+    study.labels.relabel(other, label)
+    study.labels.exclude(other)
+    study.labels.keep(other)
 
     told = [(act.what, act.sample_id) for act in acts(study)][1:]
 
@@ -168,10 +174,10 @@ def test_every_decision_of_a_reader_is_told_of(study: Study) -> None:
 
 
 def test_the_study_s_file_names_the_last_act_before_it(machine: Machine, study: Study) -> None:
-    study.skip(study.queue()[0].sample_id)
+    study.review.skip(study.queues.offers()[0].sample_id)
     last = acts(study)[-1]
 
-    study.skip(study.queue()[1].sample_id)
+    study.review.skip(study.queues.offers()[1].sample_id)
 
     saved = load_study(machine.store, study.study_id)
     assert saved is not None
@@ -180,11 +186,11 @@ def test_the_study_s_file_names_the_last_act_before_it(machine: Machine, study: 
 
 def test_an_edited_act_is_named_by_its_number(machine: Machine, study: Study) -> None:
     for place in range(3):
-        study.skip(study.queue()[place].sample_id)
+        study.review.skip(study.queues.offers()[place].sample_id)
 
     edit_act(machine, study, 2)
 
-    broken = study.audit().broken
+    broken = study.audit.check().broken
     assert broken is not None
     assert (broken.seq, broken.flaw) == (2, Flaw.CHANGED)
 
@@ -193,18 +199,18 @@ def test_a_log_that_was_cut_off_is_found_out_when_the_study_is_opened(
     machine: Machine, study: Study
 ) -> None:
     for place in range(3):
-        study.skip(study.queue()[place].sample_id)
+        study.review.skip(study.queues.offers()[place].sample_id)
     for seq in (2, 3):
         (machine.home / "state" / act_file(study.study_id, seq)).unlink()
     machine.restart()
 
     again = machine.studies.open(study.study_id)
-    again.skip(again.queue()[0].sample_id)
+    again.review.skip(again.queues.offers()[0].sample_id)
 
-    broken = again.audit().broken
+    broken = again.audit.check().broken
     assert broken is not None
     assert (broken.seq, broken.flaw) == (2, Flaw.CHANGED)
-    assert again.audit().broken == broken
+    assert again.audit.check().broken == broken
 
 
 def test_a_mask_that_was_changed_on_disk_is_named_by_its_act(
@@ -215,7 +221,7 @@ def test_a_mask_that_was_changed_on_disk_is_named_by_its_act(
     path = Path(machine.home / "state" / act.details["mask"])
     path.write_bytes(path.read_bytes() + b" ")
 
-    broken = study.audit().broken
+    broken = study.audit.check().broken
 
     assert broken is not None
     assert broken.seq == act.seq
@@ -234,7 +240,7 @@ def test_a_mask_whose_act_was_lost_in_a_kill_is_told_of_as_a_gap(
     machine.restart()
 
     again = machine.studies.open(study.study_id)
-    again.skip(again.queue()[1].sample_id)
+    again.review.skip(again.queues.offers()[1].sample_id)
 
     begun, gap, skipped = acts(again)
     assert (begun.what, gap.what, skipped.what) == (What.STUDY_BEGUN, What.GAP, What.SKIPPED)
@@ -246,33 +252,33 @@ def test_a_study_of_which_a_mask_is_damaged_opens_with_the_others(
 ) -> None:
     kept, lost = mask(study), mask(study, 1)
     study.settle()
-    damaged = study._masks.name_of(lost)
+    damaged = study.context.masks.name_of(lost)
     (machine.home / "state" / damaged).write_bytes(b"cut short")
     machine.restart()
 
     again = machine.studies.open(study.study_id)
 
-    assert again.damaged_masks == (damaged,)
-    assert again.review_state(kept) == "masked"
-    assert again.review_state(lost) is None
-    found = again.audit()
+    assert again.review.damaged == (damaged,)
+    assert again.review.state(kept) == "masked"
+    assert again.review.state(lost) is None
+    found = again.audit.check()
     assert found.broken is not None
     assert damaged in found.broken.told
     mask(again, 1)
-    assert again.review_state(lost) == "masked"
+    assert again.review.state(lost) == "masked"
 
 
 def test_every_act_of_a_reader_names_the_reader(study: Study) -> None:
-    one, two, three = (offer.sample_id for offer in study.answers()[:3])
+    one, two, three = (offer.sample_id for offer in study.queues.answers()[:3])
     other = study.images.classes[1 - study.images.sample(one).label]
 
-    study.relabel(one, other, reader="Ada")
-    study.exclude(two, reader="Bo")
-    study.keep_label(two, reader="  Cy ")
-    study.skip(three, reader="Ada")
-    study.start_comparison(arms=["control"], who="Bo")
+    study.labels.relabel(one, other, reader="Ada")
+    study.labels.exclude(two, reader="Bo")
+    study.labels.keep(two, reader="  Cy ")
+    study.review.skip(three, reader="Ada")
+    study.comparison.start(arms=["control"], who="Bo")
     study.stop(who="Ada")
-    study.note_shared("the lab", shared=True, who="ada-account")
+    study.audit.note(What.SHARED, who="ada-account", details={"organisation": "the lab"})
 
     told = [(act.what, act.who) for act in acts(study) if act.who != "imil"]
     assert told == [
@@ -284,7 +290,7 @@ def test_every_act_of_a_reader_names_the_reader(study: Study) -> None:
         (What.COMPARISON_STOPPED, "Ada"),
         (What.SHARED, "ada-account"),
     ]
-    assert acts(study)[-1].details == {"organisation": "the lab", "shared": True}
+    assert acts(study)[-1].details == {"organisation": "the lab"}
 
 
 class Mirrored(LocalStore):
@@ -315,13 +321,13 @@ class Hub(Machine):
     def start(self) -> None:
         super().start()
         self.store = Mirrored(self.home / "state")
-        self.studies._tools = replace(self.studies._tools, store=self.store)
+        self.studies._services = replace(self.studies._services, store=self.store)
 
 
 def write_anew(machine: Machine, study: Study) -> None:
     """Forge the whole log, and the study's own note of how it ends: a chain that holds."""
     previous, folder = first_link(study.study_id), machine.home / "state"
-    for act in study.audit().acts:
+    for act in study.audit.check().acts:
         forged = chained(replace(act, who="forged"), seq=act.seq, previous=previous)
         (folder / act_file(study.study_id, act.seq)).write_bytes(encode_act(forged))
         previous = forged.digest
@@ -335,26 +341,26 @@ def test_a_log_that_was_written_anew_is_not_the_one_that_the_hub_has(tmp_path: P
     assert isinstance(machine.store, Mirrored)
     study = as_if_trained(machine.studies.demo())
     mask(study)
-    study.skip(study.queue()[1].sample_id)
+    study.review.skip(study.queues.offers()[1].sample_id)
     study.settle()
     machine.store.push(study.study_id)
-    study.skip(study.queue()[2].sample_id)
+    study.review.skip(study.queues.offers()[2].sample_id)
     write_anew(machine, study)
     machine.restart()
     Mirrored.away = True
     again = machine.studies.open(study.study_id)
-    silent = again.compare_log()
-    unknown = again.audit()
+    silent = again.audit.compare_published()
+    unknown = again.audit.check()
     Mirrored.away = False
 
-    compared = again.compare_log()
+    compared = again.audit.compare_published()
 
     assert silent is not None
     assert silent.trouble is not None
     assert unknown.broken is None
     assert compared is not None
     assert (compared.repo, compared.acts, compared.trouble) == ("lab/state", 4, None)
-    found = again.audit()
+    found = again.audit.check()
     assert found.broken is not None
     assert found.broken.told == "Act 3 is not the one that was saved: the log was written anew."
     machine.pool.close()
@@ -367,11 +373,11 @@ def test_a_log_that_goes_on_from_what_the_hub_has_is_intact(tmp_path: Path) -> N
     mask(study)
     study.settle()
     machine.store.push(study.study_id)
-    study.skip(study.queue()[1].sample_id)
+    study.review.skip(study.queues.offers()[1].sample_id)
 
-    compared = study.compare_log()
+    compared = study.audit.compare_published()
 
     assert compared is not None
-    assert compared.head == study.audit().acts[2].head
-    assert study.audit().broken is None
+    assert compared.head == study.audit.check().acts[2].head
+    assert study.audit.check().broken is None
     machine.pool.close()

@@ -14,7 +14,7 @@ from imil.study.review.answers import WarmModels
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class Services:
     """What every study of a process shares.
 
     Attributes:
