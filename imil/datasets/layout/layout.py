@@ -1,0 +1,483 @@
+"""A listing of files and tables into a reading: each decision by the evidence for it."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from imil.datasets.layout import words
+from imil.datasets.layout.candidates import Candidate, clear, rank
+from imil.datasets.layout.folders import level_candidates, name_candidates, people, splits_of
+from imil.datasets.layout.masks import SURE, UNSURE, copies, mask_groups, variants
+from imil.datasets.layout.matching import Files, stem
+from imil.datasets.layout.patterns import guess_pattern, parse_pattern
+from imil.datasets.layout.reading import (
+    Decisions,
+    ImageFile,
+    LeftOut,
+    MaskFile,
+    Reading,
+    counted,
+)
+from imil.datasets.layout.sheets import Column, Sheet, columns_of, label_candidates, understood
+from imil.datasets.tables.table import Grid
+
+NONE, ALL = "none", "all"
+MASKS, LEAVE, IMAGES = "reference masks", "left out", "images"
+TOGETHER = "each combination"
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What lies there, before any image is read.
+
+    Attributes:
+        images: files that are images, by "/"-separated path.
+        tables: tables by path, one a sheet.
+        sizes: bytes of each image.
+        flat: whether an image has two values alone; None where it can't be told cheaply.
+        digest: equal for files of equal bytes.
+        uids: image files by DICOM SOPInstanceUID, where headers were read.
+        owners: patients by DICOM header, hashed.
+    """
+
+    images: tuple[str, ...]
+    tables: Mapping[str, Grid] = field(default_factory=dict)
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    flat: Callable[[str], bool | None] = lambda _: None
+    digest: Callable[[str], object] = lambda name: name
+    uids: Mapping[str, str] = field(default_factory=dict)
+    owners: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_layout(listed: Listed, answers: Mapping[str, str] | None = None) -> Reading:
+    """Return how a data set is understood; answers override what the evidence says.
+
+    The order in which files are listed, and the case of their names, change nothing.
+
+    Raises:
+        DataError: an answer that fits no question.
+    """
+    return _Layout(listed, Decisions(dict(answers or {}))).read()
+
+
+class _Layout:
+    """One reading in the making: each step narrows what the next one looks at."""
+
+    def __init__(self, listed: Listed, decisions: Decisions) -> None:
+        self._listed = listed
+        self._decisions = decisions
+        self._left: dict[str, str] = {}
+        self._masks: dict[str, str | None] = {}
+        self._names: tuple[str, ...] = tuple(sorted(listed.images))
+
+    def read(self) -> Reading:
+        """Return the reading."""
+        self._drop_copies()
+        self._part_masks()
+        self._pick_variant()
+        level, folder_splits = splits_of(self._names)
+        sheets = self._sheets()
+        self._masks_of_tables(sheets)
+        label = self._label(sheets, level, folder_splits)
+        splits = self._splits(sheets, folder_splits, label)
+        labels = self._labels(label)
+        owners = self._owners(sheets, labels, splits)
+        self._decisions.require_known()
+        return self._reading(labels, splits, owners, columns_of(sheets))
+
+    def _leave(self, names: Collection[str], why: str) -> None:
+        self._left |= dict.fromkeys(names, why)
+        self._names = tuple(name for name in self._names if name not in self._left)
+
+    def _drop_copies(self) -> None:
+        found = copies(self._names, self._listed.sizes, self._listed.digest)
+        for name, kept in found.items():
+            self._left[name] = f"It is a copy of “{kept}”."
+        self._names = tuple(name for name in self._names if name not in found)
+        if found:
+            self._decisions.tell(
+                f"copies: {len(found)} images are byte for byte others of the same name, and are "
+                "taken once."
+            )
+
+    def _part_masks(self) -> None:
+        groups = [g for g in mask_groups(self._names, self._listed.flat) if g.points >= UNSURE]
+        if not groups:
+            return
+        found = {name: other for group in groups for name, other in group.of.items()}
+        told = ", ".join(group.name for group in groups)
+        sure = all(group.points >= SURE for group in groups)
+        chosen = self._decisions.decide(
+            "masks",
+            f"Are the {len(found)} images in {told} masks?",
+            (MASKS, LEAVE, IMAGES),
+            MASKS if sure else None,
+        )
+        two = any(group.two_valued for group in groups)
+        self._decisions.tell(
+            f"masks: {len(found)} images by {told}"
+            + (", of two values alone" if two else "")
+            + f"; {sum(other is not None for other in found.values())} belong to an image."
+        )
+        if chosen == LEAVE:
+            self._leave(found, "It is a mask.")
+        elif chosen != IMAGES:
+            self._masks |= found
+            self._names = tuple(name for name in self._names if name not in found)
+
+    def _pick_variant(self) -> None:
+        found = variants(self._names)
+        if found is None:
+            return
+        level, parts = found
+        made = {folder: sum(w in words.DERIVED for w in words.words(folder)) for folder in parts}
+        fewest = [folder for folder in sorted(made) if made[folder] == min(made.values())]
+        below = any(name.count("/") > level + 1 for name in self._names)
+        telling = sum(bool(re.search(r"\d{4}|[^\W\d]", stem(n).rpartition("/")[2])) for n in self._names)
+        sure = len(fewest) == 1 and (below or 2 * telling > len(self._names))
+        choices = (*sorted(parts), ALL)
+        chosen = self._decisions.decide(
+            "variant",
+            "The same images seem to lie in several folders. Which are to be read?",
+            choices,
+            fewest[0] if sure else None,
+        )
+        self._decisions.tell(
+            f"variants: the folders {', '.join(f'“{folder}”' for folder in sorted(parts))} hold the "
+            "same images or classes, made differently."
+        )
+        if chosen not in (None, ALL):
+            dropped = [n for folder, own in parts.items() if folder != chosen for n in own]
+            self._leave(dropped, f"“{chosen}” holds these images too, and is what is read.")
+
+    def _sheets(self) -> list[Sheet]:
+        files = Files.of(self._names, self._listed.uids)
+        column = self._decisions.answers.get("file", "").removeprefix("column ") or None
+        found = [
+            sheet
+            for name in sorted(self._listed.tables)
+            if (sheet := understood(name, self._listed.tables[name], files, column)) is not None
+        ]
+        named = tuple(sheet.name for sheet in found)
+        if self._listed.tables:
+            picked = self._decisions.decide(
+                "table", "Which tables are read?", (ALL, NONE, *sorted(self._listed.tables)), ALL
+            )
+            if picked == NONE:
+                return []
+            if picked not in (ALL, None):
+                found = [sheet for sheet in found if sheet.name == picked]
+        if found:
+            columns = sorted({t for sheet in found for t in sheet.grid.names if t})
+            first = next((s.column for s in found if s.column), "")
+            self._decisions.decide(
+                "file",
+                "Which column says which image a row is for?",
+                tuple(f"column {title}" for title in columns),
+                f"column {first}",
+            )
+            self._decisions.tell(
+                "tables: "
+                + ", ".join(
+                    f"“{s.name}” names {len({f for own in s.files for f in own})} images by “{s.column}”"
+                    for s in found[:6]
+                )
+                + "."
+            )
+        idle = sorted(set(self._listed.tables) - set(named))
+        if idle:
+            self._decisions.tell(f"tables: {', '.join(f'“{n}”' for n in idle[:6])} name no image.")
+        return found
+
+    def _masks_of_tables(self, sheets: Sequence[Sheet]) -> None:
+        """Take masks, and other images, that columns beside that of the images name."""
+        known = Files.of((*self._names, *self._masks))
+        for sheet in sheets:
+            for at, title in enumerate(sheet.grid.names):
+                masked = words.has(title, words.MASKS) or words.plain(title) == "relevantfilename"
+                if at == sheet.at or not (masked or at in sheet.others):
+                    continue
+                pairs: dict[str, str] = {}
+                for named, cell in zip(sheet.files, sheet.cells(at), strict=True):
+                    found = known.find(sheet.name, cell, "name")
+                    if len(found) == 1 and len(named) == 1 and found[0] != named[0]:
+                        pairs[found[0]] = named[0]
+                if not pairs:
+                    continue
+                self._decisions.tell(
+                    f"{'masks' if masked else 'left out'}: {len(pairs)} images of the column "
+                    f"“{title}”."
+                )
+                if masked:
+                    self._masks |= pairs
+                    self._names = tuple(name for name in self._names if name not in pairs)
+                else:
+                    self._leave(pairs, f"The column “{title}” names it beside another image.")
+
+    def _label(
+        self, sheets: Sequence[Sheet], level: int | None, splits: Mapping[str, object]
+    ) -> Candidate | None:
+        inside = [name for name in self._names if not splits or name in splits]
+        reached = {f for s in sheets if s.labelled() for own in s.files for f in own}
+        images = len(reached & set(self._names)) or len(self._names)
+        found = [
+            *label_candidates(sheets, min(len(self._names), max(images, len(self._names) // 2))),
+            *level_candidates(inside, splits, level),  # type: ignore[arg-type]
+            *name_candidates(inside),
+        ]
+        ranked = rank(found)
+        best = clear(ranked)
+        if not ranked:
+            return None
+        by_choice = {candidate.choice: candidate for candidate in ranked}
+        near = [c for c in ranked if c.score > ranked[0].score - 3 or c.family]
+        text = "Which of these is the label?"
+        chosen = self._decisions.decide(
+            "label",
+            text,
+            tuple(c.choice for c in [*near, *(c for c in ranked if c not in near)]),
+            None if best is None else best.choice,
+        )
+        picked = by_choice[chosen] if chosen else ranked[0]
+        kinds = counted(list(picked.values.values()))
+        self._decisions.tell(
+            f"label: {picked.told}"
+            + (" (provisional)" if chosen is None else "")
+            + f": {len(kinds)} different in {len(picked.values)} images."
+        )
+        for row in picked.rows:
+            self._decisions.tell(f"label: {row}")
+        return picked
+
+    def _labels(self, label: Candidate | None) -> dict[str, str]:
+        """Return each image's label, cells of several labels by what was decided about them."""
+        if label is None:
+            return {}
+        values = {n: v for n, v in label.values.items() if n in set(self._names)}
+        atoms = {n: a for n, a in label.atoms.items() if n in values}
+        if any(len(parts) > 1 for parts in atoms.values()):
+            single = sorted({atom for parts in atoms.values() for atom in parts})
+            counts = Counter(values.values())
+            few = all(count > 1 for count in counts.values()) and len(counts) <= 2 * len(single)
+            chosen = self._decisions.decide(
+                "several",
+                f"{sum(len(p) > 1 for p in atoms.values())} images have several labels. What are "
+                "the classes?",
+                (TOGETHER, *single),
+                TOGETHER if few else None,
+            )
+            if chosen not in (None, TOGETHER):
+                return {n: chosen if chosen in a else f"not {chosen}" for n, a in atoms.items()}
+            self._decisions.tell("label: a cell of several labels is a class of its own.")
+        return values
+
+    def _splits(
+        self, sheets: Sequence[Sheet], folders: Mapping[str, str], label: Candidate | None
+    ) -> dict[str, str]:
+        """Return the split of each image with a label; none where all would be for training."""
+        labelled = set(label.values) & set(self._names) if label else set(self._names)
+        sources: dict[str, dict[str, str]] = {}
+        for column in columns_of(sheets).values():
+            own = _split_cells(column)
+            if own:
+                sources[f"column {column.title}"] = own
+        by_table = {
+            file: split
+            for sheet in sheets
+            if (split := words.split_word(posixpath.basename(sheet.name))) and sheet.labelled()
+            for named in sheet.files
+            for file in named
+        }
+        sources |= {"folders": dict(folders), "tables": by_table}  # type: ignore[dict-item]
+        useful = {
+            choice: {n: str(s) for n, s in own.items() if n in labelled}
+            for choice, own in sources.items()
+        }
+        useful = {
+            choice: own
+            for choice, own in useful.items()
+            if len(set(own.values())) > 1 or (own and "train" not in own.values())
+        }
+        useful = {c: own for c, own in useful.items() if len(own) >= 0.5 * len(labelled)}
+        order = ("folders", *sorted(c for c in useful if c.startswith("column")), "tables")
+        best = next((choice for choice in order if choice in useful), NONE)
+        chosen = self._decisions.decide(
+            "split",
+            "What says which images are for training and for testing?",
+            (*(c for c in order if c in useful), NONE),
+            best,
+        )
+        if chosen in (None, NONE):
+            if folders and not useful:
+                self._decisions.tell("split: all images with a label are for training; none is used.")
+            return {}
+        counts = ", ".join(f"{s} {n}" for s, n in counted(list(useful[chosen].values())).items())
+        self._decisions.tell(f"split: by {chosen}: {counts}.")
+        outside = labelled - useful[chosen].keys()
+        self._leave(
+            outside,
+            "It lies outside of the split folders."
+            if chosen == "folders"
+            else "Nothing says whether it is for training or testing.",
+        )
+        return useful[chosen]
+
+    def _owners(
+        self, sheets: Sequence[Sheet], labels: Mapping[str, str], splits: Mapping[str, str]
+    ) -> dict[str, str]:
+        """Return whose image each is, as far as that is known."""
+        names = [name for name in self._names if name in labels]
+        sources = _owner_columns(sheets)
+        if self._listed.owners:
+            sources["DICOM headers"] = dict(self._listed.owners)
+        inferred: dict[str, dict[str, str]] = {}
+        if (found := people(names)) is not None:
+            inferred[found[0]] = found[1]
+        guess = guess_pattern(names, labels)
+        if guess is not None:
+            inferred[f"file name {guess.pattern}"] = guess.patients
+        written = self._decisions.answers.get("patient", "")
+        if "{patient}" in written:
+            own = parse_pattern(written.removeprefix("file name "))
+            told = {n: p for n in names if (p := own.patient(n)) is not None}
+            inferred[written] = told
+        useful = {
+            choice: kept
+            for choice, own in {**sources, **inferred}.items()
+            if (kept := {n: own[n] for n in names if n in own and not words.is_unknown(own[n])})
+            and (choice == written or _groups(kept, labels))
+        }
+        best = next(iter(useful), NONE)
+        likely: str | None = best
+        if best in inferred and best != written:
+            shared = _shared(useful[best], splits)
+            if shared:
+                self._decisions.tell(
+                    f"patients: by {best}, {shared} of {len(set(useful[best].values()))} have "
+                    "images in two splits."
+                )
+                likely = None
+            elif guess is not None and best == f"file name {guess.pattern}" and not guess.sure:
+                likely = NONE
+                self._decisions.tell(
+                    f"patients: file names look as if they named them: “{guess.pattern}” sorts the "
+                    f"{len(names)} images into {len(set(useful[best].values()))} groups."
+                )
+        chosen = self._decisions.decide(
+            "patient",
+            "What says whose image each is? Images of one patient stay in one split.",
+            (*useful, NONE),
+            likely,
+        )
+        if chosen in (None, NONE):
+            self._decisions.tell("patients: unknown.")
+            return useful.get(best, {}) if chosen is None else {}
+        own = useful[chosen]
+        self._decisions.tell(f"patients: by {chosen}: {len(set(own.values()))} of {len(own)} images.")
+        return own
+
+    def _reading(
+        self,
+        labels: Mapping[str, str],
+        splits: Mapping[str, str],
+        owners: Mapping[str, str],
+        columns: Mapping[str, Column],
+    ) -> Reading:
+        masks = defaultdict(list)
+        for mask, image in sorted(self._masks.items()):
+            if image is not None:
+                masks[image].append(mask)
+        more = {field: _first(columns, keys) for field, keys in _MORE.items()}
+        taken = [name for name in self._names if name in labels]
+        images = tuple(
+            ImageFile(
+                name,
+                labels[name],
+                splits.get(name),
+                owners.get(name),
+                masks[name][0] if len(masks[name]) == 1 else None,
+                more["group"].get(name),
+                more["reference_label"].get(name),
+                more["frame"].get(name),
+            )
+            for name in taken
+        )
+        left = dict(self._left)
+        for name in self._names:
+            if name not in labels:
+                left[name] = self._why_unlabelled(name)
+        return Reading(
+            images,
+            tuple(MaskFile(mask, self._masks[mask]) for mask in sorted(self._masks)),
+            tuple(LeftOut(name, left[name]) for name in sorted(left)),
+            tuple(self._decisions.evidence),
+            tuple(self._decisions.questions),
+            counted([image.label for image in images]),
+        )
+
+    def _why_unlabelled(self, name: str) -> str:
+        return "Nothing gives it a label."
+
+
+# Columns of what is kept beside the label, by how they are called in letters and digits alone.
+_MORE = {
+    "group": ("site", "group", "hospital", "center", "centre", "clinic", "institution", "scanner", "siteid"),
+    "reference_label": ("referencelabel",),
+    "frame": ("frame", "framenumber", "slice"),
+}
+
+
+def _first(columns: Mapping[str, Column], keys: Sequence[str]) -> dict[str, str]:
+    column = next((columns[key] for key in keys if key in columns), None)
+    if column is None:
+        return {}
+    return {file: cells[0] for file, cells in column.cells.items() if cells[0]}
+
+
+def _split_cells(column: Column) -> dict[str, str]:
+    """Return the splits that a column names; nothing if a cell of it names anything else."""
+    cells = {cell.lower() for own in column.cells.values() for cell in own if cell}
+    if not cells or not cells <= words.SPLITS.keys():
+        return {}
+    return {f: words.SPLITS[own[0].lower()] for f, own in column.cells.items() if own[0]}
+
+
+def _owner_columns(sheets: Sequence[Sheet]) -> dict[str, dict[str, str]]:
+    """Return the columns of patients, then those of cases and lesions, with each image's."""
+    columns = columns_of(sheets)
+    found: dict[str, dict[str, str]] = {}
+    for known in (words.PATIENTS, words.CASES):
+        for column in sorted(columns.values(), key=lambda c: c.title):
+            title = column.title.rpartition(".")[2]
+            own = set(words.words(title)) - {"id", "nr", "no", "number", "name", "index"}
+            if own and (own <= known or words.plain(title) in known):
+                found[f"column {column.title}"] = {
+                    file: cells[0] for file, cells in column.cells.items() if cells[0]
+                }
+        for sheet in sheets:
+            if words.has(sheet.column, known) and sheet.labelled():
+                own = found.setdefault(f"column {sheet.column}", {})
+                for named, cell in zip(sheet.files, sheet.cells(sheet.at), strict=True):
+                    own |= dict.fromkeys(named, cell)
+    return found
+
+
+def _groups(owners: Mapping[str, str], labels: Mapping[str, str]) -> bool:
+    """Return whether owners may be patients: several, and not the classes under another name."""
+    kinds = set(owners.values())
+    if len(kinds) < 2:
+        return False
+    pairs = {(owner, labels[name]) for name, owner in owners.items()}
+    return not len(pairs) == len(kinds) == len(set(labels.values()))
+
+
+def _shared(owners: Mapping[str, str], splits: Mapping[str, str]) -> int:
+    inside: dict[str, set[str]] = defaultdict(set)
+    for name, owner in owners.items():
+        if name in splits:
+            inside[owner].add(splits[name])
+    return sum(len(own) > 1 for own in inside.values())

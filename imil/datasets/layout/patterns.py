@@ -1,0 +1,148 @@
+"""Whose image a file's name says it is: a pattern that a person can read, and a guess of one."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from imil.datasets.layout.words import PATIENTS, SIDES, plain
+from imil.errors import DataError
+
+# What stands for the patient in a pattern, and for anything else.
+PATIENT, ANY = "{patient}", "*"
+# Patterns that are tried on a set's names, in this order.
+USUAL = (
+    "{patient}/*", "{patient}_*", "{patient}-*", "{patient}.*", "*-{patient}-*", "*_{patient}_*",
+)  # fmt: skip
+# Groups from which a pattern is believed: fewer may be classes, sites or a common first word.
+LEAST_GROUPS = 8
+# Images a group has at most on average; a hundred views of one patient are rarely meant.
+MOST_A_GROUP = 50
+# A word for a person and a number.
+_PERSON = re.compile(rf"(?:{'|'.join(sorted(PATIENTS))})[\s_\-]?\d+", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """How file names name patients, such as “{patient}_*” or “{patient}/*”.
+
+    It is held against the end of a file's path without its suffix, folder by folder; the patient is
+    the shortest text that fits, and never empty.
+    """
+
+    written: str
+    parts: tuple[tuple[str, ...], ...]
+
+    def patient(self, name: str) -> str | None:
+        """Return whose image a file is; None where its name does not fit."""
+        *folders, file = name.split("/")
+        own = (*folders, posixpath.splitext(file)[0])
+        if len(own) < len(self.parts):
+            return None
+        found: str | None = None
+        for part, text in zip(self.parts, own[-len(self.parts) :], strict=True):
+            fits, patient = _fit(part, text)
+            if not fits:
+                return None
+            found = patient or found
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """What a pattern makes of a set's names: the patient of each image that fits.
+
+    `sure` says that the names leave little doubt: a word for patients, sides of one person, or long
+    numbers that come again.
+    """
+
+    pattern: str
+    patients: dict[str, str]
+    sure: bool
+
+
+def parse_pattern(written: str) -> Pattern:
+    """Return the pattern that a person wrote.
+
+    Raises:
+        DataError: it names the patient not once, or leaves open where one part ends.
+    """
+    text = written.strip().strip("/")
+    if text.count(PATIENT) != 1 or re.search(r"\*\*|\*\{patient\}|\{patient\}\*", text):
+        raise DataError(
+            f"“{written}” is no pattern for patients.",
+            why="It must hold {patient} once, with a character between it and any “*”.",
+            fix="Write it as in {patient}_* for p01_left.png, or {patient}/* for folders.",
+        )
+    pieces = (re.split(r"(\*|\{patient\})", part) for part in text.split("/"))
+    return Pattern(text, tuple(tuple(piece for piece in part if piece) for part in pieces))
+
+
+def guess_pattern(names: Sequence[str], labels: Mapping[str, str]) -> Guess | None:
+    """Return the likeliest pattern that sorts names into plausible patients, if any does.
+
+    Groups that are the classes are no patients, nor are fewer than `LEAST_GROUPS`.
+    """
+    found: list[tuple[bool, int, Guess]] = []
+    for written in USUAL:
+        pattern = parse_pattern(written)
+        patients = {n: p for n in names if (p := pattern.patient(n)) is not None}
+        spoken = sum(bool(_PERSON.fullmatch(patient)) for patient in patients.values())
+        if written == "{patient}_*" and 2 * spoken >= len(patients) >= 2 and spoken > 1:
+            kept = {n: p for n, p in patients.items() if _PERSON.fullmatch(p)}
+            if len(set(kept.values())) > 1:
+                return Guess(written, kept, sure=True)
+        if len(patients) < len(names) or not _plausible(patients, labels):
+            continue
+        groups = Counter(patients.values())
+        long = sum(bool(re.search(r"\d{3,}", patient)) for patient in groups) > 0.9 * len(groups)
+        rest = {posixpath.splitext(n.rpartition(p)[2])[0] for n, p in patients.items()}
+        sides = all(plain(part) in SIDES for part in rest)
+        found.append((sides or long, -len(groups), Guess(written, patients, sides or long)))
+    return max(found, key=lambda each: each[:2])[2] if found else None
+
+
+def _plausible(patients: Mapping[str, str], labels: Mapping[str, str]) -> bool:
+    kinds = Counter(patients.values())
+    if not max(LEAST_GROUPS, len(patients) / MOST_A_GROUP) <= len(kinds) < len(patients):
+        return False
+    pairs = {(patient, labels.get(name)) for name, patient in patients.items()}
+    return not len(pairs) == len(kinds) == len(set(labels.values()))
+
+
+def _fit(part: tuple[str, ...], text: str) -> tuple[bool, str | None]:
+    """Return whether a folder's or file's name fits, and the patient in it.
+
+    Each literal is sought where it first fits, which takes time in proportion to the name, whatever
+    the pattern.
+    """
+    at, open_from, least, patient = 0, -1, 0, None
+    is_patient = False
+
+    def close(end: int) -> None:
+        nonlocal patient
+        if open_from >= 0 and is_patient:
+            patient = text[open_from:end]
+
+    for number, piece in enumerate(part):
+        if piece in (PATIENT, ANY):
+            open_from, is_patient = at, piece == PATIENT
+            least = int(is_patient)
+            continue
+        if open_from < 0:
+            start = 0 if text.startswith(piece) else -1
+        elif number == len(part) - 1:
+            start = len(text) - len(piece) if text.endswith(piece) else -1
+        else:
+            start = text.find(piece, at + least)
+        if start < at + least:
+            return False, None
+        close(start)
+        at, open_from, least = start + len(piece), -1, 0
+    if open_from >= 0:
+        close(len(text))
+        return len(text) >= at + least, patient
+    return at == len(text), patient
