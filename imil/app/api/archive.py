@@ -13,8 +13,7 @@ from imil.app.api.given import whole
 from imil.app.server.errors import errors_shown
 from imil.app.server.rates import Cost, costs
 from imil.app.server.served_files import Uploads
-from imil.datasets.choices import Choices
-from imil.datasets.tables.names import parse_columns
+from imil.datasets.choices import Choices, parse_columns
 from imil.study.library.studies import Studies
 from imil.study.study import Study
 
@@ -46,17 +45,22 @@ def add_archive_endpoints(
         frame: int = 0,
         view: int = 1,
         black_corners: bool = False,
+        answers: dict[str, str] | None = None,
     ) -> dict[str, Any]:
         """Begin a study of the images in a zip, its columns and patients told.
 
-        `columns` is as in “file=image,label=dx”; `frame` of DICOM files with several counts from 1,
+        `answers` are to the questions of `look_at_archive`, by their ids; `columns` is as in
+        “file=image,label=dx”; `frame` of DICOM files with several counts from 1,
         0 for none; `view` is which of their windows, 0 for none.
         """
         with errors_shown(), files.reading(archive):
             path = uploaded(archive)
             choices = Choices(
-                columns=parse_columns(columns) if columns else None,
-                patient_pattern=patient_pattern or None,
+                answers=(
+                    *(parse_columns(columns) if columns else ()),
+                    *((("patient", patient_pattern),) if patient_pattern else ()),
+                    *(answers or {}).items(),
+                ),
                 frame=whole("frame", frame or 0) or None,
                 preset=whole("view", view or 0),
                 black_corners=bool(black_corners),
@@ -75,7 +79,8 @@ def add_archive_endpoints(
     frame, view = (gr.Number(n, precision=0, visible=False) for n in (0, 1))
     black = gr.Checkbox(visible=False)
     answers = [gr.JSON(visible=False) for _ in range(2)]
+    given = gr.JSON(visible=False)
     gr.Button(visible=False).click(look_at_archive, looked, answers[0], concurrency_limit=None)
     gr.Button(visible=False).click(
-        open_images, [file, *words, frame, view, black], answers[1], concurrency_limit=None
+        open_images, [file, *words, frame, view, black, given], answers[1], concurrency_limit=None
     )

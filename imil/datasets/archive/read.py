@@ -32,11 +32,10 @@ from imil.datasets.archive.entries import (
 )
 from imil.datasets.choices import Choices
 from imil.datasets.files.pixels import SUFFIXES, why_not_opened
-from imil.datasets.files.tree import Tries, stray, suffix_of, why_unread
+from imil.datasets.files.tree import Tries, is_image, stray, suffix_of, why_unread
 from imil.datasets.folder import MADE, read_folder
 from imil.datasets.listing import Listing, Skipped, with_splits
-from imil.datasets.tables.claims import largest, require_few_tables
-from imil.datasets.tables.table import is_other_table
+from imil.datasets.tables.table import is_other_table, is_table, looked_into
 from imil.errors import DataError, StoreError
 
 _STARTS = (b"PK\x03\x04", b"PK\x05\x06")
@@ -111,9 +110,13 @@ def _sieve(
     choices: Choices, entries: Mapping[str, zipfile.ZipInfo]
 ) -> Callable[[str, bytes], str | None]:
     """Return what lets images and the tables pass that are looked into."""
-    require_few_tables(entries)
-    sizes = {name: entry.file_size for name, entry in entries.items() if is_other_table(name)}
-    tables = largest(sizes, but=choices.table)
+    sizes = {
+        name: entry.file_size
+        for name, entry in entries.items()
+        if is_table(name) or is_other_table(name)
+    }
+    images = (name for name in entries if is_image(name))
+    tables = looked_into(sizes, images, picked=choices.answered.get("table"))
 
     tries = Tries()
 

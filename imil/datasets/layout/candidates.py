@@ -12,7 +12,8 @@ from imil.datasets.layout.words import class_share, has
 from imil.datasets.layout.words import CLASSES as CLASS_WORDS
 
 # A candidate is taken when nothing else comes this near, and its own evidence is that strong.
-MARGIN, ENOUGH = 1.0, 3.3
+# Two columns that are both called labels are asked about at a larger distance.
+MARGIN, NAMED_MARGIN, ENOUGH = 1.0, 1.5, 3.3
 # More labels than this are names or free text; numbers beyond the second are measured.
 MOST_CLASSES, MOST_NUMBERS = 100, 12
 _SIGNS = re.compile(r"\s*[|;]\s*")
@@ -32,6 +33,7 @@ class Candidate:
         atoms: single labels, where cells hold several.
         left: files without a label, with the reason.
         rows: notes on rows that were pooled.
+        named: whether it is called a label.
     """
 
     choice: str
@@ -43,6 +45,7 @@ class Candidate:
     atoms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     left: Mapping[str, str] = field(default_factory=dict)
     rows: tuple[str, ...] = ()
+    named: bool = False
 
 
 def plausibility(values: Mapping[str, str], images: int, *, atoms: int = 0) -> float | None:
@@ -78,7 +81,8 @@ def clear(ranked: Sequence[Candidate]) -> Candidate | None:
         return None
     best = ranked[0]
     for other in ranked[1:]:
-        near = other.score > best.score - MARGIN
+        margin = NAMED_MARGIN if best.named and other.named else MARGIN
+        near = other.score > best.score - margin
         if near and not same(best, other):
             return None
     if best.family and sum(other.family == best.family for other in ranked) > 1:

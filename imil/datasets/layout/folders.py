@@ -29,12 +29,18 @@ def splits_of(names: Sequence[str]) -> tuple[int | None, dict[str, Split]]:
     best: tuple[float, int, dict[str, Split]] | None = None
     for level in range(_depth(names)):
         folders = {name: folder for name in names if (folder := _folder(name, level)) is not None}
-        exact = {name: words.SPLITS[f.lower()] for name, f in folders.items() if f.lower() in words.SPLITS}
+        exact = {
+            name: words.SPLITS[f.lower()]
+            for name, f in folders.items()
+            if f.lower() in words.SPLITS
+        }
         spoken = {name: s for name, f in folders.items() if (s := words.split_word(f)) is not None}
         for found, sure in ((exact, 1.0), (spoken, 0.5)):
             share = len(found) / len(names) if names else 0
             whole = len(found) == len(folders) if sure == 1.0 else share > 0.9
-            trained = Split.TRAIN in found.values() and (sure == 1.0 or len(set(found.values())) > 1)
+            trained = Split.TRAIN in found.values() and (
+                sure == 1.0 or len(set(found.values())) > 1
+            )
             if found and (trained or (sure == 1.0 and whole)):
                 rated = (share + sure, -level, found)
                 if best is None or rated[:2] > best[:2]:
@@ -143,7 +149,9 @@ def name_candidates(names: Sequence[str]) -> list[Candidate]:
         kinds = set(values.values())
         if score is None or len(kinds) > 20 or all(k.lower() in words.SIDES for k in kinds):
             continue
-        if any(k.isdigit() and len(k) > 2 for k in kinds) or any(words.split_word(k) for k in kinds):
+        if any(k.isdigit() and len(k) > 2 for k in kinds) or any(
+            words.split_word(k) for k in kinds
+        ):
             continue
         where = f"{part + 1}" if part >= 0 else f"{-part} from its end"
         candidate = Candidate(
@@ -161,9 +169,9 @@ def name_candidates(names: Sequence[str]) -> list[Candidate]:
 def _are_ids(kinds: Sequence[str]) -> bool:
     """Return whether names are numbers that tell one person or slide from another."""
     long = sum(bool(re.search(r"\d{3,}", kind)) for kind in kinds)
-    return 2 * long > len(kinds) and len({words.plain(re.sub(r"\d+", "", k)) for k in kinds}) <= max(
-        2, len(kinds) // 4
-    )
+    return 2 * long > len(kinds) and len(
+        {words.plain(re.sub(r"\d+", "", k)) for k in kinds}
+    ) <= max(2, len(kinds) // 4)
 
 
 def _numbered(kinds: Sequence[str]) -> bool:
@@ -188,7 +196,9 @@ def people(names: Sequence[str]) -> tuple[str, dict[str, str]] | None:
         named = kinds and sum(words.has(k, words.PATIENTS) for k in kinds) * 2 > len(kinds)
         numbered = any(re.search(r"\d", kind) for kind in kinds)
         # Folders of one name below two others may be two people's, unless they say so.
-        above = Counter(kind for kind, _ in {(f, n.rpartition(f"{f}/")[0]) for n, f in folders.items()})
+        above = Counter(
+            kind for kind, _ in {(f, n.rpartition(f"{f}/")[0]) for n, f in folders.items()}
+        )
         unique = all(count == 1 for count in above.values())
         many = 8 <= len(kinds) < len(folders) and _are_ids(kinds)
         if numbered and len(kinds) > 1 and (named or (many and unique)):

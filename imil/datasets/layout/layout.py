@@ -137,7 +137,9 @@ class _Layout:
         made = {folder: sum(w in words.DERIVED for w in words.words(folder)) for folder in parts}
         fewest = [folder for folder in sorted(made) if made[folder] == min(made.values())]
         below = any(name.count("/") > level + 1 for name in self._names)
-        telling = sum(bool(re.search(r"\d{4}|[^\W\d]", stem(n).rpartition("/")[2])) for n in self._names)
+        telling = sum(
+            bool(re.search(r"\d{4}|[^\W\d]", stem(n).rpartition("/")[2])) for n in self._names
+        )
         sure = len(fewest) == 1 and (below or 2 * telling > len(self._names))
         choices = (*sorted(parts), ALL)
         chosen = self._decisions.decide(
@@ -313,7 +315,9 @@ class _Layout:
         )
         if chosen in (None, NONE):
             if folders and not useful:
-                self._decisions.tell("split: all images with a label are for training; none is used.")
+                self._decisions.tell(
+                    "split: all images with a label are for training; none is used."
+                )
             return {}
         counts = ", ".join(f"{s} {n}" for s, n in counted(list(useful[chosen].values())).items())
         self._decisions.tell(f"split: by {chosen}: {counts}.")
@@ -355,18 +359,18 @@ class _Layout:
         likely: str | None = best
         if best in inferred and best != written:
             shared = _shared(useful[best], splits)
-            if shared:
-                self._decisions.tell(
-                    f"patients: by {best}, {shared} of {len(set(useful[best].values()))} have "
-                    "images in two splits."
-                )
-                likely = None
-            elif guess is not None and best == f"file name {guess.pattern}" and not guess.sure:
+            if guess is not None and best == f"file name {guess.pattern}" and not guess.sure:
                 likely = NONE
                 self._decisions.tell(
                     f"patients: file names look as if they named them: “{guess.pattern}” sorts the "
                     f"{len(names)} images into {len(set(useful[best].values()))} groups."
                 )
+            elif shared:
+                self._decisions.tell(
+                    f"patients: by {best}, {shared} of {len(set(useful[best].values()))} have "
+                    "images in two splits."
+                )
+                likely = None
         chosen = self._decisions.decide(
             "patient",
             "What says whose image each is? Images of one patient stay in one split.",
@@ -377,7 +381,9 @@ class _Layout:
             self._decisions.tell("patients: unknown.")
             return useful.get(best, {}) if chosen is None else {}
         own = useful[chosen]
-        self._decisions.tell(f"patients: by {chosen}: {len(set(own.values()))} of {len(own)} images.")
+        self._decisions.tell(
+            f"patients: by {chosen}: {len(set(own.values()))} of {len(own)} images."
+        )
         return own
 
     def _reading(
@@ -425,7 +431,17 @@ class _Layout:
 
 # Columns of what is kept beside the label, by how they are called in letters and digits alone.
 _MORE = {
-    "group": ("site", "group", "hospital", "center", "centre", "clinic", "institution", "scanner", "siteid"),
+    "group": (
+        "site",
+        "group",
+        "hospital",
+        "center",
+        "centre",
+        "clinic",
+        "institution",
+        "scanner",
+        "siteid",
+    ),
     "reference_label": ("referencelabel",),
     "frame": ("frame", "framenumber", "slice"),
 }

@@ -49,8 +49,9 @@ def mask_groups(names: Sequence[str], flat: Flat) -> list[MaskGroup]:
     """
     grouped: dict[str, dict[str, str]] = defaultdict(dict)
     bases: dict[str, str] = {}
+    around = len([part for part in posixpath.commonpath(names).split("/") if part]) if names else 0
     for name in names:
-        group, base = _spoken(name)
+        group, base = _spoken(name, around)
         if group:
             grouped[group][name] = base
             bases[name] = base
@@ -67,8 +68,13 @@ def mask_groups(names: Sequence[str], flat: Flat) -> list[MaskGroup]:
     return found + _unspoken([n for n in names if n not in bases], flat)
 
 
-def _spoken(name: str) -> tuple[str, str]:
-    """Return what of a name says that it is a mask, and the name of its image; "" if nothing."""
+def _spoken(name: str, around: int) -> tuple[str, str]:
+    """Return what of a name says that it is a mask, and the name of its image; "" if nothing.
+
+    Args:
+        name: of an image.
+        around: folders that all images lie in, which say nothing of one.
+    """
     folders = name.split("/")[:-1]
     own = posixpath.basename(stem(name))
     for pattern in (_TAIL, _HEAD):
@@ -77,7 +83,7 @@ def _spoken(name: str) -> tuple[str, str]:
             word = re.sub(r"\d+", "", word).strip(" _-.").lower()
             return f"name with “{word}”", found["base"]
     for level, folder in reversed(list(enumerate(folders))):
-        if words.has(folder, words.MASKS):
+        if level >= around and words.has(folder, words.MASKS):
             return f"folder “{'/'.join(folders[: level + 1])}”", own
     return "", own
 

@@ -18,7 +18,8 @@ USUAL = (
     "{patient}/*", "{patient}_*", "{patient}-*", "{patient}.*", "*-{patient}-*", "*_{patient}_*",
 )  # fmt: skip
 # Groups from which a pattern is believed: fewer may be classes, sites or a common first word.
-LEAST_GROUPS = 8
+# Long numbers that come again are hardly anything else.
+LEAST_GROUPS, FEWEST_LONG = 8, 3
 # Images a group has at most on average; a hundred views of one patient are rarely meant.
 MOST_A_GROUP = 50
 # A word for a person and a number.
@@ -106,8 +107,14 @@ def guess_pattern(names: Sequence[str], labels: Mapping[str, str]) -> Guess | No
 
 
 def _plausible(patients: Mapping[str, str], labels: Mapping[str, str]) -> bool:
+    """Return whether groups may be patients: neither classes nor numbers counted anew in each."""
     kinds = Counter(patients.values())
-    if not max(LEAST_GROUPS, len(patients) / MOST_A_GROUP) <= len(kinds) < len(patients):
+    long = all(re.search(r"\d{5,}", patient) for patient in kinds)
+    least = max(FEWEST_LONG if long else LEAST_GROUPS, len(patients) / MOST_A_GROUP)
+    if not least <= len(kinds) < len(patients):
+        return False
+    places = {(name.rpartition(patient)[0], patient) for name, patient in patients.items()}
+    if 1.5 * len(places) > len(patients):
         return False
     pairs = {(patient, labels.get(name)) for name, patient in patients.items()}
     return not len(pairs) == len(kinds) == len(set(labels.values()))

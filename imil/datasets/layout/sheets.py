@@ -18,6 +18,8 @@ SAMPLE = 300
 LEAST_NAMED, LEAST_REACHED = 0.2, 0.5
 # Candidates of a table; a spreadsheet with more columns of findings is asked about by name.
 MOST_COLUMNS = 200
+# From which prior a column is called a label.
+NAMED = 3.0
 _BINARY = frozenset({"0", "1", "-1", "0.0", "1.0", "-1.0", ""})
 _ONE, _UNSURE = frozenset({"1", "1.0"}), frozenset({"-1", "-1.0"})
 _FILE_WORDS = frozenset({"file", "filename", "image", "img", "path", "name", "id", "dicom"})
@@ -81,7 +83,9 @@ def understood(name: str, grid: Grid, files: Files, column: str | None = None) -
     others = {}
     for score, less, other in rated:
         if less != minus and other in ("name", "stem") and score > 0:
-            own = tuple(f[0] if len(f) == 1 else None for f in _found(name, grid, -less, other, files))
+            own = tuple(
+                f[0] if len(f) == 1 else None for f in _found(name, grid, -less, other, files)
+            )
             if sum(a is not None and (a,) != b for a, b in zip(own, found, strict=True)) * 2 > sum(
                 a is not None for a in own
             ):
@@ -128,9 +132,7 @@ def _named(name: str, grid: Grid, at: int, files: Files) -> tuple[float, str]:
     return best
 
 
-def _found(
-    name: str, grid: Grid, at: int, kind: str, files: Files
-) -> tuple[tuple[str, ...], ...]:
+def _found(name: str, grid: Grid, at: int, kind: str, files: Files) -> tuple[tuple[str, ...], ...]:
     several = kind in ("folder", "start")
     cached: dict[str, tuple[str, ...]] = {}
     found = []
@@ -188,8 +190,9 @@ def label_candidates(sheets: Sequence[Sheet], images: int) -> list[Candidate]:
     family = {key for _, keys in together for key in keys}
     found = [candidate for candidate, _ in together]
     exclusive = any(not candidate.family for candidate in found)
+    boxes = words.BOXES if len(columns.keys() & words.BOXES) > 1 else frozenset()
     for key, column in columns.items():
-        if key in family and exclusive:
+        if (key in family and exclusive) or key in boxes:
             continue
         candidate = _of_column(column, images, binary=key in family)
         if candidate is not None:
@@ -216,6 +219,7 @@ def _of_column(column: Column, images: int, *, binary: bool) -> Candidate | None
         atoms=atoms,
         left=left,
         rows=(*notes, *spelled),
+        named=words.label_prior(title) >= NAMED,
     )
 
 
@@ -280,15 +284,15 @@ def _one_hot(
         for key, column in columns.items()
         if _is_binary(column) and words.label_prior(column.title) >= 0
     )
-    shared = [k for k in keys if len(columns[k].sheets) == max(len(columns[o].sheets) for o in keys)]
+    shared = [
+        k for k in keys if len(columns[k].sheets) == max(len(columns[o].sheets) for o in keys)
+    ]
     if len(shared) < 2:
         return []
     values, left, many = {}, {}, False
     for file in columns[shared[0]].cells:
         ones = tuple(
-            columns[key].title
-            for key in shared
-            if _mostly_one(columns[key].cells.get(file, ()))
+            columns[key].title for key in shared if _mostly_one(columns[key].cells.get(file, ()))
         )
         unsure = any(c in _UNSURE for key in shared for c in columns[key].cells.get(file, ()))
         many |= len(ones) > 1 or unsure

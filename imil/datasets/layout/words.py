@@ -80,7 +80,7 @@ PATIENTS = _set(
 CASES = _set("case caseid lesion lesionid exam examid study studyid accession")
 READERS = _set("rad reader annotator rater radiologist expert observer")
 BOXES = _set("xmin ymin xmax ymax bbox width height x y box")
-NOT_TRUTH = _set("submission prediction predictions sample example template predicted")
+NOT_TRUTH = _set("submission submissions prediction predictions predicted template")
 # What stands where a value is unknown.
 UNKNOWN = _set("nan na n/a null ? - #n/a #na <na> nil missing") | {""}
 # Folders of images that nobody labelled.

@@ -109,9 +109,12 @@ def _of_json(told: Any) -> Iterable[Any]:
     if not lists:
         nested = [v for v in told.values() if isinstance(v, dict)]
         keyed = [{"name": key, **v} for key, v in told.items() if isinstance(v, dict)]
-        return keyed if len(nested) > 1 else [r for v in nested for r in _of_json(v)] or [
-            {"name": key, "label": value} for key, value in told.items()
-        ]
+        return (
+            keyed
+            if len(nested) > 1
+            else [r for v in nested for r in _of_json(v)]
+            or [{"name": key, "label": value} for key, value in told.items()]
+        )
     keys = {f"{_singular(name)}_id": name for name in lists}
     pointing = Counter(
         keys[k] for name, own in lists.items() for k in own[0] if k in keys and keys[k] != name

@@ -9,7 +9,7 @@ import struct
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, islice
@@ -26,7 +26,10 @@ TABLE_NAME = "metadata.csv"
 # How tables are named: those of columns, lists, and records.
 _LISTS = frozenset({".txt", ".lst"})
 RECORDS = frozenset({".json", ".jsonl", ".ndjson", ".parquet", ".xml"})
-SUFFIXES = frozenset({".csv", ".tsv", ".xlsx"}) | _LISTS | RECORDS
+SHEETS = frozenset({".csv", ".tsv", ".xlsx", ".parquet", ".jsonl", ".ndjson"})
+SUFFIXES = SHEETS | _LISTS | RECORDS
+# Tables that are looked into: others than the convention's, and those, one a split and class.
+MOST_TABLES, MOST_OWN_TABLES = 40, 1000
 
 # What spreadsheet programs put between columns, depending on the country.
 _DELIMITERS = (",", ";", "\t")
@@ -103,9 +106,54 @@ def is_table(name: str) -> bool:
     return posixpath.basename(name).lower() == TABLE_NAME
 
 
+def is_sheet(name: str) -> bool:
+    """Return whether a file is a table by its name alone, as lists and records may not be."""
+    return posixpath.splitext(name)[1].lower() in SHEETS
+
+
 def is_other_table(name: str) -> bool:
-    """Return whether a file is a table that is not named as the convention has it."""
+    """Return whether a file may be a table that is not named as the convention has it."""
     return posixpath.splitext(name)[1].lower() in SUFFIXES and not is_table(name)
+
+
+def is_text_table(name: str, head: bytes) -> bool:
+    """Return whether a file without a suffix begins like a table."""
+    first, newline, _ = head.partition(b"\n")
+    parted = any(sign.encode() in first for sign in _DELIMITERS)
+    return "." not in posixpath.basename(name) and bool(newline) and parted and b"\0" not in head
+
+
+def looked_into(
+    sizes: Mapping[str, int], images: Iterable[str], *, picked: str | None = None
+) -> frozenset[str]:
+    """Return the tables that are read: those of the convention, and the likeliest others.
+
+    Args:
+        sizes: bytes of each file that may be a table.
+        images: a table that is called as an image, but for its suffix, is about that one alone.
+        picked: read in any case; its path, or the end of it.
+
+    Raises:
+        DataError: there are more of the convention than `MOST_OWN_TABLES`.
+    """
+    own = [name for name in sizes if is_table(name)]
+    if len(own) > MOST_OWN_TABLES:
+        raise DataError(
+            f"There are {len(own)} tables named {TABLE_NAME}.",
+            why=f"One a split or class is read, and {MOST_OWN_TABLES} at most.",
+            fix="Join them into one, with a column of file names and one of labels.",
+        )
+    stems = {posixpath.splitext(posixpath.basename(name))[0] for name in images}
+    others = sorted(
+        (n for n in sizes if not is_table(n) and (is_sheet(n) or _stem(n) not in stems)),
+        key=lambda name: (not is_sheet(name), -sizes[name], name),
+    )
+    kept = {name for name in sizes if picked is not None and f"/{name}".endswith(f"/{picked}")}
+    return kept | {*own, *others[:MOST_TABLES]}
+
+
+def _stem(name: str) -> str:
+    return posixpath.splitext(posixpath.basename(name))[0]
 
 
 def read_grids(file: Path, name: str) -> dict[str, Grid]:
