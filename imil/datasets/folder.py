@@ -104,7 +104,7 @@ def read_folder(
         burnt: list[str] = []
         entries = tuple(_verified(tree, found, pictures, choices, findings, burnt, on_progress))
     _require_images(len(found), entries, findings)
-    _require_training(entries)
+    _require_ready_splits(found, entries)
     listing = Listing(
         name=name or root.resolve().name,
         root=tree.root,
@@ -342,9 +342,16 @@ def _require_images(found: int, entries: Sequence[Entry], findings: Findings) ->
     )
 
 
-def _require_training(entries: Sequence[Entry]) -> None:
-    """Refuse splits without images to train on."""
+def _require_ready_splits(found: Sequence[ImageFile], entries: Sequence[Entry]) -> None:
+    """Refuse a ready split of which no image can be read, and splits without images to train on."""
     taken = {entry.split for entry in entries}
+    for split in sorted({Split(image.split) for image in found if image.split} - taken):
+        raise DataError(
+            f"The {_SET_NAMES[split]} set is empty.",
+            why=f"The data name its images ({split}), and none of them can be read.",
+            fix="Put readable images into it, or answer --answer split=none so that the app makes "
+            "the splits.",
+        )
     if not taken <= {None} and Split.TRAIN not in taken:
         named = ", ".join(sorted(split for split in taken if split is not None))
         raise DataError(
@@ -353,3 +360,6 @@ def _require_training(entries: Sequence[Entry]) -> None:
             fix="Name one of them train, or answer --answer split=none so that the app makes the "
             "splits.",
         )
+
+
+_SET_NAMES = {Split.TRAIN: "training", Split.VALIDATION: "validation", Split.TEST: "test"}

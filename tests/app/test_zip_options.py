@@ -8,6 +8,7 @@ from pathlib import Path
 import gradio as gr
 import numpy as np
 import pytest
+from imil.datasets.tables.patients import Guess
 from PIL import Image
 
 from imil.app.screen import Screen
@@ -16,7 +17,6 @@ from imil.app.train.zip_options import choices_of, show_look
 from imil.datasets.archive.look import Look
 from imil.datasets.choices import Choices
 from imil.datasets.listing import Skipped
-from imil.datasets.tables.patients import Guess
 from imil.datasets.tables.table import Columns
 from imil.study.library.imports import Imports
 

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from imil.datasets.tables.claims import MOST_OWN_TABLES, MOST_TABLES
 from openpyxl import Workbook
 from PIL import Image
 from pydicom.dataset import Dataset
@@ -33,7 +34,6 @@ from imil.datasets.files.tree import MOST_FAILED
 from imil.datasets.listing import MAX_SKIPPED, MAX_TOLD
 from imil.datasets.reading import uploads
 from imil.datasets.reading.uploads import AT_ONCE, LISTING, MOST_WAITING, UploadReader
-from imil.datasets.tables.claims import MOST_OWN_TABLES, MOST_TABLES
 from imil.datasets.tables.table import MAX_CELL, MAX_ROWS, read_grid
 from imil.errors import DataError, ImilError
 from tests.standins.dicoms import write_dicom

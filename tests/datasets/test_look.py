@@ -5,10 +5,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from imil.datasets.tables.patients import Guess
 
 from imil.datasets.archive.look import Look, look_into
 from imil.datasets.listing import Skipped
-from imil.datasets.tables.patients import Guess
 from imil.datasets.tables.table import Columns
 from imil.errors import DataError
 

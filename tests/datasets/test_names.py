@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import pytest
-
 from imil.datasets.tables.names import FileNames, checked_columns, guess_columns, parse_columns
+
 from imil.datasets.tables.table import Columns, Grid
 from imil.errors import DataError
 

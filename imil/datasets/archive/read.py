@@ -87,6 +87,7 @@ def read_archive(
     """
     choices = choices or Choices()
     report = unpack(archive, into, sieve=partial(_sieve, choices), on_progress=on_progress)
+    lost = [skip for skip in report.lost if is_image(skip.name)]
     try:
         require_tables(archive.name, report.names, report.lost, choices)
         with also_told(report.lost):
@@ -96,8 +97,9 @@ def read_archive(
                 positive=positive,
                 choices=choices,
                 made=made,
-                also_skipped=report.skipped,
-                unread=report.unread,
+                also_skipped=[skip for skip in report.skipped if skip not in lost],
+                # They count as what they are called, so that no set is made anew without them.
+                unread={**report.unread, **{skip.name: skip.reason for skip in lost}},
                 on_progress=on_progress,
             )
             return listing if seed is None else with_splits(listing, seed=seed)

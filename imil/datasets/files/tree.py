@@ -156,7 +156,7 @@ def stray(name: str) -> str:
     """Say why a file is not taken that is neither a table nor where images belong."""
     if is_image(name):
         return "It lies outside of the folder with the data."
-    if is_other_table(name):
+    if is_sheet(name):
         return "No column of it names the images, or it is not read."
     return "By its name it is not a PNG, JPEG, TIFF, BMP, WebP, GIF or DICOM image."
 

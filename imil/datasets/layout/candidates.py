@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from imil.datasets.layout.words import class_share, has
 from imil.datasets.layout.words import CLASSES as CLASS_WORDS
+from imil.datasets.layout.words import class_share, has
 
 # A candidate is taken when nothing else comes this near, and its own evidence is that strong.
 # Two columns that are both called labels are asked about at a larger distance.

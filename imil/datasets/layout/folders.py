@@ -14,6 +14,8 @@ from imil.datasets.layout.matching import stem
 
 # Folders that are looked at from the top; no set nests more.
 MOST_LEVELS = 12
+# Share of the images that have to lie at a level for the innermost folders not to be tried.
+WHOLE = 0.9
 # Parts of a file's name that are tried as labels, from its end and from its start.
 _NAME_PARTS = (-1, -2, -3, 0, 1, 2)
 _PIECES = re.compile(r"[^\W_]+")
@@ -64,8 +66,8 @@ def level_candidates(
         if candidate is not None:
             found.append(candidate)
     inner = {n: parts[-2] for n in names if len(parts := n.split("/")) > 1}
-    depths = {n.count("/") for n in names}
-    if len(depths) > 1 and len(inner) >= 0.5 * len(names):
+    whole = any(len(candidate.values) >= WHOLE * len(names) for candidate in found)
+    if not whole and len(inner) >= 0.5 * len(names):
         candidate = _level(inner, names, splits, "innermost folder", depth)
         if candidate is not None and all(candidate.values != c.values for c in found):
             found.append(candidate)
@@ -143,7 +145,7 @@ def name_candidates(names: Sequence[str]) -> list[Candidate]:
             if len(own) > (part if part >= 0 else -part - 1):
                 piece = own[part]
                 values[name] = piece if piece.isdigit() else piece.rstrip("0123456789") or piece
-        if len(values) < 0.9 * len(names):
+        if len(values) < WHOLE * len(names):
             continue
         score = plausibility(values, len(names))
         kinds = set(values.values())

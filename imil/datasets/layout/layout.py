@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from imil.core.records import Split
 from imil.datasets.layout import words
 from imil.datasets.layout.candidates import Candidate, clear, rank
 from imil.datasets.layout.folders import level_candidates, name_candidates, people, splits_of
@@ -24,10 +24,15 @@ from imil.datasets.layout.reading import (
 )
 from imil.datasets.layout.sheets import Column, Sheet, columns_of, label_candidates, understood
 from imil.datasets.tables.table import Grid
+from imil.errors import DataError
 
 NONE, ALL = "none", "all"
 MASKS, LEAVE, IMAGES = "reference masks", "left out", "images"
 TOGETHER = "each combination"
+# Where labels come from without a table.
+PLACES = ("folders", "file names")
+# Rows of a table that are named; more are counted.
+MOST_ROWS = 200
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,7 @@ class _Layout:
         self._listed = listed
         self._decisions = decisions
         self._left: dict[str, str] = {}
+        self._rows: dict[str, str] = {}
         self._masks: dict[str, str | None] = {}
         self._names: tuple[str, ...] = tuple(sorted(listed.images))
 
@@ -86,8 +92,9 @@ class _Layout:
         splits = self._splits(sheets, folder_splits, label)
         labels = self._labels(label)
         owners = self._owners(sheets, labels, splits)
+        self._tell_rows(sheets, label)
         self._decisions.require_known()
-        return self._reading(labels, splits, owners, columns_of(sheets))
+        return self._reading(labels, splits, owners, columns_of(sheets), label, folder_splits)
 
     def _leave(self, names: Collection[str], why: str) -> None:
         self._left |= dict.fromkeys(names, why)
@@ -164,15 +171,12 @@ class _Layout:
             for name in sorted(self._listed.tables)
             if (sheet := understood(name, self._listed.tables[name], files, column)) is not None
         ]
-        named = tuple(sheet.name for sheet in found)
+        named = {sheet.name for sheet in found}
         if self._listed.tables:
-            picked = self._decisions.decide(
-                "table", "Which tables are read?", (ALL, NONE, *sorted(self._listed.tables)), ALL
-            )
+            picked = self._picked_table(named)
             if picked == NONE:
                 return []
-            if picked not in (ALL, None):
-                found = [sheet for sheet in found if sheet.name == picked]
+            found = [sheet for sheet in found if picked in (ALL, sheet.name)]
         if found:
             columns = sorted({t for sheet in found for t in sheet.grid.names if t})
             first = next((s.column for s in found if s.column), "")
@@ -195,6 +199,28 @@ class _Layout:
             self._decisions.tell(f"tables: {', '.join(f'“{n}”' for n in idle[:6])} name no image.")
         return found
 
+    def _picked_table(self, named: Collection[str]) -> str:
+        """Return which table is read: all, none, or one by the end of its path; DataError if not."""
+        tables = sorted(self._listed.tables)
+        written = self._decisions.answers.get("table")
+        answers = dict(self._decisions.answers)
+        if written not in (None, ALL, NONE):
+            fits = [name for name in tables if f"/{name}".endswith(f"/{written}")]
+            if not fits:
+                raise DataError(
+                    f"There is no table “{written}”.",
+                    why="Nothing of that name is there.",
+                    fix="Name a table that lies beside the images, or check its path.",
+                )
+            if fits[0] not in named:
+                raise _no_files(fits[0], self._listed.tables[fits[0]])
+            answers["table"] = fits[0]
+            self._decisions.answers = answers
+        chosen = self._decisions.decide(
+            "table", "Which tables are read?", (ALL, NONE, *tables), ALL
+        )
+        return chosen or ALL
+
     def _masks_of_tables(self, sheets: Sequence[Sheet]) -> None:
         """Take masks, and other images, that columns beside that of the images name."""
         known = Files.of((*self._names, *self._masks))
@@ -204,10 +230,14 @@ class _Layout:
                 if at == sheet.at or not (masked or at in sheet.others):
                     continue
                 pairs: dict[str, str] = {}
-                for named, cell in zip(sheet.files, sheet.cells(at), strict=True):
+                cells = sheet.cells(at)
+                for (line, _), named, cell in zip(sheet.grid.rows, sheet.files, cells, strict=True):
                     found = known.find(sheet.name, cell, "name")
                     if len(found) == 1 and len(named) == 1 and found[0] != named[0]:
                         pairs[found[0]] = named[0]
+                    elif masked and cell and named and not found:
+                        where = f"{sheet.name}, line {line}"
+                        self._rows[where] = f"The mask “{cell}” is not there."
                 if not pairs:
                     continue
                 self._decisions.tell(
@@ -287,13 +317,12 @@ class _Layout:
             own = _split_cells(column)
             if own:
                 sources[f"column {column.title}"] = own
-        by_table = {
-            file: split
-            for sheet in sheets
-            if (split := words.split_word(posixpath.basename(sheet.name))) and sheet.labelled()
-            for named in sheet.files
-            for file in named
-        }
+        by_table: dict[str, str] = {}
+        # An image that several name is for the strictest: it was seen by nobody in training.
+        for split in Split:
+            for sheet in sheets:
+                if sheet.labelled() and words.split_word(sheet.name) is split:
+                    by_table |= dict.fromkeys((f for own in sheet.files for f in own), split)
         sources |= {"folders": dict(folders), "tables": by_table}  # type: ignore[dict-item]
         useful = {
             choice: {n: str(s) for n, s in own.items() if n in labelled}
@@ -392,6 +421,8 @@ class _Layout:
         splits: Mapping[str, str],
         owners: Mapping[str, str],
         columns: Mapping[str, Column],
+        label: Candidate | None,
+        folder_splits: Mapping[str, object],
     ) -> Reading:
         masks = defaultdict(list)
         for mask, image in sorted(self._masks.items()):
@@ -412,10 +443,10 @@ class _Layout:
             )
             for name in taken
         )
-        left = dict(self._left)
+        left = {**self._left, **self._rows}
         for name in self._names:
             if name not in labels:
-                left[name] = self._why_unlabelled(name)
+                left[name] = self._why_unlabelled(name, label, folder_splits)
         return Reading(
             images,
             tuple(MaskFile(mask, self._masks[mask]) for mask in sorted(self._masks)),
@@ -425,8 +456,44 @@ class _Layout:
             counted([image.label for image in images]),
         )
 
-    def _why_unlabelled(self, name: str) -> str:
-        return "Nothing gives it a label."
+    def _why_unlabelled(
+        self, name: str, label: Candidate | None, splits: Mapping[str, object]
+    ) -> str:
+        if label is not None and name in label.left:
+            return label.left[name]
+        if splits and name not in splits:
+            return "It lies outside of the split folders."
+        if label is None or label.where == "folders":
+            return "It lies in no class folder, and no table names it."
+        return "No table names it, or what it says is no label."
+
+    def _tell_rows(self, sheets: Sequence[Sheet], label: Candidate | None) -> None:
+        """Note the rows of the tables of labels that name no image."""
+        for sheet in sheets if label is not None and label.where not in PLACES else ():
+            lines = [line for line, _ in sheet.grid.rows]
+            cells = sheet.cells(sheet.at)
+            missing = [
+                (line, cell)
+                for line, cell, own in zip(lines, cells, sheet.files, strict=True)
+                if not own
+            ]
+            for line, cell in missing[:MOST_ROWS]:
+                self._rows[f"{sheet.name}, line {line}"] = (
+                    f"“{cell}” is not there." if cell else f"No {sheet.column}."
+                )
+            if len(missing) > MOST_ROWS:
+                self._decisions.tell(
+                    f"tables: {len(missing)} rows of “{sheet.name}” name no image that is there."
+                )
+
+
+def _no_files(name: str, grid: Grid) -> DataError:
+    columns = ", ".join(f"“{column}”" for column in grid.names if column) or "empty"
+    return DataError(
+        f"“{name}” names none of the images.",
+        why=f"Its columns are {columns}, and no cell of them is a file's name or DICOM UID.",
+        fix="Pick the column that says which image a row is for, or check the names in it.",
+    )
 
 
 # Columns of what is kept beside the label, by how they are called in letters and digits alone.

@@ -109,9 +109,9 @@ def _unspoken(names: Sequence[str], flat: Flat) -> list[MaskGroup]:
 
 
 def _two_valued(names: Sequence[str], flat: Flat) -> bool | None:
-    step = max(1, len(names) // SAMPLED)
-    seen = [told for name in names[::step][:SAMPLED] if (told := flat(name)) is not None]
-    return None if not seen else 2 * sum(seen) > len(seen) and sum(seen) >= 0.8 * len(seen)
+    sample = names[:: max(1, len(names) // SAMPLED)][:SAMPLED]
+    seen = [told for name in sample if (told := flat(name)) is not None]
+    return None if 2 * len(seen) < len(sample) else sum(seen) >= 0.8 * len(seen)
 
 
 class _Partners:

@@ -35,7 +35,7 @@ class Sheet:
         at: index of the column of files.
         kind: how that column writes them, see `KINDS`.
         files: of each row.
-        others: columns that name other images than `at` does, such as masks.
+        others: indices of columns that name other images than `at` does, such as masks.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Sheet:
     at: int
     kind: str
     files: tuple[tuple[str, ...], ...]
-    others: Mapping[int, tuple[str | None, ...]]
+    others: frozenset[int]
 
     @property
     def column(self) -> str:
@@ -80,16 +80,13 @@ def understood(name: str, grid: Grid, files: Files, column: str | None = None) -
         return None
     _, minus, kind = max(rated)
     found = _found(name, grid, -minus, kind, files)
-    others = {}
-    for score, less, other in rated:
-        if less != minus and other in ("name", "stem") and score > 0:
-            own = tuple(
-                f[0] if len(f) == 1 else None for f in _found(name, grid, -less, other, files)
-            )
-            if sum(a is not None and (a,) != b for a, b in zip(own, found, strict=True)) * 2 > sum(
-                a is not None for a in own
-            ):
-                others[-less] = own
+    others = frozenset(
+        -less
+        for _, less, other in rated
+        if less != minus
+        and other == "name"
+        and _apart(found, _found(name, grid, -less, other, files))
+    )
     return Sheet(name, grid, -minus, kind, found, others)
 
 
@@ -130,6 +127,12 @@ def _named(name: str, grid: Grid, at: int, files: Files) -> tuple[float, str]:
         spoiled = own & (words.MASKS | words.DERIVED)
         best = (best[0] + 0.2 * bool(own & _FILE_WORDS) - bool(spoiled), best[1])
     return best
+
+
+def _apart(images: Sequence[tuple[str, ...]], others: Sequence[tuple[str, ...]]) -> bool:
+    """Return whether a column names images, and mostly others than those its rows are for."""
+    named = [(one, other) for one, other in zip(images, others, strict=True) if other]
+    return 2 * sum(one != other for one, other in named) > len(named)
 
 
 def _found(name: str, grid: Grid, at: int, kind: str, files: Files) -> tuple[tuple[str, ...], ...]:

@@ -80,8 +80,10 @@ def _records(file: Path, suffix: str) -> Iterable[Any]:
 
 
 def _of_parquet(file: Path) -> list[Record]:
-    from pyarrow import ArrowException  # noqa: PLC0415  # takes a third of a second
-    from pyarrow import parquet  # noqa: PLC0415  # the same
+    from pyarrow import (
+        ArrowException,  # takes a third of a second
+        parquet,  # the same
+    )
 
     try:
         opened = parquet.ParquetFile(file)
