@@ -140,7 +140,7 @@ def _found(
     known = {i.file for i in reading.images} | {m.file for m in reading.masks}
     for left in reading.left_out:
         findings.skip(left.file.removeprefix(tree.top), left.why)
-    known |= {left.file for left in reading.left_out} | listed.tables.keys()
+    known |= {left.file for left in reading.left_out} | set(reading.tables)
     told = {skip.name for skip in findings.skipped}
     for name in tree.files:
         if tree.top + name not in known and name not in told:

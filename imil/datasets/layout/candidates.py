@@ -13,7 +13,7 @@ from imil.datasets.layout.words import class_share, has
 
 # A candidate is taken when nothing else comes this near, and its own evidence is that strong.
 # Two columns that are both called labels are asked about at a larger distance.
-MARGIN, NAMED_MARGIN, ENOUGH = 1.0, 1.5, 3.3
+MARGIN, NAMED_MARGIN, ENOUGH = 1.0, 1.5, 3.0
 # More labels than this are names or free text; numbers beyond the second are measured.
 MOST_CLASSES, MOST_NUMBERS = 100, 12
 _SIGNS = re.compile(r"\s*[|;]\s*")
@@ -68,11 +68,16 @@ def rank(candidates: Sequence[Candidate]) -> list[Candidate]:
     """Return candidates, the likeliest first; those that others confirm gain by it."""
     confirmed = [
         replace(one, score=one.score + 1)
-        if any(one.where != other.where and same(one, other) for other in candidates)
+        if any(_confirms(other, one) for other in candidates)
         else one
         for one in candidates
     ]
     return sorted(confirmed, key=lambda one: (-round(one.score, 3), _digits(one), one.choice))
+
+
+def _confirms(other: Candidate, one: Candidate) -> bool:
+    # How files are called goes by where they come from as well.
+    return other.where not in (one.where, "file names") and same(one, other)
 
 
 def clear(ranked: Sequence[Candidate]) -> Candidate | None:
@@ -80,6 +85,8 @@ def clear(ranked: Sequence[Candidate]) -> Candidate | None:
     if not ranked or ranked[0].score < ENOUGH:
         return None
     best = ranked[0]
+    if best.where == "file names" and class_share(set(best.values.values())) < 1:
+        return None
     for other in ranked[1:]:
         margin = NAMED_MARGIN if best.named and other.named else MARGIN
         near = other.score > best.score - margin

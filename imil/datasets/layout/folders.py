@@ -14,8 +14,8 @@ from imil.datasets.layout.matching import stem
 
 # Folders that are looked at from the top; no set nests more.
 MOST_LEVELS = 12
-# Share of the images that have to lie at a level for the innermost folders not to be tried.
-WHOLE = 0.9
+# Share of the images that have to lie at a level for it to be tried, and for no other to be.
+LEAST, WHOLE = 0.5, 0.9
 # Parts of a file's name that are tried as labels, from its end and from its start.
 _NAME_PARTS = (-1, -2, -3, 0, 1, 2)
 _PIECES = re.compile(r"[^\W_]+")
@@ -60,19 +60,30 @@ def level_candidates(
         if level == split_level:
             continue
         values = {n: f for n in names if (f := _folder(n, level)) is not None}
-        if len(values) < 0.5 * len(names):
+        if len(values) < LEAST * len(names):
             continue
         candidate = _level(values, names, splits, f"folder level {level + 1}", depth)
         if candidate is not None:
             found.append(candidate)
-    inner = {n: parts[-2] for n in names if len(parts := n.split("/")) > 1}
-    whole = any(len(candidate.values) >= WHOLE * len(names) for candidate in found)
-    if not whole and len(inner) >= 0.5 * len(names):
-        candidate = _level(inner, names, splits, "innermost folder", depth)
-        if candidate is not None and all(candidate.values != c.values for c in found):
-            found.append(candidate)
     if found:
         found[-1] = replace(found[-1], score=found[-1].score + 0.7)
+    inner = {
+        n: parts[-2]
+        for n in names
+        if len(parts := n.split("/")) > 1 and parts[-2].lower() not in words.SPLITS
+    }
+    candidate = _level(inner, names, splits, "innermost folder", depth)
+    if candidate is None or len(inner) < LEAST * len(names):
+        return found
+    kinds = set(candidate.values.values())
+    alike = [c for c in found if set(c.values.values()) == kinds]
+    if any(len(c.values) < len(candidate.values) for c in alike):
+        # The same folders, some of them deeper than others.
+        return [c for c in found if c not in alike] + [
+            replace(candidate, score=candidate.score + 0.7)
+        ]
+    if not any(len(c.values) >= WHOLE * len(names) for c in found):
+        found.append(candidate)
     return found
 
 
@@ -85,7 +96,9 @@ def _level(
 ) -> Candidate | None:
     unlabelled = {n for n, f in folders.items() if words.plain(f) in words.UNLABELLED}
     values = {n: f for n, f in _findings(folders).items() if n not in unlabelled}
-    score = plausibility(values, len(names) - len(unlabelled))
+    # A split in which no image lies so deep, as one to be predicted, has no labels.
+    parted = {splits.get(n) for n in values}
+    score = plausibility(values, sum(splits.get(n) in parted for n in names) - len(unlabelled))
     kinds = sorted(set(values.values()))
     if score is None or all(_MAGNIFIED.fullmatch(kind) for kind in kinds) or _are_ids(kinds):
         return None
@@ -98,8 +111,8 @@ def _level(
         in_all = len({(splits.get(n), v) for n, v in values.items()})
         score += 0.5 * (in_all >= len(kinds) * len(set(splits.values())))
     left = dict.fromkeys(unlabelled, "Its folder says that nobody labelled it.")
-    told = f"{choice}, of {depth}" if choice.startswith("folder") else choice
-    return Candidate(choice, told, values, score, where="folders", left=left)
+    where = f"{choice}, of {depth}" if choice.startswith("folder") else choice
+    return Candidate(choice, where, values, score, where="folders", left=left)
 
 
 def _told_by_names(kinds: Sequence[str]) -> float:

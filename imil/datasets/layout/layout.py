@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,8 +10,8 @@ from imil.core.records import Split
 from imil.datasets.layout import words
 from imil.datasets.layout.candidates import Candidate, clear, rank
 from imil.datasets.layout.folders import level_candidates, name_candidates, people, splits_of
-from imil.datasets.layout.masks import SURE, UNSURE, copies, mask_groups, variants
-from imil.datasets.layout.matching import Files, stem
+from imil.datasets.layout.masks import SURE, UNSURE, copies, is_telling, mask_groups, variants
+from imil.datasets.layout.matching import Files
 from imil.datasets.layout.patterns import guess_pattern, parse_pattern
 from imil.datasets.layout.reading import (
     Decisions,
@@ -22,7 +21,14 @@ from imil.datasets.layout.reading import (
     Reading,
     counted,
 )
-from imil.datasets.layout.sheets import Column, Sheet, columns_of, label_candidates, understood
+from imil.datasets.layout.sheets import (
+    Column,
+    Sheet,
+    columns_of,
+    forced_candidates,
+    label_candidates,
+    understood,
+)
 from imil.datasets.tables.table import Grid
 from imil.errors import DataError
 
@@ -93,8 +99,7 @@ class _Layout:
         labels = self._labels(label)
         owners = self._owners(sheets, labels, splits)
         self._tell_rows(sheets, label)
-        self._decisions.require_known()
-        return self._reading(labels, splits, owners, columns_of(sheets), label, folder_splits)
+        return self._reading(labels, splits, owners, sheets, label, folder_splits)
 
     def _leave(self, names: Collection[str], why: str) -> None:
         self._left |= dict.fromkeys(names, why)
@@ -144,9 +149,7 @@ class _Layout:
         made = {folder: sum(w in words.DERIVED for w in words.words(folder)) for folder in parts}
         fewest = [folder for folder in sorted(made) if made[folder] == min(made.values())]
         below = any(name.count("/") > level + 1 for name in self._names)
-        telling = sum(
-            bool(re.search(r"\d{4}|[^\W\d]", stem(n).rpartition("/")[2])) for n in self._names
-        )
+        telling = sum(map(is_telling, self._names))
         sure = len(fewest) == 1 and (below or 2 * telling > len(self._names))
         choices = (*sorted(parts), ALL)
         chosen = self._decisions.decide(
@@ -263,15 +266,16 @@ class _Layout:
         ]
         ranked = rank(found)
         best = clear(ranked)
-        if not ranked:
+        rest = forced_candidates(sheets, {candidate.choice for candidate in found})
+        if not ranked and not (rest and "label" in self._decisions.answers):
             return None
-        by_choice = {candidate.choice: candidate for candidate in ranked}
+        by_choice = {candidate.choice: candidate for candidate in (*ranked, *rest)}
         near = [c for c in ranked if c.score > ranked[0].score - 3 or c.family]
         text = "Which of these is the label?"
         chosen = self._decisions.decide(
             "label",
             text,
-            tuple(c.choice for c in [*near, *(c for c in ranked if c not in near)]),
+            tuple(c.choice for c in [*near, *(c for c in ranked if c not in near), *rest]),
             None if best is None else best.choice,
         )
         picked = by_choice[chosen] if chosen else ranked[0]
@@ -373,7 +377,10 @@ class _Layout:
         guess = guess_pattern(names, labels)
         if guess is not None:
             inferred[f"file name {guess.pattern}"] = guess.patients
+        titles = sorted(column.title for column in columns_of(sheets).values())
         written = self._decisions.answers.get("patient", "")
+        if written.removeprefix("column ").casefold() in {title.casefold() for title in titles}:
+            sources |= {c: o for c, o in _any_column(sheets).items() if c not in sources}
         if "{patient}" in written:
             own = parse_pattern(written.removeprefix("file name "))
             told = {n: p for n in names if (p := own.patient(n)) is not None}
@@ -382,7 +389,7 @@ class _Layout:
             choice: kept
             for choice, own in {**sources, **inferred}.items()
             if (kept := {n: own[n] for n in names if n in own and not words.is_unknown(own[n])})
-            and (choice == written or _groups(kept, labels))
+            and (choice == written or choice in sources or _groups(kept, labels))
         }
         best = next(iter(useful), NONE)
         likely: str | None = best
@@ -403,13 +410,16 @@ class _Layout:
         chosen = self._decisions.decide(
             "patient",
             "What says whose image each is? Images of one patient stay in one split.",
-            (*useful, NONE),
+            tuple(dict.fromkeys((*useful, *(f"column {t}" for t in titles), NONE))),
             likely,
         )
         if chosen in (None, NONE):
             self._decisions.tell("patients: unknown.")
             return useful.get(best, {}) if chosen is None else {}
-        own = useful[chosen]
+        own = useful.get(chosen, {})
+        if chosen in sources:
+            headers = {n: self._listed.owners[n] for n in names if n in self._listed.owners}
+            own = {**headers, **own}
         self._decisions.tell(
             f"patients: by {chosen}: {len(set(own.values()))} of {len(own)} images."
         )
@@ -420,7 +430,7 @@ class _Layout:
         labels: Mapping[str, str],
         splits: Mapping[str, str],
         owners: Mapping[str, str],
-        columns: Mapping[str, Column],
+        sheets: Sequence[Sheet],
         label: Candidate | None,
         folder_splits: Mapping[str, object],
     ) -> Reading:
@@ -428,7 +438,8 @@ class _Layout:
         for mask, image in sorted(self._masks.items()):
             if image is not None:
                 masks[image].append(mask)
-        more = {field: _first(columns, keys) for field, keys in _MORE.items()}
+        more = {field: self._beside(field, sheets) for field in _MORE}
+        self._decisions.require_known()
         taken = [name for name in self._names if name in labels]
         images = tuple(
             ImageFile(
@@ -454,7 +465,20 @@ class _Layout:
             tuple(self._decisions.evidence),
             tuple(self._decisions.questions),
             counted([image.label for image in images]),
+            tuple(sheet.name for sheet in sheets),
         )
+
+    def _beside(self, key: str, sheets: Sequence[Sheet]) -> dict[str, str]:
+        """Return each image's cell of the column that is kept beside the label for this."""
+        known, text = _MORE[key]
+        columns = columns_of(sheets)
+        likely = next((f"column {columns[k].title}" for k in known if k in columns), NONE)
+        chosen: str | None = likely
+        if columns and text:
+            titles = sorted(column.title for column in columns.values())
+            choices = (*(f"column {title}" for title in titles), NONE)
+            chosen = self._decisions.decide(key, text, choices, likely)
+        return _any_column(sheets).get(chosen or NONE, {})
 
     def _why_unlabelled(
         self, name: str, label: Candidate | None, splits: Mapping[str, object]
@@ -496,29 +520,27 @@ def _no_files(name: str, grid: Grid) -> DataError:
     )
 
 
-# Columns of what is kept beside the label, by how they are called in letters and digits alone.
+# What is kept beside the label: columns by letters and digits alone, and the question about it.
 _MORE = {
     "group": (
-        "site",
-        "group",
-        "hospital",
-        "center",
-        "centre",
-        "clinic",
-        "institution",
-        "scanner",
-        "siteid",
+        ("site", "group", "hospital", "center", "centre", "clinic", "institution", "scanner")
+        + ("siteid",),
+        "Which column says the site, or whether a known shortcut is there?",
     ),
-    "reference_label": ("referencelabel",),
-    "frame": ("frame", "framenumber", "slice"),
+    "frame": (
+        ("frame", "framenumber", "slice"),
+        "Which column says which frame of a DICOM file is meant?",
+    ),
+    "reference_label": (("referencelabel",), ""),
 }
 
 
-def _first(columns: Mapping[str, Column], keys: Sequence[str]) -> dict[str, str]:
-    column = next((columns[key] for key in keys if key in columns), None)
-    if column is None:
-        return {}
-    return {file: cells[0] for file, cells in column.cells.items() if cells[0]}
+def _any_column(sheets: Sequence[Sheet]) -> dict[str, dict[str, str]]:
+    """Return every column by how it is picked, with the first cell of each image."""
+    return {
+        f"column {column.title}": {f: cells[0] for f, cells in column.cells.items() if cells[0]}
+        for column in columns_of(sheets).values()
+    }
 
 
 def _split_cells(column: Column) -> dict[str, str]:

@@ -103,7 +103,8 @@ def _unspoken(names: Sequence[str], flat: Flat) -> list[MaskGroup]:
     found = []
     for folder in flats:
         of = {n: others.find(n, posixpath.basename(stem(n))) for n in folders[folder]}
-        partners = sum(other is not None for other in of.values()) >= 0.8 * len(of)
+        paired = sum(other is not None and is_telling(n) for n, other in of.items())
+        partners = paired >= 0.8 * len(of)
         found.append(MaskGroup(f"folder “{folder}”", of, 1 + 2 * partners + 2, two_valued=True))
     return found
 
@@ -134,7 +135,7 @@ class _Partners:
             found = first if len(first) == 1 else None
         if not found:
             return None
-        return max(sorted(found), key=lambda name: len(_common(name, mask)))
+        return max(sorted(found), key=lambda name: _common(name, mask))
 
 
 def _without_word(base: str) -> str:
@@ -142,13 +143,14 @@ def _without_word(base: str) -> str:
     return found["base"].lower() if found else base.lower()
 
 
-def _common(one: str, other: str) -> list[str]:
-    shared = []
-    for a, b in zip(one.split("/")[:-1], other.split("/")[:-1], strict=False):
-        if a != b:
-            break
-        shared.append(a)
-    return shared
+def _common(one: str, other: str) -> int:
+    """Return how many folders of two paths are called alike."""
+    return len(set(one.split("/")[:-1]) & set(other.split("/")[:-1]))
+
+
+def is_telling(name: str) -> bool:
+    """Return whether a file's name is more than a small number, which any folder has."""
+    return bool(re.search(r"\d{4}|[^\W\d]", posixpath.basename(stem(name))))
 
 
 def copies(

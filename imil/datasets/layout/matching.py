@@ -142,8 +142,8 @@ class Files:
         return [self.uids[cell]] if cell in self.uids else []
 
     def _by_number(self, table: str, path: str, cell: str) -> list[str]:
-        own = posixpath.basename(stem(path)).lstrip("0") or "0"
-        number = re.sub(r"\.0$", "", own)
+        own = re.sub(r"\.0$", "", posixpath.basename(stem(path)))
+        number = own.lstrip("0") or "0"
         return _nearest(table, self._numbers.find(number)) if number.isdigit() else []
 
     def _by_tail(self, table: str, path: str, cell: str) -> list[str]:

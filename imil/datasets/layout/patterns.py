@@ -113,11 +113,17 @@ def _plausible(patients: Mapping[str, str], labels: Mapping[str, str]) -> bool:
     least = max(FEWEST_LONG if long else LEAST_GROUPS, len(patients) / MOST_A_GROUP)
     if not least <= len(kinds) < len(patients):
         return False
-    places = {(name.rpartition(patient)[0], patient) for name, patient in patients.items()}
-    if 1.5 * len(places) > len(patients):
+    files = {name: name.rpartition("/")[2] for name in patients}
+    before = {(_before(files[name], patient), patient) for name, patient in patients.items()}
+    again = Counter(files.values())
+    if 1.5 * len(before) > len(patients) or 2 * len(again) <= len(patients):
         return False
     pairs = {(patient, labels.get(name)) for name, patient in patients.items()}
     return not len(pairs) == len(kinds) == len(set(labels.values()))
+
+
+def _before(file: str, patient: str) -> str:
+    return file.partition(patient)[0] if patient in file else ""
 
 
 def _fit(part: tuple[str, ...], text: str) -> tuple[bool, str | None]:

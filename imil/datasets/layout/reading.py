@@ -64,6 +64,7 @@ class Reading:
         classes: how many images each label has.
         evidence: one sentence for each decision.
         questions: every decision with its choices; open ones have nothing chosen.
+        tables: those that were read.
     """
 
     images: tuple[ImageFile, ...]
@@ -72,6 +73,7 @@ class Reading:
     evidence: tuple[str, ...]
     questions: tuple[Question, ...]
     classes: Mapping[str, int] = field(default_factory=dict)
+    tables: tuple[str, ...] = ()
 
     @property
     def open(self) -> tuple[Question, ...]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import posixpath
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from imil.datasets.layout import words
 from imil.datasets.layout.candidates import Candidate, atoms_of, in_one_spelling, plausibility
@@ -112,14 +112,16 @@ def _named(name: str, grid: Grid, at: int, files: Files) -> tuple[float, str]:
     for kind, (_, sure) in KINDS.items():
         reached = [files.find(name, cell, kind) for cell in sample]
         several = kind in ("folder", "start")
-        hits = sum(bool(r) if several else len(r) == 1 for r in reached)
-        different = len({r for r in reached if r})
+        meant = [r for r in reached if (r if several else len(r) == 1)]
+        hits, different = len(meant), len(set(meant))
+        if not hits:
+            continue
         whole = different * len(cells) / len(sample)
         if hits < LEAST_NAMED * len(sample) and whole < LEAST_REACHED * len(files.names):
             continue
         if several and different < 2:
             continue
-        score = sure * hits / len(sample) + 0.5 * different / max(hits, 1)
+        score = sure * hits / len(sample) + 0.5 * different / hits
         if score > best[0] + 0.01:
             best = (score, kind)
     if best[1]:
@@ -189,7 +191,7 @@ def label_candidates(sheets: Sequence[Sheet], images: int) -> list[Candidate]:
     """Return the columns that may hold the labels, one-hot columns together among them."""
     true = [sheet for sheet in sheets if sheet.labelled()]
     columns = columns_of(true)
-    together = _one_hot(true, columns, images)
+    together = _one_hot(columns, images)
     family = {key for _, keys in together for key in keys}
     found = [candidate for candidate, _ in together]
     exclusive = any(not candidate.family for candidate in found)
@@ -203,26 +205,43 @@ def label_candidates(sheets: Sequence[Sheet], images: int) -> list[Candidate]:
     return found
 
 
+def forced_candidates(sheets: Sequence[Sheet], known: Collection[str]) -> list[Candidate]:
+    """Return the columns that do not look like labels, for a person who knows better."""
+    return [
+        _candidate(column, *_pooled(column, binary=False))
+        for column in columns_of(sheets).values()
+        if f"column {column.title}" not in known
+    ]
+
+
 def _of_column(column: Column, images: int, *, binary: bool) -> Candidate | None:
-    values, left, notes = _pooled(column, binary=binary)
-    values, spelled = in_one_spelling(values)
-    atoms = atoms_of(values)
-    kinds = len({atom for parts in atoms.values() for atom in parts})
-    score = plausibility(values, images, atoms=kinds)
+    found = _candidate(column, *_pooled(column, binary=binary))
+    kinds = len({atom for parts in found.atoms.values() for atom in parts})
+    score = plausibility(found.values, images, atoms=kinds)
     if score is None:
         return None
-    title = column.title.rpartition(".")[2]
+    prior = words.label_prior(column.title.rpartition(".")[2])
+    return replace(
+        found,
+        score=score + prior + _convention(column),
+        family="one-hot" if binary else "",
+        named=prior >= NAMED,
+    )
+
+
+def _candidate(
+    column: Column, values: Mapping[str, str], left: Mapping[str, str], notes: Sequence[str]
+) -> Candidate:
+    values, spelled = in_one_spelling(values)
     return Candidate(
         f"column {column.title}",
         f"column “{column.title}”",
         values,
-        score + words.label_prior(title) + _convention(column),
+        score=0.0,
         where=f"column {column.title}",
-        family="one-hot" if binary else "",
-        atoms=atoms,
+        atoms=atoms_of(values),
         left=left,
         rows=(*notes, *spelled),
-        named=words.label_prior(title) >= NAMED,
     )
 
 
@@ -278,9 +297,7 @@ def _rule(several: int, title: str, *, readers: bool, boxes: bool) -> tuple[str,
     return (f"{several} images have rows with different “{title}”: {rule}.",)
 
 
-def _one_hot(
-    sheets: Sequence[Sheet], columns: Mapping[str, Column], images: int
-) -> list[tuple[Candidate, tuple[str, ...]]]:
+def _one_hot(columns: Mapping[str, Column], images: int) -> list[tuple[Candidate, tuple[str, ...]]]:
     """Return columns of 0 and 1, of which one in each row says the label, as one candidate."""
     keys = tuple(
         key

@@ -312,31 +312,27 @@ ZIP_POSITIVE = "Label that counts as positive"
 ZIP_POSITIVE_INFO = (
     "Leave empty to keep all classes; one label makes it that label against the rest."
 )
-ZIP_OPTIONS = "Table, patients, DICOM, text in corners"
-ZIP_HAS = "{images} in the zip{dicom}. {table}"
+ZIP_OPTIONS = "How the zip is read"
+ZIP_HAS = "{images} in the zip{dicom}{masks}."
 ZIP_DICOM = ", {n} of them DICOM"
-ZIP_TABLE = "Labels from {table}: please check the columns below."
-ZIP_NO_TABLE = "No table names them: class folders are the labels."
+ZIP_MASKS = ", and {masks}"
+ZIP_OPEN = "Asked before anything is read: {question} Pick one below."
 ZIP_LEFT_OUT = "{files} of the zip will be left out"
 ZIP_UNTRIED = "The zip is large: which of its files are damaged is told once it is read."
 ZIP_TABLE_FILE = "Table that is not in the zip (CSV or .xlsx)"
-ZIP_TABLE_PICK = "Table in the zip"
-ZIP_COLUMNS = {
-    "file": "Column of files",
-    "label": "Column of labels",
-    "patient": "Column of patients",
-    "group": "Column of sites",
-    "split": "Column of splits",
-    "frame": "Column of frames",
+ZIP_QUESTIONS = {
+    "label": "What the label is",
+    "several": "Several labels of an image",
+    "patient": "Whose image it is",
+    "split": "Training and testing",
+    "masks": "Images that may be masks",
+    "variant": "Images that lie there twice",
+    "table": "Tables",
+    "file": "Which image a row is for",
+    "group": "Site, or a known shortcut",
+    "frame": "Frame of a DICOM file",
 }
-ZIP_NO_COLUMN = "none"
-ZIP_PATTERN = "Patient in the file name"
-ZIP_PATTERN_INFO = "{patient} stands for whose image it is, and * for anything else"
-ZIP_PATTERN_USE = "Group images by it"
-ZIP_PATTERN_FOUND = (
-    "File names look as if they named patients: {pattern} makes {groups}, as {patient} of "
-    "{example}. Tick to keep each group in one split."
-)
+ZIP_PATIENT_INFO = "Or write how file names tell, such as {patient}_* or {patient}/*"
 ZIP_FRAME = "DICOM with several frames: use frame"
 ZIP_FRAME_INFO = "Counted from 1; 0 leaves such files out"
 ZIP_VIEW = "DICOM window"
