@@ -1,4 +1,4 @@
-"""How a data set would be read, told without reading it: nothing is trained, torch is not needed."""
+"""How a data set would be read, told without reading or training: torch is not needed."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from imil.datasets.layout.patterns import guess_pattern, parse_pattern
 
+from imil.datasets.layout.patterns import guess_pattern, parse_pattern
 from imil.errors import DataError
 
 

@@ -8,7 +8,7 @@ import tempfile
 import zipfile
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -58,7 +58,7 @@ class Look:
     """What an archive seems to hold, and how it would be read.
 
     Attributes:
-        images: how many would be taken.
+        images: how many would be taken; all that are there where nothing gives them a label.
         dicom: how many images, taken or not, are DICOM.
         masks: how many images are masks of others.
         classes: how many images each label has.
@@ -114,7 +114,7 @@ def look_into(
         reading = read_layout(found.listed, choices.answered)
     skipped = [*found.skipped, *(Skipped(left.file, left.why) for left in reading.left_out)]
     return Look(
-        images=len(reading.images),
+        images=len(reading.images) or len(found.listed.images),
         dicom=found.dicom,
         masks=len(reading.masks),
         classes=dict(reading.classes),
@@ -243,10 +243,9 @@ def _headers(
             file = _copied(zipped, entries[name], folder / "film", "film.dcm")
             if file is None:
                 continue
-            try:
+            # Why one can't be read is told with the images.
+            with suppress(RefusedError):
                 found[name] = reader.header(file.resolve())
-            except RefusedError:
-                pass  # Told when the images are read.
             file.unlink()
     return found
 

@@ -16,6 +16,8 @@ from imil.datasets.layout.words import class_share, has
 MARGIN, NAMED_MARGIN, ENOUGH = 1.0, 1.5, 3.0
 # More labels than this are names or free text; numbers beyond the second are measured.
 MOST_CLASSES, MOST_NUMBERS = 100, 12
+# Share of the labels that may have one image each.
+MOST_ALONE = 0.5
 _SIGNS = re.compile(r"\s*[|;]\s*")
 
 
@@ -29,7 +31,7 @@ class Candidate:
         values: the label of each file that has one.
         score: coverage of the images counts 3, a name that says “label” 3, words of findings 1.5.
         where: what it was taken from: candidates of one place do not confirm each other.
-        family: of columns of which none is the label more than the others; "" for a candidate alone.
+        family: of columns of which none is the label more than others; "" for one alone.
         atoms: single labels, where cells hold several.
         left: files without a label, with the reason.
         rows: notes on rows that were pooled.
@@ -59,7 +61,7 @@ def plausibility(values: Mapping[str, str], images: int, *, atoms: int = 0) -> f
     if not atoms and len(counts) > MOST_NUMBERS and all(map(_is_number, counts)):
         return None
     alone = sum(count == 1 for count in counts.values()) / len(counts)
-    if not atoms and alone > 0.5:
+    if not atoms and alone > MOST_ALONE:
         return None
     return 3 * len(values) / max(images, 1) - (0 if atoms else alone) + 1.5 * class_share(counts)
 

@@ -39,7 +39,7 @@ def splits_of(names: Sequence[str]) -> tuple[int | None, dict[str, Split]]:
         spoken = {name: s for name, f in folders.items() if (s := words.split_word(f)) is not None}
         for found, sure in ((exact, 1.0), (spoken, 0.5)):
             share = len(found) / len(names) if names else 0
-            whole = len(found) == len(folders) if sure == 1.0 else share > 0.9
+            whole = len(found) == len(folders) if sure == 1.0 else share > WHOLE
             trained = Split.TRAIN in found.values() and (
                 sure == 1.0 or len(set(found.values())) > 1
             )

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from imil.core.records import Split
 from imil.datasets.layout import words
 from imil.datasets.layout.candidates import Candidate, clear, rank
-from imil.datasets.layout.folders import level_candidates, name_candidates, people, splits_of
+from imil.datasets.layout.folders import level_candidates, name_candidates, splits_of
 from imil.datasets.layout.masks import SURE, UNSURE, copies, is_telling, mask_groups, variants
 from imil.datasets.layout.matching import Files
-from imil.datasets.layout.patterns import guess_pattern, parse_pattern
+from imil.datasets.layout.owners import IN_NAMES, owners_of, shared
 from imil.datasets.layout.reading import (
     Decisions,
     ImageFile,
@@ -24,6 +24,7 @@ from imil.datasets.layout.reading import (
 from imil.datasets.layout.sheets import (
     Column,
     Sheet,
+    any_column,
     columns_of,
     forced_candidates,
     label_candidates,
@@ -37,8 +38,8 @@ MASKS, LEAVE, IMAGES = "reference masks", "left out", "images"
 TOGETHER = "each combination"
 # Where labels come from without a table.
 PLACES = ("folders", "file names")
-# Rows of a table that are named; more are counted.
-MOST_ROWS = 200
+# Rows of a table, and tables, that are named; more rows are counted.
+MOST_ROWS, MOST_TABLES_TOLD = 200, 6
 
 
 @dataclass(frozen=True)
@@ -158,9 +159,9 @@ class _Layout:
             choices,
             fewest[0] if sure else None,
         )
+        folders = ", ".join(f"“{folder}”" for folder in sorted(parts))
         self._decisions.tell(
-            f"variants: the folders {', '.join(f'“{folder}”' for folder in sorted(parts))} hold the "
-            "same images or classes, made differently."
+            f"variants: the folders {folders} hold the same images or classes, made differently."
         )
         if chosen not in (None, ALL):
             dropped = [n for folder, own in parts.items() if folder != chosen for n in own]
@@ -174,6 +175,9 @@ class _Layout:
             for name in sorted(self._listed.tables)
             if (sheet := understood(name, self._listed.tables[name], files, column)) is not None
         ]
+        if column is not None and not found and self._listed.tables:
+            name = min(self._listed.tables)
+            raise _no_files(name, self._listed.tables[name])
         named = {sheet.name for sheet in found}
         if self._listed.tables:
             picked = self._picked_table(named)
@@ -189,21 +193,19 @@ class _Layout:
                 tuple(f"column {title}" for title in columns),
                 f"column {first}",
             )
-            self._decisions.tell(
-                "tables: "
-                + ", ".join(
-                    f"“{s.name}” names {len({f for own in s.files for f in own})} images by “{s.column}”"
-                    for s in found[:6]
-                )
-                + "."
+            named_by = ", ".join(
+                f"“{sheet.name}” names {len(sheet.reached)} images by “{sheet.column}”"
+                for sheet in found[:MOST_TABLES_TOLD]
             )
+            self._decisions.tell(f"tables: {named_by}.")
         idle = sorted(set(self._listed.tables) - set(named))
         if idle:
-            self._decisions.tell(f"tables: {', '.join(f'“{n}”' for n in idle[:6])} name no image.")
+            listed = ", ".join(f"“{name}”" for name in idle[:MOST_TABLES_TOLD])
+            self._decisions.tell(f"tables: {listed} name no image.")
         return found
 
     def _picked_table(self, named: Collection[str]) -> str:
-        """Return which table is read: all, none, or one by the end of its path; DataError if not."""
+        """Return which table is read: all, none, or one by the end of its path."""
         tables = sorted(self._listed.tables)
         written = self._decisions.answers.get("table")
         answers = dict(self._decisions.answers)
@@ -257,7 +259,7 @@ class _Layout:
         self, sheets: Sequence[Sheet], level: int | None, splits: Mapping[str, object]
     ) -> Candidate | None:
         inside = [name for name in self._names if not splits or name in splits]
-        reached = {f for s in sheets if s.labelled() for own in s.files for f in own}
+        reached = {file for sheet in sheets if sheet.labelled() for file in sheet.reached}
         images = len(reached & set(self._names)) or len(self._names)
         found = [
             *label_candidates(sheets, min(len(self._names), max(images, len(self._names) // 2))),
@@ -268,6 +270,8 @@ class _Layout:
         best = clear(ranked)
         rest = forced_candidates(sheets, {candidate.choice for candidate in found})
         if not ranked and not (rest and "label" in self._decisions.answers):
+            if self._names:
+                self._decisions.tell("label: no folder, file name or column gives the images any.")
             return None
         by_choice = {candidate.choice: candidate for candidate in (*ranked, *rest)}
         near = [c for c in ranked if c.score > ranked[0].score - 3 or c.family]
@@ -368,62 +372,43 @@ class _Layout:
     ) -> dict[str, str]:
         """Return whose image each is, as far as that is known."""
         names = [name for name in self._names if name in labels]
-        sources = _owner_columns(sheets)
-        if self._listed.owners:
-            sources["DICOM headers"] = dict(self._listed.owners)
-        inferred: dict[str, dict[str, str]] = {}
-        if (found := people(names)) is not None:
-            inferred[found[0]] = found[1]
-        guess = guess_pattern(names, labels)
-        if guess is not None:
-            inferred[f"file name {guess.pattern}"] = guess.patients
-        titles = sorted(column.title for column in columns_of(sheets).values())
         written = self._decisions.answers.get("patient", "")
-        if written.removeprefix("column ").casefold() in {title.casefold() for title in titles}:
-            sources |= {c: o for c, o in _any_column(sheets).items() if c not in sources}
-        if "{patient}" in written:
-            own = parse_pattern(written.removeprefix("file name "))
-            told = {n: p for n in names if (p := own.patient(n)) is not None}
-            inferred[written] = told
-        useful = {
-            choice: kept
-            for choice, own in {**sources, **inferred}.items()
-            if (kept := {n: own[n] for n in names if n in own and not words.is_unknown(own[n])})
-            and (choice == written or choice in sources or _groups(kept, labels))
-        }
-        best = next(iter(useful), NONE)
+        found = owners_of(names, labels, sheets, self._listed.owners, written)
+        best = next(iter(found.useful), NONE)
         likely: str | None = best
-        if best in inferred and best != written:
-            shared = _shared(useful[best], splits)
-            if guess is not None and best == f"file name {guess.pattern}" and not guess.sure:
+        if best in found.inferred and best != written:
+            groups = len(set(found.useful[best].values()))
+            twice = shared(found.useful[best], splits)
+            if best in found.doubtful:
                 likely = NONE
                 self._decisions.tell(
-                    f"patients: file names look as if they named them: “{guess.pattern}” sorts the "
-                    f"{len(names)} images into {len(set(useful[best].values()))} groups."
+                    "patients: file names look as if they named them: "
+                    f"“{best.removeprefix(IN_NAMES)}” sorts the {len(names)} images into {groups} "
+                    "groups."
                 )
-            elif shared:
-                self._decisions.tell(
-                    f"patients: by {best}, {shared} of {len(set(useful[best].values()))} have "
-                    "images in two splits."
-                )
+            elif twice:
                 likely = None
+                self._decisions.tell(
+                    f"patients: by {best}, {twice} of {groups} have images in two splits."
+                )
+        titles = sorted(f"column {column.title}" for column in columns_of(sheets).values())
         chosen = self._decisions.decide(
             "patient",
             "What says whose image each is? Images of one patient stay in one split.",
-            tuple(dict.fromkeys((*useful, *(f"column {t}" for t in titles), NONE))),
+            tuple(dict.fromkeys((*found.useful, *titles, NONE))),
             likely,
         )
         if chosen in (None, NONE):
             self._decisions.tell("patients: unknown.")
-            return useful.get(best, {}) if chosen is None else {}
-        own = useful.get(chosen, {})
-        if chosen in sources:
-            headers = {n: self._listed.owners[n] for n in names if n in self._listed.owners}
-            own = {**headers, **own}
+            return found.useful.get(best, {}) if chosen is None else {}
+        own = found.useful.get(chosen, {})
         self._decisions.tell(
             f"patients: by {chosen}: {len(set(own.values()))} of {len(own)} images."
         )
-        return own
+        if chosen in found.inferred:
+            return own
+        headers = {n: self._listed.owners[n] for n in names if n in self._listed.owners}
+        return {**headers, **own}
 
     def _reading(
         self,
@@ -478,7 +463,7 @@ class _Layout:
             titles = sorted(column.title for column in columns.values())
             choices = (*(f"column {title}" for title in titles), NONE)
             chosen = self._decisions.decide(key, text, choices, likely)
-        return _any_column(sheets).get(chosen or NONE, {})
+        return any_column(sheets).get(chosen or NONE, {})
 
     def _why_unlabelled(
         self, name: str, label: Candidate | None, splits: Mapping[str, object]
@@ -523,8 +508,7 @@ def _no_files(name: str, grid: Grid) -> DataError:
 # What is kept beside the label: columns by letters and digits alone, and the question about it.
 _MORE = {
     "group": (
-        ("site", "group", "hospital", "center", "centre", "clinic", "institution", "scanner")
-        + ("siteid",),
+        ("site", "group", "hospital", "center", "centre", "clinic", "institution", "scanner"),
         "Which column says the site, or whether a known shortcut is there?",
     ),
     "frame": (
@@ -535,54 +519,9 @@ _MORE = {
 }
 
 
-def _any_column(sheets: Sequence[Sheet]) -> dict[str, dict[str, str]]:
-    """Return every column by how it is picked, with the first cell of each image."""
-    return {
-        f"column {column.title}": {f: cells[0] for f, cells in column.cells.items() if cells[0]}
-        for column in columns_of(sheets).values()
-    }
-
-
 def _split_cells(column: Column) -> dict[str, str]:
     """Return the splits that a column names; nothing if a cell of it names anything else."""
     cells = {cell.lower() for own in column.cells.values() for cell in own if cell}
     if not cells or not cells <= words.SPLITS.keys():
         return {}
     return {f: words.SPLITS[own[0].lower()] for f, own in column.cells.items() if own[0]}
-
-
-def _owner_columns(sheets: Sequence[Sheet]) -> dict[str, dict[str, str]]:
-    """Return the columns of patients, then those of cases and lesions, with each image's."""
-    columns = columns_of(sheets)
-    found: dict[str, dict[str, str]] = {}
-    for known in (words.PATIENTS, words.CASES):
-        for column in sorted(columns.values(), key=lambda c: c.title):
-            title = column.title.rpartition(".")[2]
-            own = set(words.words(title)) - {"id", "nr", "no", "number", "name", "index"}
-            if own and (own <= known or words.plain(title) in known):
-                found[f"column {column.title}"] = {
-                    file: cells[0] for file, cells in column.cells.items() if cells[0]
-                }
-        for sheet in sheets:
-            if words.has(sheet.column, known) and sheet.labelled():
-                own = found.setdefault(f"column {sheet.column}", {})
-                for named, cell in zip(sheet.files, sheet.cells(sheet.at), strict=True):
-                    own |= dict.fromkeys(named, cell)
-    return found
-
-
-def _groups(owners: Mapping[str, str], labels: Mapping[str, str]) -> bool:
-    """Return whether owners may be patients: several, and not the classes under another name."""
-    kinds = set(owners.values())
-    if len(kinds) < 2:
-        return False
-    pairs = {(owner, labels[name]) for name, owner in owners.items()}
-    return not len(pairs) == len(kinds) == len(set(labels.values()))
-
-
-def _shared(owners: Mapping[str, str], splits: Mapping[str, str]) -> int:
-    inside: dict[str, set[str]] = defaultdict(set)
-    for name, owner in owners.items():
-        if name in splits:
-            inside[owner].add(splits[name])
-    return sum(len(own) > 1 for own in inside.values())

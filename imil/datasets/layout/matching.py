@@ -119,59 +119,68 @@ class Files:
         return starts
 
     def find(self, table: str, cell: str, kind: str) -> tuple[str, ...]:
-        """Return the files that a cell of a table means, in one way of writing; see `KINDS`."""
+        """Return the files that a cell of a table means, in one way of writing; see `SURE`."""
         if not cell:
             return ()
         path = posixpath.normpath(cell.strip().strip("\"'").replace("\\", "/")).lower().lstrip("/")
-        return tuple(KINDS[kind][0](self, table, path, cell.strip()))
+        match kind:
+            case "name":
+                found = self._by_name(table, path)
+            case "stem":
+                found = self._by_stem(table, path)
+            case "tail":
+                found = self._by_tail(table, path)
+            case "number":
+                found = self._by_number(table, path)
+            case "folder":
+                found = self._by_folder(path)
+            case "start":
+                found = self._starts.get(posixpath.basename(path), [])
+            case _:
+                found = [self.uids[cell]] if cell in self.uids else []
+        return tuple(found)
 
-    def _by_name(self, table: str, path: str, cell: str) -> list[str]:
+    def _by_name(self, table: str, path: str) -> list[str]:
         beside = posixpath.normpath(posixpath.join(posixpath.dirname(table).lower(), path))
         if beside in self._whole:
             return [self._whole[beside]]
         return _nearest(table, self._ends.find(path))
 
-    def _by_stem(self, table: str, path: str, cell: str) -> list[str]:
+    def _by_stem(self, table: str, path: str) -> list[str]:
         # Of a name with another suffix than the file's, and of one without.
         for called in (path, stem(path)):
             if found := _nearest(table, self._stems.find(called)):
                 return found
         return []
 
-    def _by_uid(self, table: str, path: str, cell: str) -> list[str]:
-        return [self.uids[cell]] if cell in self.uids else []
-
-    def _by_number(self, table: str, path: str, cell: str) -> list[str]:
+    def _by_number(self, table: str, path: str) -> list[str]:
         own = re.sub(r"\.0$", "", posixpath.basename(stem(path)))
         number = own.lstrip("0") or "0"
         return _nearest(table, self._numbers.find(number)) if number.isdigit() else []
 
-    def _by_tail(self, table: str, path: str, cell: str) -> list[str]:
+    def _by_tail(self, table: str, path: str) -> list[str]:
         base = _HASHED.sub("", posixpath.basename(path))
         if base == posixpath.basename(path):
             return []
-        return _nearest(table, self._ends.find(base)) or self._by_stem(table, base, cell)
+        return _nearest(table, self._ends.find(base)) or self._by_stem(table, base)
 
-    def _by_folder(self, table: str, path: str, cell: str) -> list[str]:
+    def _by_folder(self, path: str) -> list[str]:
         pieces = path.split("/")
         for first in range(len(pieces)):
             if found := self._folders.get("/".join(pieces[first:])):
                 return found
         return []
 
-    def _by_start(self, table: str, path: str, cell: str) -> list[str]:
-        return self._starts.get(posixpath.basename(path), [])
-
 
 # Ways of writing a file, the surest first, and how sure each is.
-KINDS = {
-    "name": (Files._by_name, 1.0),
-    "uid": (Files._by_uid, 1.0),
-    "stem": (Files._by_stem, 0.95),
-    "tail": (Files._by_tail, 0.8),
-    "number": (Files._by_number, 0.8),
-    "folder": (Files._by_folder, 0.7),
-    "start": (Files._by_start, 0.6),
+SURE = {
+    "name": 1.0,
+    "uid": 1.0,
+    "stem": 0.95,
+    "tail": 0.8,
+    "number": 0.8,
+    "folder": 0.7,
+    "start": 0.6,
 }
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from imil.datasets.layout import words
 from imil.datasets.layout.candidates import Candidate, atoms_of, in_one_spelling, plausibility
-from imil.datasets.layout.matching import KINDS, Files
+from imil.datasets.layout.matching import SURE, Files
 from imil.datasets.tables.table import Grid
 
 # Cells of a column that are looked at to tell whether it names files.
@@ -33,7 +33,7 @@ class Sheet:
         name: its path.
         grid: its columns and rows.
         at: index of the column of files.
-        kind: how that column writes them, see `KINDS`.
+        kind: how that column writes them, see `SURE`.
         files: of each row.
         others: indices of columns that name other images than `at` does, such as masks.
     """
@@ -49,6 +49,11 @@ class Sheet:
     def column(self) -> str:
         """The name of the column of files."""
         return self.grid.names[self.at]
+
+    @property
+    def reached(self) -> set[str]:
+        """The images that rows are for."""
+        return {file for own in self.files for file in own}
 
     def cells(self, at: int) -> list[str]:
         """Return a column's cells, "" where a row is too short."""
@@ -109,7 +114,7 @@ def _named(name: str, grid: Grid, at: int, files: Files) -> tuple[float, str]:
     if not sample:
         return 0.0, ""
     best = (0.0, "")
-    for kind, (_, sure) in KINDS.items():
+    for kind, sure in SURE.items():
         reached = [files.find(name, cell, kind) for cell in sample]
         several = kind in ("folder", "start")
         meant = [r for r in reached if (r if several else len(r) == 1)]
@@ -184,6 +189,14 @@ def columns_of(sheets: Iterable[Sheet]) -> dict[str, Column]:
     return {
         key: Column(titles[key], {f: tuple(c) for f, c in cells[key].items()}, tuple(of[key]))
         for key in titles
+    }
+
+
+def any_column(sheets: Sequence[Sheet]) -> dict[str, dict[str, str]]:
+    """Return every column by how it is picked, with the first cell of each image."""
+    return {
+        f"column {column.title}": {f: cells[0] for f, cells in column.cells.items() if cells[0]}
+        for column in columns_of(sheets).values()
     }
 
 

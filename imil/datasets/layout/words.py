@@ -37,7 +37,8 @@ DERIVED = _set(
 # Columns whose name says that they hold the label.
 LABELS = _set(
     "label labels labelname class classes classname diagnosis diagnose diagnostic dx finding "
-    "findings target category outcome groundtruth gt befund befunde pathology malignancy choices value severity "
+    "findings target category outcome groundtruth gt befund befunde pathology malignancy choices "
+    "value severity "
     "grade level choice abnormality disease condition type result impression sentiment y stage "
     "tumor tumour klasse klassen diagnosen annotation tag tags ground truth histology"
 )

@@ -80,10 +80,7 @@ def _records(file: Path, suffix: str) -> Iterable[Any]:
 
 
 def _of_parquet(file: Path) -> list[Record]:
-    from pyarrow import (
-        ArrowException,  # takes a third of a second
-        parquet,  # the same
-    )
+    from pyarrow import ArrowException, parquet  # noqa: PLC0415  # takes a third of a second
 
     try:
         opened = parquet.ParquetFile(file)
