@@ -114,7 +114,8 @@ def in_one_spelling(values: Mapping[str, str]) -> tuple[dict[str, str], list[str
     for value, count in Counter(values.values()).items():
         folded = re.sub(r"[\s_]+", " ", value).strip().casefold()
         kinds.setdefault(folded, Counter())[value] += count
-    joined, notes = {}, []
+    joined: dict[str, str] = {}
+    notes = []
     for spelled in kinds.values():
         usual = min(spelled, key=lambda value: (-spelled[value], value))
         joined |= dict.fromkeys(spelled, usual)

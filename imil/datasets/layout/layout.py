@@ -195,7 +195,7 @@ class _Layout:
             )
             named_by = ", ".join(
                 f"“{sheet.name}” names {len(sheet.reached)} images by “{sheet.column}”"
-                for sheet in found[:MOST_TABLES_TOLD]
+                for sheet in sorted(found, key=lambda s: -len(s.reached))[:MOST_TABLES_TOLD]
             )
             self._decisions.tell(f"tables: {named_by}.")
         idle = sorted(set(self._listed.tables) - set(named))
@@ -297,7 +297,7 @@ class _Layout:
         """Return each image's label, cells of several labels by what was decided about them."""
         if label is None:
             return {}
-        values = {n: v for n, v in label.values.items() if n in set(self._names)}
+        values = {n: label.values[n] for n in self._names if n in label.values}
         atoms = {n: a for n, a in label.atoms.items() if n in values}
         if any(len(parts) > 1 for parts in atoms.values()):
             single = sorted({atom for parts in atoms.values() for atom in parts})
@@ -331,7 +331,7 @@ class _Layout:
             for sheet in sheets:
                 if sheet.labelled() and words.split_word(sheet.name) is split:
                     by_table |= dict.fromkeys((f for own in sheet.files for f in own), split)
-        sources |= {"folders": dict(folders), "tables": by_table}  # type: ignore[dict-item]
+        sources |= {"folders": dict(folders), "tables": by_table}
         useful = {
             choice: {n: str(s) for n, s in own.items() if n in labelled}
             for choice, own in sources.items()

@@ -63,7 +63,7 @@ def mask_groups(names: Sequence[str], flat: Flat) -> list[MaskGroup]:
         two = _two_valued(sorted(members), flat)
         if len(members) == len(names):
             continue
-        points = 2 + 2 * partners + {True: 2, None: 0, False: -3}[two]
+        points = 2 + 2 * partners + {True: 2, None: 0, False: -1 if partners else -3}[two]
         found.append(MaskGroup(group, of, points, two))
     return found + _unspoken([n for n in names if n not in bases], flat)
 

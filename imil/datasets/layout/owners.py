@@ -76,8 +76,8 @@ def _owner_columns(sheets: Sequence[Sheet]) -> dict[str, dict[str, str]]:
     for known in (words.PATIENTS, words.CASES):
         for column in sorted(columns.values(), key=lambda c: c.title):
             title = column.title.rpartition(".")[2]
-            own = set(words.words(title)) - {"id", "nr", "no", "number", "name", "index"}
-            if own and (own <= known or words.plain(title) in known):
+            spoken = set(words.words(title)) - {"id", "nr", "no", "number", "name", "index"}
+            if spoken and (spoken <= known or words.plain(title) in known):
                 found[f"column {column.title}"] = {
                     file: cells[0] for file, cells in column.cells.items() if cells[0]
                 }

@@ -148,7 +148,7 @@ def looked_into(
         key=lambda name: (not is_sheet(name), -sizes[name], name),
     )
     kept = {name for name in sizes if picked is not None and f"/{name}".endswith(f"/{picked}")}
-    return kept | {*own, *others[:MOST_TABLES]}
+    return frozenset((*kept, *own, *others[:MOST_TABLES]))
 
 
 def _stem(name: str) -> str:
