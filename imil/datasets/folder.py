@@ -16,10 +16,11 @@ from imil.core.records import Split
 from imil.datasets.choices import Choices
 from imil.datasets.files.pictures import Pictures, look_through, whose
 from imil.datasets.files.pixels import HEAD, SUFFIXES, PixelsError, read_pixels, shown_size
-from imil.datasets.files.tree import Findings, Tree, Tries, scan, stray, suffix_of
+from imil.datasets.files.tree import Findings, Tree, Tries, is_image, scan, stray, suffix_of
 from imil.datasets.layout.layout import Listed, read_layout
 from imil.datasets.layout.reading import ImageFile, require_answered
 from imil.datasets.layout.samples import MAX_BYTES, two_valued
+from imil.datasets.layout.words import SPLITS
 from imil.datasets.listing import (
     BurntIn,
     Entry,
@@ -103,8 +104,8 @@ def read_folder(
         found, positive = _found(tree, pictures, choices, findings, positive)
         burnt: list[str] = []
         entries = tuple(_verified(tree, found, pictures, choices, findings, burnt, on_progress))
-    _require_images(len(found), entries, findings)
-    _require_ready_splits(found, entries)
+    _require_images(len(found) + sum(map(is_image, tree.unread)), entries, findings)
+    _require_ready_splits(tree, found, entries)
     listing = Listing(
         name=name or root.resolve().name,
         root=tree.root,
@@ -144,7 +145,7 @@ def _found(
     told = {skip.name for skip in findings.skipped}
     for name in tree.files:
         if tree.top + name not in known and name not in told:
-            findings.skip(name, stray(name))
+            findings.skip(name, tree.unread.get(name) or stray(name))
     if not reading.images and listed.images:
         raise no_labels(listed.images, listed.tables)
     found = tuple(
@@ -169,8 +170,12 @@ def list_folder(tree: Tree, pictures: Pictures, choices: Choices, findings: Find
     """Return what a folder holds, as a layout is told from it."""
     names = {tree.top + name: file for name, file in tree.files.items()}
     here = len(tree.top)
+    # What is known not to be an image, whatever it is called, tells nothing of the others.
     images = tuple(
-        name for name in names if suffix_of(name) in SUFFIXES or pictures.is_dicom(name[here:])
+        name
+        for name in names
+        if name[here:] not in tree.unread
+        and (suffix_of(name) in SUFFIXES or pictures.is_dicom(name[here:]))
     )
     tables: dict[str, Grid] = {}
     if choices.table_file is not None:
@@ -342,10 +347,16 @@ def _require_images(found: int, entries: Sequence[Entry], findings: Findings) ->
     )
 
 
-def _require_ready_splits(found: Sequence[ImageFile], entries: Sequence[Entry]) -> None:
+def _require_ready_splits(tree: Tree, found: Sequence[ImageFile], entries: Sequence[Entry]) -> None:
     """Refuse a ready split of which no image can be read, and splits without images to train on."""
     taken = {entry.split for entry in entries}
-    for split in sorted({Split(image.split) for image in found if image.split} - taken):
+    ready = {Split(image.split) for image in found if image.split}
+    # Of a folder that has nothing but damaged images, none was found.
+    inside = {SPLITS[f] for n in tree.files for f in n.lower().split("/")[:-1] if f in SPLITS}
+    lost = {SPLITS[f] for n in tree.unread for f in n.lower().split("/")[:-1] if f in SPLITS}
+    if Split.TRAIN in inside:
+        ready |= lost - {Split.TRAIN}
+    for split in sorted(ready - taken):
         raise DataError(
             f"The {_SET_NAMES[split]} set is empty.",
             why=f"The data name its images ({split}), and none of them can be read.",

@@ -35,7 +35,7 @@ from imil.datasets.files.pixels import SUFFIXES, why_not_opened
 from imil.datasets.files.tree import Tries, is_image, stray, suffix_of, why_unread
 from imil.datasets.folder import MADE, read_folder
 from imil.datasets.listing import Listing, Skipped, with_splits
-from imil.datasets.tables.table import is_other_table, is_table, looked_into
+from imil.datasets.tables.table import is_other_table, is_table, looked_into, may_hold_rows
 from imil.errors import DataError, StoreError
 
 _STARTS = (b"PK\x03\x04", b"PK\x05\x06")
@@ -123,7 +123,8 @@ def _sieve(
     tries = Tries()
 
     def why_left(name: str, head: bytes) -> str | None:
-        reason = stray(name) if name in sizes and name not in tables else why_unread(name, head)
+        idle = name in sizes and (name not in tables or not may_hold_rows(name, head))
+        reason = stray(name) if idle else why_unread(name, head)
         # A small file is tried at once: writing it first would take longer.
         if reason is None and suffix_of(name) in SUFFIXES and entries[name].file_size == len(head):
             reason = why_not_opened(head)

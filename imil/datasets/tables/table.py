@@ -122,6 +122,12 @@ def is_text_table(name: str, head: bytes) -> bool:
     return "." not in posixpath.basename(name) and bool(newline) and parted and b"\0" not in head
 
 
+def may_hold_rows(name: str, head: bytes) -> bool:
+    """Return whether a file that may be a table by its name may be one by its first bytes."""
+    listed = posixpath.splitext(name)[1].lower() in _LISTS
+    return not listed or (b"\n" in head and b"\0" not in head)
+
+
 def looked_into(
     sizes: Mapping[str, int], images: Iterable[str], *, picked: str | None = None
 ) -> frozenset[str]:
@@ -272,6 +278,8 @@ def _sheets(file: Path, name: str) -> dict[str, Grid]:
                 raise _too_large(name, f"It has more than {MAX_BOOK_BYTES // 2**20} MB.")
             book = load_workbook(opened, read_only=True, data_only=True, keep_links=False)
             try:
+                if not book.worksheets:
+                    raise unreadable(name)
                 grids = {
                     name if number == 0 else f"{name} [{sheet.title}]": _grid(_rows(sheet), name)
                     for number, sheet in enumerate(book.worksheets[:MAX_SHEETS])
