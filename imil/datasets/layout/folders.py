@@ -17,6 +17,8 @@ MOST_LEVELS = 12
 # Share of the images that have to lie at a level for it to be tried, and for no other to be.
 LEAST, WHOLE = 0.5, 0.9
 # Parts of a file's name that are tried as labels, from its end and from its start.
+# Classes that parts which are numbers may be.
+MOST_NUMBERED = 5
 _NAME_PARTS = (-1, -2, -3, 0, 1, 2)
 _PIECES = re.compile(r"[^\W_]+")
 _MAGNIFIED = re.compile(r"\d+x", re.IGNORECASE)
@@ -163,6 +165,8 @@ def name_candidates(names: Sequence[str]) -> list[Candidate]:
         score = plausibility(values, len(names))
         kinds = set(values.values())
         if score is None or len(kinds) > 20 or all(k.lower() in words.SIDES for k in kinds):
+            continue
+        if any(k.isdigit() for k in kinds) and len(kinds) > MOST_NUMBERED:
             continue
         if any(k.isdigit() and len(k) > 2 for k in kinds) or any(
             words.split_word(k) for k in kinds

@@ -131,10 +131,10 @@ class _Partners:
         found = self._stems.get(base.lower()) or self._stems.get(_without_word(base))
         if not found:
             number = re.match(r"[^\d]{0,4}\d+", base.lower())
-            first = self._firsts.get(number[0], []) if number else []
-            found = first if len(first) == 1 else None
-        if not found:
-            return None
+            found = self._firsts.get(number[0], []) if number else []
+            nearest = [_common(name, mask) for name in found]
+            if not found or nearest.count(max(nearest)) > 1:
+                return None
         return max(sorted(found), key=lambda name: _common(name, mask))
 
 
@@ -166,10 +166,13 @@ def copies(
         alike[posixpath.basename(name).lower(), sizes.get(name, 0)].append(name)
     found: dict[str, str] = {}
     for own in alike.values():
-        first: dict[object, str] = {}
+        kept: dict[object, list[str]] = defaultdict(list)
         for name in sorted(own, key=_order) if len(own) > 1 else ():
-            known = first.setdefault(digest(name), name)
-            if known != name and _telling(name) <= _telling(known):
+            same = kept[digest(name)]
+            known = next((each for each in same if _telling(name) <= _telling(each)), None)
+            if known is None:
+                same.append(name)
+            else:
                 found[name] = known
     return found
 

@@ -106,6 +106,9 @@ class Files:
             for first in range(len(folders)):
                 for last in range(first + 1, len(folders) + 1):
                     below.setdefault("/".join(folders[first:last]), []).append(name)
+                if folders[first].isdigit() and folders[first].startswith("0"):
+                    # Spreadsheet programs take 007 for 7.
+                    below.setdefault(folders[first].lstrip("0") or "0", []).append(name)
         return below
 
     @cached_property

@@ -107,6 +107,14 @@ def _of_json(told: Any) -> Iterable[Any]:
     lists = {k: v for k, v in told.items() if isinstance(v, list) and v and isinstance(v[0], dict)}
     if not lists:
         nested = [v for v in told.values() if isinstance(v, dict)]
+        classes = told.get("classes")
+        if isinstance(classes, list) and len(nested) == 1:
+            # Labels are numbers of the classes.
+            named = {str(number): name for number, name in enumerate(classes)}
+            return [
+                {"name": key, "label": named.get(str(value), value)}
+                for key, value in nested[0].items()
+            ]
         keyed = [{"name": key, **v} for key, v in told.items() if isinstance(v, dict)]
         return (
             keyed
