@@ -50,7 +50,7 @@ lock: venv ## make requirements-space.txt anew: one release of each package for 
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25' uv
 	$(BIN)/python tests/lock_space.py
 
-soak: venv chromium ## the long claims, with measurements in tests/benchmarks/results
+soak: venv chromium ## the long claims, with measurements in benchmarks/results
 	$(BIN)/python -m pytest -m soak
 	$(MAKE) flows
 

@@ -138,11 +138,6 @@ def test_an_interrupted_run_goes_on_and_ends_like_one_that_was_not(
         (["run", "--data", "{films}", "--seeds", "a"], "“a” is no list of seeds"),
         (["run", "--data", "{films}", "--device", "tpu"], "no device “tpu”"),
         (["run", "--data", "/nowhere"], "no folder “nowhere”"),
-        (["bench", "films", "--shortcuts", "a"], "“a” is no list of shares"),
-        (["bench", "films", "--size", "500"], "can't take images of 500 px"),
-        (["bench", "films", "--arms", "magic"], "no arm “magic”"),
-        (["bench", "images", "--data", "/nowhere"], "no folder “nowhere”"),
-        (["bench", "images", "--data", "{films}", "--arms", "magic"], "no arm “magic”"),
         (["films", "--size", "5"], "5 px"),
         (["films", "--shortcut", "2"], "shortcut"),
     ],
@@ -162,9 +157,7 @@ def test_bad_input_exits_with_what_why_and_fix(
     assert not (tmp_path / "out" / "results.json").exists()
 
 
-@pytest.mark.parametrize(
-    "command", [[], ["films"], ["run"], ["bench"], ["bench", "films"], ["bench", "images"]]
-)
+@pytest.mark.parametrize("command", [[], ["films"], ["run"]])
 def test_every_command_explains_itself(command: list[str], here: Here) -> None:
     code, told, _ = here.imil(*command, "--help")
 

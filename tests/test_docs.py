@@ -17,6 +17,7 @@ import typer.main
 import yaml
 
 import imil
+from benchmarks.__main__ import app as benchmarks
 from imil.cli.main import app
 from imil.core.records import Arm, Queue
 from imil.report.parts.text import GLOSSARY
@@ -31,7 +32,8 @@ SETTINGS = (ROOT / "imil" / "settings.py").read_text(encoding="utf-8")
 VARIABLES = set(re.findall(r"\"((?:IMIL|HF)_[A-Z_]+)\"", SETTINGS))
 # The page whose films and run are small enough to be run as they stand.
 FIRST_RUN = "docs/command-line.md"
-IMIL = ["python", "-m", "imil"]
+# Our command lines, by the package that is run.
+OUR_APPS = {"imil": app, "benchmarks": benchmarks}
 # As it is called on a page, and in the project's own environment.
 OURS = {"python", ".venv/bin/python"}
 
@@ -55,8 +57,8 @@ def kind_of(command: Command) -> Kind:
         return Kind.CI if set(words[1:]) <= CI else Kind.MAKE
     if words[0] in OURS and words[1:3] == ["-m", "pytest"]:
         return Kind.PYTEST
-    if words[0] in OURS and words[1:3] == ["-m", "imil"]:
-        short = command.page == FIRST_RUN and words[3] in {"films", "run"}
+    if words[0] in OURS and words[1] == "-m" and words[2] in OUR_APPS:
+        short = command.page == FIRST_RUN and words[2] == "imil" and words[3] in {"films", "run"}
         return Kind.RUN if short else Kind.PARSED
     if words[0] == "hf":
         return Kind.HUB
@@ -82,14 +84,14 @@ def run(
     )
 
 
-def read_by_us(arguments: list[str]) -> None:
-    """Read arguments of `python -m imil` as the command line does, and do nothing.
+def read_by_us(package: str, arguments: list[str]) -> None:
+    """Read arguments of `python -m PACKAGE` as its command line does, and do nothing.
 
     Raises:
         click.UsageError: there is no such command or option, or a value can't be read.
     """
-    command: Any = typer.main.get_command(app)
-    context = command.make_context("imil", list(arguments), resilient_parsing=False)
+    command: Any = typer.main.get_command(OUR_APPS[package])
+    context = command.make_context(package, list(arguments), resilient_parsing=False)
     rest = list(arguments)
     while hasattr(command, "commands"):
         name = rest.pop(0)
@@ -146,23 +148,23 @@ def test_tests_that_are_named_exist_and_are_marked_so(command: Command) -> None:
 
 @pytest.mark.parametrize("command", of_kind(Kind.PARSED, Kind.RUN))
 def test_our_commands_are_read_by_the_command_line(command: Command) -> None:
-    read_by_us(command.words[3:])
+    read_by_us(command.words[2], command.words[3:])
 
 
 def test_a_command_with_an_option_that_is_not_there_would_be_found() -> None:
     with pytest.raises(Exception, match="--no-such-option"):
-        read_by_us(["run", "--data", "films", "--out", "results", "--no-such-option"])
+        read_by_us("imil", ["run", "--data", "films", "--out", "results", "--no-such-option"])
     with pytest.raises(AssertionError, match="no-such-command"):
-        read_by_us(["no-such-command"])
+        read_by_us("imil", ["no-such-command"])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_our_commands_and_options_in_the_text_exist(page: Document) -> None:
     for code in page.code():
         words = code.split()
-        if words[:3] != IMIL:
+        if words[:2] != ["python", "-m"] or words[2] not in OUR_APPS:
             continue
-        command: Any = typer.main.get_command(app)
+        command: Any = typer.main.get_command(OUR_APPS[words[2]])
         known = {"--help"}
         for word in words[3:]:
             if word in getattr(command, "commands", {}):
@@ -184,14 +186,14 @@ def options_of(command: Any) -> set[str]:
 @pytest.mark.parametrize("name", ["command-line.md", "data.md", "method.md"])
 def test_options_that_are_explained_exist(name: str) -> None:
     page = Document(ROOT / "docs" / name)
-    others = {"--help"}
-    ours: Any = typer.main.get_command(app)
+    apps: list[Any] = [typer.main.get_command(each) for each in OUR_APPS.values()]
+    ours = {"--help"}.union(*map(options_of, apps))
 
     named = {word for code in page.code() for word in code.split() if re.match(r"--\w", word)}
 
     families = {word.removesuffix("…") for word in named if word.endswith("…")}
-    assert {word for word in named if not word.endswith("…")} <= options_of(ours) | others
-    assert all(any(o.startswith(family) for o in options_of(ours)) for family in families)
+    assert {word for word in named if not word.endswith("…")} <= ours
+    assert all(any(option.startswith(family) for option in ours) for family in families)
 
 
 @pytest.mark.slow
@@ -241,7 +243,7 @@ def test_launches_on_several_gpus_are_read_by_launcher_and_command_line(tmp_path
         ours = words.index("imil")
         launcher = {word for word in words[2:ours] if word.startswith("--")}
         assert launcher <= options_in(told.stdout)
-        read_by_us(words[ours + 1 :])
+        read_by_us("imil", words[ours + 1 :])
 
 
 # ---- links, files, modules ----

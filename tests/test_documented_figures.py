@@ -12,7 +12,7 @@ import pytest
 
 from tests.standins.documents import ROOT, Document
 
-RESULTS = ROOT / "tests" / "benchmarks" / "results"
+RESULTS = ROOT / "benchmarks" / "results"
 FILMS = json.loads((RESULTS / "bench_films.json").read_text(encoding="utf-8"))
 ALL_ARMS = json.loads((RESULTS / "bench_films_all_arms.json").read_text(encoding="utf-8"))
 SKIN = json.loads((RESULTS / "bench_isic2017.json").read_text(encoding="utf-8"))["study"]

@@ -9,7 +9,7 @@ import pytest
 from imil.errors import EXTRAS, how_to_install
 
 ROOT = Path(__file__).parents[1]
-SOURCES = [*(ROOT / "imil").rglob("*.py"), ROOT / "app.py"]
+SOURCES = [*(ROOT / "imil").rglob("*.py"), *(ROOT / "benchmarks").glob("*.py"), ROOT / "app.py"]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FILES = sorted([ROOT / "app.py", *(ROOT / "imil").rglob("*.py")])
+FOLDERS = ("imil", "benchmarks")
+FILES = sorted([ROOT / "app.py", *(p for name in FOLDERS for p in (ROOT / name).rglob("*.py"))])
 
 # Modules that make objects, or code, of bytes.
 BANNED = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "jsonpickle"}

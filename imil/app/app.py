@@ -12,7 +12,6 @@ from imil.app.header.account_menu import account_of, build_account_menu, link_sc
 from imil.app.header.header import build_header
 from imil.app.header.header_acts import HeaderActs
 from imil.app.painter.reader_field import kept_name
-from imil.app.predicted.copy_acts import CopyActs
 from imil.app.predicted.predicted_acts import PredictedActs
 from imil.app.results import results_tab
 from imil.app.results.results_acts import ResultsActs
@@ -137,7 +136,6 @@ def build_app(
         SourceActs(screen, Imports(), uploads).wire(app)
         OutliersActs(screen).wire()
         LabelDecisions(screen).wire()
-        CopyActs(screen).wire()
         PredictedActs(screen).wire()
         ResultsActs(screen).wire(place)
     return app  # type: ignore[no-any-return]  # Gradio's Blocks has no typed context manager

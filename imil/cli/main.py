@@ -15,24 +15,20 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
-from threadpoolctl import threadpool_limits
 
-from imil.bench import films as film_bench
-from imil.bench import images as image_bench
-from imil.bench.estimate import estimate, seconds_an_epoch
-from imil.bench.table import films_table, images_table
 from imil.cli.hub import add_commands as add_hub_commands
 from imil.cli.inspect import inspect, tell_error
 from imil.cli.study import add_commands as add_study_commands
-from imil.core.arms.registry import ARMS, parse_arms, with_readers, with_shares
-from imil.core.bounds import MOST_WORKERS, check_seed, quoted
+from imil.core.arms.registry import parse_arms, with_readers, with_shares
+from imil.core.arms.variants import IMIL
+from imil.core.bounds import check_seed, quoted
 from imil.core.disk import full_disk
 from imil.core.evaluation.metrics import Interval, Metric, Robustness
 from imil.core.evaluation.rounds import Round
 from imil.core.evaluation.verdict import Verdict
 from imil.core.images import ImageSet
 from imil.core.plans import check_plan, check_seeds, default_plan
-from imil.core.records import Arm, Plan, Precision, Selection
+from imil.core.records import Plan, Precision, Selection
 from imil.core.review.readers import Pooling
 from imil.core.splits import DisjointProof, prove_disjoint
 from imil.core.training.shared import processes, rank
@@ -89,23 +85,16 @@ app = typer.Typer(
     "Research use only, not for diagnosis.",
 )
 
-benchmarks = typer.Typer(no_args_is_help=True, help="Measure the method itself.")
-app.add_typer(benchmarks, name="bench")
 app.command()(inspect)
 add_hub_commands(app)
 add_study_commands(app)
 
 
-@benchmarks.callback()
-def benchmark_commands() -> None:
-    """Measure the method itself."""
-
-
-def main() -> None:
-    """Run the command line: exit 0, or 2 with an error that says what, why and the fix."""
+def main(commands: typer.Typer = app) -> None:
+    """Run a command line: exit 0, or 2 with an error that says what, why and the fix."""
     try:
         with full_disk("The result"):
-            app()
+            commands()
     except ImilError as error:
         tell_error(error)
 
@@ -130,7 +119,7 @@ def films(
     """Write synthetic films as an image folder, with reference masks and groups."""
     spec = FilmSpec(images, size, shortcut, label_noise, distractors, seed)
     total = sum(film_counts(spec).values())
-    with _progress() as show:
+    with progress_bar() as show:
         for done in write_films(spec, out):
             show("films", done / total, None)
     Console().print(f"{total} films in {out}", highlight=False, soft_wrap=True)
@@ -141,7 +130,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder; a training that is there is replaced.")],
 ) -> None:
     """Train the demo's first round for the app to ship: its visitors then begin with outliers."""
-    with _progress() as show:
+    with progress_bar() as show:
         made = make_trained_demo(out, DEMO, on_progress=show)
     size = sum((out / name).stat().st_size for name in made.files) / 1e6
     Console().print(
@@ -246,14 +235,14 @@ def run(
     if rank() > 0:
         follow()
         return
-    numbers = _numbers(seeds)
-    usual = () if masks is None else with_readers((Arm.IMIL.value,), readers_in(masks))
-    parsed = parse_arms(usual if arms is None else _names(arms))
-    parsed = with_shares(parsed, () if shares is None else _shares(shares))
-    with _progress() as show:
+    numbers = parse_seeds(seeds)
+    usual = () if masks is None else with_readers((IMIL,), readers_in(masks))
+    parsed = parse_arms(usual if arms is None else parse_names(arms))
+    parsed = with_shares(parsed, () if shares is None else parse_shares(shares))
+    with progress_bar() as show:
         if data.startswith(PREFIX):
             repo, revision = parse_hub_id(data)
-            splits = () if hub_splits is None else _names(hub_splits)
+            splits = () if hub_splits is None else parse_names(hub_splits)
             asked = HubRequest(
                 repo,
                 revision,
@@ -277,8 +266,8 @@ def run(
                 preset=view,
                 black_corners=black_corners,
             )
-            images, proof = _images(data, out, positive, show, choices)
-        plan = _plan(images, backbone, size)
+            images, proof = read_images(data, out, positive, show, choices)
+        plan = usual_plan(images, backbone, size)
         workers = min(len(numbers), usable_cores()) if processes() == 1 else 1
         changes = {
             "epochs": epochs,
@@ -288,7 +277,7 @@ def run(
             "threads": threads or default_threads(headless=True, jobs=max(workers, processes())),
             "precision": precision,
         }
-        plan = check_plan(replace(plan, **_given(changes)))
+        plan = check_plan(replace(plan, **given(changes)))
         request = Request(
             images=images,
             proof=proof,
@@ -305,13 +294,8 @@ def run(
         pool: WorkerPool | TeamPool = (
             WorkerPool(out / WORK / "jobs", workers=workers) if processes() == 1 else TeamPool()
         )
-        try:
+        with closing(pool):
             finished = run_study(request, pool, on_progress=show)
-        except KeyboardInterrupt:
-            Console(stderr=True).print("Stopped. The same command goes on where it stopped.")
-            raise typer.Exit(EXIT_INTERRUPTED) from None
-        finally:
-            pool.close()
     report = report_html(
         finished,
         name=images.name,
@@ -326,127 +310,16 @@ def run(
     _print_round(finished, proof, out)
 
 
-@benchmarks.command("films")
-def bench_films(
-    out: Annotated[Path, typer.Option(help="Folder for results; run again to go on.")],
-    arms: Annotated[str | None, typer.Option(help="Comma-separated, or “all” (hours).")] = None,
-    seeds: Annotated[str, typer.Option(help="Comma-separated numbers.")] = "0,1,2,3,4",
-    shortcuts: Annotated[str, typer.Option(help="Comma-separated shares.")] = "1,0.95,0.85,0.5",
-    label_noises: Annotated[str, typer.Option(help="Comma-separated shares.")] = "0,0.04",
-    images: Annotated[int, typer.Option(help="Training films a seed.")] = 1000,
-    size: Annotated[int, typer.Option(help="Side of the films, px.")] = 64,
-    epochs: Annotated[int, typer.Option(help="Epochs before the masks.")] = 6,
-    epochs_after: Annotated[int, typer.Option(help="Epochs of each arm after it.")] = 8,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "cpu",
-    workers: Annotated[
-        int | None,
-        typer.Option(min=1, max=MOST_WORKERS, help="Studies side by side; one a core by default."),
-    ] = None,
-) -> None:
-    """Measure the arms on synthetic films, over shortcuts and label noise."""
-    side_by_side = workers or usable_cores()
-    changes: dict[str, Any] = {
-        "size": size,
-        "epochs": epochs,
-        "epochs_after": epochs_after,
-        "device": pick_device(device),
-    }
-    named = {None: film_bench.ARMS_BY_DEFAULT, "all": tuple(arm.value for arm in ARMS)}.get(arms)
-    grid = film_bench.Grid(
-        out=out,
-        arms=named or parse_arms(_names(str(arms))),
-        seeds=_numbers(seeds),
-        shortcuts=_shares(shortcuts),
-        label_noises=_shares(label_noises),
-        images=images,
-        plan=check_plan(replace(Plan(), **changes)),
-    )
-    console = Console(soft_wrap=True, highlight=False, markup=False)
-    console.print(_estimated(grid, side_by_side))
-    with _benchmark(out, side_by_side) as (pool, show):
-        content = film_bench.run_grid(grid, pool, on_progress=show)
-    console.print(films_table(content))
-    console.print(f"{content['seconds_of_this_call']:.0f} s. Results in {out}.")
-
-
-@benchmarks.command("images")
-def bench_images(
-    data: Annotated[str, typer.Option(help="An image folder with reference masks, or a zip.")],
-    out: Annotated[Path, typer.Option(help="Folder for results; run again to go on.")],
-    positive: Annotated[
-        str | None, typer.Option(help="Make the task this label against the rest.")
-    ] = None,
-    backbone: Annotated[
-        str | None, typer.Option(help="Default: film_net for grey images, else resnet18.")
-    ] = None,
-    size: Annotated[int | None, typer.Option(help="Side of the working images, px.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Epochs before the masks.")] = None,
-    epochs_after: Annotated[int | None, typer.Option(help="Epochs of each arm after it.")] = None,
-    arms: Annotated[
-        str | None, typer.Option(help="Comma-separated; control is always among them.")
-    ] = None,
-    seeds: Annotated[str, typer.Option(help="Comma-separated numbers.")] = "0,1,2,3,4",
-    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
-) -> None:
-    """Measure the arms on real images, with reference masks as the clinician."""
-    settings = Settings.from_env(os.environ)
-    numbers = _numbers(seeds)
-    compared = parse_arms(image_bench.ARMS_BY_DEFAULT if arms is None else _names(arms))
-    workers = min(len(numbers), usable_cores())
-    changes = {
-        "epochs": epochs,
-        "epochs_after": epochs_after,
-        "device": pick_device(device or settings.device),
-        "threads": default_threads(headless=True, jobs=workers),
-    }
-    with _benchmark(out, workers) as (pool, show):
-        images, proof = _images(data, out, positive, show)
-        plan = check_plan(replace(_plan(images, backbone, size), **_given(changes)))
-        request = Request(
-            images=images,
-            proof=proof,
-            plan=plan,
-            arms=compared,
-            seeds=numbers,
-            masks="reference",
-            out=out,
-            fetch_weights=weights_fetcher(settings),
-        )
-        content = image_bench.run_images(request, pool, on_progress=show)
-    console = Console(soft_wrap=True, highlight=False, markup=False)
-    console.print(images_table(content))
-    console.print(f"{proof.sentence} Results in {out}. Research use only, not for diagnosis.")
-
-
 @contextmanager
-def _benchmark(
-    out: Path, workers: int
-) -> Iterator[tuple[WorkerPool, Callable[[str, float, float | None], None]]]:
-    """Give a pool and a bar of progress; Ctrl-C says how to go on."""
-    pool = WorkerPool(out / "jobs", workers=workers)
+def closing(pool: WorkerPool | TeamPool) -> Iterator[None]:
+    """Close a pool afterwards; Ctrl-C says how to go on."""
     try:
-        # Beside busy trainings, linear algebra on several threads waits for itself: a review took
-        # 7 s of processor time instead of 2.6.
-        with _progress() as show, threadpool_limits(1, user_api="blas"):
-            yield pool, show
+        yield
     except KeyboardInterrupt:
         Console(stderr=True).print("Stopped. The same command goes on where it stopped.")
         raise typer.Exit(EXIT_INTERRUPTED) from None
     finally:
         pool.close()
-
-
-def _estimated(grid: film_bench.Grid, workers: int) -> str:
-    studies = grid.left
-    if not studies:
-        return "Every study is finished."
-    epoch = seconds_an_epoch(grid.plan, grid.images)
-    minutes = estimate(grid, studies, epoch=epoch, workers=workers) / 60
-    return (
-        f"Studies left: {studies}, each of {len(grid.arms)} arms; about {minutes:.0f} min on "
-        f"{workers} idle cores. In a short trial control took {epoch:.2f} s an epoch; other "
-        "arms are reckoned by what they cost against it when that was measured."
-    )
 
 
 def weights_fetcher(settings: Settings) -> Callable[[str], bytes]:
@@ -459,13 +332,14 @@ def weights_fetcher(settings: Settings) -> Callable[[str], bytes]:
     )
 
 
-def _images(
+def read_images(
     data: str,
     out: Path,
     positive: str | None,
     show: Callable[[str, float, float | None], None],
     choices: Choices | None = None,
 ) -> tuple[ImageSet, DisjointProof]:
+    """Return the images of a folder, of a zip (unpacked into `out`) or of the demo."""
     if data == "demo":
         films = film_set(DEMO)
         images = films if positive is None else films.one_against_rest(positive)
@@ -540,26 +414,31 @@ def _print_report(report: ImportReport) -> None:
             console.print(f"    {one} and {other}")
 
 
-def _plan(images: ImageSet, backbone: str | None, size: int | None) -> Plan:
+def usual_plan(images: ImageSet, backbone: str | None, size: int | None) -> Plan:
+    """Return the default plan of these images."""
     usual = "film_net" if images.channels == 1 else "resnet18"
     return default_plan(backbone or usual, size=size)
 
 
-def _given(changes: Mapping[str, Any]) -> dict[str, Any]:
+def given(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that were given."""
     return {name: value for name, value in changes.items() if value is not None}
 
 
-def _names(arms: str) -> tuple[str, ...]:
+def parse_names(arms: str) -> tuple[str, ...]:
+    """Split comma-separated names."""
     return tuple(name.strip() for name in arms.split(","))
 
 
-def _numbers(seeds: str) -> tuple[int, ...]:
+def parse_seeds(seeds: str) -> tuple[int, ...]:
+    """Parse comma-separated seeds, and check them."""
     found = _listed(seeds, int, "seeds", why="Seeds are whole numbers", example="0,1,2,3,4")
     check_seeds(len(found), arms=1)
     return tuple(check_seed(seed) for seed in found)
 
 
-def _shares(shares: str) -> tuple[float, ...]:
+def parse_shares(shares: str) -> tuple[float, ...]:
+    """Parse comma-separated numbers from 0 to 1."""
     why = "Shares are numbers from 0 to 1"
     return _listed(shares, float, "shares", why=why, example="1,0.95,0.85,0.5")
 
@@ -578,7 +457,7 @@ def _listed(
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[str, float, float | None], None]]:
+def progress_bar() -> Iterator[Callable[[str, float, float | None], None]]:
     """Show one bar: what is done now, how far it is, and the time left."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[left]}"))
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:

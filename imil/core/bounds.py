@@ -30,7 +30,7 @@ MOST_FRAMES = 1_000_000
 LARGEST_WEIGHT = 1e6
 # Training films of one synthetic set.
 MOST_FILMS = 100_000
-# Images that one mask is copied to, and neighbours of one image that are asked for, at a time.
+# Texts in one list that a page or a program sends.
 MOST_AT_ONCE = 1000
 # Seconds that one mask takes; what a page says beyond is time that nobody painted.
 LONGEST_PAINTING = 24 * 3600.0

@@ -94,19 +94,6 @@ def new_array(
             unfinished.unlink(missing_ok=True)
 
 
-def open_array(path: Path, *, what: str) -> np.memmap[Any, np.dtype[Any]]:
-    """Return a .npy array, mapped from disk to be read and written.
-
-    Raises:
-        ComputeError: it was left with holes, and the disk has no room for them.
-    """
-    with full_disk(what), path.open("r+b") as file:
-        status = os.fstat(file.fileno())
-        if status.st_blocks * 512 < status.st_size:
-            _allocate(file.fileno(), status.st_size)
-    return np.lib.format.open_memmap(path, "r+")
-
-
 def _allocated(
     path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]
 ) -> np.memmap[Any, np.dtype[Any]]:

@@ -62,7 +62,7 @@ class Origin(StrEnum):
     PAINTED = "painted"  # by hand
     CORRECTED = "corrected"  # predicted or copied, then changed by a reader
     PREDICTED = "predicted"  # predicted, and accepted as it was
-    COPIED = "copied"  # painted on a similar image, and accepted as it was
+    COPIED = "copied"  # by an earlier version, from a similar image, and left as it was
 
 
 class Selection(StrEnum):

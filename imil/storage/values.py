@@ -11,6 +11,9 @@ from enum import Enum
 from functools import cache
 from typing import Any, TypeVar
 
+from imil.core.arms.variants import Variant, parse_variant
+from imil.errors import PlanError
+
 Value = TypeVar("Value")
 
 
@@ -80,9 +83,19 @@ def _read_one(kind: Any, saved: Any) -> Any:
         if math.isinf(number):
             raise ValueError("a number that is not finite")
         return number
+    if issubclass(kind, Variant):
+        _check(saved, str)
+        return _variant(saved)
     if not issubclass(kind, Enum):
         _check(saved, kind)
     return kind(saved)
+
+
+def _variant(saved: str) -> Variant:
+    try:
+        return parse_variant(saved)
+    except PlanError as cause:
+        raise ValueError("an arm that is not known") from cause
 
 
 def _check(saved: Any, *kinds: type) -> None:

@@ -37,12 +37,12 @@ from imil.storage.codec import MaskRecord
 from imil.storage.records.acts import PROGRAM, What
 from imil.storage.records.studies import Comparison, Confirmation, Consent, StudyRecord
 from imil.study.audit.logged import Audit
+from imil.study.comparison.reporting import Reporting
 from imil.study.library.demo import Hint, demo_hint
 from imil.study.library.keeping import Keeping
 from imil.study.library.stock import Brought, Stock
 from imil.study.library.studyzip import pack
-from imil.study.review.copying import Copying
-from imil.study.review.maskbook import key_of
+from imil.study.review.maskbook import mask_key, with_pictures
 from imil.study.review.outoffold import fold_tasks
 from imil.study.review.predictions import check_seen, check_training
 from imil.study.status import TrainingStatus, status_of
@@ -57,7 +57,7 @@ MADE_AGAIN = (
 )
 
 
-class Study(Copying):
+class Study(Reporting):
     """A handle on one study; safe to use from several threads. Its state is in the store."""
 
     def __init__(
@@ -348,7 +348,7 @@ class Study(Copying):
     def mask_name(self, sample_id: str, reader: str | None = None) -> str:
         """Return a short name of the mask that `irrelevant` returns; "" where there is none."""
         name = self._masks.name_of(sample_id, reader)
-        return (key_of((name,)) or "") if name else ""
+        return (mask_key((name,)) or "") if name else ""
 
     def origin(self, sample_id: str, reader: str | None = None) -> Origin:
         """Return how that mask came about; `painted` where there is none."""
@@ -450,17 +450,26 @@ class Study(Copying):
                 raise _changed(self.images.title(sample_id))
             self._check_budget(sample_id)
             offer, opened_from = self._offer_of(queue, sample_id)
-            record = self._mask_record(
-                sample_id,
-                region,
-                offer,
+            classes = self.images.classes
+            record = MaskRecord(
+                study=self._log_id,
+                sample_id=sample_id,
+                irrelevant=region,
+                label=classes[self.images.sample(sample_id).label],
+                prediction=classes[offer.predicted],
+                confidence=offer.confidence,
                 reader=reader,
                 seconds=seconds,
+                round=self.round_number,
+                time=self._tools.now(),
                 queue=opened_from,
+                selection=self.selection,
                 origin=origin,
                 source=self.copied_from(sample_id, reader) if origin is Origin.COPIED else "",
             )
-            kept = self._masks.add(record, shown=self._shown_with(record))
+            pixels = None if self.consent is None else self.images.original(sample_id)
+            shown = None if pixels is None else with_pictures(record, pixels)
+            kept = self._masks.add(record, shown=shown)
             self._note_mask(kept, record, known)
             self._save_skips(reader, (s for s in self._own_skips(reader) if s != sample_id))
             self._changed.append(sample_id)

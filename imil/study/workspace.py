@@ -15,13 +15,14 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from imil.core.arms.registry import Masks, definition
+from imil.core.arms.registry import ARMS, Masks
+from imil.core.arms.variants import CONTROL, Variant
 from imil.core.evaluation.groups import check_groups
 from imil.core.evaluation.metrics import Explanation, check_classes
 from imil.core.evaluation.rounds import Trained, Validation, clusters_of
 from imil.core.images import ImageSet, to_uint8, working_image, write_cache
 from imil.core.nets.saliency import Explainer
-from imil.core.records import Arm, EpochFigures, Outlier, Plan, Region, Sample, Split
+from imil.core.records import EpochFigures, Outlier, Plan, Region, Sample, Split
 from imil.core.review.masks import apply_blackout, working_region
 from imil.core.review.queues import allowed_masks, find_outliers
 from imil.errors import ComputeError, WeightsError
@@ -145,7 +146,7 @@ class Workspace:
             images=self._working_images(plan),
             samples=self._samples,
             plan=plan,
-            arm=Arm.CONTROL,
+            arm=CONTROL,
             classes=len(self.images.classes),
             mirrored=self.images.mirrored,
             pretrained=pretrained if plan.pretrained and pretrained.exists() else None,
@@ -154,7 +155,7 @@ class Workspace:
     def arm_task(
         self,
         first: TrainingTask,
-        arm: str,
+        arm: Variant,
         *,
         seed: int,
         masks_key: str | None,
@@ -170,13 +171,13 @@ class Workspace:
         plan = replace(first.plan, seed=seed)
         home = first.folder.parent
         task = replace(first, name=f"{arm}, seed {seed}", plan=plan, pretrained=None, probe=probe)
-        task = replace(task, start=first.checkpoint, folder=home / f"{Arm.CONTROL}-{seed}")
-        if definition(arm).triage:
+        task = replace(task, start=first.checkpoint, folder=home / f"{CONTROL}-{seed}")
+        if ARMS[arm.arm].triage:
             if triage_key is None:
                 return task
             folder, triage = home / f"{arm}-{triage_key}-{seed}", home / f"triage-{triage_key}.npy"
             return replace(task, arm=arm, folder=folder, triage=triage)
-        if definition(arm).masks is Masks.NONE:
+        if ARMS[arm.arm].masks is Masks.NONE:
             return replace(task, arm=arm, folder=home / f"{arm}-{seed}")
         if masks_key is None:
             return task
@@ -261,7 +262,7 @@ class Workspace:
             explained_places=readings[0].places if shared else None,
         )
 
-    def validation(self, trained: Mapping[str, Trained]) -> Validation:
+    def validation(self, trained: Mapping[Variant, Trained]) -> Validation:
         """Return arms' answers on validation with what is known of its images."""
         samples = self.samples(Split.VALIDATION)
         labels = np.array([sample.label for sample in samples], np.int64)
@@ -352,8 +353,8 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def masks_key(masks: Mapping[str, Region]) -> str | None:
-    """Return a name for these very masks; None where there are none."""
+def regions_key(masks: Mapping[str, Region]) -> str | None:
+    """Return a name for these very regions; None where there are none."""
     if not masks:
         return None
     content = hashlib.sha256()

@@ -17,6 +17,7 @@ from imil.app.review.outliers_tab import build_outliers_tab
 from imil.app.screen import Screen
 from imil.app.server.shown import html
 from imil.app.train.train_tab import build_train_tab
+from imil.core.arms.variants import CONTROL, IMIL
 from imil.core.evaluation.rounds import Round, Setting, Trained, Validation, clusters_of, compare
 from imil.core.records import EpochFigures, Sample, Split
 from imil.jobs.pool import WorkerPool
@@ -54,7 +55,7 @@ def make_round(
         training_images=1000,
         test_openings=int(split is Split.TEST),
     )
-    trained = {"control": right_on(150), "imil": right_on(150 + gained)}
+    trained = {CONTROL: right_on(150), IMIL: right_on(150 + gained)}
     return compare(trained, samples, setting, Validation(trained, labels, clusters_of(samples)))
 
 

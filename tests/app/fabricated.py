@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from imil.core.arms.variants import parse_variant
 from imil.core.evaluation.metrics import Explanation, Interval, Metric
 from imil.core.evaluation.robustness import MaskOnly
 from imil.core.evaluation.rounds import Round, Setting, Trained, Validation, clusters_of, compare
@@ -85,12 +86,16 @@ def _with_variant(
     found: Round, name: str, points: float, masks: int, seconds: float | None
 ) -> Round:
     """Return the round with one arm more, or with other masks and minutes of one it has."""
-    model = next(arm for arm in found.arms if arm.arm == name.split("+", maxsplit=1)[0])
-    arm = replace(model, arm=name, masks=(masks,) * len(found.seeds), seconds=seconds)
+    variant = parse_variant(name)
+    model = next(arm for arm in found.arms if arm.arm.arm == variant.arm)
+    arm = replace(model, arm=variant, masks=(masks,) * len(found.seeds), seconds=seconds)
     gain = Difference(points, points - 2, points + 2)
     first = found.paired[0]
     paired = replace(
-        first, arm=name, differences={**first.differences, Metric.ACCURACY: gain}, exploratory=True
+        first,
+        arm=variant,
+        differences={**first.differences, Metric.ACCURACY: gain},
+        exploratory=True,
     )
     return replace(
         found,
@@ -140,5 +145,5 @@ def _compared(names: tuple[str, ...], seeds: int, classes: int, zeros: int) -> R
         test_openings=1,
         swapped_by="predicted",
     )
-    arms = {name: trained(*USUAL[name]) for name in names}
+    arms = {parse_variant(name): trained(*USUAL[name]) for name in names}
     return compare(arms, samples, setting, Validation(arms, labels, clusters_of(samples)))

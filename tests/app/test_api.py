@@ -228,32 +228,6 @@ def test_a_program_asks_where_the_model_looks(client: Client, study: str, tmp_pa
     assert hidden["map"] != as_it_is["map"]
 
 
-def test_a_program_copies_a_mask_to_similar_images(
-    client: Client, study: str, tmp_path: Path
-) -> None:
-    source, other = (o["sample_id"] for o in client.predict(study, api_name="/outliers")[4:6])
-    irrelevant = np.zeros((64, 64), bool)
-    irrelevant[:8, :8] = True
-    mask = mask_file(tmp_path, irrelevant)
-
-    similar = client.predict(study, source, 3, api_name="/similar")
-    with pytest.raises(AppError) as refused:
-        client.predict(study, other, [source], api_name="/copy_mask")
-    client.predict(study, source, mask, "reader 1", 3, api_name="/submit_mask")
-    before = client.predict(study, source, api_name="/skip")["painted"]
-    budget = client.predict(
-        study, source, [similar[0]["sample_id"]], "reader 1", 2.5, api_name="/copy_mask"
-    )
-
-    assert len(similar) == 3
-    assert source not in [offer["sample_id"] for offer in similar]
-    assert all(set(offer) == set(similar[0]) for offer in similar)
-    assert "has no mask" in refused.value.title
-    assert budget["painted"] == before + 1
-    reviews = {o["sample_id"]: o["review"] for o in client.predict(study, api_name="/outliers")}
-    assert reviews[similar[0]["sample_id"]] == "masked"
-
-
 def test_a_program_confirms_predicted_masks_and_compares_with_them(
     client: Client, study: str, tmp_path: Path
 ) -> None:
@@ -311,9 +285,6 @@ def test_a_program_confirms_predicted_masks_and_compares_with_them(
         ("/answer", ["{study}", "gone", None], "gone"),
         ("/answer", ["nobody", "gone", None], "nobody"),
         ("/saliency", ["{study}", "gone", None], "gone"),
-        ("/similar", ["{study}", "gone"], "gone"),
-        ("/similar", ["{study}", "gone", "many"], "whole number"),
-        ("/copy_mask", ["{study}", "gone", []], "gone"),
         ("/predicted_mask", ["{study}", "gone"], "gone"),
         ("/confirm_predictions", ["{study}", "0123456789ab", "r"], "changed since you looked"),
     ],

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from imil.core.arms.variants import parse_variant
 from imil.core.evaluation.rounds import Round
 from imil.core.records import Split
 from imil.report.cards.arms_table import arms_table
@@ -76,8 +77,11 @@ def test_unequal_counts_are_said_not_to_be_comparable() -> None:
 
 
 def test_a_variant_is_named_by_its_settings_and_is_not_called_the_papers_way() -> None:
-    assert text.arm_name("imil+noise+append") == "IMIL · noise fill · originals kept"
-    assert text.arm_name("imil+1%") == "IMIL · first 1 %"
-    assert text.arm_name("right_reason+grad_cam+100") == "Right reason · Grad-CAM · weight 100"
-    assert text.arm_name("imil+high_loss") == "IMIL · high loss queue"
-    assert text.arm_words("imil+noise") == "Otherwise as “IMIL, the paper's way”"
+    assert text.arm_name(parse_variant("imil+noise+append")) == "IMIL · noise fill · originals kept"
+    assert text.arm_name(parse_variant("imil+1%")) == "IMIL · first 1 %"
+    assert (
+        text.arm_name(parse_variant("right_reason+grad_cam+100"))
+        == "Right reason · Grad-CAM · weight 100"
+    )
+    assert text.arm_name(parse_variant("imil+high_loss")) == "IMIL · high loss queue"
+    assert text.arm_words(parse_variant("imil+noise")) == "Otherwise as “IMIL, the paper's way”"

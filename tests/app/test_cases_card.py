@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from imil.core.arms.variants import parse_variant
 from imil.core.evaluation.cases import Cases, cases_of
 from imil.core.records import Plan, Sample, Split
 from imil.report.cards.cases_card import cases_cards, changes_in_words, unknown_cases
@@ -22,7 +23,9 @@ SAMPLES = tuple(Sample(f"p{n}/i{n}.png", int(LABELS[n]), Split.VALIDATION) for n
 
 @pytest.fixture
 def cases() -> Cases:
-    every = {name: (scores(right, LABELS),) * 2 for name, (right, *_) in USUAL.items()}
+    every = {
+        parse_variant(name): (scores(right, LABELS),) * 2 for name, (right, *_) in USUAL.items()
+    }
     return cases_of(every, SAMPLES, (0, 1))
 
 

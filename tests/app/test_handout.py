@@ -21,6 +21,7 @@ from PIL import Image
 from imil.app.results.handout import downloads_card, export, handed_out, make_file
 from imil.app.results.looks_card import looks_card, overlay
 from imil.app.results.viewer import asked_cases, large_picture, viewer_page
+from imil.core.arms.variants import CONTROL, IMIL
 from imil.core.evaluation.rounds import Round
 from imil.core.images import open_cache
 from imil.core.training.fit import predict
@@ -97,9 +98,9 @@ def test_the_model_of_an_arm_loads_and_answers_as_in_the_comparison(
     rows = [study.images.position(sample_id) for sample_id in cases.sample_ids]
     said = predict(found.model, open_cache(study._first.images)[rows])
 
-    assert said.argmax(1).tolist() == cases.predicted["imil"][0].tolist()
+    assert said.argmax(1).tolist() == cases.predicted[IMIL][0].tolist()
     confidence = said.softmax(1).max(1).values
-    np.testing.assert_allclose(confidence, cases.confidence["imil"][0], atol=1e-5)
+    np.testing.assert_allclose(confidence, cases.confidence[IMIL][0], atol=1e-5)
     assert name == "model-imil.zip"
     config = found.config
     assert (config["arm"], config["seed"], config["size"]) == ("imil", 0, 32)
@@ -277,13 +278,13 @@ def test_before_a_comparison_there_is_nothing_to_open_or_download(study: Study) 
 def test_a_page_of_the_viewer_holds_the_cell(study: Study) -> None:
     cases = study.cases()
     assert cases is not None
-    label, said = int(cases.labels[0]), int(cases.predicted["control"][0, 0])
+    label, said = int(cases.labels[0]), int(cases.predicted[CONTROL][0, 0])
 
     page = viewer_page(study, {"arm": "control", "label": label, "said": said}, 0)
 
     ids = [item["id"] for item in page["items"]]
     assert cases.sample_ids[0] in ids
-    same = (cases.labels == label) & (cases.predicted["control"][0] == said)
+    same = (cases.labels == label) & (cases.predicted[CONTROL][0] == said)
     assert len(ids) == int(same.sum())
     assert page["title"].startswith("Control: label ")
     assert large_picture(study, ids[0])["picture"].startswith("data:image/jpeg;base64,")

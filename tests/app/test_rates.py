@@ -102,7 +102,7 @@ def test_whatever_begins_trains_asks_or_exports_is_counted(app: gr.Blocks) -> No
         **dict.fromkeys(("look_at_archive", "look_at_hub"), Cost.BEGIN),
         **dict.fromkeys(("train", "start_out_of_fold", "compare", "more_seeds"), Cost.TRAIN),
         "final_comparison": Cost.TRAIN,
-        **dict.fromkeys(("answer", "saliency", "similar", "looks"), Cost.ASK),
+        **dict.fromkeys(("answer", "saliency", "looks"), Cost.ASK),
         **dict.fromkeys(("predictions", "predicted_mask"), Cost.ASK),
         **dict.fromkeys(("download", "predicted_masks"), Cost.EXPORT),
     }

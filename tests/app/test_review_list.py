@@ -38,7 +38,7 @@ def decide(study: Study, chance: random.Random) -> str:
     """Do one thing that a reader can do, to any image."""
     images = [offer.sample_id for offer in study.answers()]
     sample_id, reader = chance.choice(images), chance.choice(READERS)
-    act = chance.randrange(6)
+    act = chance.randrange(5)
     if act < 2:
         side = chance.randrange(5, 20)
         study.submit_mask(sample_id, corner(study, sample_id, side=side), reader=reader, seconds=1)
@@ -46,13 +46,8 @@ def decide(study: Study, chance: random.Random) -> str:
         study.skip(sample_id, reader=reader)
     elif act == 3:
         study.exclude(sample_id, reader=reader)
-    elif act == 4:
-        study.keep_label(sample_id, reader=reader)
     else:
-        others = [name for name in images if study.review_state(name, reader) is None][:2]
-        if others and sample_id not in others and study.copy_room(sample_id, reader) > 2:
-            mask = corner(study, sample_id)
-            study.copy_mask(sample_id, mask, others, reader=reader, seconds=1)
+        study.keep_label(sample_id, reader=reader)
     return sample_id
 
 

@@ -198,8 +198,6 @@ def test_each_step_is_a_named_endpoint_no_act_of_the_screen_is_and_no_two_parts_
         "/unblind",
         "/answer",
         "/saliency",
-        "/similar",
-        "/copy_mask",
         "/predictions",
         "/predicted_mask",
         "/confirm_predictions",

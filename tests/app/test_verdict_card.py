@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from imil.core.arms.variants import IMIL
 from imil.core.evaluation.rounds import Advice, Round
 from imil.core.records import Split
 from imil.report.cards.arms_table import arms_table
@@ -118,7 +119,7 @@ def test_control_recommended_is_said_plainly() -> None:
 def test_the_papers_arm_recommended_is_one_comparison() -> None:
     found = probed(without=("propagated", "upweight"))
     assert found.advice is not None
-    chosen = replace(found.advice.chosen, name="imil")
+    chosen = replace(found.advice.chosen, name=IMIL)
 
     card = verdict_card(replace(found, advice=replace(found.advice, chosen=chosen)))
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from imil.app.server.errors import errors_shown
-from imil.core.disk import new_array, open_array
+from imil.core.disk import new_array
 from imil.jobs.pool import WorkerPool
 from imil.storage.local import LocalStore
 from imil.study.library.studies import Studies
@@ -28,22 +28,17 @@ from tests.standins.uploads import telling_zip
 from tests.standins.visitors import no_weights
 
 FILMS = FilmSpec(images=60, size=48, shortcut=0.95)
-# More than a full disk has, and less than a disk of this size.
-ROWS = 8 << 20
 MAPPED = """
 import sys
 from pathlib import Path
 import numpy as np
-from imil.core.disk import new_array, open_array
+from imil.core.disk import new_array
 from imil.errors import ComputeError
 
-folder, kind = Path(sys.argv[1]), sys.argv[2]
+path = Path(sys.argv[1]) / "new.npy"
 try:
-    if kind == "new":
-        with new_array(folder / "new.npy", np.uint8, (8 << 20,), what="The array") as array:
-            array[:] = 1
-    else:
-        open_array(folder / "holes.npy", what="The array")[:] = 1
+    with new_array(path, np.uint8, (8 << 20,), what="The array") as array:
+        array[:] = 1
 except ComputeError as error:
     print(error)
 """
@@ -95,16 +90,13 @@ def leftovers(folder: Path) -> list[str]:
     return [path.name for path in folder.rglob("*") if path.suffix in {".part", ".unfinished"}]
 
 
-@pytest.mark.parametrize("kind", ["new", "holes"])
 def test_a_mapped_array_without_room_is_refused_in_words_and_ends_no_process(
-    disk: SmallDisk, kind: str
+    disk: SmallDisk,
 ) -> None:
-    # As older versions left one: its size is there, its room is not.
-    np.lib.format.open_memmap(disk.folder / "holes.npy", "w+", np.uint8, (ROWS,)).flush()
     disk.fill(leave=1 << 16)
 
     done = subprocess.run(
-        [sys.executable, "-c", MAPPED, str(disk.folder), kind],
+        [sys.executable, "-c", MAPPED, str(disk.folder)],
         capture_output=True,
         text=True,
         check=False,
@@ -113,19 +105,6 @@ def test_a_mapped_array_without_room_is_refused_in_words_and_ends_no_process(
     assert done.returncode == 0, done.stderr
     assert "The array could not be saved. The disk is full." in done.stdout
     assert leftovers(disk.folder) == []
-
-
-def test_an_array_keeps_what_is_in_it_when_its_holes_are_filled(tmp_path: Path) -> None:
-    path = tmp_path / "holes.npy"
-    holes = np.lib.format.open_memmap(path, "w+", np.float32, (1 << 20,))
-    holes[500_000] = 3
-    holes.flush()
-
-    whole = open_array(path, what="The array")
-
-    assert whole[500_000] == 3
-    assert float(whole.sum()) == 3
-    assert path.stat().st_blocks * 512 >= path.stat().st_size
 
 
 def test_an_array_that_is_broken_off_leaves_nothing(tmp_path: Path) -> None:
@@ -174,7 +153,6 @@ def test_every_act_on_a_full_disk_is_a_sentence_and_goes_on_once_there_is_room(
         "train": lambda: trained(untrained),
         "mask": lambda: study.submit_mask(other, corner(study, other), reader="r", seconds=1),
         "skip": lambda: study.skip(masked, reader="r"),
-        "look for similar images": lambda: study.similar(masked),
         "see a picture": lambda: study.thumbnail(other),
         "compare": lambda: study.start_comparison(arms=("control", "imil")),
         "export": lambda: study.export(disk.folder / "study.zip"),

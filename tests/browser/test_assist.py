@@ -1,4 +1,4 @@
-"""What helps a reader on one film: its label called wrong, and its mask copied to similar ones."""
+"""What helps a reader on one film: where the model looks, and its label called wrong."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.acts import MARK, drag, listed, opened_film
-from tests.browser.kept import stored
+from tests.browser.acts import MARK, drag, opened_film
 from tests.browser.looks import picture
 from tests.browser.serving import Server
 
@@ -60,41 +59,6 @@ def test_a_label_is_called_wrong_without_anything_moving(review: Page, faults: l
     expect(page.locator(f"#queue [data-sample='{following}']")).to_have_attribute(
         "aria-current", "true"
     )
-    assert faults == []
-
-
-def test_a_mask_is_copied_to_the_similar_films_that_stay_ticked(
-    review: Page, server: Server, screens: Path, faults: list[str]
-) -> None:
-    page = review
-    film = answered_film(page)
-    paint(page)
-
-    page.locator("#copy-mask").click()
-    shown = page.locator("#copies dialog[open]")
-    expect(shown.locator("input:checked")).to_have_count(5)
-    expect(shown.locator("[data-act=confirm]")).to_be_focused()
-    page.keyboard.press("n")  # the painter's keys rest meanwhile
-    picture(page, screens, "copies")
-    left_out = shown.locator("input").first.get_attribute("data-sample")
-    shown.locator("input").first.uncheck()
-    shown.get_by_role("button", name="Black out 4 images").dblclick()
-
-    expect(page.locator("#copies .copied")).to_have_text(
-        "Copied to 4 images. Each can be opened and changed."
-    )
-    expect(shown).to_have_count(0)
-    expect(page.locator("#budget")).to_contain_text("4 of 40 masked")
-    assert page.locator("#painter .painter").get_attribute("data-ready") == film
-    kept = {r.sample_id: r for r in stored(server.home, listed(page)[0])}
-    assert len(kept) == 4
-    assert left_out not in kept
-    assert {(record.origin, record.source) for record in kept.values()} == {("copied", film)}
-
-    page.locator(f"#queue [data-sample='{next(iter(kept))}']").click()
-    answered_film(page, after=film)
-    expect(page.locator("#painter .area")).to_contain_text("% of the image hidden")
-    expect(page.locator("#readout")).to_contain_text("mask copied from")
     assert faults == []
 
 

@@ -17,13 +17,12 @@ from imil.core.arms.registry import (
     ArmInputs,
     batches_of,
     check_triage,
-    of_all_readers,
     parse_arms,
-    reader_of,
     with_readers,
     with_shares,
     with_weights,
 )
+from imil.core.arms.variants import CONTROL, IMIL, parse_variant
 from imil.core.records import Arm, Plan
 from imil.core.training.batches import Batches
 from imil.errors import PlanError
@@ -216,7 +215,7 @@ def test_rare_classes_weigh_more() -> None:
 
 
 def test_control_is_always_compared() -> None:
-    assert parse_arms(("imil", "imil")) == (Arm.CONTROL, Arm.IMIL)
+    assert parse_arms(("imil", "imil")) == (CONTROL, IMIL)
 
 
 def test_an_unknown_arm_is_named_with_the_known_ones() -> None:
@@ -230,7 +229,7 @@ def test_propagated_without_prediction_is_a_callers_bug() -> None:
 
 
 def test_a_variant_fills_otherwise_and_draws_anew_each_epoch() -> None:
-    batches = batches_of(inputs({0: BLACK}), "imil+swap")
+    batches = batches_of(inputs({0: BLACK}), parse_variant("imil+swap"))
 
     uppers = {upper for upper, lower in shown(batches, seeds=8) if lower == 10}
 
@@ -239,13 +238,13 @@ def test_a_variant_fills_otherwise_and_draws_anew_each_epoch() -> None:
 
 
 def test_a_variant_appends_instead_of_replacing() -> None:
-    seen = shown(batches_of(inputs({0: BLACK}), "imil+append"), seeds=5)
+    seen = shown(batches_of(inputs({0: BLACK}), parse_variant("imil+append")), seeds=5)
 
     assert {upper for upper, _ in seen} == {0, *range(10, 101, 10)}
 
 
 def test_counterexamples_can_be_filled_with_noise() -> None:
-    seen = shown(batches_of(inputs({0: BLACK}), "counterexample+mean"), seeds=5)
+    seen = shown(batches_of(inputs({0: BLACK}), parse_variant("counterexample+mean")), seeds=5)
 
     # An image of one grey is its own mean: nothing is taken from another.
     assert {upper for upper, lower in seen if lower == 10} == {10}
@@ -257,28 +256,24 @@ def test_a_setting_that_an_arm_does_not_have_is_refused() -> None:
 
 
 def test_shares_add_variants_of_the_arms_that_are_given_masks() -> None:
-    names = with_shares(("control", "imil", "mixup", "upweight+2%", "imil@Ada"), [0.01, 0.08])
+    names = with_shares(
+        parse_arms(("imil", "mixup", "upweight+2%", "imil@Ada")),
+        [0.01, 0.08],
+    )
 
     added = ("imil+1%", "imil+8%")
     assert names == ("control", "imil", "mixup", "upweight+2%", "imil@Ada", *added)
 
 
 def test_the_papers_arm_alone_is_followed_by_those_of_each_reader() -> None:
-    assert with_readers(("control", "imil", "upweight"), ["Ada", "Bo"]) == (
+    assert with_readers(parse_arms(("imil", "upweight")), ["Ada", "Bo"]) == (
         "control",
         "imil",
         "upweight",
         "imil@Ada",
         "imil@Bo",
     )
-    assert with_readers(("control", "upweight"), ["Ada"]) == ("control", "upweight")
-
-
-def test_an_arm_of_one_reader_is_trained_like_that_of_all() -> None:
-    names = ("imil@Ada", "imil+noise@Ada", "upweight")
-
-    assert [reader_of(name) for name in names] == ["Ada", "Ada", None]
-    assert [of_all_readers(name) for name in names] == ["imil", "imil+noise", "upweight"]
+    assert with_readers(parse_arms(("upweight",)), ["Ada"]) == ("control", "upweight")
 
 
 def test_what_is_predicted_is_not_of_one_reader() -> None:
@@ -287,7 +282,7 @@ def test_what_is_predicted_is_not_of_one_reader() -> None:
 
 
 def test_a_penalty_without_a_weight_stands_for_every_weight() -> None:
-    names = with_weights(("control", "right_reason", "right_reason+grad_cam+5"))
+    names = with_weights(parse_arms(("right_reason", "right_reason+grad_cam+5")))
 
     every = tuple(f"right_reason+{weight:g}" for weight in RIGHT_REASON_WEIGHTS)
     assert names == ("control", *every, "right_reason+grad_cam+5")
@@ -344,14 +339,14 @@ def test_no_other_arm_knows_of_triage(name: Arm) -> None:
 
 
 def test_arms_of_triage_without_decisions_or_a_class_are_refused() -> None:
-    names = ("control", "drop")
+    names = parse_arms(("drop",))
 
     with pytest.raises(PlanError, match=r"“drop” needs a relabelled.*Decide on label suspects"):
         check_triage(names, 0, left=[5, 5])
     with pytest.raises(PlanError, match=r"class without images.*Take some of these"):
         check_triage(names, 5, left=[5, 0])
     check_triage(names, 1, left=[5, 4])
-    check_triage(("control", "imil"), 0, left=[5, 0])
+    check_triage((CONTROL, IMIL), 0, left=[5, 0])
 
 
 def test_batches_tell_which_rows_they_show_and_which_are_edited() -> None:

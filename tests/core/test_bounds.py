@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from imil.core.arms.registry import parse_arms, with_shares
+from imil.core.arms.variants import CONTROL, IMIL
 from imil.core.bounds import (
     LONGEST_QUOTE,
     LONGEST_STUDY_NAME,
@@ -116,7 +117,7 @@ def test_a_comparison_has_no_more_arms_than_are_trained_in_a_night() -> None:
 @pytest.mark.parametrize("share", [NAN, INF, 0.0, -0.1, 1.5])
 def test_a_share_that_is_none_is_refused(share: float) -> None:
     with pytest.raises(PlanError, match="share of the images is"):
-        with_shares(("control", "imil"), (share,))
+        with_shares((CONTROL, IMIL), (share,))
 
 
 @pytest.mark.parametrize("weight", ["nan", "inf", "1e7", "1e308", "-1", "0", "9" * 400])

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from imil.core.arms.variants import parse_variant
 from imil.core.evaluation.doses import DoseLine, doses, smaller_shares
 from imil.core.evaluation.metrics import Metric
 from imil.core.evaluation.rounds import ArmFigures, Paired, Round
@@ -12,12 +13,12 @@ from imil.core.records import Split
 
 
 def arm(name: str, masks: tuple[int, ...], seconds: float | None) -> ArmFigures:
-    return ArmFigures(name, {}, {}, (), (), masks, seconds)
+    return ArmFigures(parse_variant(name), {}, {}, (), (), masks, seconds)
 
 
 def paired(name: str, points: float) -> Paired:
     gain = Difference(points, points - 1, points + 1)
-    return Paired(name, {Metric.ACCURACY: gain}, Verdict.NOT_SHOWN, False, {})
+    return Paired(parse_variant(name), {Metric.ACCURACY: gain}, Verdict.NOT_SHOWN, False, {})
 
 
 def found(*arms: tuple[str, tuple[int, ...], float | None, float]) -> Round:

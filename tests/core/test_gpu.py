@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from imil.core.arms.registry import ArmInputs, batches_of
+from imil.core.arms.variants import parse_variant
 from imil.core.records import Plan
 from imil.core.training.fit import EpochReport, TrainState, fit, initial_state, predict, restore
 from imil.core.training.pictures import resident
@@ -50,7 +51,7 @@ def train(
     should_stop: Callable[[], bool] = lambda: False,
 ) -> list[EpochReport]:
     start = state or initial_state(plan, classes=2, channels=1)
-    events = fit(plan, start, batches_of(inputs(plan), arm), should_stop=should_stop)
+    events = fit(plan, start, batches_of(inputs(plan), parse_variant(arm)), should_stop=should_stop)
     return [event for event in events if isinstance(event, EpochReport)]
 
 
@@ -61,7 +62,7 @@ def train(
 def test_no_step_waits_for_the_gpu(arm: str, near: bool) -> None:
     plan = replace(GPU, batch_size=4)
     given = inputs(plan)
-    batches = batches_of(given if near else replace(given, resident=None), arm)
+    batches = batches_of(given if near else replace(given, resident=None), parse_variant(arm))
     asked = 0
 
     def should_stop() -> bool:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from imil.core.arms.variants import parse_variant
 from imil.core.evaluation.metrics import Interval
 from imil.core.evaluation.recommendation import (
     Candidate,
@@ -29,7 +30,12 @@ def candidate(
     independent = tuple(0.6 + gain / 100 for _ in accuracy)
     difference = Difference(gain, gain - sure, gain + sure)
     return Candidate(
-        name, accuracy, independent, difference, tuple(swapped for _ in accuracy), masks
+        parse_variant(name),
+        accuracy,
+        independent,
+        difference,
+        tuple(swapped for _ in accuracy),
+        masks,
     )
 
 
@@ -42,7 +48,7 @@ def test_the_arm_that_gains_most_without_the_region_is_recommended() -> None:
 
     found = recommend([CONTROL, better, best])
 
-    assert found == Recommendation("propagated", ("propagated",), (), best.gain)
+    assert found == Recommendation(best.name, (best.name,), (), best.gain)
 
 
 def test_ordinary_accuracy_alone_recommends_nothing() -> None:
@@ -66,7 +72,7 @@ def test_a_gain_within_the_noise_of_validation_recommends_control() -> None:
 
     found = recommend([maybe, CONTROL])
 
-    assert found == Recommendation("control", ("control",), (), CONTROL.gain)
+    assert found == Recommendation(CONTROL.name, (CONTROL.name,), (), CONTROL.gain)
 
 
 def test_what_the_edit_itself_costs_control_is_no_reason_against_it() -> None:
@@ -153,16 +159,19 @@ def test_a_case_without_its_arms_figure_is_a_callers_bug() -> None:
 
 
 def test_the_best_setting_is_named_even_where_control_is_better() -> None:
-    weak, strong = candidate("a", gain=-9.0), candidate("b", gain=-4.0)
+    weak, strong = candidate("right_reason+1", gain=-9.0), candidate("right_reason+2", gain=-4.0)
 
-    assert best_setting([CONTROL, weak, strong]) == "b"
+    assert best_setting([CONTROL, weak, strong]) == "right_reason+2"
 
 
 def test_a_setting_that_loses_on_ordinary_images_is_passed_over() -> None:
-    fair, lossy = candidate("a", gain=2.0), candidate("b", (0.8, 0.8), gain=9.0)
+    fair, lossy = (
+        candidate("right_reason+1", gain=2.0),
+        candidate("right_reason+2", (0.8, 0.8), gain=9.0),
+    )
 
-    assert best_setting([CONTROL, fair, lossy]) == "a"
-    assert best_setting([CONTROL, lossy]) == "b"
+    assert best_setting([CONTROL, fair, lossy]) == "right_reason+1"
+    assert best_setting([CONTROL, lossy]) == "right_reason+2"
 
 
 def test_a_setting_is_chosen_from_at_least_one() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from imil.core.arms.variants import CONTROL, IMIL, Variant, parse_variant
 from imil.core.evaluation.metrics import Explanation, Metric, Robustness
 from imil.core.evaluation.rounds import Round, Setting, Trained, Validation, clusters_of, compare
 from imil.core.evaluation.verdict import Verdict
@@ -24,7 +25,8 @@ def trained(accuracy: float, *, seed: int) -> Trained:
 
 
 def found(**arms: float) -> Round:
-    outcomes = {name: trained(accuracy, seed=i) for i, (name, accuracy) in enumerate(arms.items())}
+    named = [(parse_variant(name), accuracy) for name, accuracy in arms.items()]
+    outcomes = {name: trained(accuracy, seed=i) for i, (name, accuracy) in enumerate(named)}
     setting = Setting(1, Split.TEST, (0, 1, 2, 3, 4), "replication", (4,) * 5, 8, 100, 1)
     validation = Validation(outcomes, LABELS, clusters_of(SAMPLES))
     return compare(outcomes, SAMPLES, setting, validation, draws=FEW_DRAWS)
@@ -33,20 +35,20 @@ def found(**arms: float) -> Round:
 def test_the_papers_arm_is_named_beforehand_and_the_others_are_exploratory() -> None:
     paired = {p.arm: p for p in found(control=0.7, imil=0.9, upweight=0.9, mixup=0.7).paired}
 
-    assert not paired[Arm.IMIL].exploratory
-    assert paired[Arm.IMIL].levels[Metric.ACCURACY] == 0.95
-    assert paired[Arm.UPWEIGHT].exploratory
-    assert paired[Arm.UPWEIGHT].levels[Metric.ACCURACY] == pytest.approx(0.975)
+    assert not paired[IMIL].exploratory
+    assert paired[IMIL].levels[Metric.ACCURACY] == 0.95
+    assert paired[Variant(Arm.UPWEIGHT)].exploratory
+    assert paired[Variant(Arm.UPWEIGHT)].levels[Metric.ACCURACY] == pytest.approx(0.975)
 
 
 def test_each_arm_gets_its_verdict_against_control() -> None:
     paired = {p.arm: p.verdict for p in found(control=0.8, imil=0.6, upweight=0.95).paired}
 
-    assert paired == {Arm.IMIL: Verdict.HARMFUL, Arm.UPWEIGHT: Verdict.SHOWN}
+    assert paired == {IMIL: Verdict.HARMFUL, Variant(Arm.UPWEIGHT): Verdict.SHOWN}
 
 
 def test_without_draws_figures_have_no_interval_and_differences_still_do() -> None:
-    outcomes = {"control": trained(0.7, seed=0), "imil": trained(0.9, seed=1)}
+    outcomes = {CONTROL: trained(0.7, seed=0), IMIL: trained(0.9, seed=1)}
     setting = Setting(1, Split.TEST, (0, 1, 2, 3, 4), "replication", (4,) * 5, 8, 100, 1)
 
     quick = compare(
@@ -70,7 +72,7 @@ def test_figures_are_means_over_seeds_with_counts_summed() -> None:
 
 def test_patients_are_counted_only_where_all_are_known() -> None:
     one_unknown = [*SAMPLES[:-1], Sample("199", 1, Split.TEST)]
-    outcomes = {"control": trained(0.8, seed=0), "imil": trained(0.8, seed=1)}
+    outcomes = {CONTROL: trained(0.8, seed=0), IMIL: trained(0.8, seed=1)}
     setting = Setting(1, Split.TEST, (0,) * 5, "replication", (4,) * 5, 8, 100, 1)
 
     assert found(control=0.8, imil=0.8).patients == 100
@@ -108,7 +110,9 @@ def asked(accuracy: float, swapped: float, *, seed: int, masks: int = 4) -> Trai
 
 
 def probed(**arms: tuple[float, float]) -> Round:
-    outcomes = {name: asked(*shares, seed=i) for i, (name, shares) in enumerate(arms.items())}
+    outcomes = {
+        parse_variant(name): asked(*shares, seed=i) for i, (name, shares) in enumerate(arms.items())
+    }
     setting = Setting(
         1, Split.TEST, (0, 1, 2, 3, 4), "replication", (4,) * 5, 8, 100, 1, swapped_by="reference"
     )
@@ -121,12 +125,12 @@ def test_the_arm_that_swaps_cannot_fool_is_recommended_and_named_beforehand() ->
     paired = {p.arm: p for p in found.paired}
 
     assert found.recommended == "propagated"
-    assert not paired["propagated"].exploratory
-    assert not paired["imil"].exploratory
+    assert not paired[parse_variant("propagated")].exploratory
+    assert not paired[IMIL].exploratory
 
 
 def test_the_masks_of_one_reader_are_compared_and_never_recommended() -> None:
-    arms = {"control": (0.8, 0.5), "imil": (0.8, 0.5), "imil@Ada": (0.8, 0.8)}
+    arms = {CONTROL: (0.8, 0.5), IMIL: (0.8, 0.5), "imil@Ada": (0.8, 0.8)}
 
     found = probed(**arms)
 
@@ -175,7 +179,7 @@ def test_mcnemar_is_given_a_seed() -> None:
 
 
 def test_the_threshold_is_chosen_on_validation_and_never_judged_there() -> None:
-    outcomes = {"control": trained(0.9, seed=0), "imil": trained(0.9, seed=1)}
+    outcomes = {CONTROL: trained(0.9, seed=0), IMIL: trained(0.9, seed=1)}
     setting = Setting(1, Split.VALIDATION, (0,) * 5, "train_on", (4,) * 5, 8, 100, 0)
     judged = compare(outcomes, SAMPLES, setting, Validation(outcomes, LABELS, clusters_of(SAMPLES)))
 
@@ -191,7 +195,7 @@ def test_groups_and_the_worst_of_them_are_given_for_each_arm() -> None:
     ]
     logits = np.eye(2)[LABELS]
     logits[150:] = logits[150:, ::-1]
-    outcomes = {"control": Trained((logits,), CURVES[:1])}
+    outcomes = {CONTROL: Trained((logits,), CURVES[:1])}
     setting = Setting(1, Split.TEST, (0,), "replication", (4,), 8, 100, 1)
 
     arm = compare(

@@ -9,6 +9,7 @@ import torch
 
 from imil.core.arms.penalties import grad_cam_penalty, gradient_penalty
 from imil.core.arms.registry import ARMS, ArmBatches, ArmInputs, batches_of, control
+from imil.core.arms.variants import parse_variant
 from imil.core.records import Arm, Plan, Precision, Progress
 from imil.core.training.batches import Batches
 from imil.core.training.fit import (
@@ -179,7 +180,7 @@ def test_a_loss_that_is_no_number_ends_with_a_way_out() -> None:
 
 def test_penalised_regions_lose_their_influence() -> None:
     given = replace(inputs(), masks={row: np.ones((32, 32), np.bool_) for row in range(32)})
-    batches = batches_of(given, "right_reason+1000")
+    batches = batches_of(given, parse_variant("right_reason+1000"))
     plan = replace(PLAN, epochs=8)
 
     def influence(trained: Batches) -> float:
@@ -206,7 +207,9 @@ def test_penalised_maps_leave_the_region() -> None:
         region = torch.from_numpy(np.stack([upper] * 16))
         return float(grad_cam_penalty(module.answer(maps), maps, labels, region).detach())
 
-    assert seen(batches_of(given, "right_reason+grad_cam+10")) < 0.5 * seen(control(given))
+    assert seen(batches_of(given, parse_variant("right_reason+grad_cam+10"))) < 0.5 * seen(
+        control(given)
+    )
 
 
 def test_mixed_images_can_be_trained_on() -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imil.core.records import Arm, Plan, Split
+from imil.core.arms.variants import CONTROL
+from imil.core.records import Plan, Split
 from imil.jobs.training.inputs import write_samples
 from imil.jobs.training.task import TrainingTask
 
@@ -29,7 +30,7 @@ def make_task(tmp_path: Path) -> Callable[..., TrainingTask]:
             images=tmp_path / "working.npy",
             samples=tmp_path / "samples.npy",
             plan=Plan(size=32, epochs=epochs, epochs_after=2, batch_size=8, seed=seed),
-            arm=Arm.CONTROL,
+            arm=CONTROL,
             classes=2,
             mirrored=False,
         )

@@ -12,7 +12,8 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from imil.core.records import Arm, EpochFigures
+from imil.core.arms.variants import IMIL, parse_variant
+from imil.core.records import EpochFigures
 from imil.errors import ComputeError, StoreError
 from imil.jobs.training.inputs import MaskedImages, read_triage, write_masked, write_triage
 from imil.jobs.training.task import (
@@ -109,7 +110,9 @@ def test_decisions_on_labels_reach_the_training(make_task: MakeTask) -> None:
     triage = first.folder.parent / "triage.npy"
     write_triage(triage, {0: 1, 3: None, 4: None})
     control = replace(first, folder=first.folder.parent / "c", start=first.checkpoint)
-    dropped = replace(control, folder=first.folder.parent / "d", arm="drop", triage=triage)
+    dropped = replace(
+        control, folder=first.folder.parent / "d", arm=parse_variant("drop"), triage=triage
+    )
 
     epochs(control), epochs(dropped)
 
@@ -165,7 +168,7 @@ def test_edited_copies_change_what_is_learned(make_task: MakeTask) -> None:
     write_masked(
         edits, MaskedImages(dict.fromkeys(range(8), black), dict.fromkeys(range(8), region))
     )
-    masked = replace(control, folder=first.folder.parent / "m", arm=Arm.IMIL, edits=edits)
+    masked = replace(control, folder=first.folder.parent / "m", arm=IMIL, edits=edits)
 
     epochs(control), epochs(masked)
 

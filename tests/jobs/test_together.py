@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from imil.core.arms.variants import CONTROL, parse_variant
 from imil.core.nets import backbones
 from imil.core.records import Plan
 from imil.core.training.shared import processes, rank
@@ -120,14 +121,16 @@ def test_more_processes_than_gpus_are_refused() -> None:
 
 def test_a_penalty_is_not_trained_by_several_gpus(tmp_path: Path) -> None:
     plan = Plan(device="cuda")
-    task = TrainingTask("a", tmp_path, tmp_path, tmp_path, plan, "right_reason+10", 2, False)
+    task = TrainingTask(
+        "a", tmp_path, tmp_path, tmp_path, plan, parse_variant("right_reason+10"), 2, False
+    )
 
     with pytest.raises(PlanError, match=r"can't be trained by several GPUs.*Leave it out"):
         TeamPool().submit("job", (task,))
 
 
 def test_batches_with_fewer_images_than_processes_are_refused(tmp_path: Path) -> None:
-    task = TrainingTask("a", tmp_path, tmp_path, tmp_path, Plan(batch_size=0), "control", 2, False)
+    task = TrainingTask("a", tmp_path, tmp_path, tmp_path, Plan(batch_size=0), CONTROL, 2, False)
 
     with pytest.raises(PlanError, match=r"1 processes can't share batches of 0.*larger batch"):
         TeamPool().submit("job", (task,))

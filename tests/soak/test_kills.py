@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imil.core.records import Arm, Plan, Split
+from imil.core.arms.variants import CONTROL
+from imil.core.records import Plan, Split
 from imil.jobs.base import JobState
 from imil.jobs.training.inputs import write_samples
 from imil.jobs.training.task import TrainingTask, run_task
@@ -165,7 +166,7 @@ def segment(folder: Path, name: str, *, epochs: int) -> TrainingTask:
         images=folder / "working.npy",
         samples=folder / "samples.npy",
         plan=Plan(size=32, epochs=epochs, epochs_after=1, batch_size=8),
-        arm=Arm.CONTROL,
+        arm=CONTROL,
         classes=2,
         mirrored=False,
     )

@@ -17,6 +17,7 @@ import torch
 from torch import distributed, nn
 
 from imil.core.arms.registry import ArmInputs, batches_of
+from imil.core.arms.variants import parse_variant
 from imil.core.nets import backbones
 from imil.core.records import Plan
 from imil.core.training.fit import EpochReport, fit, initial_state
@@ -60,7 +61,9 @@ def became() -> dict[str, object]:
 
 def _trained(arm: str) -> Iterator[tuple[str, object]]:
     start = initial_state(PLAN, classes=2, channels=1)
-    for event in fit(PLAN, start, batches_of(inputs(), arm), should_stop=lambda: False):
+    for event in fit(
+        PLAN, start, batches_of(inputs(), parse_variant(arm)), should_stop=lambda: False
+    ):
         if isinstance(event, EpochReport):
             last = event
             yield f"{arm}.figures.{event.state.epoch}", asdict(event.figures)

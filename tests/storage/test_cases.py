@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from imil.core.arms.variants import CONTROL, IMIL
 from imil.core.evaluation.cases import Cases, cases_of
 from imil.core.records import Sample, Split
 from imil.errors import StoreError
@@ -18,7 +19,7 @@ def cases() -> Cases:
     samples = tuple(Sample(f"a/i{n}", n % 2, Split.VALIDATION) for n in range(5))
     scores = {
         arm: tuple(rng.normal(size=(5, 2)).astype(np.float32) for _ in range(3))
-        for arm in ("control", "imil")
+        for arm in (CONTROL, IMIL)
     }
     return cases_of(scores, samples, (4, 5, 6))
 

@@ -6,9 +6,10 @@ import math
 import numpy as np
 import pytest
 
+from imil.core.arms.variants import CONTROL, IMIL
 from imil.core.evaluation.metrics import Metric
 from imil.core.evaluation.rounds import Round, Setting, Trained, Validation, clusters_of, compare
-from imil.core.records import Arm, Decision, EpochFigures, Plan, Sample, Selection, Split, Triage
+from imil.core.records import Decision, EpochFigures, Plan, Sample, Selection, Split, Triage
 from imil.errors import StoreError
 from imil.storage.memory import MemoryStore
 from imil.storage.records.studies import (
@@ -32,7 +33,7 @@ RECORD = StudyRecord(
     started=True,
     skips={"visitor": ("a", "b"), "Ada": ("b",)},
     comparison=Comparison(
-        (Arm.CONTROL, Arm.IMIL),
+        (CONTROL, IMIL),
         (0, 1),
         ("data/masks/x.parquet",),
         (Triage("c", Decision.EXCLUDE),),
@@ -57,8 +58,8 @@ def finished() -> Round:
     logits[:3] *= -1
     curves = ((EpochFigures(1, 0.5, 0.8, 0.4, 0.9),),)
     trained = {
-        "control": Trained((logits,), curves),
-        "imil": Trained((np.eye(2)[labels],), curves),
+        CONTROL: Trained((logits,), curves),
+        IMIL: Trained((np.eye(2)[labels],), curves),
     }
     setting = Setting(1, Split.VALIDATION, (0,), "train_on", (4,), 8, 100, 0)
     return compare(trained, samples, setting, Validation(trained, labels, clusters_of(samples)))

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imil.core.arms.registry import ARMS, with_readers
+from imil.core.arms.registry import ARMS, parse_arms, with_readers
+from imil.core.arms.variants import CONTROL, IMIL, Variant
 from imil.core.evaluation.metrics import Metric
 from imil.core.evaluation.rounds import Round
 from imil.core.images import ImageSet
@@ -39,7 +40,7 @@ def request(out: Path, *, images: ImageSet = FILM_SET) -> Request:
         images=images,
         proof=prove_disjoint(images.samples),
         plan=PLAN,
-        arms=(Arm.CONTROL, Arm.IMIL),
+        arms=parse_arms((Arm.CONTROL, Arm.IMIL)),
         seeds=(0,),
         masks="reference",
         out=out,
@@ -130,7 +131,7 @@ def test_more_seeds_go_on_in_the_same_folder_and_count_as_an_opening(
 
 
 def test_a_folder_of_another_run_is_refused(run: Run, tmp_path: Path) -> None:
-    run(replace(request(tmp_path), arms=(Arm.CONTROL,)))
+    run(replace(request(tmp_path), arms=parse_arms((Arm.CONTROL,))))
 
     with pytest.raises(PlanError, match=r"other settings or images.*another --out"):
         run(replace(request(tmp_path), plan=replace(PLAN, epochs=2)))
@@ -164,7 +165,7 @@ def test_a_folder_of_masks_a_reader_is_pooled_and_each_reader_compared(
     asked = replace(
         request(tmp_path / "out"),
         masks=masks,
-        arms=with_readers(("control", "imil"), readers_in(str(masks))),
+        arms=with_readers((CONTROL, IMIL), readers_in(str(masks))),
         pooling="intersection",
     )
 
@@ -177,7 +178,7 @@ def test_a_folder_of_masks_a_reader_is_pooled_and_each_reader_compared(
     assert told["masks_of"] == {"readers": ["Ada", "Bo"], "pooling": "intersection"}
 
     with pytest.raises(PlanError, match=r"Nobody named “Cy”.*Name one of: Ada, Bo"):
-        run(replace(asked, arms=("control", "imil@Cy")))
+        run(replace(asked, arms=parse_arms(("control", "imil@Cy"))))
     Image.fromarray(irrelevant).save(masks / "stray.png")
     with pytest.raises(PlanError, match=r"holds masks beside folders.*folder of their reader"):
         run(asked)
@@ -186,12 +187,12 @@ def test_a_folder_of_masks_a_reader_is_pooled_and_each_reader_compared(
 def test_every_arm_runs_and_those_not_named_beforehand_are_exploratory(
     run: Run, tmp_path: Path
 ) -> None:
-    found = run(replace(request(tmp_path), arms=tuple(ARMS)))
+    found = run(replace(request(tmp_path), arms=tuple(map(Variant, ARMS))))
 
-    assert [arm.arm for arm in found.arms] == list(ARMS)
-    arms = {arm.arm: arm.values for arm in found.arms}
+    assert [arm.arm.arm for arm in found.arms] == list(ARMS)
+    arms = {arm.arm.arm: arm.values for arm in found.arms}
     assert arms[Arm.PROPAGATED] != arms[Arm.CONTROL]
-    assert {p.arm for p in found.paired if not p.exploratory} == {Arm.IMIL}
+    assert {p.arm for p in found.paired if not p.exploratory} == {IMIL}
     told = " ".join(found.notices)
     assert "3 mispredicted, 0 random, 3 right for a wrong reason" in told
     assert "6 masks on random images" in told
@@ -220,7 +221,7 @@ def test_a_simulated_reader_relabels_suspects_and_masks_stay_as_they_are(
     asked = replace(request(tmp_path, images=noisy), plan=plan)
     plain = run(asked)
 
-    found = run(replace(asked, arms=("control", "imil", "relabel", "drop")))
+    found = run(replace(asked, arms=parse_arms(("control", "imil", "relabel", "drop"))))
 
     assert [arm.values for arm in found.arms[:2]] == [arm.values for arm in plain.arms]
     assert found.masked == plain.masked
@@ -234,7 +235,9 @@ def test_decisions_from_a_file_serve_a_study_without_known_labels(run: Run, tmp_
         FILM_SET.name, FILM_SET.classes, FILM_SET.samples, read=FILM_SET.original, channels=1
     )
     first = FILM_SET.samples[FILM_SET.rows(Split.TRAIN)[0]].sample_id
-    asked = replace(request(tmp_path / "out", images=unknown), arms=("control", "drop"), masks=None)
+    asked = replace(
+        request(tmp_path / "out", images=unknown), arms=parse_arms(("control", "drop")), masks=None
+    )
     with pytest.raises(PlanError, match=r"“drop” needs decisions on labels.*--triage"):
         run(asked)
     (tmp_path / "triage.csv").write_text(f"file_name,label\n{first},\n")
@@ -248,7 +251,7 @@ def test_decisions_from_a_file_serve_a_study_without_known_labels(run: Run, tmp_
 def test_predicted_masks_that_nobody_confirmed_are_used_said_and_written(
     run: Run, tmp_path: Path
 ) -> None:
-    asked = replace(request(tmp_path), arms=(Arm.CONTROL, Arm.PROPAGATED), seeds=(0, 1))
+    asked = replace(request(tmp_path), arms=parse_arms((Arm.CONTROL, Arm.PROPAGATED)), seeds=(0, 1))
 
     found = run(asked)
 
@@ -269,7 +272,9 @@ def test_arms_that_use_no_prediction_write_none_and_need_none(run: Run, tmp_path
     for place, row in enumerate(FILM_SET.rows(Split.TRAIN)):
         against = left if place % 2 else ~left
         Image.fromarray(against).save(masks / f"{FILM_SET.samples[row].sample_id}.png")
-    asked = replace(request(tmp_path / "out"), masks=masks, arms=(Arm.CONTROL, Arm.COUNTEREXAMPLE))
+    asked = replace(
+        request(tmp_path / "out"), masks=masks, arms=parse_arms((Arm.CONTROL, Arm.COUNTEREXAMPLE))
+    )
 
     run(asked)
 
@@ -340,7 +345,7 @@ def test_wrong_reference_masks_change_neither_queue_nor_control(run: Run, tmp_pa
 
 
 def test_an_arm_is_recommended_from_swapped_validation_images(run: Run, tmp_path: Path) -> None:
-    finished = run(replace(request(tmp_path), arms=("control", "imil", "propagated")))
+    finished = run(replace(request(tmp_path), arms=parse_arms(("control", "imil", "propagated"))))
 
     content = saved(tmp_path)
     assert content["recommended"] == finished.recommended
@@ -381,13 +386,15 @@ def test_masks_of_a_folder_swap_what_they_predict(run: Run, tmp_path: Path) -> N
 
 
 def test_smaller_shares_are_compared_beside_the_budget(run: Run, tmp_path: Path) -> None:
-    finished = run(replace(request(tmp_path), arms=("control", "imil", "imil+2%", "imil+20%")))
+    finished = run(
+        replace(request(tmp_path), arms=parse_arms(("control", "imil", "imil+2%", "imil+20%")))
+    )
 
     assert [arm.masks for arm in finished.arms[1:]] == [(6,), (2,), (12,)]
 
 
 def test_the_weight_of_the_penalty_is_chosen_on_validation(run: Run, tmp_path: Path) -> None:
-    finished = run(replace(request(tmp_path), arms=("control", "right_reason")))
+    finished = run(replace(request(tmp_path), arms=parse_arms(("control", "right_reason"))))
 
     assert [arm.arm for arm in finished.arms] == ["control", "right_reason"]
     assert any("of 1, 10, 100, 1000, chosen on validation" in n for n in finished.notices)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+from imil.core.records import Origin
 from imil.errors import StoreError
 from imil.storage.base import Saved
 from imil.storage.local import LocalStore
@@ -41,6 +42,35 @@ def edit_act(machine: Machine, study: Study, seq: int) -> None:
     path = machine.home / "state" / act_file(study.study_id, seq)
     content = json.loads(path.read_bytes()) | {"who": "somebody else"}
     path.write_text(json.dumps(content, sort_keys=True, separators=(",", ":")))
+
+
+def test_a_mask_that_an_earlier_version_copied_stays_readable_and_marked(
+    machine: Machine, study: Study
+) -> None:
+    source, target = (offer.sample_id for offer in study.queue()[:2])
+    study.submit_mask(source, corner(study, source), reader="dr", seconds=1)
+    painted = study._masks.last(source)
+    assert painted is not None
+    copied = replace(painted, sample_id=target, origin=Origin.COPIED, source=source)
+    name = study._masks.add(copied)
+    details = {"mask": name, "origin": "copied", "files": study._digests((name,))}
+    study._acts.append(Act(What.MASK_COPIED, copied.time.isoformat(), "dr", target, details))
+    study.settle()
+
+    machine.restart()
+    again = machine.studies.open(study.study_id)
+
+    assert (again.origin(target), again.copied_from(target)) == (Origin.COPIED, source)
+    assert again.budget().painted == 2
+    assert again.predictions.masks == 1  # a copy would agree with itself
+    assert [act.sample_id for act in acts(again, What.MASK_COPIED)] == [target]
+    same = again.irrelevant(target)
+    assert same is not None
+    again.submit_mask(target, same, reader="dr", seconds=2, origin=Origin.COPIED)
+    assert (again.origin(target), again.copied_from(target)) == (Origin.COPIED, source)
+    changed = corner(again, target, side=5)
+    again.submit_mask(target, changed, reader="dr", seconds=2, origin=Origin.CORRECTED)
+    assert (again.origin(target), again.copied_from(target)) == (Origin.CORRECTED, "")
 
 
 def test_a_visitor_who_only_looks_leaves_no_log(machine: Machine) -> None:

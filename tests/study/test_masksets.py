@@ -5,11 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from imil.core.arms.variants import CONTROL, IMIL, parse_variant
 from imil.core.records import Outlier, Plan, Queue, Region, Split
 from imil.jobs.training.task import TrainingTask, run_task
 from imil.study.review.masksets import Review
 from imil.study.workspace import Workspace
 from imil.synthetic.films import FilmSpec, film_set
+
+PROPAGATED = parse_variant("propagated")
+RANDOM_MASK = parse_variant("random_mask")
+RANDOM_SAMPLE = parse_variant("random_sample")
+AUTO_MASK = parse_variant("auto_mask")
+IMIL_RANDOM = parse_variant("imil+random")
 
 pytestmark = pytest.mark.slow
 
@@ -36,7 +43,7 @@ def review(tmp_path_factory: pytest.TempPathFactory) -> Review:
 
 
 def test_mispredicted_masks_are_those_of_the_worst_outliers(review: Review) -> None:
-    found = review.masks(["imil"])["imil"]
+    found = review.masks([IMIL])[IMIL]
 
     assert list(found.masks) == [outlier.sample_id for outlier in review.queue[:8]]
 
@@ -45,11 +52,11 @@ def test_what_nobody_needs_is_not_painted(review: Review) -> None:
     def nobody(_: str) -> Region | None:
         raise AssertionError
 
-    assert set(replace(review, clinician=nobody).masks(["control"])) == {"control"}
+    assert set(replace(review, clinician=nobody).masks([CONTROL])) == {CONTROL}
 
 
 def test_both_queues_share_the_budget_and_predict_the_rest(review: Review) -> None:
-    found = review.masks(["propagated"])["propagated"]
+    found = review.masks([PROPAGATED])[PROPAGATED]
 
     assert len(found.masks) == 8
     assert set(found.masks) <= TRAIN
@@ -62,9 +69,9 @@ def test_both_queues_share_the_budget_and_predict_the_rest(review: Review) -> No
 def test_what_a_real_clinician_painted_is_used_whole(review: Review) -> None:
     painted = {o.sample_id: clinician(o.sample_id) for o in review.queue[:8]}
 
-    found = replace(review, clinician=painted.get, simulated=False).masks(["propagated"])
+    found = replace(review, clinician=painted.get, simulated=False).masks([PROPAGATED])
 
-    assert list(found["propagated"].masks) == list(painted)
+    assert list(found[PROPAGATED].masks) == list(painted)
 
 
 def test_a_mask_from_any_queue_is_used_and_a_variant_takes_those_of_its_own(
@@ -76,26 +83,26 @@ def test_a_mask_from_any_queue_is_used_and_a_variant_takes_those_of_its_own(
     opened = dict.fromkeys(wrong, Queue.MISPREDICTED) | dict.fromkeys(others, Queue.RANDOM)
     real = replace(review, clinician=painted.get, simulated=False, opened=opened)
 
-    found = real.masks(["imil", "propagated", "imil+random"])
+    found = real.masks([IMIL, PROPAGATED, IMIL_RANDOM])
 
-    assert list(found["imil"].masks) == wrong
-    assert set(found["propagated"].masks) == set(painted)
-    assert list(found["imil+random"].masks) == others
+    assert list(found[IMIL].masks) == wrong
+    assert set(found[PROPAGATED].masks) == set(painted)
+    assert list(found[IMIL_RANDOM].masks) == others
 
 
 def test_with_nothing_mispredicted_masks_are_painted_on_random_images(review: Review) -> None:
     none: tuple[Outlier, ...] = ()
 
-    found = replace(review, queue=none).masks(["imil", "propagated"])
+    found = replace(review, queue=none).masks([IMIL, PROPAGATED])
 
-    assert not found["imil"].masks
-    assert len(found["propagated"].masks) == 8
-    assert "0 mispredicted, 4 random" in found["propagated"].told
+    assert not found[IMIL].masks
+    assert len(found[PROPAGATED].masks) == 8
+    assert "0 mispredicted, 4 random" in found[PROPAGATED].told
 
 
 def test_moved_masks_keep_their_area_on_the_same_images(review: Review) -> None:
-    sets = review.masks(["imil", "random_mask"])
-    painted, moved = sets["imil"].masks, sets["random_mask"].masks
+    sets = review.masks([IMIL, RANDOM_MASK])
+    painted, moved = sets[IMIL].masks, sets[RANDOM_MASK].masks
 
     assert painted.keys() == moved.keys()
     assert [r.sum() for r in painted.values()] == [r.sum() for r in moved.values()]
@@ -103,15 +110,15 @@ def test_moved_masks_keep_their_area_on_the_same_images(review: Review) -> None:
 
 
 def test_random_images_are_as_many_as_those_of_the_paper(review: Review) -> None:
-    sets = review.masks(["imil", "random_sample"])
+    sets = review.masks([IMIL, RANDOM_SAMPLE])
 
-    assert len(sets["random_sample"].masks) == len(sets["imil"].masks)
-    assert sets["random_sample"].masks.keys() != sets["imil"].masks.keys()
+    assert len(sets[RANDOM_SAMPLE].masks) == len(sets[IMIL].masks)
+    assert sets[RANDOM_SAMPLE].masks.keys() != sets[IMIL].masks.keys()
 
 
 def test_automatic_masks_hide_no_more_than_the_painted_ones(review: Review) -> None:
-    sets = review.masks(["imil", "auto_mask"])
-    painted, salient = sets["imil"].masks, sets["auto_mask"].masks
+    sets = review.masks([IMIL, AUTO_MASK])
+    painted, salient = sets[IMIL].masks, sets[AUTO_MASK].masks
 
     assert painted.keys() == salient.keys()
     mean = [float(np.mean([r.mean() for r in masks.values()])) for masks in (painted, salient)]
@@ -119,7 +126,7 @@ def test_automatic_masks_hide_no_more_than_the_painted_ones(review: Review) -> N
 
 
 def test_the_same_review_gives_the_same_masks(review: Review) -> None:
-    first, again = (review.masks(["propagated"])["propagated"] for _ in range(2))
+    first, again = (review.masks([PROPAGATED])[PROPAGATED] for _ in range(2))
 
     assert list(first.masks) == list(again.masks)
     assert np.array_equal(first.predicted, again.predicted)  # type: ignore[arg-type]  # both there

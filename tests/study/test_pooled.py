@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from imil.core.records import Queue, Region
-from imil.study.review.pooled import pooled_notices, use_key, used
+from imil.study.review.maskbook import mask_key
+from imil.study.review.pooled import pooled_notices, used
 
 from .test_maskbook import mask
 
@@ -48,8 +49,8 @@ def test_an_image_of_which_nothing_is_hidden_by_all_counts_as_not_masked() -> No
 def test_the_same_masks_pooled_in_another_way_have_another_key() -> None:
     names = ("a", "b")
 
-    assert len({use_key(names, pooling) for pooling in ("", "union", "majority")}) == 3
-    assert use_key((), "union") is None
+    assert len({mask_key(names, pooling) for pooling in ("", "union", "majority")}) == 3
+    assert mask_key((), "union") is None
 
 
 def test_who_painted_and_how_it_was_pooled_stands_beside_the_figures() -> None:

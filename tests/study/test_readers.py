@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 
-from imil.core.records import Origin
 from imil.errors import MaskChangedError, MaskError, PlanError
 from imil.study.study import Study
 from imil.synthetic.films import FilmSpec
@@ -103,18 +102,6 @@ def test_what_a_reader_may_begin_from_is_not_learned_from_the_others(study: Stud
     study.unblind()
     assert study.predictions_for("Bo").masks == 2
     assert study.predicted(sample_id, "Bo").shape == (48, 48)
-
-
-def test_a_mask_is_copied_to_images_that_only_the_other_reader_has_masked(study: Study) -> None:
-    source, target = paint(study, "Ada", images=2)
-    paint(study, "Bo", images=1)
-
-    assert target in {o.sample_id for o in study.similar(source, 50, reader="Bo")}
-    study.copy_mask(source, corner(study, source), [target], reader="Bo", seconds=1)
-
-    assert study.origin(target, "Bo") is Origin.COPIED
-    assert study.origin(target, "Ada") is Origin.PAINTED
-    assert study.budget().painted == 2
 
 
 def test_nobody_is_unblinded_alone_and_it_is_remembered(machine: Machine, study: Study) -> None:

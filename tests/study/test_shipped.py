@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from imil.core.arms.variants import CONTROL
 from imil.core.images import working_image
-from imil.core.records import Arm, Queue, Split
+from imil.core.records import Queue, Split
 from imil.core.training.fit import predict, restore
 from imil.errors import StoreError
 from imil.jobs.pool import WorkerPool
@@ -147,7 +148,7 @@ def test_arms_trained_on_from_the_shipped_files_are_those_of_a_training_made_her
     control = []
     for study in (given, own):
         study._workspace.make_ready(study.plan)
-        task = study._workspace.arm_task(study._first, Arm.CONTROL, seed=0, masks_key=None)
+        task = study._workspace.arm_task(study._first, CONTROL, seed=0, masks_key=None)
         for _ in run_task(task, should_stop=lambda: False):
             pass
         control.append(task)
@@ -207,7 +208,6 @@ def test_what_needs_working_images_draws_them_where_nobody_did_before(
     corner = np.zeros((FILMS.size, FILMS.size), np.bool_)
     corner[:12, -12:] = True
     steps: list[Callable[[Study], object]] = [
-        lambda study: study.similar(study.queue(Queue.RANDOM)[0].sample_id, 3, queue=Queue.RANDOM),
         lambda study: study.saliency(study.queue(Queue.RANDOM)[0].sample_id, None),
         lambda study: study.predictions.learn(),
         lambda study: study.queue(Queue.WRONG_REASON),

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from imil.core.arms.variants import IMIL
 from imil.core.evaluation.metrics import Metric
 from imil.core.evaluation.verdict import Verdict
 from imil.core.records import Precision, Region, Split
@@ -341,7 +342,7 @@ def test_what_each_arm_says_to_each_image_is_kept_with_the_round(machine: Machin
     split = [s.sample_id for s in study.images.samples if s.split is Split.VALIDATION]
     assert list(cases.sample_ids) == split
     assert cases.seeds == (0, 1)
-    right = (cases.predicted["imil"] == cases.labels).mean(1)
+    right = (cases.predicted[IMIL] == cases.labels).mean(1)
     accuracy = found.arms[1].values[Metric.ACCURACY]
     assert right.tolist() == pytest.approx(list(accuracy))
 
@@ -356,7 +357,7 @@ def test_what_each_arm_says_to_each_image_is_kept_with_the_round(machine: Machin
 
     for other in (saved, remade):
         assert other is not None
-        assert other.predicted["imil"].tolist() == cases.predicted["imil"].tolist()
+        assert other.predicted[IMIL].tolist() == cases.predicted[IMIL].tolist()
 
 
 def test_a_mask_drawn_after_the_comparison_does_not_change_what_was_compared(

@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from imil.core.arms.registry import parse_arms
+from imil.core.arms.variants import CONTROL, IMIL
 from imil.core.images import ImageSet
 from imil.core.records import Decision, Sample, Split, Triage
 from imil.errors import DataError, PlanError
@@ -121,9 +123,9 @@ def test_a_missing_table_of_decisions_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_only_the_arms_of_triage_learned_is_said() -> None:
-    (told,) = triage_notices(("control", "relabel", "drop"), (Triage("b", EXCLUDE),))
+    (told,) = triage_notices(parse_arms(("relabel", "drop")), (Triage("b", EXCLUDE),))
 
     assert "0 relabelled, 1 excluded. Only relabel and drop learned" in told
     assert "without masks" in told
-    assert triage_notices(("control", "imil"), (Triage("b", EXCLUDE),)) == ()
-    assert "trained as control" in triage_notices(("drop",), ())[0]
+    assert triage_notices((CONTROL, IMIL), (Triage("b", EXCLUDE),)) == ()
+    assert "trained as control" in triage_notices(parse_arms(("drop",)), ())[0]

@@ -1,11 +1,9 @@
-"""What helps a reader on one image, as named endpoints: where the model looks, similar images."""
+"""Where the model looks in one image, as a named endpoint."""
 
 from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,67 +11,12 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
-from imil.app.api.given import READER, choice, whole
 from imil.app.painter.painter import read_mask_png
 from imil.app.server.errors import errors_shown
 from imil.app.server.rates import Cost, costs
 from imil.core.nets.saliency import SaliencyMap
-from imil.core.records import Queue
-from imil.core.review.readers import reader_name
 from imil.report.parts import text
 from imil.study.library.studies import Studies
-from imil.study.review.similar import SIMILAR, no_mask
-
-
-def assist_endpoints(studies: Studies) -> tuple[Callable[..., Any], ...]:
-    """Return the endpoints that take no file, for `gr.api`."""
-
-    @costs(Cost.ASK)
-    def similar(
-        study: str,
-        sample: str,
-        k: int = SIMILAR,
-        queue: str = Queue.MISPREDICTED.value,
-        reader: str | None = None,
-    ) -> list[dict[str, Any]]:
-        """Return the images of a queue that look most like an image, nearest first.
-
-        Only those that the reader has not masked; without one, that nobody has.
-        """
-        with errors_shown():
-            opened = studies.open(str(study))
-            wanted = whole("k", k, fix="Send 5.")
-            who = reader and reader_name(reader)
-            found = opened.similar(str(sample), wanted, queue=choice(Queue, queue), reader=who)
-            return [asdict(offer) for offer in found]
-
-    def copy_mask(
-        study: str,
-        sample: str,
-        targets: list[str],
-        reader: str = READER,
-        seconds: float = 0.0,
-        queue: str = Queue.MISPREDICTED.value,
-    ) -> dict[str, Any]:
-        """Copy the accepted mask of an image to others, none of them masked; return the budget."""
-        with errors_shown():
-            opened, source = studies.open(str(study)), str(sample)
-            opened.images.position(source)
-            irrelevant = opened.irrelevant(source, reader_name(reader or READER))
-            if irrelevant is None:
-                raise no_mask(opened.images.title(source))
-            names = [targets] if isinstance(targets, str) else [str(name) for name in targets]
-            budget = opened.copy_mask(
-                source,
-                irrelevant,
-                names,
-                reader=str(reader) or READER,
-                seconds=max(0.0, float(seconds)),
-                queue=choice(Queue, queue),
-            )
-            return asdict(budget)
-
-    return similar, copy_mask
 
 
 def add_saliency(studies: Studies) -> None:

@@ -19,7 +19,7 @@ from gradio.events import api
 from PIL import Image
 
 from imil.app.api.archive import add_archive_endpoints
-from imil.app.api.assist import add_saliency, assist_endpoints
+from imil.app.api.assist import add_saliency
 from imil.app.api.given import READER, choice, whole
 from imil.app.api.predictions import prediction_endpoints
 from imil.app.api.queues import offer_json, queue_endpoints
@@ -48,7 +48,6 @@ def add_endpoints(studies: Studies, uploads: Uploads) -> None:
     for endpoint in (
         *queue_endpoints(studies),
         *prediction_endpoints(studies),
-        *assist_endpoints(studies),
         *reader_endpoints(studies),
         *source_endpoints(studies, _about),
     ):

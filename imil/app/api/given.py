@@ -30,10 +30,12 @@ def choice(kind: type[Choice], value: Any) -> Choice:
     return kind(value)
 
 
-def whole(name: str, value: Any, *, fix: str = "Send 1, or 5.") -> int:
+def whole(name: str, value: Any) -> int:
     """Return the whole number that was given under a name; PlanError if it is none."""
     if not is_whole(value):
-        raise PlanError(f"{name} is {quoted(value)}.", why="It must be a whole number.", fix=fix)
+        raise PlanError(
+            f"{name} is {quoted(value)}.", why="It must be a whole number.", fix="Send 1, or 5."
+        )
     return value
 
 

@@ -1,1 +1,1 @@
-"""Predicted and copied masks on the Outliers tab."""
+"""Predicted masks on the Outliers tab."""

@@ -10,9 +10,8 @@ import gradio as gr
 
 from imil.app.server.errors import error_in_place
 from imil.app.server.shown import Shown, html
-from imil.core.arms.penalties import Penalty
 from imil.core.arms.registry import ARMS, Masks, with_readers, with_shares, with_weights
-from imil.core.arms.variants import Variant
+from imil.core.arms.variants import CONTROL, Penalty, Variant
 from imil.core.evaluation.doses import SHARES, smaller_shares
 from imil.core.records import Arm, Split
 from imil.core.review.edits import Fill, Mode
@@ -107,8 +106,8 @@ def build_arms_form() -> ArmsForm:
     return ArmsForm(preset, arms, shares, fill, mode, penalty, cost, reading, pooling, by_reader)
 
 
-def chosen_arms(study: Study, chosen: Sequence[Any]) -> tuple[str, ...]:
-    """Return the names of the arms and variants that the form asks for, control first.
+def chosen_arms(study: Study, chosen: Sequence[Any]) -> tuple[Variant, ...]:
+    """Return the arms and variants that the form asks for, control first.
 
     Args:
         study: whose masks are compared.
@@ -119,18 +118,18 @@ def chosen_arms(study: Study, chosen: Sequence[Any]) -> tuple[str, ...]:
     """
     preset, arms, shares, fill, mode, penalty, _, by_reader = chosen
     wanted = set(shown_arms(study, preset, arms))
-    names = [Arm.CONTROL.value, *(arm.value for arm in OFFERED if arm in wanted)]
+    names = [CONTROL, *(Variant(arm) for arm in OFFERED if arm in wanted)]
     kind = Penalty(penalty)
     if kind is not Penalty.INPUT_GRADIENTS:
-        other = Variant(Arm.RIGHT_REASON, penalty=kind).name
-        names = [other if name == Arm.RIGHT_REASON else name for name in names]
+        other = Variant(Arm.RIGHT_REASON, penalty=kind)
+        names = [other if name == Variant(Arm.RIGHT_REASON) else name for name in names]
     edited = Variant(
         Arm.IMIL,
         fill=None if fill == Fill.BLACK else Fill(fill),
         mode=None if mode == Mode.REPLACE else Mode(mode),
     )
     if edited.changed:
-        names.append(edited.name)
+        names.append(edited)
     every = with_shares(names, _smaller(study) if shares else ())
     readers = study.readers()
     return with_readers(every, readers if by_reader and len(readers) > 1 else ())
@@ -185,7 +184,9 @@ def preset_of(arms: Sequence[str]) -> str:
 
 
 def _choice(arm: Arm) -> str:
-    return text.ARM_CHOICE.format(name=text.arm_name(arm), words=text.arm_words(arm))
+    return text.ARM_CHOICE.format(
+        name=text.arm_name(Variant(arm)), words=text.arm_words(Variant(arm))
+    )
 
 
 def _values(preset: str) -> list[str]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from imil.app.server.errors import error_in_place
+from imil.core.arms.variants import CONTROL, parse_variant
 from imil.errors import ImilError
 from imil.report.parts import numbers, text
 from imil.report.parts.markup import badge, jpeg_url
@@ -40,7 +41,7 @@ def looks_card(study: Study) -> str:
         return card(text.LOOKS_TITLE, waiting, aside=text.EXPLANATIONS_SECONDARY)
     if not looks:
         return ""
-    words = text.LOOKS_WORDS.format(arm=text.arm_name(study.main_arm() or ""))
+    words = text.LOOKS_WORDS.format(arm=text.arm_name(study.main_arm() or CONTROL))
     pictures = "".join(_look(study, look) for look in looks)
     body = f'<div class="looks">{pictures}</div>{remark(words)}'
     return card(text.LOOKS_TITLE, body, aside=text.EXPLANATIONS_SECONDARY)
@@ -71,7 +72,7 @@ def overlay(pixels: NDArray[np.uint8], saliency: NDArray[np.uint8]) -> bytes:
 
 def model_name(name: str) -> str:
     """Return what a model of a round is called on screen."""
-    return text.LOOKS_BEFORE if name == FIRST else text.arm_name(name)
+    return text.LOOKS_BEFORE if name == FIRST else text.arm_name(parse_variant(name))
 
 
 def _look(study: Study, look: Look) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
+from imil.core.arms.variants import Variant, parse_variant
 from imil.core.evaluation.cases import Case, Cases, broken, fixed, in_cell
 from imil.errors import DataError, PlanError
 from imil.report.cards.cases_card import case_words
@@ -55,10 +56,10 @@ def asked_cases(study: Study, cases: Cases | None, ask: Mapping[str, Any]) -> tu
             why="They are those of a finished comparison.",
             fix="Compare with and without masks first.",
         )
-    arm = str(ask.get("arm"))
-    if arm not in cases.predicted:
+    arm = next((each for each in cases.predicted if each == ask.get("arm")), None)
+    if arm is None:
         raise PlanError(
-            f"The arm “{arm}” was not compared.",
+            f"The arm “{ask.get('arm')}” was not compared.",
             why=f"The comparison has {', '.join(cases.predicted)}.",
             fix="Ask for one of these.",
         )
@@ -86,7 +87,7 @@ def viewer_page(study: Study, ask: Mapping[str, Any], page: int) -> dict[str, An
     found = asked_cases(study, study.cases(), ask)
     pages = max(1, -(-len(found) // PAGE))
     page = min(max(0, page), pages - 1)
-    first, classes, arm = page * PAGE, study.images.classes, str(ask["arm"])
+    first, classes, arm = page * PAGE, study.images.classes, parse_variant(str(ask["arm"]))
     shown = found[first : first + PAGE]
     span = text.CASES_PAGE.format(
         first=numbers.count(min(first + 1, len(found))),
@@ -121,7 +122,7 @@ def large_picture(study: Study, sample_id: str) -> dict[str, str]:
     }
 
 
-def _item(study: Study, case: Case, arm: str, classes: Sequence[str]) -> dict[str, str]:
+def _item(study: Study, case: Case, arm: Variant, classes: Sequence[str]) -> dict[str, str]:
     said, label, control = case_words(case, arm, classes)
     return {
         "id": case.sample_id,
@@ -133,7 +134,7 @@ def _item(study: Study, case: Case, arm: str, classes: Sequence[str]) -> dict[st
     }
 
 
-def _title(ask: Mapping[str, Any], arm: str, classes: Sequence[str]) -> str:
+def _title(ask: Mapping[str, Any], arm: Variant, classes: Sequence[str]) -> str:
     name = text.arm_name(arm)
     if "label" not in ask:
         titles = {"fixed": text.FIXED_TITLE, "broken": text.BROKEN_TITLE}

@@ -9,7 +9,6 @@ from typing import Any
 import gradio as gr
 
 from imil.app.painter.painter import press
-from imil.app.predicted.copy_card import build_copies, build_copy_button, show_copy
 from imil.app.predicted.predicted_panel import build_start, show_start
 from imil.app.review.answer_card import build_answer
 from imil.app.review.label_acts import LabelActs, build_label_acts, show_label_acts
@@ -31,8 +30,6 @@ class ReadColumn:
     answer: gr.HTML
     assists: gr.Column
     start: gr.Button
-    copy: gr.Button
-    copies: gr.HTML
     bar: gr.Column
     acts: gr.Row
     black_out: gr.Button
@@ -56,8 +53,6 @@ def build_read_column() -> ReadColumn:
         answer = build_answer(elem_id="answer")
         with gr.Column(elem_classes=["assists"]) as assists:
             start = build_start()
-            copy = build_copy_button()
-            copies = build_copies(elem_id="copies")
         with gr.Column(elem_classes=["bar"]) as bar:
             with gr.Row(elem_classes=["acts"]) as acts:
                 black_out = gr.Button(
@@ -81,8 +76,6 @@ def build_read_column() -> ReadColumn:
         answer=answer,
         assists=assists,
         start=start,
-        copy=copy,
-        copies=copies,
         bar=bar,
         acts=acts,
         black_out=black_out,
@@ -103,7 +96,6 @@ def show_read_column(
     return {
         read.readout: _readout(study, sample_id, offer, source=source, suspects=suspects),
         **show_start(read.start, study, sample_id, view.reader),
-        **show_copy(read.copy, study, sample_id, view.opened_from, view.reader),
         **show_choices(read, study, sample_id, offer, opened=suspects),
     }
 

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 # Added to the greatest value of a map before it divides: a map without any is left at zero.
 LEAST = 1e-6
-
-
-class Penalty(StrEnum):
-    """What is penalised inside a mask; the values are settings of `right_reason`."""
-
-    INPUT_GRADIENTS = "input_gradients"  # RRR
-    GRAD_CAM = "grad_cam"  # RRR-G
 
 
 def gradient_penalty(logits: Tensor, images: Tensor, penalised: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from itertools import chain
 from types import MappingProxyType
 
 import numpy as np
@@ -12,8 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from imil.core.arms.penalties import Penalty
-from imil.core.arms.variants import Setting, Variant, parse_variant
+from imil.core.arms.variants import CONTROL, IMIL, Penalty, Setting, Variant, parse_variant
 from imil.core.bounds import MOST_ARMS, check_above
 from imil.core.records import Arm, Plan, Region
 from imil.core.review.counterfactual import swap_region
@@ -38,9 +38,6 @@ COPIES = 6
 # 2017) report as robust. The recommendation rule may pick another.
 RIGHT_REASON_WEIGHTS = (1.0, 10.0, 100.0, 1000.0)
 RIGHT_REASON_WEIGHT = 10.0
-
-# What an arm is without settings of its own.
-AS_USUAL = Variant(Arm.CONTROL)
 
 Images = NDArray[np.uint8]
 
@@ -77,7 +74,7 @@ class ArmInputs:
     edited: Mapping[int, Images] = field(default_factory=dict)
     masks: Mapping[int, Region] = field(default_factory=dict)
     predicted: NDArray[np.bool_] | None = None
-    variant: Variant = AS_USUAL
+    variant: Variant = CONTROL
     triage: Mapping[int, int | None] = field(default_factory=dict)
     resident: Tensor | None = None
 
@@ -459,25 +456,19 @@ ARMS: Mapping[Arm, ArmDefinition] = MappingProxyType(
 )
 
 
-def definition(name: str) -> ArmDefinition:
-    """Return the arm that a variant's name is of."""
-    return ARMS[parse_variant(name).arm]
-
-
-def batches_of(inputs: ArmInputs, name: str) -> Batches:
-    """Return what a variant trains on, by its name."""
-    variant = parse_variant(name)
+def batches_of(inputs: ArmInputs, variant: Variant) -> Batches:
+    """Return what a variant trains on."""
     return ARMS[variant.arm].batches(replace(inputs, variant=variant))
 
 
-def parse_arms(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the variants' names, `control` first and always among them, each once.
+def parse_arms(names: Sequence[str]) -> tuple[Variant, ...]:
+    """Return the variants of these names, `control` first and always among them, each once.
 
     Raises:
         PlanError: if an arm is unknown, or a setting, or one that the arm doesn't have.
     """
     check_arms(names)
-    variants = [parse_variant(name) for name in (Arm.CONTROL.value, *names)]
+    variants = [CONTROL, *map(parse_variant, names)]
     for variant in variants:
         unfit = variant.changed - ARMS[variant.arm].settings
         if unfit:
@@ -485,9 +476,9 @@ def parse_arms(names: tuple[str, ...]) -> tuple[str, ...]:
             raise PlanError(
                 f"The arm “{variant.arm}” has no setting {min(unfit)}.",
                 why=f"What it can be given is: {allowed}.",
-                fix=f"Leave it out of “{variant.name}”.",
+                fix=f"Leave it out of “{variant}”.",
             )
-    return tuple(dict.fromkeys(variant.name for variant in variants))
+    return tuple(dict.fromkeys(variants))
 
 
 def check_arms(names: Sequence[str]) -> None:
@@ -500,55 +491,45 @@ def check_arms(names: Sequence[str]) -> None:
         )
 
 
-def with_shares(names: Sequence[str], shares: Sequence[float]) -> tuple[str, ...]:
-    """Return the names, and of each arm that is given masks one variant a share of them.
+def with_shares(variants: Sequence[Variant], shares: Sequence[float]) -> tuple[Variant, ...]:
+    """Return the variants, and of each that is given masks one more a share of them.
 
     Args:
-        names: of arms and variants.
-        shares: of the training images, 0-1; those that a name has of its own stay as they are, and
-            so do arms of one reader.
+        variants: to add to.
+        shares: of the training images, 0-1; those that a variant has of its own stay as they are,
+            and so do arms of one reader.
     """
     for share in shares:
         check_above("share of the images", share, 0, 1)
     more = [
-        replace(variant, share=share).name
-        for variant in map(parse_variant, names)
+        variant.evolve(share=share)
+        for variant in variants
         if Setting.SHARE in ARMS[variant.arm].settings
         and variant.share is None
         and variant.reader is None
         for share in shares
     ]
-    return tuple(dict.fromkeys((*names, *more)))
+    return tuple(dict.fromkeys((*variants, *more)))
 
 
-def with_readers(names: Sequence[str], readers: Sequence[str]) -> tuple[str, ...]:
-    """Return the names, and where the paper's arm is among them, that arm of each reader alone.
+def with_readers(variants: Sequence[Variant], readers: Sequence[str]) -> tuple[Variant, ...]:
+    """Return the variants, and where the paper's arm is among them, that arm of each reader alone.
 
     Only that one: every further comparison widens the intervals of all. Our choice.
     """
-    imil_alone = [Variant(Arm.IMIL, reader=reader).name for reader in readers]
-    return tuple(dict.fromkeys((*names, *(imil_alone if Arm.IMIL in names else ()))))
+    imil_alone = [IMIL.evolve(reader=reader) for reader in readers if IMIL in variants]
+    return tuple(dict.fromkeys((*variants, *imil_alone)))
 
 
-def reader_of(name: str) -> str | None:
-    """Return whose masks alone an arm or variant uses; None for those of all readers."""
-    return parse_variant(name).reader
-
-
-def of_all_readers(name: str) -> str:
-    """Return the name without its reader: how such an arm is trained, whoever painted."""
-    return replace(parse_variant(name), reader=None).name
-
-
-def with_weights(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the names, with `right_reason` replaced by one variant a weight to choose from."""
+def with_weights(variants: Sequence[Variant]) -> tuple[Variant, ...]:
+    """Return the variants, with `right_reason` replaced by one a weight to choose from."""
     every = [
-        [replace(variant, weight=weight).name for weight in RIGHT_REASON_WEIGHTS]
+        [variant.evolve(weight=weight) for weight in RIGHT_REASON_WEIGHTS]
         if unweighted(variant)
-        else [variant.name]
-        for variant in map(parse_variant, names)
+        else [variant]
+        for variant in variants
     ]
-    return tuple(dict.fromkeys(name for each in every for name in each))
+    return tuple(dict.fromkeys(chain.from_iterable(every)))
 
 
 def unweighted(variant: Variant) -> bool:
@@ -556,27 +537,26 @@ def unweighted(variant: Variant) -> bool:
     return Setting.WEIGHT in ARMS[variant.arm].settings and variant.weight is None
 
 
-def check_masks(names: Sequence[str], painted: int) -> None:
+def check_masks(variant: Variant, painted: int) -> None:
     """Raise PlanError if an arm needs more painted images than there are."""
-    for name in names:
-        fewest = definition(name).fewest
-        if painted < fewest:
-            raise PlanError(
-                f"The arm “{name}” needs {fewest} masked images, and there are {painted}.",
-                why="It learns from what clinicians have hidden.",
-                fix="Mask more images, or leave this arm out of the comparison.",
-            )
+    fewest = ARMS[variant.arm].fewest
+    if painted < fewest:
+        raise PlanError(
+            f"The arm “{variant}” needs {fewest} masked images, and there are {painted}.",
+            why="It learns from what clinicians have hidden.",
+            fix="Mask more images, or leave this arm out of the comparison.",
+        )
 
 
-def check_triage(names: Sequence[str], triaged: int, *, left: Sequence[int]) -> None:
+def check_triage(variants: Sequence[Variant], triaged: int, *, left: Sequence[int]) -> None:
     """Raise PlanError if an arm needs decisions on labels, and there are none or too many.
 
     Args:
-        names: of arms and variants.
+        variants: that are compared.
         triaged: images that were relabelled or excluded.
         left: training images of each class that nobody relabelled or excluded.
     """
-    needing = [name for name in names if definition(name).triage]
+    needing = [variant for variant in variants if ARMS[variant.arm].triage]
     if needing and not triaged:
         raise PlanError(
             f"The arm “{needing[0]}” needs a relabelled or excluded image, and there is none.",

@@ -1,15 +1,22 @@
-"""An arm with settings of its own, as one name: `imil+noise`, `right_reason+100`, `imil@Ada`."""
+"""An arm with settings of its own, as one word: `imil+noise`, `right_reason+100`, `imil@Ada`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from enum import StrEnum
+from typing import Any, Self
 
-from imil.core.arms.penalties import Penalty
 from imil.core.bounds import LARGEST_WEIGHT, quoted
 from imil.core.records import Arm, Queue
 from imil.core.review.edits import Fill, Mode
 from imil.errors import PlanError
+
+
+class Penalty(StrEnum):
+    """What is penalised inside a mask; the values are settings of `right_reason`."""
+
+    INPUT_GRADIENTS = "input_gradients"  # RRR
+    GRAD_CAM = "grad_cam"  # RRR-G
 
 
 class Setting(StrEnum):
@@ -24,9 +31,11 @@ class Setting(StrEnum):
     READER = "reader"
 
 
-@dataclass(frozen=True, slots=True)
-class Variant:
+class Variant(str):
     """An arm, and those of its settings that differ from the usual ones (None = as usual).
+
+    Like a member of a `StrEnum` it is the word that is stored and shown, such as `imil+noise`, and
+    equals it; `parse_variant` makes it of that word.
 
     Attributes:
         arm: what it is a variant of.
@@ -39,28 +48,64 @@ class Variant:
         reader: whose masks alone are used; None for those of all readers, pooled.
     """
 
+    __slots__ = ("arm", "fill", "mode", "penalty", "queue", "reader", "share", "weight")
     arm: Arm
-    queue: Queue | None = None
-    fill: Fill | None = None
-    mode: Mode | None = None
-    penalty: Penalty | None = None
-    weight: float | None = None
-    share: float | None = None
-    reader: str | None = None
+    queue: Queue | None
+    fill: Fill | None
+    mode: Mode | None
+    penalty: Penalty | None
+    weight: float | None
+    share: float | None
+    reader: str | None
 
-    @property
-    def name(self) -> str:
-        """The variant in one word; `parse_variant` reads it back."""
-        words: list[str | None] = [self.arm, self.queue, self.fill, self.mode, self.penalty]
-        words.append(None if self.weight is None else f"{self.weight:g}")
-        words.append(None if self.share is None else f"{100 * self.share:g}%")
+    def __new__(
+        cls,
+        arm: Arm,
+        *,
+        queue: Queue | None = None,
+        fill: Fill | None = None,
+        mode: Mode | None = None,
+        penalty: Penalty | None = None,
+        weight: float | None = None,
+        share: float | None = None,
+        reader: str | None = None,
+    ) -> Self:
+        """Return the arm with these settings."""
+        words: list[str | None] = [arm, queue, fill, mode, penalty]
+        if weight is not None:
+            words.append(f"{weight:g}")
+            weight = float(f"{weight:g}")  # what the word says
+        if share is not None:
+            words.append(f"{100 * share:g}%")
+            share = float(f"{100 * share:g}") / 100
         name = "+".join(word for word in words if word is not None)
-        return name if self.reader is None else f"{name}@{self.reader}"
+        made = super().__new__(cls, name if reader is None else f"{name}@{reader}")
+        fields = (arm, fill, mode, penalty, queue, reader, share, weight)
+        for field, value in zip(cls.__slots__, fields, strict=True):
+            object.__setattr__(made, field, value)
+        return made
+
+    def __setattr__(self, name: str, _value: object) -> None:
+        raise AttributeError(f"a variant is frozen: {name}")
+
+    def __reduce__(self) -> tuple[Callable[[str], Variant], tuple[str]]:
+        return parse_variant, (str(self),)
 
     @property
     def changed(self) -> frozenset[Setting]:
         """What differs from the arm's usual settings."""
         return frozenset(setting for setting in Setting if getattr(self, setting) is not None)
+
+    def evolve(self, **changes: Any) -> Variant:
+        """Return the variant with other settings; None sets one back to its usual value."""
+        settings = {setting.value: getattr(self, setting) for setting in Setting}
+        return Variant(self.arm, **(settings | changes))
+
+
+# What every other arm is compared with.
+CONTROL = Variant(Arm.CONTROL)
+# The paper's.
+IMIL = Variant(Arm.IMIL)
 
 
 def parse_variant(name: str) -> Variant:
@@ -90,7 +135,7 @@ def parse_variant(name: str) -> Variant:
         )
     found: dict[str, Queue | Fill | Mode | Penalty | float] = {}
     for word in words:
-        setting, value = _read(word, name)
+        setting, value = _setting(word, name)
         if setting in found:
             raise PlanError(
                 f"“{name}” gives the {setting} twice.",
@@ -101,7 +146,7 @@ def parse_variant(name: str) -> Variant:
     return Variant(Arm(arm), reader=reader or None, **found)  # type: ignore[arg-type]  # its fields
 
 
-def _read(word: str, name: str) -> tuple[Setting, Queue | Fill | Mode | Penalty | float]:
+def _setting(word: str, name: str) -> tuple[Setting, Queue | Fill | Mode | Penalty | float]:
     kinds = ((Setting.QUEUE, Queue), (Setting.FILL, Fill), (Setting.MODE, Mode))
     for setting, kind in (*kinds, (Setting.PENALTY, Penalty)):
         if word in set(kind):

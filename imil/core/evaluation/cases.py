@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from imil.core.records import Arm, Sample
+from imil.core.arms.variants import CONTROL, Variant
+from imil.core.records import Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +49,12 @@ class Cases:
     sample_ids: tuple[str, ...]
     labels: NDArray[np.int64]
     seeds: tuple[int, ...]
-    predicted: Mapping[str, NDArray[np.int64]]
-    confidence: Mapping[str, NDArray[np.float32]]
+    predicted: Mapping[Variant, NDArray[np.int64]]
+    confidence: Mapping[Variant, NDArray[np.float32]]
 
 
 def cases_of(
-    scores: Mapping[str, Sequence[NDArray[np.floating]]],
+    scores: Mapping[Variant, Sequence[NDArray[np.floating]]],
     samples: Sequence[Sample],
     seeds: tuple[int, ...],
 ) -> Cases:
@@ -75,38 +76,38 @@ def cases_of(
     )
 
 
-def confusion(cases: Cases, arm: str, *, classes: int) -> tuple[tuple[int, ...], ...]:
+def confusion(cases: Cases, arm: Variant, *, classes: int) -> tuple[tuple[int, ...], ...]:
     """Return how often the arm's first seed says what; rows are labels, columns predictions."""
     counts = np.zeros((classes, classes), np.int64)
     np.add.at(counts, (cases.labels, cases.predicted[arm][0]), 1)
     return tuple(tuple(int(n) for n in row) for row in counts)
 
 
-def in_cell(cases: Cases, arm: str, *, label: int, predicted: int) -> tuple[Case, ...]:
+def in_cell(cases: Cases, arm: Variant, *, label: int, predicted: int) -> tuple[Case, ...]:
     """Return the images of one cell of an arm's confusion matrix, the surest answers first."""
     said = cases.predicted[arm][0]
     return _sorted(_cases(cases, arm, (cases.labels == label) & (said == predicted)))
 
 
-def fixed(cases: Cases, arm: str) -> tuple[Case, ...]:
+def fixed(cases: Cases, arm: Variant) -> tuple[Case, ...]:
     """Return the images that the arm's first seed has right and control's wrong, surest first."""
-    right, control = _right(cases, arm), _right(cases, Arm.CONTROL.value)
+    right, control = _right(cases, arm), _right(cases, CONTROL)
     return _sorted(_cases(cases, arm, right & ~control))
 
 
-def broken(cases: Cases, arm: str) -> tuple[Case, ...]:
+def broken(cases: Cases, arm: Variant) -> tuple[Case, ...]:
     """Return the images that the arm's first seed has wrong and control's right, surest first."""
-    right, control = _right(cases, arm), _right(cases, Arm.CONTROL.value)
+    right, control = _right(cases, arm), _right(cases, CONTROL)
     return _sorted(_cases(cases, arm, control & ~right))
 
 
-def _right(cases: Cases, arm: str) -> NDArray[np.bool_]:
+def _right(cases: Cases, arm: Variant) -> NDArray[np.bool_]:
     right: NDArray[np.bool_] = cases.predicted[arm][0] == cases.labels
     return right
 
 
-def _cases(cases: Cases, arm: str, wanted: NDArray[np.bool_]) -> Iterator[Case]:
-    control = Arm.CONTROL.value
+def _cases(cases: Cases, arm: Variant, wanted: NDArray[np.bool_]) -> Iterator[Case]:
+    control = CONTROL
     for row in np.flatnonzero(wanted):
         yield Case(
             sample_id=cases.sample_ids[row],

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from imil.core.arms.variants import parse_variant
+from imil.core.arms.variants import CONTROL, Variant
 from imil.core.evaluation.metrics import Metric
 from imil.core.evaluation.rounds import ArmFigures, Paired, Round
 from imil.core.evaluation.verdict import Difference
-from imil.core.records import Arm
 from imil.core.review.queues import allowed_masks
 
 # Shares of the training images at which accuracy is looked at; the paper masks 4 %. Our choice.
@@ -25,14 +24,14 @@ class Dose:
     """An arm with some of the masks.
 
     Attributes:
-        name: of the variant; control's where nothing is masked.
+        name: the variant; control's where nothing is masked.
         masks: images masked, mean over seeds.
         minutes: what these masks cost a clinician; None where nobody measured.
         accuracy: points against control; the interval is the one that decided.
         exploratory: whether that interval is widened by Holm's procedure.
     """
 
-    name: str
+    name: Variant
     masks: float
     minutes: float | None
     accuracy: Difference
@@ -43,7 +42,7 @@ class Dose:
 class DoseLine:
     """One arm with no masks (control), then more and more of them."""
 
-    arm: str
+    arm: Variant
     doses: tuple[Dose, ...]
 
     @property
@@ -63,18 +62,18 @@ def doses(found: Round) -> tuple[DoseLine, ...]:
         In the order of the round's arms; empty where no variant has a share of its own.
     """
     figures = {arm.arm: arm for arm in found.arms}
-    lines: dict[str, list[tuple[float, Dose]]] = {}
+    lines: dict[Variant, list[tuple[float, Dose]]] = {}
     shared = set()
     for paired in found.paired:
-        variant = parse_variant(paired.arm)
-        whole = replace(variant, share=None).name
+        variant = paired.arm
+        whole = variant.evolve(share=None)
         # Without a share of its own an arm has all masks: 1 stands for the most.
         place = 1.0 if variant.share is None else variant.share
         lines.setdefault(whole, []).append((place, _dose(paired, figures[paired.arm])))
         if variant.share is not None:
             shared.add(whole)
     return tuple(
-        DoseLine(arm, (Dose(Arm.CONTROL.value, 0, 0.0, NOTHING), *_rising(line)))
+        DoseLine(arm, (Dose(CONTROL, 0, 0.0, NOTHING), *_rising(line)))
         for arm, line in lines.items()
         if arm in shared
     )

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from imil.core.arms.variants import CONTROL, Variant
 from imil.core.evaluation.metrics import Interval, clustered_mean
 from imil.core.evaluation.verdict import Difference
-from imil.core.records import Arm
 
 # An arm that loses more ordinary validation accuracy than this to control is not eligible: points.
 MOST_LOST = 1.0
@@ -26,7 +26,7 @@ class Candidate:
     Validation follows the training distribution, shortcut included, so accuracy there can't decide.
 
     Attributes:
-        name: an `Arm`, or an arm and its setting.
+        name: an arm, or one with settings of its own.
         accuracy: on un-edited images, 0-1, a value a seed.
         independent: balanced accuracy with what the irrelevant region tells taken off (see
             `imil.core.evaluation.robustness.independent_right`), a value a seed. The region is the
@@ -36,7 +36,7 @@ class Candidate:
         masks: distinct training images that a clinician has to paint for it.
     """
 
-    name: str
+    name: Variant
     accuracy: tuple[float, ...]
     independent: tuple[float, ...]
     gain: Difference
@@ -55,9 +55,9 @@ class Recommendation:
         gain: of the chosen one, on validation; it is what the choice was made by, so it flatters.
     """
 
-    name: str
-    tied: tuple[str, ...]
-    not_eligible: tuple[str, ...]
+    name: Variant
+    tied: tuple[Variant, ...]
+    not_eligible: tuple[Variant, ...]
     gain: Difference
 
 
@@ -114,7 +114,7 @@ def recommend(candidates: Sequence[Candidate]) -> Recommendation:
     Source: our choice; docs/decisions/0011 says what was measured.
     """
     by_name = _by_name(candidates)
-    control = by_name[Arm.CONTROL]
+    control = by_name[CONTROL]
     eligible = _eligible(by_name)
     better = [name for name in eligible if name != control.name and by_name[name].gain.low > 0]
     top = max((by_name[name].gain.points for name in better), default=0.0)
@@ -130,7 +130,7 @@ def recommend(candidates: Sequence[Candidate]) -> Recommendation:
     )
 
 
-def recommend_by_swapping(candidates: Sequence[Candidate]) -> str:
+def recommend_by_swapping(candidates: Sequence[Candidate]) -> Variant:
     """Return what the plainest rule would choose, for benchmarks: a rival of `recommend`.
 
     The eligible one of the highest swapped balanced accuracy; within `TIE` of it control, else the
@@ -144,10 +144,10 @@ def recommend_by_swapping(candidates: Sequence[Candidate]) -> str:
     eligible = _eligible(by_name)
     top = max(swapped[name] for name in eligible)
     tied = [name for name in eligible if swapped[name] >= top - TIE - ROUNDING]
-    return min(tied, key=lambda n: (n != Arm.CONTROL, by_name[n].masks, -swapped[n]))
+    return min(tied, key=lambda n: (n != CONTROL, by_name[n].masks, -swapped[n]))
 
 
-def best_setting(candidates: Sequence[Candidate]) -> str:
+def best_setting(candidates: Sequence[Candidate]) -> Variant:
     """Return the best of an arm's settings, by the same figure, whether or not control beats it.
 
     Args:
@@ -161,7 +161,7 @@ def best_setting(candidates: Sequence[Candidate]) -> str:
         ValueError: as `recommend`, or control alone.
     """
     by_name = _by_name(candidates)
-    settings = [name for name in by_name if name != Arm.CONTROL]
+    settings = [name for name in by_name if name != CONTROL]
     if not settings:
         raise ValueError("no setting to choose from")
     eligible = [name for name in _eligible(by_name) if name in settings]
@@ -180,10 +180,10 @@ def score_rule(cases: Sequence[Case], *, seed: int = 0) -> RuleScore:
     """
     if not cases:
         raise ValueError("no case to score")
-    if any(not {case.recommended, Arm.CONTROL} <= case.test.keys() for case in cases):
+    if any(not {case.recommended, CONTROL} <= case.test.keys() for case in cases):
         raise ValueError("a case lacks the figure of control or of the recommended arm")
     regrets = [100 * (max(c.test.values()) - c.test[c.recommended]) for c in cases]
-    gains = [100 * (c.test[c.recommended] - c.test[Arm.CONTROL]) for c in cases]
+    gains = [100 * (c.test[c.recommended] - c.test[CONTROL]) for c in cases]
     settings = np.arange(len(cases))
     return RuleScore(
         cases=len(cases),
@@ -203,15 +203,15 @@ def always(cases: Sequence[Case], name: str) -> tuple[Case, ...]:
     return tuple(replace(case, recommended=name) for case in cases if name in case.test)
 
 
-def _eligible(by_name: Mapping[str, Candidate]) -> list[str]:
+def _eligible(by_name: Mapping[Variant, Candidate]) -> list[Variant]:
     ordinary = {name: 100 * float(np.mean(c.accuracy)) for name, c in by_name.items()}
-    least = ordinary[Arm.CONTROL.value] - MOST_LOST - ROUNDING
+    least = ordinary[CONTROL] - MOST_LOST - ROUNDING
     return [name for name in by_name if ordinary[name] >= least]
 
 
-def _by_name(candidates: Sequence[Candidate]) -> dict[str, Candidate]:
-    by_name = {str(candidate.name): candidate for candidate in candidates}
-    if Arm.CONTROL not in by_name or len(by_name) != len(candidates):
+def _by_name(candidates: Sequence[Candidate]) -> dict[Variant, Candidate]:
+    by_name = {candidate.name: candidate for candidate in candidates}
+    if CONTROL not in by_name or len(by_name) != len(candidates):
         raise ValueError("candidates lack control, or two have one name")
     figures = [
         f for c in candidates for f in (c.accuracy, c.independent, c.swapped_balanced_accuracy)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from imil.core.arms.variants import parse_variant
+from imil.core.arms.variants import CONTROL, Variant
 from imil.core.evaluation.groups import ClassFigures, GroupFigures, by_class, by_group, worst_group
 from imil.core.evaluation.metrics import (
     FIGURE_DRAWS,
@@ -46,7 +46,7 @@ from imil.core.evaluation.verdict import (
     paired_differences,
 )
 from imil.core.nets.saliency import Explained, Explainer, explained
-from imil.core.records import Arm, EpochFigures, Sample, Split
+from imil.core.records import EpochFigures, Sample, Split
 
 # Classes of a task that has a positive one, and so an operating point.
 BINARY = 2
@@ -74,7 +74,7 @@ class ArmFigures:
     """One arm of a comparison.
 
     Attributes:
-        arm: which arm or variant, by name.
+        arm: which arm or variant.
         values: each metric, a value a seed (0-1).
         figures: each metric's mean over seeds with its 95 % interval over patients.
         confusion: counts summed over seeds; rows are labels, columns predictions.
@@ -91,7 +91,7 @@ class ArmFigures:
             itself, and where there are more than two classes.
     """
 
-    arm: str
+    arm: Variant
     values: Mapping[Metric, tuple[float, ...]]
     figures: Mapping[Metric, Interval]
     confusion: tuple[tuple[int, ...], ...]
@@ -112,7 +112,7 @@ class Paired:
     """One arm against control: points of the headline pair, and what they say together.
 
     Attributes:
-        arm: which arm or variant, by name.
+        arm: which arm or variant.
         differences: each of the pair with the interval that decided.
         verdict: what they say.
         exploratory: not named beforehand, so that its intervals are widened by Holm's procedure.
@@ -121,7 +121,7 @@ class Paired:
         swapped: the pair on swapped images, 95 % intervals; beside the headline, not part of it.
     """
 
-    arm: str
+    arm: Variant
     differences: Mapping[Metric, Difference]
     verdict: Verdict
     exploratory: bool
@@ -188,13 +188,13 @@ class Round:
     mask_only: MaskOnly | None = None
     advice: Advice | None = None
     test_seen: bool = False
-    variants: Mapping[str, str] = field(default_factory=dict)
+    variants: Mapping[Variant, Variant] = field(default_factory=dict)
     readers: tuple[str, ...] = ()
     pooling: str = ""
 
     @property
-    def recommended(self) -> str | None:
-        """The name of the recommended arm; None where none could be chosen."""
+    def recommended(self) -> Variant | None:
+        """The recommended arm; None where none could be chosen."""
         return None if self.advice is None else self.advice.chosen.name
 
 
@@ -244,7 +244,7 @@ class Setting:
     swapped_by: str | None = None
     mask_only: MaskOnly | None = None
     test_seen: bool = False
-    variants: Mapping[str, str] = field(default_factory=dict)
+    variants: Mapping[Variant, Variant] = field(default_factory=dict)
     readers: tuple[str, ...] = ()
     pooling: str = ""
 
@@ -253,11 +253,11 @@ class Setting:
 class Validation:
     """The same arms on validation: the recommendation and thresholds are chosen there."""
 
-    trained: Mapping[str, Trained]
+    trained: Mapping[Variant, Trained]
     labels: NDArray[np.int64]
     clusters: NDArray[np.int64]
 
-    def independent(self, name: str) -> NDArray[np.float64]:
+    def independent(self, name: Variant) -> NDArray[np.float64]:
         """Return (S, N): what each image counts towards an arm's independent accuracy."""
         arm = self.trained[name]
         each = zip(arm.logits, arm.same, arm.other, strict=True)
@@ -265,7 +265,7 @@ class Validation:
 
 
 def compare(
-    trained: Mapping[str, Trained],
+    trained: Mapping[Variant, Trained],
     samples: Sequence[Sample],
     setting: Setting,
     validation: Validation,
@@ -288,12 +288,11 @@ def compare(
     labels = np.array([sample.label for sample in samples], np.int64)
     clusters = clusters_of(samples)
     known = all(sample.patient is not None for sample in samples)
-    control = trained[Arm.CONTROL.value]
+    control = trained[CONTROL]
     right = {name: _right(outcome, labels) for name, outcome in trained.items()}
-    others = [name for name in trained if name != Arm.CONTROL]
+    others = [name for name in trained if name != CONTROL]
     drawn = {
-        name: drawn_differences(right[name], right[Arm.CONTROL.value], labels, clusters)
-        for name in others
+        name: drawn_differences(right[name], right[CONTROL], labels, clusters) for name in others
     }
     advice = advise(_of_all_readers(validation))
     recommended = None if advice is None else advice.chosen.name
@@ -305,7 +304,7 @@ def compare(
             verdict=found.verdict,
             exploratory=found.exploratory,
             levels=found.levels,
-            mcnemar=mcnemar(right[name], right[Arm.CONTROL.value]),
+            mcnemar=mcnemar(right[name], right[CONTROL]),
             swapped=swapped_differences(trained[name].swapped, control.swapped, labels, clusters)
             if trained[name].swapped and control.swapped
             else {},
@@ -353,7 +352,7 @@ def advise(validation: Validation) -> Advice | None:
     trained, labels, clusters = validation.trained, validation.labels, validation.clusters
     if not all(outcome.swapped and outcome.same for outcome in trained.values()):
         return None
-    control = validation.independent(Arm.CONTROL.value)
+    control = validation.independent(CONTROL)
     candidates = []
     for name, outcome in trained.items():
         pairs = zip(outcome.logits, outcome.swapped, strict=True)
@@ -398,14 +397,16 @@ class _Images:
 def _of_all_readers(validation: Validation) -> Validation:
     """Return the arms that can be recommended: whose masks are the best is no choice to make."""
     arms = validation.trained.items()
-    return replace(validation, trained={n: o for n, o in arms if parse_variant(n).reader is None})
+    return replace(validation, trained={n: o for n, o in arms if n.reader is None})
 
 
 def _right(outcome: Trained, labels: NDArray[np.int64]) -> NDArray[np.bool_]:
     return np.stack([logits.argmax(1) == labels for logits in outcome.logits])
 
 
-def _arm(name: str, outcome: Trained, images: _Images, validation: Validation | None) -> ArmFigures:
+def _arm(
+    name: Variant, outcome: Trained, images: _Images, validation: Validation | None
+) -> ArmFigures:
     labels, clusters = images.labels, images.clusters
     each = [figures(logits, labels) for logits in outcome.logits]
     counts = sum(confusion(logits, labels) for logits in outcome.logits)
@@ -462,7 +463,7 @@ def _mean(values: NDArray[np.float64]) -> float:
 
 
 def _operating_point(
-    name: str, outcome: Trained, images: _Images, validation: Validation | None
+    name: Variant, outcome: Trained, images: _Images, validation: Validation | None
 ) -> OperatingPoint | None:
     if validation is None or outcome.logits[0].shape[1] != BINARY:
         return None

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from imil.core.arms.variants import IMIL
 from imil.core.evaluation.metrics import Metric
-from imil.core.records import Arm
 
 # Draws of the crossed bootstrap, and how many go through one matrix product (memory).
 DRAWS = 10_000
@@ -273,7 +273,7 @@ def decide_all(
 
     Source: Holm, A Simple Sequentially Rejective Multiple Test Procedure (1979).
     """
-    named = {Arm.IMIL.value, recommended}
+    named = {IMIL, recommended}
     levels: dict[Name, dict[Metric, float]] = {name: {} for name in drawn}
     for metric in (Metric.ACCURACY, Metric.BALANCED_ACCURACY):
         family = {name: each[metric] for name, each in drawn.items() if name not in named}

@@ -78,10 +78,6 @@ class Classifier(nn.Module):
         # Channels last is fastest on most processors.
         return ((images - self.mean) / self.std).contiguous(memory_format=self._layout)
 
-    def features(self, images: Tensor) -> Tensor:
-        """Return (B, F), what the head decides on."""
-        return _pooled(self.feature_maps(images))
-
     def answer(self, maps: Tensor) -> Tensor:
         """Return (B, classes) logits of (B, F, h, w) feature maps."""
         return cast("Tensor", self.head(_pooled(maps)))

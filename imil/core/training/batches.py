@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from imil.core.arms.penalties import Penalty
+from imil.core.arms.variants import Penalty
 
 # (N, C, S, S) uint8: read from disk as they are used, or on the GPU.
 Images: TypeAlias = NDArray[np.uint8] | Tensor

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from imil.core.arms.penalties import Penalty, grad_cam_penalty, gradient_penalty
+from imil.core.arms.penalties import grad_cam_penalty, gradient_penalty
+from imil.core.arms.variants import Penalty
 from imil.core.nets.backbones import Classifier
 from imil.core.records import Plan, Precision
 from imil.core.training.batches import Batch

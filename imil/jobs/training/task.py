@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from imil.core.arms.registry import ArmInputs, batches_of
+from imil.core.arms.variants import Variant, parse_variant
 from imil.core.disk import full_disk
 from imil.core.evaluation.metrics import Explanation
 from imil.core.evaluation.readings import Readings, take_readings
@@ -71,7 +72,7 @@ class TrainingTask:
         images: the working-size cache, as `write_cache` leaves it.
         samples: labels and splits, as `write_samples` leaves them.
         plan: how to train; its seed orders the batches.
-        arm: what to train on: the name of an arm or of a variant of one.
+        arm: what to train on.
         classes: number of classes.
         mirrored: whether flips keep an image plausible.
         start: checkpoint of the round before; None for round 0.
@@ -87,7 +88,7 @@ class TrainingTask:
     images: Path
     samples: Path
     plan: Plan
-    arm: str
+    arm: Variant
     classes: int
     mirrored: bool
     start: Path | None = None
@@ -138,7 +139,8 @@ def task_from_json(saved: dict[str, Any]) -> TrainingTask:
         for k in ("folder", "images", "samples", "start", *_OPTIONAL_FILES)
     }
     own = {k: v for k, v in saved.items() if k in known}
-    return TrainingTask(**(own | paths | {"plan": plan_from_json(saved["plan"])}))
+    values = {"plan": plan_from_json(saved["plan"]), "arm": parse_variant(saved["arm"])}
+    return TrainingTask(**(own | paths | values))
 
 
 def read_readings(task: TrainingTask) -> Readings | None:

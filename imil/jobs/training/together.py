@@ -16,7 +16,6 @@ from typing import Any
 import torch
 from torch import distributed
 
-from imil.core.arms.variants import parse_variant
 from imil.core.records import Arm
 from imil.core.training.shared import processes
 from imil.errors import ComputeError, ImilError, PlanError
@@ -98,7 +97,7 @@ class TeamPool:
                     why="Each computes at least one image of a batch.",
                     fix="Start fewer processes, or choose a larger batch.",
                 )
-            if task.plan.device == "cuda" and parse_variant(task.arm).arm is Arm.RIGHT_REASON:
+            if task.plan.device == "cuda" and task.arm.arm is Arm.RIGHT_REASON:
                 raise PlanError(
                     f"The arm “{task.arm}” can't be trained by several GPUs together.",
                     why="Its penalty is a gradient of a gradient, which normalisation over "

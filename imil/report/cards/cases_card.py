@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from imil.core.arms.variants import CONTROL, Variant
 from imil.core.evaluation.cases import Case, Cases, broken, confusion, fixed
 from imil.core.evaluation.metrics import Metric
 from imil.core.evaluation.rounds import ArmFigures, Round
-from imil.core.records import Arm
 from imil.report.cards.verdict_card import key_arms
 from imil.report.parts import numbers, text
 from imil.report.parts.markup import badge, table
@@ -42,7 +42,7 @@ def cases_cards(
     changed = "".join(
         _changed(arm, cases, classes, picture, alone=len(first) == 2)
         for arm in first
-        if arm.arm != Arm.CONTROL
+        if arm.arm != CONTROL
     )
     pictures = card(text.CASES_TITLE[found.split], changed, aside=text.CASES_ASIDE)
     matrices = card(
@@ -67,7 +67,7 @@ def changes_in_words(found: Round, cases: Cases) -> str:
             numbers.count(len(broken(cases, arm.arm))),
         ]
         for arm in found.arms
-        if arm.arm != Arm.CONTROL and arm.arm in cases.predicted
+        if arm.arm != CONTROL and arm.arm in cases.predicted
     ]
     head = (text.COLUMN_ARM, text.FIXED_WORDS, text.BROKEN_WORDS)
     return card(text.CASES_TITLE[found.split], stacked(head, rows), aside=text.CASES_ASIDE)
@@ -78,13 +78,13 @@ def unknown_cases(found: Round) -> str:
     return card(text.CASES_TITLE[found.split], remark(text.MATRICES_UNKNOWN))
 
 
-def case_words(case: Case, arm: str, classes: Sequence[str]) -> tuple[str, str, str]:
+def case_words(case: Case, arm: Variant, classes: Sequence[str]) -> tuple[str, str, str]:
     """Return what an arm says to an image, its label, and what control says."""
     said = text.CASE_SAID.format(
         label=classes[case.predicted], confidence=numbers.share(case.confidence)
     )
     label = text.CASE_LABEL.format(label=classes[case.label])
-    if arm == Arm.CONTROL:
+    if arm == CONTROL:
         return said, label, ""
     control = text.CASE_CONTROL.format(
         label=classes[case.control], confidence=numbers.share(case.control_confidence)
@@ -128,7 +128,7 @@ def _changed(
 
 
 def _thumb(
-    case: Case, arm: str, ask: Mapping[str, Any], classes: Sequence[str], shot: tuple[str, str]
+    case: Case, arm: Variant, ask: Mapping[str, Any], classes: Sequence[str], shot: tuple[str, str]
 ) -> str:
     address, title = shot
     words = text.CASE_OPEN.format(sample=title, words=", ".join(case_words(case, arm, classes)))
@@ -137,7 +137,7 @@ def _thumb(
 
 
 def _counts(arm: ArmFigures, cases: Cases) -> str:
-    if arm.arm == Arm.CONTROL:
+    if arm.arm == CONTROL:
         return ""
     buttons = "".join(
         _button(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from imil.core.arms.variants import CONTROL
 from imil.core.evaluation.metrics import Metric
 from imil.core.evaluation.recommendation import MOST_LOST, Candidate, Recommendation
 from imil.core.evaluation.rounds import ArmFigures, Round
 from imil.core.evaluation.verdict import McNemar
-from imil.core.records import Arm
 from imil.report.cards.robustness_card import swapped_table
 from imil.report.cards.verdict_card import interval_known
 from imil.report.parts import numbers, text
@@ -125,7 +125,7 @@ def _candidates(found: Round) -> str:
 
 
 def _gain(one: Candidate, seeds: int) -> str:
-    if one.name == Arm.CONTROL:
+    if one.name == CONTROL:
         return text.REFERENCE
     points = numbers.points(one.gain.points)
     if not interval_known(seeds):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from imil.core.arms.variants import parse_variant
 from imil.core.evaluation.rounds import Round
 from imil.core.records import Split
 from imil.report.in_words import in_words
@@ -44,7 +45,7 @@ def model_card(
         proof: the sentence on patients in two splits.
         counts: images a split.
     """
-    arm = str(config["arm"])
+    arm = parse_variant(str(config["arm"]))
     masks = next(each.masks for each in found.arms if each.arm == arm)
     data = text.CARD_DATA_WORDS.format(
         images=numbers.count(sum(counts.values())),

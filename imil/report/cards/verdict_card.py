@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from html import escape
 
+from imil.core.arms.variants import CONTROL, IMIL, Variant
 from imil.core.evaluation.metrics import Metric
 from imil.core.evaluation.robustness import MaskOnly
 from imil.core.evaluation.rounds import ArmFigures, Paired, Round
 from imil.core.evaluation.verdict import MIN_SEEDS, Difference, Verdict
-from imil.core.records import Arm, Split
+from imil.core.records import Split
 from imil.report.parts import numbers, text
 from imil.report.parts.markup import badge, icon, note
 
@@ -51,12 +52,12 @@ def verdict_card(found: Round, *, asked: int = 0) -> str:
 
 def main_arm(found: Round) -> Paired | None:
     """Return the comparison of the paper's arm, named beforehand; None if it isn't compared."""
-    return _paired(found, Arm.IMIL)
+    return _paired(found, IMIL)
 
 
 def second_arm(found: Round) -> Paired | None:
     """Return the recommended arm's comparison; None where that is control, the paper's or none."""
-    return None if found.recommended == Arm.IMIL else _paired(found, found.recommended)
+    return None if found.recommended == IMIL else _paired(found, found.recommended)
 
 
 def key_arms(found: Round) -> tuple[ArmFigures, ...]:
@@ -64,7 +65,7 @@ def key_arms(found: Round) -> tuple[ArmFigures, ...]:
 
     All arms, where there are no more than three.
     """
-    wanted = (Arm.CONTROL, Arm.IMIL, found.recommended)
+    wanted = (CONTROL, IMIL, found.recommended)
     few = len(found.arms) <= len(wanted)
     return tuple(arm for arm in found.arms if few or arm.arm in wanted)
 
@@ -99,9 +100,9 @@ def advice_line(found: Round) -> str:
     """Return what is recommended, as a sentence."""
     if found.recommended is None:
         return text.NOT_RECOMMENDED if found.notices else text.NOT_RECOMMENDED_UNSAID
-    if found.recommended == Arm.CONTROL:
+    if found.recommended == CONTROL:
         return text.RECOMMENDED_CONTROL
-    words = text.RECOMMENDED_IMIL if found.recommended == Arm.IMIL else text.RECOMMENDED_ARM
+    words = text.RECOMMENDED_IMIL if found.recommended == IMIL else text.RECOMMENDED_ARM
     return words.format(arm=text.arm_name(found.recommended))
 
 
@@ -113,7 +114,7 @@ def openings_line(openings: int) -> str:
     return text.TEST_OPENED.format(times=times)
 
 
-def _paired(found: Round, name: str | None) -> Paired | None:
+def _paired(found: Round, name: Variant | None) -> Paired | None:
     return next((paired for paired in found.paired if paired.arm == name), None)
 
 
@@ -148,7 +149,7 @@ def _about(found: Round) -> str:
 
 def _say(paired: Paired, seeds: int, asked: int) -> str:
     if paired.verdict is not Verdict.ONE_RUN:
-        said = text.VERDICT_WORDS if paired.arm == Arm.IMIL else text.ARM_VERDICT_WORDS
+        said = text.VERDICT_WORDS if paired.arm == IMIL else text.ARM_VERDICT_WORDS
         return said[paired.verdict]
     points = numbers.points(paired.differences[Metric.ACCURACY].points)
     if asked > seeds:
@@ -171,7 +172,7 @@ def _advice(found: Round, second: Paired | None) -> str:
     """Return what is recommended where no comparison of its own says so."""
     if second is not None:
         return ""
-    tone = "good" if found.recommended == Arm.IMIL else "flat"
+    tone = "good" if found.recommended == IMIL else "flat"
     return f'<p class="advice {tone}">{icon("info")}<span>{escape(advice_line(found))}</span></p>'
 
 

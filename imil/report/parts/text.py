@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from imil.core.arms.penalties import Penalty
-from imil.core.arms.variants import Variant, parse_variant
+from imil.core.arms.variants import Penalty, Variant, parse_variant
 from imil.core.evaluation.verdict import Verdict
 from imil.core.nets.saliency import Explainer
 from imil.core.records import Arm, Decision, Precision, Queue, Selection, Split
@@ -810,25 +809,7 @@ MAY_HIDE_LARGE = "It covers {share} of the image. Erase there, or go on if you a
 # ---- where the model looks ----
 SALIENCY_ZERO = "The map is zero everywhere: no pixel moves the model's answer to this image."
 
-# ---- copies of a mask ----
-COPY_MASK = "Copy this mask to similar images"
-COPY_FULL = "budget used up"
-COPY_LEFT = "none left"
-COPY_WORDS = (
-    "Of the images in this queue, these look most alike to the model. Untick where the mask does "
-    "not fit; the others are masked as you see them. Each can be opened and changed."
-)
-COPY_EMPTY = "Nothing is painted yet. Paint what should not matter, then copy it."
-COPY_NONE = "No image of this queue is left to copy to: all are masked, skipped or decided on."
-COPY_NO_ROOM = "The budget has no room for a copy: one place is kept for this image itself."
-COPY_SAYS = "label {label} · says {says} {share}"
-COPY_ROOM = "{painted} of {allowed} masked, room for {room} more. A place is kept for this image."
-COPY_NOTHING = "Tick an image"
-COPY_ONE = "Black out this image"
-COPY_MANY = "Black out {n} images"
-COPIED = "Copied to {count}. Each can be opened and changed."
 COPIED_FROM = " · mask copied from {source}"
-CANCEL = "Cancel"
 
 # ---- predicted masks ----
 START_PREDICTED = "Start from the predicted mask"
@@ -1429,9 +1410,8 @@ VARIANT_OF = "Otherwise as “{arm}”"
 VARIANT_NAMES = {Arm.IMIL.value: "IMIL"}
 
 
-def arm_name(name: str) -> str:
+def arm_name(variant: Variant) -> str:
     """Return an arm's or variant's name for people: the arm's, then its settings."""
-    variant = parse_variant(name)
     settings = _settings(variant)
     arm = ARM_NAMES[variant.arm]
     if settings:
@@ -1452,7 +1432,7 @@ def _spoken(found: re.Match[str]) -> str:
     opening, raw, closing = found.groups()
     quoted, plain = bool(opening and closing), raw.isalpha()
     try:
-        name = arm_name(raw)
+        name = arm_name(parse_variant(raw))
     except PlanError:
         return found.group()
     if quoted:
@@ -1460,9 +1440,8 @@ def _spoken(found: re.Match[str]) -> str:
     return found.group() if plain and raw != Arm.IMIL else f"{opening}{name}{closing}"
 
 
-def arm_words(name: str) -> str:
+def arm_words(variant: Variant) -> str:
     """Return what differs in an arm or variant."""
-    variant = parse_variant(name)
     if variant.changed:
         words = VARIANT_OF if variant.reader is None else VARIANT_READER_ALONE
         return words.format(arm=ARM_NAMES[variant.arm])

@@ -33,7 +33,7 @@ class What(StrEnum):
     TRAINING_STOPPED = "training_stopped"
     TRAINING_FINISHED = "training_finished"
     MASK_ACCEPTED = "mask_accepted"
-    MASK_COPIED = "mask_copied"
+    MASK_COPIED = "mask_copied"  # in logs of earlier versions
     # What the model says with an accepted mask, where that was not known when it was accepted.
     ANSWERED = "answered"
     SKIPPED = "skipped"

@@ -9,7 +9,9 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
+from imil.core.arms.variants import parse_variant
 from imil.core.evaluation.cases import Cases
+from imil.errors import PlanError
 from imil.storage.base import Store
 from imil.storage.codec import check_version, damaged, read_bounded
 
@@ -49,7 +51,7 @@ def decode_cases(content: bytes, classes: Sequence[str]) -> Cases:
         table = read_bounded(content, most=MOST_CASES)
         columns = {name: table[name].to_pylist() for name in table.column_names}
         check_version("A file of answers", max(columns["schema_version"]), CASES_SCHEMA)
-        arms = list(dict.fromkeys(columns["arm"]))
+        arms = [parse_variant(arm) for arm in dict.fromkeys(columns["arm"])]
         seeds = tuple(dict.fromkeys(columns["seed"]))
         images = len(columns["arm"]) // (len(arms) * len(seeds))
         index = {name: i for i, name in enumerate(classes)}
@@ -61,6 +63,7 @@ def decode_cases(content: bytes, classes: Sequence[str]) -> Cases:
     except (
         pa.ArrowException,
         ArithmeticError,
+        PlanError,
         OSError,
         LookupError,
         TypeError,

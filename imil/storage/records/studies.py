@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from imil.core.arms.variants import Variant
 from imil.core.bounds import quoted
 from imil.core.evaluation.rounds import Round
 from imil.core.records import Plan, Selection, Triage
@@ -32,7 +33,7 @@ class Comparison:
     reader's.
     """
 
-    arms: tuple[str, ...]
+    arms: tuple[Variant, ...]
     seeds: tuple[int, ...]
     masks: tuple[str, ...]
     triage: tuple[Triage, ...] = ()

@@ -286,16 +286,13 @@ class Logged:
         now = self._tools.now().isoformat()
         self._acts.append(Act(what, now, _bounded(who), sample_id, details or {}))
 
-    def _note_mask(
-        self, name: str, record: MaskRecord, known: Said, what: What = What.MASK_ACCEPTED
-    ) -> None:
+    def _note_mask(self, name: str, record: MaskRecord, known: Said) -> None:
         """Write an accepted mask into the log; then, in the background, what the model says.
 
         Args:
             name: of the mask in the store.
             record: the mask.
             known: what is known of the model's answer, by `_known_answer`.
-            what: how the mask came about.
         """
         self._note_finished()
         first = self._first
@@ -309,7 +306,7 @@ class Logged:
             "files": self._digests((name,)),
         }
         act = Act(
-            what,
+            What.MASK_ACCEPTED,
             record.time.isoformat(),
             record.reader,
             record.sample_id,

@@ -17,21 +17,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imil.core.arms.registry import (
+    ARMS,
     Masks,
     check_arms,
     check_triage,
-    definition,
-    of_all_readers,
-    reader_of,
     with_weights,
 )
+from imil.core.arms.variants import IMIL, Variant
 from imil.core.bounds import check_seed
 from imil.core.evaluation.metrics import FIGURE_DRAWS, Metric, figures
 from imil.core.evaluation.robustness import MaskOnly
 from imil.core.evaluation.rounds import Round, Setting, Trained, clusters_of, compare
 from imil.core.images import ImageSet
 from imil.core.plans import check_plan, check_seeds, with_arithmetic
-from imil.core.records import Arm, Plan, Queue, Selection, Split, Triage
+from imil.core.records import Plan, Queue, Selection, Split, Triage
 from imil.core.splits import DisjointProof
 from imil.errors import MaskError, PlanError
 from imil.jobs.pool import WorkerPool
@@ -57,7 +56,7 @@ from imil.study.review.triage import (
     triage_rows,
     untriaged,
 )
-from imil.study.workspace import Workspace, masks_key, read_logits
+from imil.study.workspace import Workspace, read_logits, regions_key
 
 # Where everything that a later run of the same command needs is kept.
 WORK = "work"
@@ -71,7 +70,7 @@ class Request:
         images: the study's images.
         proof: what is known of patients in two splits.
         plan: how to train; its seed is replaced by each of `seeds`.
-        arms: names of arms and variants, control first.
+        arms: control first.
         seeds: each a full replication with reference masks, else a training-on of one checkpoint.
         masks: "reference" for the simulated clinician, a folder of PNGs by image name (white =
             hide) or of such folders, one a reader, or None.
@@ -89,7 +88,7 @@ class Request:
     images: ImageSet
     proof: DisjointProof
     plan: Plan
-    arms: tuple[str, ...]
+    arms: tuple[Variant, ...]
     seeds: tuple[int, ...]
     masks: str | Path | None
     out: Path
@@ -149,7 +148,7 @@ def run_study(
     _check_triage(request)
     clinicians = clinician_of(request.masks, request.images, request.pooling)
     for name in request.arms:
-        clinicians.of(reader_of(name))
+        clinicians.of(name.reader)
     _check_folder(request)
     workspace = Workspace(request.out / WORK, request.images, request.out / WORK)
     log = _Log()
@@ -186,7 +185,7 @@ def run_study(
 
 
 def _check_arms(request: Request) -> None:
-    needing = [name for name in request.arms if definition(name).masks is not Masks.NONE]
+    needing = [name for name in request.arms if ARMS[name.arm].masks is not Masks.NONE]
     if needing and request.masks is None:
         raise PlanError(
             f"The arm “{needing[0]}” needs masks.",
@@ -206,7 +205,7 @@ def _check_arms(request: Request) -> None:
 
 
 def _check_triage(request: Request) -> None:
-    needing = [name for name in request.arms if definition(name).triage]
+    needing = [name for name in request.arms if ARMS[name.arm].triage]
     if not needing:
         return
     if request.triage is not None:
@@ -282,7 +281,7 @@ def _arm_tasks(
     workspace: Workspace,
     firsts: Sequence[TrainingTask],
     masked: Sequence[_Masked],
-) -> dict[int, dict[str, TrainingTask]]:
+) -> dict[int, dict[Variant, TrainingTask]]:
     """Return the segments of each seed by arm or variant, their masks saved."""
     tasks = {}
     for place, seed in enumerate(request.seeds):
@@ -290,18 +289,18 @@ def _arm_tasks(
         of_seed = {}
         for name in with_weights(request.arms):
             given = masked[own].sets[name]
-            key = masks_key(given.masks)
+            key = regions_key(given.masks)
             triage = masked[own].triage
             task = workspace.arm_task(
                 firsts[own],
-                of_all_readers(name),
+                name.evolve(reader=None),
                 seed=seed,
                 masks_key=key,
                 probe=masked[own].probe,
                 triage_key=triage_key(triage),
             )
             workspace.write_triage(task, triage_rows(request.images, triage))
-            predicted = given.predicted if definition(name).predicted else None
+            predicted = given.predicted if ARMS[name.arm].predicted else None
             workspace.write_masked(task, given.masks, predicted=predicted)
             of_seed[name] = replace(task, name=f"{name}, seed {seed}")
         tasks[seed] = of_seed
@@ -312,7 +311,7 @@ def _arm_tasks(
 class _Masked:
     """What one review left: masks of each arm, decisions on labels, and what to ask every arm."""
 
-    sets: Mapping[str, MaskSet]
+    sets: Mapping[Variant, MaskSet]
     probe: Path | None
     swapped_by: str
     triage: tuple[Triage, ...]
@@ -331,19 +330,19 @@ def _review(
     simulated = request.masks == "reference"
     review = Review(workspace, first, queue, clinicians.together, allowed, simulated=simulated)
     names = with_weights(request.arms)
-    sets: dict[str, MaskSet] = {}
-    for reader in dict.fromkeys(map(reader_of, names)):
+    sets: dict[Variant, MaskSet] = {}
+    for reader in dict.fromkeys(name.reader for name in names):
         own = replace(review, clinician=clinicians.of(reader))
-        of_reader = {of_all_readers(n): n for n in names if reader_of(n) == reader}
+        of_reader = {n.evolve(reader=None): n for n in names if n.reader == reader}
         sets |= {of_reader[plain]: given for plain, given in own.masks(of_reader).items()}
     seed = f"Seed {first.plan.seed}"
     told = dict.fromkeys(given.told for given in sets.values() if given.told)
     log.notices += [f"{seed}: {sentence}." for sentence in told]
-    if Arm.IMIL in request.arms and not sets[Arm.IMIL.value].masks:
+    if IMIL in request.arms and not sets[IMIL].masks:
         log.notices.append(f"{seed}: without masks imil trains on exactly what control trains on.")
     try:
         # One reader's masks alone predict nothing where those of all are compared too.
-        every = [given for name, given in sets.items() if reader_of(name) is None]
+        every = [given for name, given in sets.items() if name.reader is None]
         predictor = review.predictor(every)
         reason = "fewer than two images were masked" if predictor is None else ""
     except MaskError as error:
@@ -351,7 +350,7 @@ def _review(
     if reason and len(request.arms) > 1:
         log.notices.append(f"{seed}: no arm can be recommended: {reason}.")
     asked = {i: region for given in every for i, region in given.masks.items()}
-    ask = Ask(masks_key(asked) or "none", predictor, reference=simulated, explain=request.explain)
+    ask = Ask(regions_key(asked) or "none", predictor, reference=simulated, explain=request.explain)
     triage = _triage(request, workspace, first, allowed)
     log.notices += [f"{seed}: {told}" for told in triage_notices(request.arms, triage)]
     return _Masked(sets, make_probe(workspace, first, ask), ask.swapped_by, triage)
@@ -364,7 +363,7 @@ def _triage(
 
     They change no queue: what masks gain is not mixed with what labels gain.
     """
-    if not any(definition(name).triage for name in request.arms):
+    if not any(ARMS[name.arm].triage for name in request.arms):
         return ()
     if request.triage is not None:
         return read_decisions(request.triage, request.images)
@@ -386,7 +385,7 @@ def _export_predicted(
         f"seed {first.plan.seed}, {name}": (first, given.predictor)
         for first, review in zip(firsts, masked, strict=True)
         for name, given in review.sets.items()
-        if definition(name).predicted and name in request.arms and given.predictor is not None
+        if ARMS[name.arm].predicted and name in request.arms and given.predictor is not None
     }
     if used:
         export_used(workspace, used, request.out / EXPORT_FILE, now=datetime.now(UTC))
@@ -395,13 +394,13 @@ def _export_predicted(
 def _compare(
     request: Request,
     workspace: Workspace,
-    arm_tasks: Mapping[int, Mapping[str, TrainingTask]],
+    arm_tasks: Mapping[int, Mapping[Variant, TrainingTask]],
     masked: Sequence[_Masked],
     log: _Log,
 ) -> tuple[Round, Settled]:
     times = 1 if request.replicated else len(request.seeds)
 
-    def outcomes(split: Split) -> dict[str, Trained]:
+    def outcomes(split: Split) -> dict[Variant, Trained]:
         return {
             name: workspace.trained(
                 [tasks[name] for tasks in arm_tasks.values()],
@@ -415,8 +414,8 @@ def _compare(
     settled = settle(request.arms, validation)
     # The paper's arm names the count; where it is not compared, the largest set does.
     counts = tuple(
-        len(each.sets[Arm.IMIL.value].masks)
-        if Arm.IMIL in request.arms
+        len(each.sets[IMIL].masks)
+        if IMIL in request.arms
         else max(len(given.masks) for given in each.sets.values())
         for each in masked
     )
@@ -456,13 +455,15 @@ def _masks_alone(
     painted = {
         i: region
         for name, given in masked[0].sets.items()
-        if reader_of(name) is None
+        if name.reader is None
         for i, region in given.masks.items()
     }
     return painted_alone(request.images, painted, size=request.plan.size)
 
 
-def _count_opening(request: Request, arm_tasks: Mapping[int, Mapping[str, TrainingTask]]) -> int:
+def _count_opening(
+    request: Request, arm_tasks: Mapping[int, Mapping[Variant, TrainingTask]]
+) -> int:
     """Return how often the test set was opened; the same comparison again is no new opening."""
     path = request.out / WORK / "test_openings.json"
     opened: list[list[str]] = json.loads(path.read_bytes()) if path.exists() else []
@@ -478,7 +479,7 @@ def _count_opening(request: Request, arm_tasks: Mapping[int, Mapping[str, Traini
 def _write_predictions(
     request: Request,
     workspace: Workspace,
-    arm_tasks: Mapping[int, Mapping[str, TrainingTask]],
+    arm_tasks: Mapping[int, Mapping[Variant, TrainingTask]],
     settled: Settled,
 ) -> None:
     """Keep each arm's answer to each test image, (seeds, N), for pooling runs.

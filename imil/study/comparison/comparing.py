@@ -10,16 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from imil.core.arms.registry import (
+    ARMS,
     UNPAINTED,
     check_masks,
     check_triage,
-    definition,
-    of_all_readers,
     parse_arms,
-    reader_of,
     with_readers,
     with_weights,
 )
+from imil.core.arms.variants import IMIL, Variant
 from imil.core.evaluation.cases import cases_of
 from imil.core.evaluation.metrics import Metric
 from imil.core.evaluation.rounds import Round, Setting, Trained, compare
@@ -47,9 +46,9 @@ from imil.study.audit.vouching import answers_of
 from imil.study.comparison.probes import Ask, make_probe, painted_alone, probe_path
 from imil.study.comparison.settling import settle
 from imil.study.library.stock import Stock
-from imil.study.review.maskbook import MaskBook, named
+from imil.study.review.maskbook import MaskBook, mask_key, named
 from imil.study.review.masksets import FEWEST_TO_PREDICT, Review
-from imil.study.review.pooled import Used, pooled_notices, use_key, used
+from imil.study.review.pooled import Used, pooled_notices, used
 from imil.study.review.predictions import Extended, Predictions, check_confirmed
 from imil.study.review.reviewing import Reviewing
 from imil.study.review.triage import triage_key, triage_notices, triage_rows, untriaged
@@ -177,13 +176,13 @@ class Comparing(Reviewing):
             self._require_images()
             if self.comparison_status().active:
                 return
-            compared = parse_arms(self._usual_arms() if arms is None else tuple(arms))
+            compared = parse_arms(self._usual_arms() if arms is None else arms)
             check_seeds(seeds, arms=len(with_weights(compared)))
             self._check_readers(compared)
             _check_painted(compared)
             check_triage(compared, len(self.triaged()), left=untriaged(self.images, self.triaged()))
             for arm in compared:
-                if definition(arm).predicted:
+                if ARMS[arm.arm].predicted:
                     check_confirmed(arm, self.confirmation, self.predictions.key)
             if pooling is not None:
                 self.set_pooling(pooling)
@@ -289,28 +288,28 @@ class Comparing(Reviewing):
         """Return the names of the masks that count now, and how several readers' are pooled."""
         return self._masks.names(), self.pooling
 
-    def _usual_arms(self) -> tuple[str, ...]:
+    def _usual_arms(self) -> tuple[Variant, ...]:
         readers = self.readers()
-        arms = tuple(arm.value for arm in self.arms_to_compare())
+        arms = tuple(map(Variant, self.arms_to_compare()))
         return with_readers(arms, readers) if len(readers) > 1 else arms
 
-    def _check_readers(self, compared: Sequence[str]) -> None:
+    def _check_readers(self, compared: Sequence[Variant]) -> None:
         """Raise PlanError if an arm names an unknown reader, or has too few masked images."""
         for name in compared:
-            reader = reader_of(name)
+            reader = name.reader
             if reader is not None and reader not in self.readers():
                 raise PlanError(
                     f"Nobody named “{reader}” has masked anything.",
                     why=f"The arm “{name}” uses the masks of that reader alone.",
                     fix=f"Name one of: {', '.join(self.readers()) or 'nobody yet'}.",
                 )
-            check_masks((name,), self._masks.images(reader))
+            check_masks(name, self._masks.images(reader))
 
     @property
     def _comparison_job(self) -> str:
         return f"{self.study_id}-comparison"
 
-    def _ask_for(self, arms: tuple[str, ...], seeds: tuple[int, ...]) -> Comparison:
+    def _ask_for(self, arms: tuple[Variant, ...], seeds: tuple[int, ...]) -> Comparison:
         """Return the comparison of the masks as they are now; the last one where nothing differs.
 
         Other masks or labels make another round; other arms or seeds don't.
@@ -357,16 +356,16 @@ class Comparing(Reviewing):
                 fix="Restore the study from a copy, or compare the masks that are left.",
             )
         self._workspace.make_ready(self.plan)
-        uses = any(definition(name).predicted for name in asked.arms)
+        uses = any(ARMS[name.arm].predicted for name in asked.arms)
         extended = self.predictions.extended(asked.masks, asked.pooling) if uses else None
         review = self._review(asked, None, confirmed=extended)
         self._make_probe(asked, review)
         names = with_weights(asked.arms)
-        for reader in dict.fromkeys(map(reader_of, names)):
+        for reader in dict.fromkeys(name.reader for name in names):
             own = review if reader is None else self._review(asked, reader)
-            of_reader = {of_all_readers(n): n for n in names if reader_of(n) == reader}
+            of_reader = {n.evolve(reader=None): n for n in names if n.reader == reader}
             for plain, given in own.masks(of_reader).items():
-                predicted = given.predicted if definition(plain).predicted else None
+                predicted = given.predicted if ARMS[plain.arm].predicted else None
                 for task in self._tasks(asked, of_reader[plain]):
                     self._workspace.write_masked(task, given.masks, predicted=predicted)
                     self._workspace.write_triage(task, triage_rows(self.images, asked.triage))
@@ -445,15 +444,15 @@ class Comparing(Reviewing):
         tasks = [task for of_seed in zip(*by_arm, strict=True) for task in of_seed]
         return tuple({task.folder: task for task in tasks}.values())
 
-    def _tasks(self, asked: Comparison, arm: str) -> tuple[TrainingTask, ...]:
-        reader, triage = reader_of(arm), triage_key(asked.triage)
+    def _tasks(self, asked: Comparison, arm: Variant) -> tuple[TrainingTask, ...]:
+        reader, triage = arm.reader, triage_key(asked.triage)
         names = _names_of(self._masks, asked, reader)
-        masks_key = use_key(names, asked.pooling if reader is None else "")
+        masks_key = mask_key(names, asked.pooling if reader is None else "")
         first, probe = self._first, self._probe(asked)
         tasks = tuple(
             self._workspace.arm_task(
                 first,
-                of_all_readers(arm),
+                arm.evolve(reader=None),
                 seed=seed,
                 masks_key=masks_key,
                 probe=probe,
@@ -467,11 +466,11 @@ class Comparing(Reviewing):
             for task in tasks
         )
 
-    def _outcomes(self, asked: Comparison, split: Split) -> dict[str, Trained]:
+    def _outcomes(self, asked: Comparison, split: Split) -> dict[Variant, Trained]:
         """Return every trained arm's answers on a split, with what its masks cost."""
         found = {}
         for name in with_weights(asked.arms):
-            spent = self._used(asked, reader_of(name))[1].seconds
+            spent = self._used(asked, name.reader)[1].seconds
             tasks = self._tasks(asked, name)
             masked = self._workspace.masked(tasks[0])
             found[name] = self._workspace.trained(
@@ -479,7 +478,7 @@ class Comparing(Reviewing):
                 split,
                 masks=(len(masked),) * len(tasks),
                 seconds=None
-                if definition(name).masks in UNPAINTED
+                if ARMS[name.arm].masks in UNPAINTED
                 else sum(spent[sample_id] for sample_id in masked),
             )
         return found
@@ -554,7 +553,7 @@ class Comparing(Reviewing):
         folders = [task.folder.name for arm in asked.arms for task in self._tasks(asked, arm)]
         folders += [] if probe is None else [probe.name]
         # One reader's arm may be the very segment of another name.
-        folders += [arm for arm in asked.arms if reader_of(arm) is not None]
+        folders += [arm for arm in asked.arms if arm.reader is not None]
         content = hashlib.sha256("\n".join(folders).encode()).hexdigest()
         key = f"{content[:16]}-{split}"
         return f"{key}-{self._record.test_openings}" if split is Split.TEST else key
@@ -631,7 +630,7 @@ class Comparing(Reviewing):
                 "arms": list(asked.arms),
                 "seeds": list(asked.seeds),
                 "masks": len(asked.masks),
-                "masks_key": use_key(asked.masks, asked.pooling),
+                "masks_key": mask_key(asked.masks, asked.pooling),
                 "readers": list(asked.readers),
                 "pooling": asked.pooling,
                 "triage_key": triage_key(asked.triage),
@@ -671,7 +670,7 @@ class Comparing(Reviewing):
 
 def _ask(asked: Comparison, predictor: IrrelevancePredictor | None) -> Ask:
     """Return what a comparison asks its arms; told apart by the masks that were compared."""
-    key = use_key(asked.masks, asked.pooling) or "none"
+    key = mask_key(asked.masks, asked.pooling) or "none"
     return Ask(key, predictor, reference=False, explain=True)
 
 
@@ -684,8 +683,8 @@ def _names_of(book: MaskBook, asked: Comparison, reader: str | None) -> tuple[st
     return tuple(name for name, record in pairs if named(record) == reader)
 
 
-def _check_painted(arms: Sequence[str]) -> None:
-    if Arm.RANDOM_SAMPLE in arms:
+def _check_painted(arms: Sequence[Variant]) -> None:
+    if Variant(Arm.RANDOM_SAMPLE) in arms:
         raise PlanError(
             "The arm “random_sample” can't be compared in this study.",
             why="It needs masks on random images, and clinicians paint those the model gets wrong.",
@@ -702,7 +701,7 @@ def _copies(records: Sequence[MaskRecord]) -> tuple[str, ...]:
 
 
 def _without_masks(asked: Comparison, paper: Sequence[Outlier]) -> tuple[str, ...]:
-    if Arm.IMIL not in asked.arms or paper:
+    if IMIL not in asked.arms or paper:
         return ()
     if not asked.masks:
         return ("No image is masked, so arms with masks train on exactly what control trains on.",)

@@ -13,10 +13,11 @@ from typing import Any
 from torch import Tensor
 
 import imil
+from imil.core.arms.variants import CONTROL, IMIL, Variant
 from imil.core.evaluation.cases import Cases, broken, cases_of, fixed
 from imil.core.evaluation.rounds import Round
 from imil.core.nets.backbones import build, load_weights, weights_to_bytes
-from imil.core.records import Arm, EpochFigures, Queue, Region, Split
+from imil.core.records import EpochFigures, Queue, Region, Split
 from imil.core.training.fit import restore
 from imil.errors import ImilError, PlanError
 from imil.jobs.training.task import TrainingTask
@@ -191,13 +192,13 @@ class Reporting(Comparing):
         """Whether maps are being made."""
         return self._making is not None and self._making.is_alive()
 
-    def main_arm(self) -> str | None:
+    def main_arm(self) -> Variant | None:
         """Return the arm to look at beside control: the recommended one, else the paper's."""
         found = self.shown_results()
         if found is None:
             return None
-        others = [arm.arm for arm in found.arms if arm.arm != Arm.CONTROL]
-        for name in (found.recommended, Arm.IMIL.value, *others[:1]):
+        others = [arm.arm for arm in found.arms if arm.arm != CONTROL]
+        for name in (found.recommended, IMIL, *others[:1]):
             if name in others:
                 return name
         return None
@@ -238,13 +239,14 @@ class Reporting(Comparing):
         """
         found, asked = self.shown_results(), self._shown()
         names = [] if found is None else [each.arm for each in found.arms]
-        if found is None or asked is None or arm not in names:
+        compared = next((each for each in names if each == arm), None)
+        if found is None or asked is None or compared is None:
             raise PlanError(
                 f"There is no model of the arm “{arm}”.",
                 why="Only arms of a finished comparison have one.",
                 fix=f"Name one of: {', '.join(names) or 'none yet'}.",
             )
-        task = self._first_seed(found, asked, arm)
+        task = self._first_seed(found, asked, compared)
         if not task.checkpoint.exists():
             raise models_lost()
         plan, state, _ = decode_checkpoint(task.checkpoint.read_bytes())
@@ -318,7 +320,7 @@ class Reporting(Comparing):
         found = {r.selection.value for r in records if r.queue is Queue.MISPREDICTED}
         return "+".join(sorted(found)) or self.selection.value
 
-    def _first_seed(self, found: Round, asked: Comparison, arm: str) -> TrainingTask:
+    def _first_seed(self, found: Round, asked: Comparison, arm: Variant) -> TrainingTask:
         return self._tasks(asked, found.variants.get(arm, arm))[0]
 
     def _wanted_looks(self) -> Wanted | None:
@@ -338,7 +340,7 @@ class Reporting(Comparing):
             [case.sample_id for case in fixed(cases, arm)],
             [case.sample_id for case in broken(cases, arm)],
         )
-        models = [(name, self._first_seed(found, asked, name)) for name in (Arm.CONTROL.value, arm)]
+        models = [(name, self._first_seed(found, asked, name)) for name in (CONTROL, arm)]
         every = ((FIRST, self._first), *models)
         there = all(task.checkpoint.exists() for _, task in every)
         return Wanted(samples, every) if samples and there else None

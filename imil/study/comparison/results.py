@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from imil.core.arms.variants import CONTROL
 from imil.core.evaluation.doses import doses
 from imil.core.evaluation.metrics import Metric
 from imil.core.evaluation.rounds import Advice, ArmFigures, Round
 from imil.core.images import ImageSet, describe
 from imil.core.nets.saliency import Explainer
-from imil.core.records import Arm, Plan, Selection
+from imil.core.records import Plan, Selection
 from imil.core.splits import DisjointProof
 from imil.jobs.training.machine import versions
 from imil.storage.records.studies import round_to_json
@@ -161,7 +162,7 @@ def _candidates(advice: Advice) -> dict[str, Any]:
 def _paired(finished: Round) -> dict[str, dict[str, Any]]:
     return {
         paired.arm: {
-            "against": Arm.CONTROL.value,
+            "against": CONTROL,
             **{
                 metric.value: {**asdict(difference), "verdict": paired.verdict.value}
                 for metric, difference in paired.differences.items()

@@ -20,7 +20,7 @@ import torch
 from PIL import Image
 
 from imil.core.arms.registry import parse_arms
-from imil.core.arms.variants import parse_variant
+from imil.core.arms.variants import CONTROL
 from imil.core.bounds import (
     LARGEST_SEED,
     LONGEST_TEXT,
@@ -32,7 +32,7 @@ from imil.core.evaluation.metrics import Metric
 from imil.core.evaluation.rounds import ArmFigures, Round
 from imil.core.images import ImageSet
 from imil.core.plans import check_plan
-from imil.core.records import Arm, Decision, Plan, Split, Triage
+from imil.core.records import Decision, Plan, Split, Triage
 from imil.core.review.readers import Pooling, reader_name
 from imil.core.training.fit import initial_state, restore
 from imil.datasets.files.pixels import MAX_PIXELS, PixelsError, read_pixels
@@ -529,18 +529,15 @@ def _check_round(found: Round, images: ImageSet) -> None:
     _require(found.split is not Split.TRAIN and 1 <= seeds <= MOST_SEEDS)
     _require(found.images == len(images.rows(found.split)))
     _require(found.training_images == len(images.rows(Split.TRAIN)))
-    _require(bool(names) and names[0] == Arm.CONTROL and len(set(names)) == len(names))
+    _require(bool(names) and names[0] == CONTROL and len(set(names)) == len(names))
     _require(len(found.masked) == seeds and 1 <= found.number <= MOST_ROUNDS)
     _require(all(len(each) <= LONGEST_NOTICE for each in (*found.notices, found.seed_scope)))
     _require(all(reader_name(who) == who for who in found.readers))
     _require(found.pooling in {"", *Pooling})
     _require(0 <= found.test_openings <= MOST_OPENINGS)
     for arm in found.arms:
-        parse_variant(arm.arm)
         _check_arm(arm, seeds, len(images.classes))
-    for name, variant in found.variants.items():
-        _require(name in names)
-        parse_variant(variant)
+    _require(all(name in names for name in found.variants))
     headline = {Metric.ACCURACY, Metric.BALANCED_ACCURACY}
     _require({each.arm for each in found.paired} == set(names[1:]))
     _require(len(found.paired) == len(names) - 1)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 
+from imil.core.records import Pixels
+from imil.core.review.masks import apply_blackout
 from imil.core.review.readers import UNNAMED
 from imil.errors import DamagedError
 from imil.storage.base import Store, by_file_name, new_record
-from imil.storage.codec import MaskRecord, decode_masks, encode_mask
+from imil.storage.codec import MaskRecord, decode_masks, encode_mask, encode_pixels
 
 _MASKS = "data/masks/"
 _TICK = timedelta(microseconds=1)
@@ -154,14 +157,21 @@ class MaskBook:
         self._names = {}
 
 
+def with_pictures(record: MaskRecord, pixels: Pixels) -> MaskRecord:
+    """Return a mask with its image, and that blacked out, as a data set may show them."""
+    edited = encode_pixels(apply_blackout(pixels, record.irrelevant))
+    return replace(record, image=encode_pixels(pixels), edited_image=edited)
+
+
 def named(record: MaskRecord) -> str:
     """Return the reader of a mask; one without a name is `UNNAMED`."""
     return record.reader or UNNAMED
 
 
-def key_of(names: tuple[str, ...]) -> str | None:
-    """Return a short name for a set of saved masks; None for none."""
-    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:12] if names else None
+def mask_key(names: tuple[str, ...], pooling: str = "") -> str | None:
+    """Return a short name for saved masks, as they are or pooled in a way; None for none."""
+    lines = (*names, f"pooled by {pooling}") if pooling else names
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12] if names else None
 
 
 def _of(last: Mapping[tuple[str, str], str], reader: str | None) -> tuple[str, ...]:

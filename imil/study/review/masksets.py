@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
-from imil.core.arms.registry import ARMS, Masks, definition
-from imil.core.arms.variants import parse_variant
+from imil.core.arms.registry import ARMS, Masks
+from imil.core.arms.variants import Variant
 from imil.core.evaluation.readings import SWAPS
 from imil.core.images import ImageSet, open_cache
 from imil.core.nets.saliency import grad_cam
@@ -99,16 +99,16 @@ class Review:
     def _classes(self) -> int:
         return len(self.images.classes)
 
-    def masks(self, names: Iterable[str]) -> dict[str, MaskSet]:
+    def masks(self, arms: Iterable[Variant]) -> dict[Variant, MaskSet]:
         """Return the mask set of each arm or variant; equal ones are made once.
 
         Raises:
             MaskError: an arm needs predicted irrelevance, and the masks contradict each other.
         """
         made: dict[_Wanted, MaskSet] = {}
-        every = tuple(names)
-        predicted = any(definition(name).predicted for name in every)
-        return {name: self._set(_wanted(name, predicted=predicted), made) for name in every}
+        every = tuple(arms)
+        predicted = any(ARMS[arm.arm].predicted for arm in every)
+        return {arm: self._set(_wanted(arm, predicted=predicted), made) for arm in every}
 
     def predictor(self, sets: Iterable[MaskSet]) -> IrrelevancePredictor | None:
         """Return what predicts irrelevance for the read-outs, from one set within the budget.
@@ -327,6 +327,5 @@ class Review:
         return open_cache(self.first.images)
 
 
-def _wanted(name: str, *, predicted: bool) -> _Wanted:
-    variant = parse_variant(name)
+def _wanted(variant: Variant, *, predicted: bool) -> _Wanted:
     return _Wanted(ARMS[variant.arm].masks, variant.queue, variant.share, predicted)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from imil.core.records import Queue, Region
 from imil.core.review.readers import Pooling, pool, usable
 from imil.storage.codec import MaskRecord
-from imil.study.review.maskbook import key_of, named
+from imil.study.review.maskbook import named
 
 POOLED_BY = {
     Pooling.UNION: "a pixel is hidden where any of them hides it",
@@ -81,11 +81,6 @@ def pooled(readings: Mapping[str, Mapping[str, Region]], pooling: Pooling) -> Us
         alone=sum(len(own) == 1 for own in votes.values()),
         left_out=len(every) - len(kept),
     )
-
-
-def use_key(names: tuple[str, ...], pooling: str) -> str | None:
-    """Return a short name for saved masks pooled in a way; None for no masks."""
-    return key_of((*names, f"pooled by {pooling}") if names and pooling else names)
 
 
 def pooled_notices(found: Used, pooling: str) -> tuple[str, ...]:

@@ -29,9 +29,9 @@ from imil.errors import MaskError, PlanError
 from imil.jobs.training.task import TrainingTask
 from imil.storage.codec import MaskRecord, write_masks
 from imil.storage.records.studies import Confirmation
-from imil.study.review.maskbook import MaskBook
-from imil.study.review.pooled import use_key, used
-from imil.study.workspace import Workspace, masks_key, read_logits
+from imil.study.review.maskbook import MaskBook, mask_key
+from imil.study.review.pooled import used
+from imil.study.workspace import Workspace, read_logits, regions_key
 
 # Images that a reader is shown before confirming: few enough to look at each. Our choice.
 SAMPLE = 8
@@ -131,7 +131,7 @@ class Predictions:
         if last is None or last[0] is not names or last[1] != pooling:
             sources = self._sources(names)
             images = {record.sample_id for record in self._book.by_name(sources)}
-            last = names, pooling, (use_key(sources, pooling) or "", len(images))
+            last = names, pooling, (mask_key(sources, pooling) or "", len(images))
             self._last = last
         return last[2]
 
@@ -150,7 +150,7 @@ class Predictions:
         """
         names, pooling = self._now() if asked is None else asked
         sources = self._sources(names)
-        key = use_key(sources, pooling) or ""
+        key = mask_key(sources, pooling) or ""
         with self._learning:
             if key not in self._kept:
                 learned = self._learn(key, used(self._book.by_name(sources), pooling).regions)
@@ -264,7 +264,7 @@ def write_regions(
 def extend(workspace: Workspace, first: TrainingTask, masks: Mapping[str, Region]) -> Extended:
     """Return what the masks, (H, W) by sample id, predict; MaskError if they tell nothing."""
     predictor = learn_from(workspace, first, masks)
-    path = first.folder.parent / f"predicted-{masks_key(masks)}.npy"
+    path = first.folder.parent / f"predicted-{regions_key(masks)}.npy"
     return Extended(predictor, write_regions(workspace, first, predictor, path))
 
 

@@ -6,7 +6,8 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from imil.core.arms.registry import definition
+from imil.core.arms.registry import ARMS
+from imil.core.arms.variants import Variant
 from imil.core.images import ImageSet
 from imil.core.records import Decision, Split, Triage
 from imil.datasets.tables.table import read_grid
@@ -78,9 +79,9 @@ def triage_key(triage: Sequence[Triage]) -> str | None:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12] if lines else None
 
 
-def triage_notices(arms: Sequence[str], triage: Sequence[Triage]) -> tuple[str, ...]:
+def triage_notices(arms: Sequence[Variant], triage: Sequence[Triage]) -> tuple[str, ...]:
     """Return what is said beside the figures of the arms that learn from these decisions."""
-    needing = [name for name in arms if definition(name).triage]
+    needing = [arm for arm in arms if ARMS[arm.arm].triage]
     if not needing:
         return ()
     if not changing(triage):

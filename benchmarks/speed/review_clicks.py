@@ -1,6 +1,6 @@
 """What a click on the Outliers tab costs in a long queue with many masks.
 
-Run as `python -m tests.benchmarks.review_clicks IMAGES…`; it prints a line a size: how many films
+Run as `python -m benchmarks.speed.review_clicks IMAGES…`; it prints a line a size: how many films
 the queue holds and how many are masked, and the median time of each act in ms and the size of its
 answer in kB.
 """

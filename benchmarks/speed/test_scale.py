@@ -19,9 +19,10 @@ from typing import Any
 import pytest
 import torch
 
+from benchmarks.speed.scale_films import write
+from imil.core.arms.variants import CONTROL
 from imil.core.records import EpochFigures, Plan
 from imil.jobs.training.task import TrainingTask, run_task
-from tests.benchmarks.scale_films import write
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
@@ -30,7 +31,7 @@ MANY, FEW = 100_000, 1_600  # films over all three splits; of the few, 1,000 are
 ROUNDS = 5
 # Seconds between two looks at the processes.
 LOOK = 0.2
-RESULTS = ROOT / "tests" / "benchmarks" / "results" / "scale.json"
+RESULTS = ROOT / "benchmarks" / "results" / "scale.json"
 IMPORTS = (
     "imil.cli.main",
     "imil.jobs.training.task",
@@ -109,7 +110,7 @@ def epoch_of(out: Path, folder: Path) -> Callable[[], float]:
             work / "working-64.npy",
             work / "samples.npy",
             plan,
-            "control",
+            CONTROL,
             2,
             mirrored=False,
         )

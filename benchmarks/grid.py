@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from imil.bench.pooled import CONTROL, Outcome, against, chosen, share_closed
+from benchmarks.pooled import Outcome, against, chosen, share_closed
+from imil.core.arms.variants import CONTROL, Variant
 from imil.core.evaluation.metrics import Metric
 from imil.core.evaluation.recommendation import Case, always, recommend_by_swapping, score_rule
 from imil.core.evaluation.verdict import Decision, Difference, Verdict, decide_all
@@ -15,7 +16,7 @@ from imil.core.records import Arm
 # A token that agrees with half of the labels is no shortcut: its cell is the clean reference.
 CLEAN = 0.5
 # The rival that costs no clinician.
-RIVAL = Arm.UPWEIGHT.value
+RIVAL = Variant(Arm.UPWEIGHT)
 # The rule in use and its plainer rival: the key of each, of its choice, and of those a seed.
 RULES = (
     ("recommended", "arm", "a_seed"),
@@ -40,7 +41,7 @@ Outcomes = Mapping[tuple[Cell, int], Outcome]
 
 
 def grid_content(
-    outcomes: Outcomes, *, cells: Sequence[Cell], seeds: Sequence[int], arms: Sequence[str]
+    outcomes: Outcomes, *, cells: Sequence[Cell], seeds: Sequence[int], arms: Sequence[Variant]
 ) -> dict[str, Any]:
     """Return the cells, and how good the recommendation was over them, as JSON values.
 
@@ -78,7 +79,10 @@ def grid_content(
 
 
 def _cell(
-    cell: Cell, outcomes: Sequence[Outcome], clean: Sequence[Outcome | None], arms: Sequence[str]
+    cell: Cell,
+    outcomes: Sequence[Outcome],
+    clean: Sequence[Outcome | None],
+    arms: Sequence[Variant],
 ) -> dict[str, Any]:
     recommended = chosen(outcomes, arms)
     drawn = {arm: against(outcomes, arm) for arm in arms if arm != CONTROL}
@@ -119,7 +123,7 @@ def _paired(decision: Decision, closed: Mapping[str, float] | None) -> dict[str,
     }
 
 
-def _followed(recommended: str, paired: Mapping[str, Any]) -> dict[str, Any]:
+def _followed(recommended: Variant, paired: Mapping[Variant, Any]) -> dict[str, Any]:
     """Return what the recommended arm gained; control gains nothing, and is sure to."""
     if recommended == CONTROL:
         none = asdict(Difference(0.0, 0.0, 0.0))
@@ -146,7 +150,9 @@ def _case(content: Mapping[str, Any], places: Sequence[int], recommended: str) -
     )
 
 
-def _rule(kinds: Mapping[str, Mapping[str, Sequence[Case]]], arms: Sequence[str]) -> dict[str, Any]:
+def _rule(
+    kinds: Mapping[str, Mapping[str, Sequence[Case]]], arms: Sequence[Variant]
+) -> dict[str, Any]:
     """Return how each rule did, and how each arm would have done if it were always chosen."""
     recommended = kinds[RULES[0][0]]
     return {

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from imil.bench.pooled import against, candidates, chosen, share_closed
+from benchmarks.pooled import against, candidates, chosen, share_closed
+from imil.core.arms.variants import CONTROL, IMIL, parse_variant
 from imil.core.evaluation.metrics import Metric
 from imil.core.evaluation.recommendation import recommend_by_swapping
-from tests.bench.fabricated import outcome
+from tests.benchmarks.fabricated import outcome
 
-ARMS = ("control", "imil", "upweight")
+UPWEIGHT = parse_variant("upweight")
+
+ARMS = (CONTROL, IMIL, UPWEIGHT)
 USUAL = {"control": 0.7, "imil": 0.5, "upweight": 0.9}
 
 
@@ -27,9 +30,9 @@ def test_no_share_is_given_where_there_is_no_gap_to_close() -> None:
 def test_two_arms_are_compared_image_by_image() -> None:
     outcomes = [outcome(seed, **USUAL) for seed in range(5)]
 
-    found = against(outcomes, "upweight", "imil")[Metric.ACCURACY].interval()
+    found = against(outcomes, UPWEIGHT, IMIL)[Metric.ACCURACY].interval()
 
-    gains = [o.accuracy("upweight") - o.accuracy("imil") for o in outcomes]
+    gains = [o.accuracy(UPWEIGHT) - o.accuracy(IMIL) for o in outcomes]
     assert found.points == pytest.approx(100 * sum(gains) / 5)
     assert 30 < found.low < found.points < found.high < 50
 
@@ -39,22 +42,22 @@ def test_the_seeds_of_a_cell_choose_as_one_study() -> None:
     first = outcome(0, {"control": 0.5, "imil": 0.9, "upweight": 0.7}, **USUAL)
     second = outcome(1, {"control": 0.5, "imil": 0.5, "upweight": 0.8}, **USUAL)
 
-    assert [chosen([each], ARMS) for each in (first, second)] == ["imil", "upweight"]
-    assert chosen([first, second], ARMS) == "upweight"
+    assert [chosen([each], ARMS) for each in (first, second)] == [IMIL, UPWEIGHT]
+    assert chosen([first, second], ARMS) == UPWEIGHT
 
 
 def test_only_arms_of_the_benchmark_can_be_chosen() -> None:
     found = outcome(0, {"control": 0.5, "imil": 0.9, "upweight": 0.7}, **USUAL)
 
-    assert chosen([found], ("control", "upweight")) == "upweight"
+    assert chosen([found], (CONTROL, UPWEIGHT)) == UPWEIGHT
 
 
 def test_control_is_chosen_where_nothing_could_be_predicted() -> None:
     told = outcome(0, {"control": 0.5, "imil": 0.9, "upweight": 0.7}, **USUAL)
     silent = outcome(1, **USUAL)
 
-    assert chosen([silent], ARMS) == "control"
-    assert chosen([silent, told], ARMS) == "imil"
+    assert chosen([silent], ARMS) == CONTROL
+    assert chosen([silent, told], ARMS) == IMIL
 
 
 def test_candidates_of_several_seeds_are_those_that_every_seed_has() -> None:
@@ -73,5 +76,5 @@ def test_candidates_of_several_seeds_are_those_that_every_seed_has() -> None:
 def test_a_gain_within_the_noise_of_validation_recommends_control() -> None:
     barely = outcome(0, {"control": 0.9, "imil": 0.905}, **USUAL)
 
-    assert chosen([barely], ARMS) == "control"
-    assert chosen([barely], ARMS, recommend_by_swapping) == "imil"
+    assert chosen([barely], ARMS) == CONTROL
+    assert chosen([barely], ARMS, recommend_by_swapping) == IMIL

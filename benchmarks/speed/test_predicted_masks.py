@@ -22,7 +22,7 @@ from imil.core.review.irrelevance import (
 )
 from imil.synthetic.films import FILMS_VERSION, FilmSpec, film
 
-RESULTS = Path(__file__).parent / "results" / "predicted_masks.json"
+RESULTS = Path(__file__).parents[1] / "results" / "predicted_masks.json"
 FILMS = FilmSpec(images=1000, seed=100)
 MASKS = (20, 40)
 

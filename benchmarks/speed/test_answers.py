@@ -26,7 +26,7 @@ from imil.synthetic.films import FilmSpec
 from tests.standins.trained import as_if_trained, corner
 from tests.standins.visitors import no_weights
 
-RESULTS = Path(__file__).parent / "results" / "answer_time.json"
+RESULTS = Path(__file__).parents[1] / "results" / "answer_time.json"
 # Backbone, working size, passes measured.
 MEASURED = (("film_net", 64, 300), ("resnet18", 128, 60), ("resnet50", 224, 20))
 WARM_UP = 3

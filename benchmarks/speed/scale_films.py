@@ -1,4 +1,4 @@
-"""Very many films on disk, each a film of its own, quickly: `python scale_films.py OUT IMAGES`."""
+"""Write very many films of their own: `python -m benchmarks.speed.scale_films OUT IMAGES`."""
 
 from __future__ import annotations
 

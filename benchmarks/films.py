@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from imil.bench.charts import film_plots
-from imil.bench.grid import Cell, grid_content
-from imil.bench.pooled import CONTROL, Outcome
-from imil.bench.table import films_table
-from imil.bench.targets import film_targets
-from imil.core.arms.registry import parse_arms
+from benchmarks.charts import film_plots
+from benchmarks.grid import Cell, grid_content
+from benchmarks.pooled import Outcome
+from benchmarks.table import films_table
+from benchmarks.targets import film_targets
+from imil.core.arms.variants import CONTROL, IMIL, Variant, parse_variant
 from imil.core.evaluation.recommendation import Candidate
 from imil.core.evaluation.verdict import Difference
 from imil.core.records import Arm, Plan
@@ -35,9 +35,9 @@ SHORTCUTS = (1.0, 0.95, 0.85, 0.5)
 LABEL_NOISES = (0.0, 0.04)
 ARMS_BY_DEFAULT = (
     CONTROL,
-    Arm.IMIL.value,
-    Arm.COUNTEREXAMPLE.value,
-    Arm.PROPAGATED.value,
+    IMIL,
+    Variant(Arm.COUNTEREXAMPLE),
+    Variant(Arm.PROPAGATED),
 )
 SEEDS = (0, 1, 2, 3, 4)
 BENCH_SCHEMA = 2
@@ -60,7 +60,7 @@ class Grid:
     """
 
     out: Path
-    arms: tuple[str, ...] = ARMS_BY_DEFAULT
+    arms: tuple[Variant, ...] = ARMS_BY_DEFAULT
     seeds: tuple[int, ...] = SEEDS
     shortcuts: tuple[float, ...] = SHORTCUTS
     label_noises: tuple[float, ...] = LABEL_NOISES
@@ -172,7 +172,7 @@ def _study(grid: Grid, cell: Cell, seed: int, pool: WorkerPool) -> Outcome:
         images=images,
         proof=prove_disjoint(images.samples),
         plan=grid.plan,
-        arms=parse_arms(grid.arms),
+        arms=grid.arms,
         seeds=(seed,),
         masks="reference",
         out=_folder(grid, cell, seed),
@@ -215,7 +215,7 @@ def _answers(grid: Grid, cell: Cell, seed: int) -> Outcome | None:
         answers,
         tuple(
             Candidate(
-                name,
+                parse_variant(name),
                 accuracy=tuple(found["accuracy"]),
                 independent=tuple(found["independent_balanced_accuracy"]),
                 gain=Difference(**found["gain"]),

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from imil.bench.grid import CLEAN, RIVAL
-from imil.bench.pooled import CONTROL
+from benchmarks.grid import CLEAN, RIVAL
+from imil.core.arms.variants import CONTROL
 from imil.core.evaluation.metrics import Metric, Robustness
 from imil.core.evaluation.verdict import MIN_SEEDS
 from imil.core.records import Arm

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from imil.bench.charts import image_plots
-from imil.bench.pooled import CONTROL
-from imil.bench.table import images_table
-from imil.bench.targets import image_targets
+from benchmarks.charts import image_plots
+from benchmarks.table import images_table
+from benchmarks.targets import image_targets
+from imil.core.arms.variants import CONTROL, IMIL, Variant
 from imil.core.images import ImageSet
 from imil.core.records import Arm, Split
 from imil.errors import DataError
@@ -20,10 +20,10 @@ from imil.study.batch.headless import Request, run_study
 
 ARMS_BY_DEFAULT = (
     CONTROL,
-    Arm.IMIL.value,
-    Arm.COUNTEREXAMPLE.value,
-    Arm.PROPAGATED.value,
-    Arm.UPWEIGHT.value,
+    IMIL,
+    Variant(Arm.COUNTEREXAMPLE),
+    Variant(Arm.PROPAGATED),
+    Variant(Arm.UPWEIGHT),
 )
 BENCH_SCHEMA = 2
 

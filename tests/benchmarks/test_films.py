@@ -13,8 +13,10 @@ from typing import cast
 import numpy as np
 import pytest
 
-from imil.bench.estimate import estimate, seconds_an_epoch
-from imil.bench.films import Grid, run_grid
+from benchmarks.estimate import estimate, seconds_an_epoch
+from benchmarks.films import Grid, run_grid
+from imil.core.arms.registry import parse_arms
+from imil.core.arms.variants import CONTROL, IMIL, parse_variant
 from imil.core.evaluation.metrics import Metric
 from imil.core.evaluation.verdict import PairedOutcome, drawn_over_replications
 from imil.core.records import Plan
@@ -42,7 +44,10 @@ def test_a_folder_of_other_films_is_refused(tmp_path: Path) -> None:
 
 def test_an_estimate_counts_epochs_arms_and_workers(tmp_path: Path) -> None:
     plan = replace(Plan(), epochs=6, epochs_after=8)
-    cheap, dear = Grid(tmp_path, arms=("control", "imil"), plan=plan), ("control", "right_reason")
+    cheap, dear = (
+        Grid(tmp_path, arms=(CONTROL, IMIL), plan=plan),
+        parse_arms(("right_reason",)),
+    )
 
     one = estimate(cheap, 10, epoch=2.0, workers=1)
 
@@ -50,7 +55,7 @@ def test_an_estimate_counts_epochs_arms_and_workers(tmp_path: Path) -> None:
     assert estimate(cheap, 10, epoch=2.0, workers=2) == pytest.approx(one / 2)
     # Four weights of its penalty are trained, each at twice the cost.
     assert estimate(replace(cheap, arms=dear), 10, epoch=2.0, workers=1) > 3 * one
-    variant = replace(cheap, arms=("control", "imil+noise"))
+    variant = replace(cheap, arms=(CONTROL, parse_variant("imil+noise")))
     assert estimate(variant, 10, epoch=2.0, workers=1) == one
 
 
@@ -88,7 +93,7 @@ def test_seeds_that_disagree_widen_the_pooled_interval() -> None:
 
 @pytest.mark.slow
 def test_a_small_grid_runs_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "imil", "bench", "films", "--out", str(tmp_path / "out"),
+    command = [sys.executable, "-m", "benchmarks", "films", "--out", str(tmp_path / "out"),
                "--shortcuts", "0.95,0.5", "--label-noises", "0", "--images", "40", "--size", "32",
                "--epochs", "1", "--epochs-after", "1", "--arms", ",".join(ARMS[1:])]  # fmt: skip
 
@@ -126,7 +131,7 @@ def test_a_small_grid_runs_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_ctrl_c_ends_a_benchmark_at_once(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "imil", "bench", "films", "--out", str(tmp_path), "--images", "100",
+        [sys.executable, "-m", "benchmarks", "films", "--out", str(tmp_path), "--images", "100",
          "--epochs", "200"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

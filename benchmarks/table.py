@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from imil.bench.grid import RIVAL
-from imil.bench.pooled import CONTROL
+from benchmarks.grid import RIVAL
+from imil.core.arms.variants import CONTROL
 from imil.core.evaluation.metrics import Metric, Robustness
 
 IS_RIVAL = f"is {RIVAL}"

@@ -1,7 +1,7 @@
 """How near training on a GPU comes to what the GPU can do.
 
-`python tests/benchmarks/gpu_speed.py [OUT.json]`, from the project's folder and with that on
-PYTHONPATH, wherever there is a GPU; `make soak` does the same.
+`python -m benchmarks.speed.gpu_speed [OUT.json]`, from the project's folder, wherever there is a
+GPU; `make soak` does the same.
 """
 
 from __future__ import annotations

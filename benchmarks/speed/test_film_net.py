@@ -15,7 +15,7 @@ from imil.core.records import Plan, Split
 from imil.core.training.fit import EpochReport, fit, initial_state, predict, restore
 from imil.synthetic.films import FILMS_VERSION, FilmSpec, film_set
 
-RESULTS = Path(__file__).parent / "results" / "film_net.json"
+RESULTS = Path(__file__).parents[1] / "results" / "film_net.json"
 
 
 @pytest.fixture(autouse=True)

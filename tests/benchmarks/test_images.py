@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imil.bench.charts import image_plots
-from imil.bench.images import check_reference, images_content
-from imil.bench.table import images_table
+from benchmarks.charts import image_plots
+from benchmarks.images import check_reference, images_content
+from benchmarks.table import images_table
 from imil.core.images import ImageSet
 from imil.core.records import Sample, Split
 from imil.errors import DataError
@@ -125,7 +125,7 @@ def test_a_small_study_of_images_is_measured_and_goes_on(tmp_path: Path) -> None
     data, out = tmp_path / "films", tmp_path / "out"
     for _ in write_films(FilmSpec(images=40, size=48), data):
         pass
-    command = [sys.executable, "-m", "imil", "bench", "images", "--data", str(data), "--out",
+    command = [sys.executable, "-m", "benchmarks", "images", "--data", str(data), "--out",
                str(out), "--positive", "finding", "--size", "48", "--epochs", "1",
                "--epochs-after", "1", "--arms", "imil", "--seeds", "0,1"]  # fmt: skip
 

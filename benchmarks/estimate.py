@@ -9,9 +9,8 @@ from types import MappingProxyType
 import numpy as np
 import torch
 
-from imil.bench.films import Grid
+from benchmarks.films import Grid
 from imil.core.arms.registry import ArmInputs, control, with_weights
-from imil.core.arms.variants import parse_variant
 from imil.core.records import Arm, Plan
 from imil.core.training.fit import EpochReport, fit, initial_state
 
@@ -21,14 +20,14 @@ TRIAL_EPOCHS = 3
 # Beside the epochs of a study: films, masks, figures, and the scores of all images. Measured.
 SECONDS_A_STUDY = 6.0
 # An epoch against control's: film_net, 64 px, one thread. Measured; arms not named cost the same.
-COSTS: Mapping[str, float] = MappingProxyType(
+COSTS: Mapping[Arm, float] = MappingProxyType(
     {
-        Arm.COUNTEREXAMPLE.value: 1.1,
-        Arm.RIGHT_REASON.value: 2.2,
-        Arm.RANDAUGMENT.value: 1.1,
-        Arm.TRIVIALAUGMENT.value: 1.1,
-        Arm.AUGMIX.value: 1.55,
-        Arm.RANDOM_ERASING.value: 1.1,
+        Arm.COUNTEREXAMPLE: 1.1,
+        Arm.RIGHT_REASON: 2.2,
+        Arm.RANDAUGMENT: 1.1,
+        Arm.TRIVIALAUGMENT: 1.1,
+        Arm.AUGMIX: 1.55,
+        Arm.RANDOM_ERASING: 1.1,
     }
 )
 
@@ -42,7 +41,7 @@ def estimate(grid: Grid, studies: int, *, epoch: float, workers: int) -> float:
         epoch: seconds of an epoch of control.
         workers: studies side by side.
     """
-    arms = sum(COSTS.get(parse_variant(name).arm, 1.0) for name in with_weights(grid.arms))
+    arms = sum(COSTS.get(name.arm, 1.0) for name in with_weights(grid.arms))
     epochs = grid.plan.epochs + arms * grid.plan.epochs_after
     return studies * (epochs * epoch + SECONDS_A_STUDY) / workers
 

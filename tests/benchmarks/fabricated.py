@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from imil.bench.grid import Cell, Outcomes
-from imil.bench.pooled import Outcome
+from benchmarks.grid import Cell, Outcomes
+from benchmarks.pooled import Outcome
+from imil.core.arms.variants import CONTROL, parse_variant
 from imil.core.evaluation.metrics import Metric
 from imil.core.evaluation.recommendation import Candidate
 from imil.core.evaluation.robustness import balanced
@@ -23,9 +24,10 @@ def outcome(seed: int, swapped: Mapping[str, float] | None = None, /, **accuracy
     # One draw for all: the more accurate arm is right wherever the other is.
     hardness = rng.random(FILMS)
     answers = {
-        arm: np.where(hardness < share, labels, 1 - labels) for arm, share in accuracy.items()
+        parse_variant(arm): np.where(hardness < share, labels, 1 - labels)
+        for arm, share in accuracy.items()
     }
-    told = swapped or {}
+    told = {parse_variant(arm): share for arm, share in (swapped or {}).items()}
     # Of the validation films, too, the better arm counts wherever the other does.
     counted = {arm: (hardness < share).astype(float) for arm, share in told.items()}
     patients = np.arange(FILMS) // 2
@@ -34,7 +36,7 @@ def outcome(seed: int, swapped: Mapping[str, float] | None = None, /, **accuracy
             arm,
             accuracy=(0.9,),
             independent=(balanced(counted[arm], labels),),
-            gain=paired_differences(counted[arm][None], counted["control"][None], labels, patients)[
+            gain=paired_differences(counted[arm][None], counted[CONTROL][None], labels, patients)[
                 Metric.BALANCED_ACCURACY
             ],
             swapped_balanced_accuracy=(share,),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from imil.core.arms.variants import CONTROL, Variant
 from imil.core.evaluation.metrics import Metric
 from imil.core.evaluation.recommendation import Candidate, recommend
 from imil.core.evaluation.verdict import (
@@ -16,9 +17,7 @@ from imil.core.evaluation.verdict import (
     PairedOutcome,
     drawn_over_replications,
 )
-from imil.core.records import Arm
 
-CONTROL = Arm.CONTROL.value
 # Below this gap to the clean reference, in points, a share of it means nothing.
 LEAST_GAP = 5.0
 DRAWS = 10_000
@@ -44,24 +43,24 @@ class Outcome:
 
     labels: NDArray[np.int64]
     clusters: NDArray[np.int64]
-    answers: Mapping[str, NDArray[np.int64]]
+    answers: Mapping[Variant, NDArray[np.int64]]
     candidates: tuple[Candidate, ...] = ()
     validation_labels: NDArray[np.int64] = field(default_factory=_none)
     validation_clusters: NDArray[np.int64] = field(default_factory=_none)
-    independent: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    independent: Mapping[Variant, NDArray[np.float64]] = field(default_factory=dict)
 
-    def right(self, arm: str) -> NDArray[np.bool_]:
+    def right(self, arm: Variant) -> NDArray[np.bool_]:
         """Return (N,) whether the arm was right."""
         right: NDArray[np.bool_] = self.answers[arm] == self.labels
         return right
 
-    def accuracy(self, arm: str) -> float:
+    def accuracy(self, arm: Variant) -> float:
         """Return the arm's accuracy, 0-1."""
         return float(self.right(arm).mean())
 
 
 def against(
-    outcomes: Sequence[Outcome], arm: str, other: str = CONTROL
+    outcomes: Sequence[Outcome], arm: Variant, other: Variant = CONTROL
 ) -> dict[Metric, DrawnDifference]:
     """Return one arm minus another, paired by seed and image."""
     return drawn_over_replications(
@@ -69,7 +68,7 @@ def against(
     )
 
 
-def candidates(outcomes: Sequence[Outcome], arms: Sequence[str]) -> tuple[Candidate, ...]:
+def candidates(outcomes: Sequence[Outcome], arms: Sequence[Variant]) -> tuple[Candidate, ...]:
     """Return the arms to choose from on validation, for these seeds as one study.
 
     Seeds on which nothing could be predicted have no say; empty where there is no other.
@@ -96,7 +95,7 @@ def candidates(outcomes: Sequence[Outcome], arms: Sequence[str]) -> tuple[Candid
     )
 
 
-def _gain(outcomes: Sequence[Outcome], name: str) -> Difference:
+def _gain(outcomes: Sequence[Outcome], name: Variant) -> Difference:
     drawn = drawn_over_replications(
         [
             PairedOutcome(
@@ -113,9 +112,9 @@ def _gain(outcomes: Sequence[Outcome], name: str) -> Difference:
 
 def chosen(
     outcomes: Sequence[Outcome],
-    arms: Sequence[str],
-    rule: Callable[[Sequence[Candidate]], str] = lambda found: recommend(found).name,
-) -> str:
+    arms: Sequence[Variant],
+    rule: Callable[[Sequence[Candidate]], Variant] = lambda found: recommend(found).name,
+) -> Variant:
     """Return the arm that a rule recommends; control where there is nothing to choose by."""
     found = candidates(outcomes, arms)
     return rule(found) if found else CONTROL
