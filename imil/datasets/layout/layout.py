@@ -26,7 +26,7 @@ from imil.datasets.layout.sheets import (
     Sheet,
     any_column,
     columns_of,
-    forced_candidates,
+    forced_candidate,
     label_candidates,
     understood,
 )
@@ -84,6 +84,7 @@ class _Layout:
         self._decisions = decisions
         self._left: dict[str, str] = {}
         self._rows: dict[str, str] = {}
+        self._columns: dict[str, Column] = {}
         self._masks: dict[str, str | None] = {}
         self._names: tuple[str, ...] = tuple(sorted(listed.images))
 
@@ -94,6 +95,7 @@ class _Layout:
         self._pick_variant()
         level, folder_splits = splits_of(self._names)
         sheets = self._sheets()
+        self._columns = columns_of(sheets)
         self._masks_of_tables(sheets)
         label = self._label(sheets, level, folder_splits)
         splits = self._splits(sheets, folder_splits, label)
@@ -268,21 +270,29 @@ class _Layout:
         ]
         ranked = rank(found)
         best = clear(ranked)
-        rest = forced_candidates(sheets, {candidate.choice for candidate in found})
+        known = {candidate.choice for candidate in found}
+        rest = {
+            choice: column
+            for column in self._columns.values()
+            if (choice := f"column {column.title}") not in known
+        }
         if not ranked and not (rest and "label" in self._decisions.answers):
             if self._names:
                 self._decisions.tell("label: no folder, file name or column gives the images any.")
             return None
-        by_choice = {candidate.choice: candidate for candidate in (*ranked, *rest)}
+        by_choice = {candidate.choice: candidate for candidate in ranked}
         near = [c for c in ranked if c.score > ranked[0].score - 3 or c.family]
         text = "Which of these is the label?"
         chosen = self._decisions.decide(
             "label",
             text,
-            tuple(c.choice for c in [*near, *(c for c in ranked if c not in near), *rest]),
+            tuple(c.choice for c in [*near, *(c for c in ranked if c not in near)]) + tuple(rest),
             None if best is None else best.choice,
         )
-        picked = by_choice[chosen] if chosen else ranked[0]
+        if chosen in rest:
+            picked = forced_candidate(self._columns, rest[chosen])
+        else:
+            picked = by_choice[chosen] if chosen else ranked[0]
         kinds = counted(list(picked.values.values()))
         self._decisions.tell(
             f"label: {picked.told}"
@@ -321,7 +331,7 @@ class _Layout:
         """Return the split of each image with a label; none where all would be for training."""
         labelled = set(label.values) & set(self._names) if label else set(self._names)
         sources: dict[str, dict[str, str]] = {}
-        for column in columns_of(sheets).values():
+        for column in self._columns.values():
             own = _split_cells(column)
             if own:
                 sources[f"column {column.title}"] = own
@@ -373,7 +383,7 @@ class _Layout:
         """Return whose image each is, as far as that is known."""
         names = [name for name in self._names if name in labels]
         written = self._decisions.answers.get("patient", "")
-        found = owners_of(names, labels, sheets, self._listed.owners, written)
+        found = owners_of(names, labels, sheets, self._columns, self._listed.owners, written)
         best = next(iter(found.useful), NONE)
         likely: str | None = best
         if best in found.inferred and best != written:
@@ -391,7 +401,7 @@ class _Layout:
                 self._decisions.tell(
                     f"patients: by {best}, {twice} of {groups} have images in two splits."
                 )
-        titles = sorted(f"column {column.title}" for column in columns_of(sheets).values())
+        titles = sorted(f"column {column.title}" for column in self._columns.values())
         chosen = self._decisions.decide(
             "patient",
             "What says whose image each is? Images of one patient stay in one split.",
@@ -423,7 +433,7 @@ class _Layout:
         for mask, image in sorted(self._masks.items()):
             if image is not None:
                 masks[image].append(mask)
-        more = {field: self._beside(field, sheets) for field in _MORE}
+        more = {field: self._beside(field) for field in _MORE}
         self._decisions.require_known()
         taken = [name for name in self._names if name in labels]
         images = tuple(
@@ -453,17 +463,17 @@ class _Layout:
             tuple(sheet.name for sheet in sheets),
         )
 
-    def _beside(self, key: str, sheets: Sequence[Sheet]) -> dict[str, str]:
+    def _beside(self, key: str) -> dict[str, str]:
         """Return each image's cell of the column that is kept beside the label for this."""
         known, text = _MORE[key]
-        columns = columns_of(sheets)
+        columns = self._columns
         likely = next((f"column {columns[k].title}" for k in known if k in columns), NONE)
         chosen: str | None = likely
         if columns and text:
             titles = sorted(column.title for column in columns.values())
             choices = (*(f"column {title}" for title in titles), NONE)
             chosen = self._decisions.decide(key, text, choices, likely)
-        return any_column(sheets).get(chosen or NONE, {})
+        return any_column(columns).get(chosen or NONE, {})
 
     def _why_unlabelled(
         self, name: str, label: Candidate | None, splits: Mapping[str, object]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from imil.datasets.layout import words
 from imil.datasets.layout.folders import people
 from imil.datasets.layout.patterns import PATIENT, guess_pattern, parse_pattern
-from imil.datasets.layout.sheets import Sheet, any_column, columns_of
+from imil.datasets.layout.sheets import Column, Sheet, any_column
 
 # How patterns of file names are picked.
 IN_NAMES = "file name "
@@ -34,6 +34,7 @@ def owners_of(
     names: Sequence[str],
     labels: Mapping[str, str],
     sheets: Sequence[Sheet],
+    columns: Mapping[str, Column],
     headers: Mapping[str, str],
     written: str,
 ) -> Owners:
@@ -43,13 +44,14 @@ def owners_of(
         names: the images.
         labels: of the images; groups that are the classes are no patients.
         sheets: tables that name images.
+        columns: of these tables, joined.
         headers: patients by DICOM header.
         written: what a person answered: a choice, or a pattern.
     """
-    told = _owner_columns(sheets)
-    if headers:
+    told = _owner_columns(sheets, columns)
+    if 2 * sum(name in headers for name in names) > len(names):
         told["DICOM headers"] = dict(headers)
-    told |= {c: o for c, o in any_column(sheets).items() if c.casefold() == written.casefold()}
+    told |= {c: o for c, o in any_column(columns).items() if c.casefold() == written.casefold()}
     inferred: dict[str, dict[str, str]] = {}
     if (found := people(names)) is not None:
         inferred[found[0]] = found[1]
@@ -69,9 +71,10 @@ def owners_of(
     return Owners(useful, frozenset(inferred), doubtful)
 
 
-def _owner_columns(sheets: Sequence[Sheet]) -> dict[str, dict[str, str]]:
+def _owner_columns(
+    sheets: Sequence[Sheet], columns: Mapping[str, Column]
+) -> dict[str, dict[str, str]]:
     """Return the columns of patients, then those of cases and lesions, with each image's."""
-    columns = columns_of(sheets)
     found: dict[str, dict[str, str]] = {}
     for known in (words.PATIENTS, words.CASES):
         for column in sorted(columns.values(), key=lambda c: c.title):

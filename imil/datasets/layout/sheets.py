@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from imil.datasets.layout import words
@@ -192,11 +192,11 @@ def columns_of(sheets: Iterable[Sheet]) -> dict[str, Column]:
     }
 
 
-def any_column(sheets: Sequence[Sheet]) -> dict[str, dict[str, str]]:
+def any_column(columns: Mapping[str, Column]) -> dict[str, dict[str, str]]:
     """Return every column by how it is picked, with the first cell of each image."""
     return {
         f"column {column.title}": {f: cells[0] for f, cells in column.cells.items() if cells[0]}
-        for column in columns_of(sheets).values()
+        for column in columns.values()
     }
 
 
@@ -212,23 +212,22 @@ def label_candidates(sheets: Sequence[Sheet], images: int) -> list[Candidate]:
     for key, column in columns.items():
         if (key in family and exclusive) or key in boxes:
             continue
-        candidate = _of_column(column, images, binary=key in family)
+        readers = _readers(columns, column)
+        candidate = _of_column(column, readers, images, binary=key in family)
         if candidate is not None:
             found.append(candidate)
     return found
 
 
-def forced_candidates(sheets: Sequence[Sheet], known: Collection[str]) -> list[Candidate]:
-    """Return the columns that do not look like labels, for a person who knows better."""
-    return [
-        _candidate(column, *_pooled(column, binary=False))
-        for column in columns_of(sheets).values()
-        if f"column {column.title}" not in known
-    ]
+def forced_candidate(columns: Mapping[str, Column], column: Column) -> Candidate:
+    """Return a column that need not look like labels, for a person who knows better."""
+    return _candidate(column, *_pooled(column, _readers(columns, column), binary=False))
 
 
-def _of_column(column: Column, images: int, *, binary: bool) -> Candidate | None:
-    found = _candidate(column, *_pooled(column, binary=binary))
+def _of_column(
+    column: Column, readers: Column | None, images: int, *, binary: bool
+) -> Candidate | None:
+    found = _candidate(column, *_pooled(column, readers, binary=binary))
     kinds = len({atom for parts in found.atoms.values() for atom in parts})
     score = plausibility(found.values, images, atoms=kinds)
     if score is None:
@@ -265,11 +264,10 @@ def _convention(column: Column) -> float:
 
 
 def _pooled(
-    column: Column, *, binary: bool
+    column: Column, readers: Column | None, *, binary: bool
 ) -> tuple[dict[str, str], dict[str, str], tuple[str, ...]]:
     """Return each file's one value, files without any and why, and by which rule rows joined."""
     titles = {words.plain(title) for s in column.sheets for title in s.grid.names}
-    readers = any(words.has(t, words.READERS) for s in column.sheets for t in s.grid.names)
     boxes = len(titles & words.BOXES) > 1 or any("bbox" in title for title in titles)
     values: dict[str, str] = {}
     left: dict[str, str] = {}
@@ -289,14 +287,39 @@ def _pooled(
             )
             continue
         several += len(counts) > 1
+        by_reader = _said_by_most(file, cells, readers)
         first, *rest = counts.most_common()
-        if not rest or (readers and first[1] > rest[0][1]):
+        if by_reader:
+            values[file] = "|".join(by_reader)
+        elif not rest or (readers and first[1] > rest[0][1]):
             values[file] = first[0]
         elif boxes:
             values[file] = "|".join(sorted(counts))
         else:
             left[file] = "It is named more than once, with different labels."
-    return values, left, _rule(several, column.title, readers=readers, boxes=boxes)
+    return values, left, _rule(several, column.title, readers=bool(readers), boxes=boxes)
+
+
+def _readers(columns: Mapping[str, Column], column: Column) -> Column | None:
+    """Return the column of those who read the images, where all tables of another one have it."""
+    named = (c for c in columns.values() if words.has(c.title, words.READERS) and c is not column)
+    return next((c for c in named if _same(c.sheets, column.sheets)), None)
+
+
+def _same(ones: Sequence[Sheet], others: Sequence[Sheet]) -> bool:
+    return [id(one) for one in ones] == [id(other) for other in others]
+
+
+def _said_by_most(file: str, cells: Sequence[str], readers: Column | None) -> list[str]:
+    """Return the labels that most readers of an image give it, whatever rows each wrote."""
+    who = () if readers is None else readers.cells.get(file, ())
+    if len(who) != len(cells):
+        return []
+    said: dict[str, set[str]] = {}
+    for cell, reader in zip(cells, who, strict=True):
+        if not words.is_unknown(cell):
+            said.setdefault(cell, set()).add(reader)
+    return sorted(label for label, own in said.items() if 2 * len(own) > len(set(who)))
 
 
 def _rule(several: int, title: str, *, readers: bool, boxes: bool) -> tuple[str, ...]:
