@@ -16,8 +16,8 @@ from imil.datasets.layout.words import class_share, has
 MARGIN, NAMED_MARGIN, ENOUGH = 1.0, 1.5, 3.0
 # More labels than this are names or free text; numbers beyond the second are measured.
 MOST_CLASSES, MOST_NUMBERS = 100, 12
-# Share of the labels that may have one image each.
-MOST_ALONE = 0.5
+# Share of the labels that may have one image each, save among a few images.
+MOST_ALONE, FEW = 0.5, 8
 _SIGNS = re.compile(r"\s*[|;]\s*")
 
 
@@ -61,9 +61,10 @@ def plausibility(values: Mapping[str, str], images: int, *, atoms: int = 0) -> f
     if not atoms and len(counts) > MOST_NUMBERS and all(map(_is_number, counts)):
         return None
     alone = sum(count == 1 for count in counts.values()) / len(counts)
-    if not atoms and alone > MOST_ALONE:
+    if not atoms and alone > MOST_ALONE and len(values) > FEW:
         return None
-    return 3 * len(values) / max(images, 1) - (0 if atoms else alone) + 1.5 * class_share(counts)
+    lonely = 0.0 if atoms or len(values) <= FEW else alone
+    return 3 * len(values) / max(images, 1) - lonely + 1.5 * class_share(counts)
 
 
 def rank(candidates: Sequence[Candidate]) -> list[Candidate]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from imil.core.records import Split
 from imil.datasets.layout import words
-from imil.datasets.layout.candidates import Candidate, clear, rank
+from imil.datasets.layout.candidates import ENOUGH, Candidate, clear, rank
 from imil.datasets.layout.folders import level_candidates, name_candidates, splits_of
 from imil.datasets.layout.masks import SURE, UNSURE, copies, is_telling, mask_groups, variants
 from imil.datasets.layout.matching import Files
@@ -22,6 +22,7 @@ from imil.datasets.layout.reading import (
     counted,
 )
 from imil.datasets.layout.sheets import (
+    NAMED,
     Column,
     Sheet,
     any_column,
@@ -268,7 +269,7 @@ class _Layout:
             *level_candidates(inside, splits, level),  # type: ignore[arg-type]
             *name_candidates(inside),
         ]
-        ranked = rank(found)
+        ranked = rank(found) or self._single_class()
         best = clear(ranked)
         known = {candidate.choice for candidate in found}
         rest = {
@@ -302,6 +303,12 @@ class _Layout:
         for row in picked.rows:
             self._decisions.tell(f"label: {row}")
         return picked
+
+    def _single_class(self) -> list[Candidate]:
+        """Return the column that is called a label and has one value, which is told of it."""
+        named = (c for c in self._columns.values() if words.label_prior(c.title) >= NAMED)
+        found = (forced_candidate(self._columns, column) for column in named)
+        return [replace(one, score=ENOUGH) for one in found if one.values][:1]
 
     def _labels(self, label: Candidate | None) -> dict[str, str]:
         """Return each image's label, cells of several labels by what was decided about them."""
