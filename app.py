@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imil.app.server.stubs import without_stubs
 from imil.core.disk import full_disk
 from imil.errors import ImilError, StoreError
 from imil.jobs.device import pick_device
@@ -23,7 +22,7 @@ from imil.report.parts.markup import ASSETS
 from imil.settings import Settings
 from imil.storage.base import Store
 from imil.storage.hub.errors import no_token
-from imil.storage.hub.models import HubModels
+from imil.storage.hub.files import HubModels
 from imil.storage.hub.repo import HubRepo, prepare_client
 from imil.storage.hub.store import HubStore, side_folder, store_folder
 from imil.storage.local import LocalStore
@@ -75,10 +74,9 @@ def _serve(settings: Settings) -> None:
     os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(sys.maxsize))
     os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "1")
     # Only now: Gradio reads its environment when it is imported.
-    with without_stubs():
-        from imil.app.app import build_app  # noqa: PLC0415  # see above
-        from imil.app.server.served_files import Uploads  # noqa: PLC0415  # see above
-        from imil.app.server.theme import launch_options  # noqa: PLC0415  # see above
+    from imil.app.app import build_app  # noqa: PLC0415  # see above
+    from imil.app.server.served_files import Uploads  # noqa: PLC0415  # see above
+    from imil.app.server.theme import launch_options  # noqa: PLC0415  # see above
 
     prepare_client()
     weights = partial(
@@ -88,7 +86,7 @@ def _serve(settings: Settings) -> None:
         token=settings.token,
     )
     cores = usable_cores()
-    worker = WorkerPool(home / "jobs", workers=min(settings.workers, cores), cores=cores)
+    worker = WorkerPool(home / "jobs", workers=min(settings.workers, cores), cores=cores, warm=True)
     pool = _trainer(worker, home, settings)
     store = _store(settings)
     studies = Studies(

@@ -18,6 +18,17 @@ os.environ |= {"HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
 RESULTS = Path(__file__).parent / "benchmarks" / "results"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the flag that writes the golden reports anew."""
+    parser.addoption("--bless", action="store_true", help="write tests/report/golden anew")
+
+
+@pytest.fixture
+def bless(request: pytest.FixtureRequest) -> bool:
+    """Return whether golden reports are to be written, not compared."""
+    return bool(request.config.getoption("--bless"))
+
+
 @pytest.fixture
 def record(request: pytest.FixtureRequest) -> Callable[[dict[str, Any]], None]:
     """Return a writer of measurements: a JSON file a long claim, written by `make soak` alone."""

@@ -147,7 +147,7 @@ def _benchmark(
     out: Path, workers: int
 ) -> Iterator[tuple[WorkerPool, Callable[[str, float, float | None], None]]]:
     """Give a pool and a bar of progress."""
-    pool = WorkerPool(out / "jobs", workers=workers)
+    pool = WorkerPool(out / "jobs", workers=workers, warm=True)
     # Beside busy trainings, linear algebra on several threads waits for itself: a review took
     # 7 s of processor time instead of 2.6.
     with closing(pool), progress_bar() as show, threadpool_limits(1, user_api="blas"):

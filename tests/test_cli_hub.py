@@ -20,12 +20,12 @@ from imil.study.library.publishing import LOCK
 from imil.study.library.studies import Studies
 from imil.study.tools import Tools
 from imil.synthetic.films import FilmSpec
+from tests.standins.documents import ROOT
 from tests.standins.fakehub import READER, TOKEN, FakeHub, Fault
 from tests.standins.trained import as_if_trained, corner
 from tests.standins.visitors import no_weights
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).parents[1]
 
 
 def imil(*arguments: str, home: Path, **env: str) -> Result:

@@ -13,8 +13,8 @@ import pytest
 
 from imil.synthetic.films import FilmSpec, write_films
 from tests.lock_space import LOCK
+from tests.standins.documents import ROOT
 
-ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 

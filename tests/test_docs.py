@@ -18,9 +18,9 @@ import yaml
 
 import imil
 from benchmarks.__main__ import app as benchmarks
+from imil.app.header.header import GLOSSARY
 from imil.cli.main import app
 from imil.core.records import Arm, Queue
-from imil.report.parts.text import GLOSSARY
 from tests.standins.documents import ROOT, Command, Document, documents
 
 PAGES = documents()

@@ -2,13 +2,12 @@ from __future__ import annotations
 
 import re
 import tomllib
-from pathlib import Path
 
 import pytest
 
 from imil.errors import EXTRAS, how_to_install
+from tests.standins.documents import ROOT
 
-ROOT = Path(__file__).parents[1]
 SOURCES = [*(ROOT / "imil").rglob("*.py"), *(ROOT / "benchmarks").glob("*.py"), ROOT / "app.py"]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 

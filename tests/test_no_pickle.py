@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.standins.documents import ROOT
+
 FOLDERS = ("imil", "benchmarks")
 FILES = sorted([ROOT / "app.py", *(p for name in FOLDERS for p in (ROOT / name).rglob("*.py"))])
 

@@ -15,8 +15,8 @@ from packaging.tags import compatible_tags, cpython_tags
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from tests.lock_space import LOCK, PYTHON, RECORD, TAGS, brought_along
+from tests.standins.documents import ROOT
 
-ROOT = Path(__file__).parents[1]
 FRONT = yaml.safe_load((ROOT / "README.md").read_text(encoding="utf-8").split("---\n")[1])
 PACKAGES: dict[str, dict[str, Any]] = json.loads(RECORD.read_text(encoding="utf-8"))
 # Of the Hub's documentation, August 2026.

@@ -17,6 +17,7 @@ from gradio_client import Client
 
 from imil.synthetic.films import FilmSpec, write_films
 from tests.browser.serving import Server, serve
+from tests.standins.documents import ROOT
 
 pytestmark = [
     pytest.mark.slow,
@@ -25,7 +26,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-ROOT = Path(__file__).parents[1]
 BUILT_FROM = ("pyproject.toml", "requirements.txt", "README.md", "LICENSE")
 
 

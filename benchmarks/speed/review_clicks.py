@@ -28,10 +28,10 @@ from imil.app.screen import Screen
 from imil.app.server.shown import html
 from imil.app.train.train_tab import build_train_tab
 from imil.core.records import Queue
-from imil.storage.memory import MemoryStore
 from imil.study.library.studies import Studies
 from imil.study.study import Study
 from imil.synthetic.films import FilmSpec
+from tests.standins.memory_store import MemoryStore
 from tests.standins.trained import as_if_trained, corner
 from tests.standins.untraining import opened
 

@@ -18,11 +18,11 @@ import torch
 from imil.core.images import open_cache
 from imil.core.training.fit import predict
 from imil.jobs.pool import WorkerPool
-from imil.storage.memory import MemoryStore
 from imil.study.library.studies import DEMO, Studies
 from imil.study.study import Study
 from imil.study.tools import Tools
 from imil.synthetic.films import FilmSpec
+from tests.standins.memory_store import MemoryStore
 from tests.standins.trained import as_if_trained, corner
 from tests.standins.visitors import no_weights
 

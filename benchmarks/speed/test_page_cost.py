@@ -16,11 +16,11 @@ from imil.app.app import build_app
 from imil.app.server.shown import QUIET
 from imil.app.server.theme import launch_options
 from imil.jobs.pool import WorkerPool
-from imil.storage.memory import MemoryStore
 from imil.study.library.studies import Studies
 from imil.study.tools import Tools
 from imil.synthetic.films import FilmSpec
 from tests.browser.conftest import browser
+from tests.standins.memory_store import MemoryStore
 from tests.standins.visitors import no_weights
 
 pytestmark = [

@@ -18,11 +18,11 @@ from imil.app.results.results_acts import ResultsActs
 from imil.app.review import outliers_tab
 from imil.app.review.label_decisions import LabelDecisions
 from imil.app.review.outliers_acts import OutliersActs
-from imil.app.screen import Screen, show_all, show_progress
-from imil.app.server.errors import error_in_place, errors_shown
+from imil.app.screen import Screen, show_all, show_news, show_progress
+from imil.app.server.errors import error_in_place
 from imil.app.server.page import Page
 from imil.app.server.served_files import Uploads, forget_handouts
-from imil.app.server.shown import BROWSER_SECRET, QUIET, Shown
+from imil.app.server.shown import QUIET, Shown, kept_text
 from imil.app.train import train_tab
 from imil.app.train.source_acts import SourceActs
 from imil.app.train.train_acts import TrainActs
@@ -47,11 +47,12 @@ class Visits:
 
     def wire(self, app: gr.Blocks) -> None:
         """Attach the callbacks."""
-        screen, free = self.screen, QUIET
+        screen = self.screen
         opened = [screen.study_id, screen.reader]
-        app.load(self.on_load, opened, screen.outputs, js=link_script(), **free)
-        looked = [screen.study_id, screen.results.seen, screen.reader]
-        screen.timer.tick(self.on_tick, looked, screen.outputs, **free)
+        app.load(self.on_load, opened, screen.outputs, js=link_script(), **QUIET)
+        looked = [screen.study_id, screen.results.seen]
+        screen.timer.tick(self.on_tick, looked, screen.progress, **QUIET)
+        screen.train.news.tick(self.on_news, opened, screen.outputs, **QUIET)
 
     def on_load(self, study_id: str, reader: str, profile: gr.OAuthProfile | None) -> Shown:
         """Open the visitor's study again; else the demo, where there is one.
@@ -66,22 +67,24 @@ class Visits:
 
     def _opened(self, study_id: str, reader: str) -> Shown:
         trouble: Shown = {}
-        with errors_shown():
-            if study_id:
-                try:
-                    return show_all(self.screen, self.screen.studies.open(study_id), reader)
-                except StoreError as error:
-                    # The page still opens; the sentence stands where a study is chosen.
-                    trouble = {self.screen.train.trouble: error_in_place(error)}
-            if self.demo:
-                return {**show_all(self.screen, self.screen.studies.demo(), reader), **trouble}
+        if study_id:
+            try:
+                return show_all(self.screen, self.screen.studies.open(study_id), reader)
+            except StoreError as error:
+                # The page still opens; the sentence stands where a study is chosen.
+                trouble = {self.screen.train.trouble: error_in_place(error)}
+        if self.demo:
+            return {**show_all(self.screen, self.screen.studies.demo(), reader), **trouble}
         nothing = train_tab.show_nothing(self.screen.train)
         return {self.screen.study_id: "", **nothing, **trouble}
 
-    def on_tick(self, study_id: str, seen: str, reader: str) -> Shown:
-        """Show how far a training is, and what it has brought since."""
-        with errors_shown():
-            return show_progress(self.screen, self.screen.studies.open(study_id), seen, reader)
+    def on_tick(self, study_id: str, seen: str) -> Shown:
+        """Show how far a training is."""
+        return show_progress(self.screen, self.screen.studies.open(study_id), seen)
+
+    def on_news(self, study_id: str, reader: str) -> Shown:
+        """Show what a training has brought."""
+        return show_news(self.screen, self.screen.studies.open(study_id), reader)
 
 
 def build_app(
@@ -116,14 +119,14 @@ def build_app(
         if sign_in:
             # Only its presence counts: Gradio then answers where the dialog's own links lead.
             gr.LoginButton(visible=False)
-        study_id = gr.BrowserState("", storage_key="imil-study", secret=BROWSER_SECRET)
-        reader = gr.BrowserState("", storage_key="imil-reader", secret=BROWSER_SECRET)
+        study_id = kept_text("imil-study")
+        reader = kept_text("imil-reader")
         with gr.Tabs(elem_id="tabs") as tabs:
-            with gr.Tab(text.TAB_TRAIN, id="train"):
+            with gr.Tab("Train", id="train"):
                 train = train_tab.build_train_tab()
             with gr.Tab(text.TAB_OUTLIERS, id="outliers") as tab:
                 outliers = outliers_tab.build_outliers_tab(tab)
-            with gr.Tab(text.TAB_RESULTS, id="results") as place:
+            with gr.Tab("Results", id="results") as place:
                 results = results_tab.build_results_tab()
         timer = gr.Timer(POLL, active=False)
         screen = Screen(studies, study_id, reader, top, tabs, timer, train, outliers, results)

@@ -30,7 +30,8 @@ class Screen:
 
     `study_id` lives in the browser: it is what brings a visitor back to a study, and to a training
     that went on meanwhile. `reader` lives there too: the name that goes with what is painted, ""
-    for none. `timer` ticks only while something trains.
+    for none. `timer` ticks only while something trains; once it has brought something,
+    `train.news` does.
     """
 
     studies: Studies
@@ -49,6 +50,17 @@ class Screen:
         shared = [self.study_id, self.reader, self.header, self.tabs, self.timer]
         return [*shared, *self.train.outputs, *self.outliers.outputs, *self.results.outputs]
 
+    @property
+    def comparison(self) -> list[Any]:
+        """What a comparison changes that begins, on whichever tab."""
+        return [self.tabs, self.timer, *self.results.outputs]
+
+    @property
+    def progress(self) -> list[Any]:
+        """What changes each second while something trains."""
+        picker = self.outliers.picker
+        return [*self.train.progress, *self.results.progress, picker.folds, picker.use_folds]
+
 
 def show_all(screen: Screen, study: Study, reader: str) -> Shown:
     """Return everything for a study that has just been opened by a reader."""
@@ -65,35 +77,40 @@ def show_all(screen: Screen, study: Study, reader: str) -> Shown:
     }
 
 
-def show_progress(screen: Screen, study: Study, seen: str = "", reader: str = "") -> Shown:
-    """Return what a second of training changes; when it has ended, all that depends on it.
+def show_progress(screen: Screen, study: Study, seen: str = "") -> Shown:
+    """Return what a second of training changes, and whether there is more to show.
 
     Args:
         screen: what shows it.
         study: the study.
         seen: what the Results tab shows, so that a seed more is shown at once.
-        reader: who looks.
     """
-    if busy(study):
-        news = results_tab.signature(study) != seen
-        show = results_tab.show_results if news else results_tab.show_comparison
-        return {
-            **train_tab.show_training(screen.train, study),
-            **show(screen.results, study),
-            **_show_folds(screen, study),
-        }
+    news = not busy(study) or results_tab.signature(study) != seen
+    return {
+        **train_tab.show_training(screen.train, study),
+        **results_tab.show_comparison(screen.results, study),
+        **_show_folds(screen, study),
+        screen.train.news: gr.Timer(active=news),
+    }
+
+
+def show_news(screen: Screen, study: Study, reader: str = "") -> Shown:
+    """Return what training has brought; when it has ended, all that depends on it."""
+    ended = not busy(study)
     shown = {
         **train_tab.show_training(screen.train, study),
         **results_tab.show_results(screen.results, study),
         **_show_folds(screen, study),
-        # Last: what was shown may have begun to be computed.
-        screen.timer: gr.Timer(active=busy(study)),
+        screen.train.news: gr.Timer(active=False),
     }
+    if not ended:
+        return shown
     after = (study.comparison_status(), study.out_of_fold_status())
     if all(status.state is None for status in after):
         # Only the first training changes the queue; a film being painted is left alone.
         shown |= outliers_tab.show_outliers(screen.outliers, study, _first_view(reader))
-    return shown
+    # Last: what was shown may have begun to be computed.
+    return {**shown, screen.timer: gr.Timer(active=busy(study))}
 
 
 def _first_view(reader: str) -> View:

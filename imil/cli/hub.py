@@ -13,12 +13,12 @@ import typer
 from rich.console import Console
 
 from imil.errors import PlanError
+from imil.hub_export import pull_study, push_data, push_model
 from imil.jobs.device import pick_device
 from imil.jobs.pool import WorkerPool
 from imil.models.load import load_model
 from imil.models.onnx import OPSET, to_onnx
 from imil.models.pretrained import pretrained_bytes
-from imil.report.handover import pull_study, push_data, push_model
 from imil.settings import Settings
 from imil.storage.hub.files import Kind, Repo
 from imil.storage.hub.repo import prepare_client

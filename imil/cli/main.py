@@ -292,7 +292,9 @@ def run(
             pooling=None if pooling is None else pooling.value,
         )
         pool: WorkerPool | TeamPool = (
-            WorkerPool(out / WORK / "jobs", workers=workers) if processes() == 1 else TeamPool()
+            WorkerPool(out / WORK / "jobs", workers=workers, warm=True)
+            if processes() == 1
+            else TeamPool()
         )
         with closing(pool):
             finished = run_study(request, pool, on_progress=show)

@@ -13,11 +13,14 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from imil.cli.hub import open_studies
+from imil.errors import ComputeError
 from imil.models.pretrained import pretrained_bytes
 from imil.settings import Settings
 from imil.study.audit.logged import Audit
-from imil.study.audit.replaying import differs, replay
+from imil.study.audit.replaying import Replay, replay
 
+# Figures that an error names.
+NAMED = 5
 STUDY = "A study's id, as in the app's link to it."
 
 
@@ -53,6 +56,9 @@ def import_study(
 
 def replay_study(
     archive: Annotated[Path, typer.Argument(help="A study.zip.")],
+    tolerance: Annotated[
+        float, typer.Option(min=0.0, help="How far a figure may be from the study's.")
+    ] = 0.0,
 ) -> None:
     """Make a saved study again from its plan, images, masks and seeds, and compare its figures."""
     columns = (TextColumn("{task.description}"), BarColumn())
@@ -62,17 +68,15 @@ def replay_study(
     ):
         task = bar.add_task("checking", total=1.0)
 
-        def show(step: str, share: float, _: float | None) -> None:
+        def show(step: str, share: float) -> None:
             bar.update(task, description=step, completed=share)
 
         found = replay(archive, Path(work), fetch_weights=_weights(), on_progress=show)
     _say(f"The log is intact: {found.acts} acts.")
-    for step in found.steps:
-        said = "equal" if step.equal else f"{len(step.differing)} differ"
-        _say(f"{step.name}: {step.figures} figures compared, {said}.")
-    if not found.equal:
-        raise differs(found)
-    _say("Made again: every figure is the same, to the last digit.")
+    if differing := found.differing(tolerance):
+        raise _differs(found, differing, tolerance)
+    close = f"at most {tolerance:g} apart" if tolerance else "the same, to the last digit"
+    _say(f"Made again: {len(found.figures)} figures, each {close}.")
 
 
 def delete_study(
@@ -91,6 +95,17 @@ def _chain(found: Audit) -> str:
     if found.broken is not None:
         return f"The log was tampered with: {found.broken.told}"
     return f"The log is intact: {len(found.acts)} acts."
+
+
+def _differs(found: Replay, differing: list[str], tolerance: float) -> ComputeError:
+    where = [f"{name} {then} then, {now} now" for name, (then, now) in found.machine.items()]
+    return ComputeError(
+        f"{len(differing)} of {len(found.figures)} figures are more than {tolerance:g} from the "
+        f"study's: {', '.join(differing[:NAMED])}.",
+        why=f"What is known to be another since: {'; '.join(where) or 'nothing'}.",
+        fix="Replay it on the same processor with the same versions, or allow for rounding with "
+        "--tolerance. If these are the same, something in the zip was changed.",
+    )
 
 
 def _weights() -> partial[bytes]:

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, WrapValidator
 
 # Pixels as stored: (H, W) grey or (H, W, 3) colour; uint8, or uint16 for grey of more than 8 bits.
 Pixels: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
 # (H, W); the variable's name gives the polarity: `irrelevant` (True = hide) or `relevant`.
 Region: TypeAlias = NDArray[np.bool_]
+
+
+def _nan_or(saved: object, read: Callable[[object], float]) -> float:
+    none = saved is None or (isinstance(saved, float) and math.isnan(saved))
+    return math.nan if none else read(saved)
+
+
+# NaN where it can't be given. JSON has no NaN: it is saved as null, and read as NaN again.
+Figure: TypeAlias = Annotated[float, WrapValidator(_nan_or)]
+# Bounds of what is saved and read again, above what any study of ours has: a number of a round,
+# how often the test set was opened, and a sentence beside figures, which may name every training.
+MOST_ROUNDS = 1000
+RoundNumber: TypeAlias = Annotated[int, Field(ge=1, le=MOST_ROUNDS)]
+Openings: TypeAlias = Annotated[int, Field(ge=0, le=10**6)]
+Notice: TypeAlias = Annotated[str, Field(max_length=10**6)]
 
 
 class Split(StrEnum):
@@ -200,10 +218,10 @@ class EpochFigures:
     """
 
     epoch: int
-    train_loss: float
-    train_accuracy: float
-    validation_loss: float
-    validation_accuracy: float
+    train_loss: Figure
+    train_accuracy: Figure
+    validation_loss: Figure
+    validation_accuracy: Figure
 
 
 @dataclass(frozen=True, slots=True)

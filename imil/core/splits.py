@@ -76,11 +76,10 @@ def make_splits(
     patients: Sequence[str | None],
     *,
     seed: int,
-    shares: tuple[float, float, float] = SHARES,
 ) -> tuple[Split, ...]:
     """Divide images into train, validation and test.
 
-    Patients stay whole, and each class is shared out as `shares` says, as nearly as patients allow
+    Patients stay whole, and each class is shared out as `SHARES` says, as nearly as patients allow
     (greedy, after Sechidis et al. 2011, "On the stratification of multi-label data": the rarest
     class first, large patients first). Every class has an image in every split.
 
@@ -88,16 +87,15 @@ def make_splits(
         labels: N class names.
         patients: N patient ids; an image with None is a patient of its own.
         seed: of the draw. Equal arguments give equal splits.
-        shares: of train, validation and test, each above 0, together 1.
 
     Returns:
         N splits, in the order of the labels.
 
     Raises:
         DataError: a class has too few patients to be in every split.
-        ValueError: the inputs differ in length, or the shares are no shares.
+        ValueError: the inputs differ in length.
     """
-    return _share_out(labels, patients, tuple(Split), shares, seed)
+    return _share_out(labels, patients, tuple(Split), SHARES, seed)
 
 
 def carve(
@@ -209,8 +207,6 @@ def _share_out(
 ) -> tuple[Split, ...]:
     if len(labels) != len(patients):
         raise ValueError("labels and patients differ in length")
-    if min(shares) <= 0 or abs(sum(shares) - 1) > 1e-9:  # noqa: PLR2004 - rounding
-        raise ValueError("shares must be above 0 and add up to 1")
     classes, label_of = np.unique(np.asarray(labels), return_inverse=True)
     # An unknown patient's key is the row, a number, which no id of text can equal.
     keys = [row if patient is None else patient for row, patient in enumerate(patients)]

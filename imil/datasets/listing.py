@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path, PurePosixPath
-from types import NoneType
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any
 
 from imil.core.duplicates import Twins, apart, near_pairs, together, twins
 from imil.core.images import ImageSet
@@ -23,24 +22,10 @@ from imil.core.splits import (
 )
 from imil.datasets.files.pixels import read_pixels, read_region
 from imil.errors import DataError, StoreError
-from imil.storage.values import from_json
+from imil.storage.values import from_text, to_json
 
 SCHEMA_VERSION = 1
 # What each field of a saved entry is; None where it may be unknown, or missing in older lists.
-_ENTRY = {
-    "sample_id": (str,),
-    "file": (str,),
-    "label": (str,),
-    "split": (str, NoneType),
-    "patient": (str, NoneType),
-    "group": (str, NoneType),
-    "relevant_file": (str, NoneType),
-    "grey": (bool,),
-    "width": (int,),
-    "height": (int,),
-    "reference_label": (str, NoneType),
-}
-Found = TypeVar("Found")
 # Images with text in their corners that a report names; all are counted.
 MAX_BURNT = 12
 # Skipped files and rows that a report names; all are counted.
@@ -381,6 +366,29 @@ def _read_relevant(files: Mapping[str, Path], sample_id: str) -> Region | None:
     return None if file is None else read_region(file)
 
 
+@dataclass(frozen=True, slots=True)
+class _Version:
+    schema_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Saved:
+    """A listing as it is saved: files below its root, and its report beside the rest."""
+
+    name: str
+    classes: tuple[str, ...]
+    positive: str | None
+    entries: tuple[Entry, ...]
+    taken: int
+    skipped: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...]
+    # What follows is missing in lists of older versions.
+    twins: Twins | None = None
+    burnt_in: BurntIn | None = None
+    more_skipped: int = 0
+    named: bool = True
+
+
 def listing_to_json(listing: Listing) -> str:
     """Return the listing as JSON text, file names relative to its root."""
     return json.dumps(
@@ -395,8 +403,8 @@ def listing_to_json(listing: Listing) -> str:
             "skipped": [[skipped.name, skipped.reason] for skipped in listing.report.skipped],
             "more_skipped": listing.report.more_skipped,
             "notes": listing.report.notes,
-            "twins": None if listing.report.twins is None else asdict(listing.report.twins),
-            "burnt_in": _burnt_to_json(listing.report.burnt_in),
+            "twins": to_json(listing.report.twins),
+            "burnt_in": to_json(listing.report.burnt_in),
         },
         ensure_ascii=False,
     )
@@ -409,28 +417,23 @@ def listing_from_json(text: str, root: Path) -> Listing:
         StoreError: the text is damaged, of a newer version, or names a file outside of `root`.
     """
     try:
-        saved = json.loads(text)
-        if saved["schema_version"] != SCHEMA_VERSION:
-            raise _newer(saved["schema_version"])
-        skipped = from_json(tuple[tuple[str, str], ...], saved["skipped"])
+        version = from_text(_Version, text).schema_version
+        if version != SCHEMA_VERSION:
+            raise _newer(version)
+        saved = from_text(_Saved, text)
+        skipped = tuple(Skipped(name, reason) for name, reason in saved.skipped)
         return Listing(
-            name=from_json(str, saved["name"]),
+            name=saved.name,
             root=root,
-            classes=from_json(tuple[str, ...], saved["classes"]),
-            positive=_known(saved["positive"], str, NoneType),
-            entries=tuple(_entry_from_json(entry, root) for entry in saved["entries"]),
+            classes=saved.classes,
+            positive=saved.positive,
+            entries=tuple(_placed(entry, root) for entry in saved.entries),
             report=ImportReport(
-                from_json(int, saved["taken"]),
-                tuple(Skipped(name, reason) for name, reason in skipped),
-                from_json(tuple[str, ...], saved["notes"]),
-                # What follows is missing in lists of older versions.
-                _optional(Twins, saved.get("twins")),
-                _optional(BurntIn, saved.get("burnt_in")),
-                from_json(int, saved.get("more_skipped", 0)),
+                saved.taken, skipped, saved.notes, saved.twins, saved.burnt_in, saved.more_skipped
             ),
-            named=from_json(bool, saved.get("named", True)),
+            named=saved.named,
         )
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as cause:
+    except ValueError as cause:
         raise StoreError(
             "The saved list of images can't be read.",
             why="It is damaged, or was changed by hand.",
@@ -463,35 +466,16 @@ def _entry_to_json(entry: Entry, root: Path) -> dict[str, Any]:
     }
 
 
-def _entry_from_json(saved: dict[str, Any], root: Path) -> Entry:
-    for name, kinds in _ENTRY.items():
-        _known(saved.get(name), *kinds)
-    split, mask = saved["split"], saved["relevant_file"]
-    restored = {
-        "file": _below(root, saved["file"]),
-        "split": None if split is None else Split(split),
-        "relevant_file": None if mask is None else _below(root, mask),
-    }
-    return Entry(**{**saved, **restored})
+def _placed(entry: Entry, root: Path) -> Entry:
+    mask = entry.relevant_file
+    return replace(
+        entry,
+        file=_below(root, entry.file),
+        relevant_file=None if mask is None else _below(root, mask),
+    )
 
 
-def _known(saved: Any, *kinds: type) -> Any:
-    """Return a value of one of these types; TypeError for any other: a bool is no int."""
-    if type(saved) not in kinds:
-        raise TypeError(f"{type(saved).__name__} where {kinds[0].__name__} is meant")
-    return saved
-
-
-def _optional(kind: type[Found], saved: Any) -> Found | None:
-    return None if saved is None else from_json(kind, saved)
-
-
-def _burnt_to_json(found: BurntIn | None) -> dict[str, Any] | None:
-    return None if found is None else asdict(found)
-
-
-def _below(root: Path, name: str) -> Path:
-    parts = PurePosixPath(name).parts
-    if name.startswith("/") or ".." in parts:
+def _below(root: Path, path: Path) -> Path:
+    if path.is_absolute() or ".." in path.parts:
         raise ValueError("a listed file lies outside of its folder")
-    return root.joinpath(*parts)
+    return root / path

@@ -134,6 +134,20 @@ class Trainer(Protocol):
         """Return whether what a killed app left unfinished may go on before anybody asks."""
 
 
+def begun(status: JobStatus, task: TrainingTask) -> JobStatus:
+    """Return the status once a task begins."""
+    epochs = epochs_of_task(task)
+    return replace(
+        status, state=JobState.RUNNING, step=task.name, epoch=0, epochs=epochs, curves=()
+    )
+
+
+def ended(status: JobStatus, state: JobState, error: ImilError | None = None) -> JobStatus:
+    """Return the status of a job that has ended, in whichever state."""
+    share = 1.0 if state is JobState.DONE else status.share
+    return replace(status, state=state, share=share, seconds_left=None, error=error)
+
+
 def advanced(status: JobStatus, report: Mapping[str, Any], *, number: int, tasks: int) -> JobStatus:
     """Return the status after one report, `Progress` or `EpochFigures` as a dict.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import subprocess
@@ -12,7 +11,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
+
+from filelock import BaseFileLock, FileLock, Timeout
 
 import imil
 from imil.core.records import Plan
@@ -24,6 +25,7 @@ from imil.jobs.base import (
     JobStatus,
     advanced,
     crashed,
+    ended,
     epochs_of_task,
     finished_epochs,
     time_left,
@@ -73,13 +75,18 @@ class WorkerPool:
         workers: processes, each doing one task at a time.
         cores: of the machine. One job is done at a time then, and as many of its tasks side by side
             as their threads have cores. None: the processes take tasks of whatever jobs there are.
+        warm: start the processes at once, so that the first job does not wait seconds for torch;
+            otherwise each starts with its first task.
 
     Raises:
         ComputeError: another process uses the folder, or it can't be written to.
     """
 
-    def __init__(self, folder: Path, *, workers: int = 1, cores: int | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, workers: int = 1, cores: int | None = None, warm: bool = False
+    ) -> None:
         self._folder = folder
+        self._warm = warm
         self.workers = workers
         self._cores = cores
         self._lock_file = hold(folder)
@@ -198,21 +205,23 @@ class WorkerPool:
                 # Ended on purpose: that is no attempt that failed.
                 job.status = replace(job.status, state=JobState.QUEUED)
                 self._note(job)
-        self._lock_file.close()
+        self._lock_file.release()
 
     def _serve(self) -> None:
         """Do one task after the other, in a process that is started anew when it dies."""
         child: subprocess.Popen[str] | None = None
         while not self._closing:
-            child = child or self._start()
+            if self._warm:
+                child = child or self._start()
             with self._changed:
                 self._changed.wait_for(lambda: self._closing or self._next() is not None)
                 found = self._next()
                 if self._closing or found is None:
                     break
-                if child.poll() is not None:  # ended while nobody needed it: no attempt of the job
-                    self._drop(child)
-                    child = self._start()
+                if child is not None and child.poll() is not None:
+                    self._drop(child)  # ended while nobody needed it: no attempt of the job
+                    child = None
+                child = child or self._start()
                 job, task = found
                 self._take(job, task, child)
             if not self._follow(job, task, child):
@@ -364,10 +373,7 @@ class WorkerPool:
     def _finish(self, job: _Job) -> None:
         state = JobState.DONE if len(job.done) == len(job.tasks) else JobState.STOPPED
         state = JobState.FAILED if job.error is not None else state
-        share = 1.0 if state is JobState.DONE else job.status.share
-        job.status = replace(
-            job.status, state=state, share=share, seconds_left=None, error=job.error
-        )
+        job.status = ended(job.status, state, job.error)
         self._note(job)
         self._changed.notify_all()
         self._followers.call(job.job_id)
@@ -478,31 +484,30 @@ def _end(child: subprocess.Popen[str]) -> None:
                 continue  # an unread message of a dead process
 
 
-def hold(folder: Path) -> IO[str]:
-    """Make a folder and keep other processes out of it, until what is returned is closed.
+def hold(folder: Path) -> BaseFileLock:
+    """Make a folder and keep other processes out of it, until what is returned is released.
 
     Raises:
         ComputeError: another process uses the folder, or it can't be written to.
     """
+    # Whoever closes a pool may be another thread than the one that opened it.
+    lock = FileLock(folder / ".lock", timeout=0, thread_local=False)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / ".lock").open("w")
+        lock.acquire()
+    except Timeout as cause:
+        raise ComputeError(
+            "Another IMIL process is using this folder.",
+            why="Two trainings that write the same checkpoints would damage both.",
+            fix="Close the other one, or give this one a folder of its own (--out or IMIL_HOME).",
+        ) from cause
     except OSError as cause:
         raise ComputeError(
             "The folder for IMIL's state can't be written to.",
             why=f"The system says: {cause.strerror}.",
             fix="Set IMIL_HOME to a folder that this user may write to, on a disk with some room.",
         ) from cause
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as cause:
-        file.close()
-        raise ComputeError(
-            "Another IMIL process is using this folder.",
-            why="Two trainings that write the same checkpoints would damage both.",
-            fix="Close the other one, or give this one a folder of its own (--out or IMIL_HOME).",
-        ) from cause
-    return file
+    return lock
 
 
 def _error(saved: Mapping[str, str]) -> dict[str, str]:

@@ -34,7 +34,9 @@ from imil.jobs.base import (
     JobState,
     JobStatus,
     advanced,
+    begun,
     crashed,
+    ended,
     epochs_of_task,
     finished_epochs,
     time_left,
@@ -314,16 +316,8 @@ class ZeroPool:
     def _hear(self, job: _Borrower, told: Mapping[str, Any]) -> None:
         match told:
             case {"task": number}:
-                task = job.tasks[number]
                 job.number = number
-                job.status = replace(
-                    job.status,
-                    state=JobState.RUNNING,
-                    step=task.name,
-                    epoch=0,
-                    epochs=epochs_of_task(task),
-                    curves=(),
-                )
+                job.status = begun(job.status, job.tasks[number])
             case {"error": parts}:
                 self._end(job, JobState.FAILED, ComputeError(**parts))
             case {"crash": text}:
@@ -348,10 +342,7 @@ class ZeroPool:
 
     def _end(self, job: _Borrower, state: JobState, error: ImilError | None = None) -> None:
         with self._changed:
-            share = 1.0 if state is JobState.DONE else job.status.share
-            job.status = replace(
-                job.status, state=state, share=share, seconds_left=None, error=error
-            )
+            job.status = ended(job.status, state, error)
             self._changed.notify_all()
             self._followers.call(job.job_id)
 

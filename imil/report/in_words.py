@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from imil.core.evaluation.metrics import Metric, Robustness
 from imil.core.evaluation.rounds import ArmFigures, Paired, Round
 from imil.core.evaluation.verdict import Verdict
-from imil.report.cards.explanations_card import zero_maps
+from imil.report.cards.figures_cards import zero_maps
 from imil.report.cards.verdict_card import (
     advice_line,
     interval_known,
@@ -19,6 +19,23 @@ from imil.report.cards.verdict_card import (
     verdict_word,
 )
 from imil.report.parts import numbers, text
+
+WORDS_VERDICT = (
+    "{arm} against control: {word}. {points} points of {split} accuracy{around}, balanced "
+    "{balanced}; n = {n}, {seeds} ({scope})."
+)
+WORDS_SWAPPED = (
+    "{arm}, swapped: balanced accuracy {figure}; {points} points against control; {flips} of the "
+    "predictions flip."
+)
+WORDS_WORST = "{arm}: worst group “{group}” {figure}, n = {n}."
+WORDS_OPERATING = (
+    "{arm}: at the threshold for 90 % sensitivity on validation, sensitivity {sensitivity}, "
+    "specificity {specificity}."
+)
+WORDS_EXPLAINED = (
+    "{arm}, {explainer}: wrong-reason share {wrong}, pointing game {pointing}; {maps}."
+)
 
 
 def in_words(found: Round) -> tuple[str, ...]:
@@ -51,10 +68,10 @@ def _verdict(found: Round, paired: Paired) -> str:
     seeds = len(found.seeds)
     around = ""
     if interval_known(seeds):
-        around = text.WORDS_INTERVAL.format(interval=numbers.brackets(gain.low, gain.high))
+        around = f" {numbers.brackets(gain.low, gain.high)}"
     few = paired.verdict is Verdict.ONE_RUN
     word = verdict_word(paired.verdict, seeds)
-    return text.WORDS_VERDICT.format(
+    return WORDS_VERDICT.format(
         arm=text.arm_name(paired.arm),
         word=word if few else word.lower(),
         points=numbers.points(gain.points),
@@ -80,7 +97,7 @@ def _robustness(found: Round) -> Iterator[str]:
             around = ""
             if interval_known(len(found.seeds)):
                 around = " " + numbers.brackets(difference.low, difference.high)
-            yield text.WORDS_SWAPPED.format(
+            yield WORDS_SWAPPED.format(
                 arm=text.arm_name(paired.arm),
                 figure=numbers.figure(figure, split=text.SPLIT_WORDS[found.split], n=found.images),
                 points=numbers.points(difference.points) + around,
@@ -91,7 +108,7 @@ def _robustness(found: Round) -> Iterator[str]:
 def _worst(arm: ArmFigures) -> Iterator[str]:
     if arm.worst_group is not None:
         worst = arm.groups[arm.worst_group]
-        yield text.WORDS_WORST.format(
+        yield WORDS_WORST.format(
             arm=text.arm_name(arm.arm),
             group=arm.worst_group,
             figure=numbers.with_interval(worst.accuracy),
@@ -101,7 +118,7 @@ def _worst(arm: ArmFigures) -> Iterator[str]:
 
 def _operating(arm: ArmFigures) -> Iterator[str]:
     if arm.operating_point is not None:
-        yield text.WORDS_OPERATING.format(
+        yield WORDS_OPERATING.format(
             arm=text.arm_name(arm.arm),
             sensitivity=numbers.with_interval(arm.operating_point.sensitivity),
             specificity=numbers.with_interval(arm.operating_point.specificity),
@@ -113,7 +130,7 @@ def _explanations(found: Round) -> Iterator[str]:
     if shown:
         yield text.EXPLANATIONS_SECONDARY + "."
     for arm, one in shown:
-        yield text.WORDS_EXPLAINED.format(
+        yield WORDS_EXPLAINED.format(
             arm=text.arm_name(arm.arm),
             explainer=text.EXPLAINERS[one.explainer],
             wrong=numbers.with_interval(one.wrong_reason_share.figure),

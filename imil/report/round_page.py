@@ -4,31 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from markupsafe import Markup
+
 from imil.core.evaluation.cases import Cases
 from imil.core.evaluation.rounds import Round
 from imil.report.cards.arms_table import arms_table
 from imil.report.cards.cases_card import changes_in_words
 from imil.report.cards.doses_card import doses_cards
-from imil.report.cards.explanations_card import explanations_card
 from imil.report.cards.figures_cards import (
+    classes_card,
     confusion_card,
     curves_card,
     every_figure_card,
+    explanations_card,
     figures_card,
+    groups_card,
+    robustness_card,
 )
-from imil.report.cards.robustness_card import robustness_card
 from imil.report.cards.rounds_card import rounds_card
-from imil.report.cards.subgroups import classes_card, groups_card
 from imil.report.cards.verdict_card import key_arms
 
+# Cards below each other.
+STACK = Markup('<div class="stackup">{}</div>')
 
-def headline(found: Round) -> str:
+
+def headline(found: Round) -> Markup:
     """Return what stands right below the verdict: every arm, and what is left when swapped."""
     swapped = robustness_card(found, key_arms(found))
-    return f'<div class="stackup">{arms_table(found)}{swapped}</div>'
+    return STACK.format(arms_table(found) + swapped)
 
 
-def details(found: Round, classes: Sequence[str], rounds: Sequence[Round] = ()) -> str:
+def details(found: Round, classes: Sequence[str], rounds: Sequence[Round] = ()) -> Markup:
     """Return what is looked up: doses and rounds, then figures, each closed until asked for.
 
     Args:
@@ -37,12 +43,17 @@ def details(found: Round, classes: Sequence[str], rounds: Sequence[Round] = ()) 
         rounds: every round of the study, this one included.
     """
     arms = key_arms(found)
-    return (
-        f'<div class="stackup">{doses_cards(found)}{rounds_card(rounds)}'
-        f"{figures_card(found, arms)}{classes_card(found, arms, classes)}"
-        f"{groups_card(found, arms)}{explanations_card(found)}{every_figure_card(found)}"
-        f"{curves_card(arms)}</div>"
+    cards = (
+        doses_cards(found),
+        rounds_card(rounds),
+        figures_card(found, arms),
+        classes_card(found, arms, classes),
+        groups_card(found, arms),
+        explanations_card(found),
+        every_figure_card(found),
+        curves_card(arms),
     )
+    return STACK.format(Markup().join(cards))
 
 
 def round_page(
@@ -51,7 +62,7 @@ def round_page(
     *,
     cases: Cases | None = None,
     rounds: Sequence[Round] = (),
-) -> str:
+) -> Markup:
     """Return everything below the verdict without pictures, open as for print.
 
     Args:
@@ -60,10 +71,9 @@ def round_page(
         cases: what its arms say to each image; None where nobody knows.
         rounds: every round of the study, this one included.
     """
-    changes = "" if cases is None else changes_in_words(found, cases)
-    matrices = confusion_card(key_arms(found), classes)
-    page = (
-        f'<div class="stackup">{headline(found)}<div class="pairup">{matrices}{changes}</div>'
-        f"{details(found, classes, rounds)}</div>"
+    changes = Markup() if cases is None else changes_in_words(found, cases)
+    pair = Markup('<div class="pairup">{}</div>').format(
+        confusion_card(key_arms(found), classes) + changes
     )
-    return page.replace("<details class=", "<details open class=")
+    page = STACK.format(headline(found) + pair + details(found, classes, rounds))
+    return page.replace("<details class=", Markup("<details open class="))

@@ -56,18 +56,15 @@ class Store(Protocol):
     def write(self, name: str, content: bytes) -> None:
         """Set the content, replacing what was there. StoreError if it can't be kept."""
 
-    def add(self, name: str, content: bytes) -> None:
-        """Set the content of a new, immutable name. StoreError if the name is taken."""
+    def add(self, name: str, content: bytes, *, shown: bytes | None = None) -> None:
+        """Set the content of a new, immutable name. StoreError if the name is taken.
 
-    def show(self, name: str, content: bytes) -> None:
-        """Say what a data set shows under a record's name, before the record is added.
-
-        It is never read back: the record's own content is what counts, here and after a restart.
-        Where there is no data set it is dropped. StoreError if it can't be kept.
+        `shown` is what a data set shows under the name instead, where there is one; it is never
+        read back: the content is what counts, here and after a restart.
         """
 
     def hide(self, study_id: str) -> None:
-        """Show nothing more of a study but the records themselves; StoreError if not."""
+        """Have a data set show nothing of a study but its records themselves; StoreError if not."""
 
     def names(self, prefix: str) -> tuple[str, ...]:
         """Return all names that begin with `prefix`, sorted."""

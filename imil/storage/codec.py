@@ -7,11 +7,11 @@ import json
 import math
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -27,7 +27,6 @@ from imil.core.records import (
     Origin,
     Pixels,
     Plan,
-    Precision,
     Queue,
     Region,
     Selection,
@@ -35,6 +34,9 @@ from imil.core.records import (
 from imil.core.review.readers import LONGEST_NAME
 from imil.core.training.fit import TrainState
 from imil.errors import DamagedError, StoreError
+from imil.storage.values import from_json
+
+Value = TypeVar("Value")
 
 MASK_SCHEMA = 1
 CHECKPOINT_SCHEMA = 1
@@ -208,6 +210,31 @@ def read_json(what: str, content: bytes) -> dict[str, Any]:
     return saved
 
 
+def read_value(kind: type[Value], what: str, content: bytes, known: int) -> Value:
+    """Return the value in a JSON file that says its format.
+
+    Args:
+        kind: of the value, a dataclass.
+        what: what people call the file.
+        content: of the file.
+        known: the newest format that can be read.
+
+    Raises:
+        StoreError: the file is damaged or of a newer version.
+    """
+    saved = read_json(what, content)
+    check_version(what, saved.get("schema_version", 0), known)
+    return value_of(kind, what, saved)
+
+
+def value_of(kind: type[Value], what: str, saved: Any) -> Value:
+    """Return the value that was saved as JSON; StoreError where it is damaged."""
+    try:
+        return from_json(kind, saved)
+    except ValueError as cause:
+        raise damaged(what) from cause
+
+
 def _finite(written: str) -> float:
     number = float(written)
     return number if math.isfinite(number) else _not_finite(written)
@@ -372,10 +399,8 @@ def decode_checkpoint(content: bytes) -> tuple[Plan, TrainState, tuple[EpochFigu
     except SafetensorError as cause:
         raise damaged("A checkpoint") from cause
     about = _about_checkpoint(content)
-    state = TrainState(
-        tensors, about["classes"], about["channels"], round=about["round"], epoch=about["epoch"]
-    )
-    return plan_from_json(about["plan"]), state, _figures(about)
+    state = TrainState(tensors, about.classes, about.channels, round=about.round, epoch=about.epoch)
+    return about.plan, state, about.figures
 
 
 def read_checkpoint_figures(path: Path) -> tuple[EpochFigures, ...]:
@@ -384,7 +409,7 @@ def read_checkpoint_figures(path: Path) -> tuple[EpochFigures, ...]:
     Raises:
         StoreError: the header is damaged or of a newer version.
     """
-    return _figures(_about_checkpoint(_header(path)))
+    return _about_checkpoint(_header(path)).figures
 
 
 def _header(path: Path) -> bytes:
@@ -394,7 +419,19 @@ def _header(path: Path) -> bytes:
         return length + file.read(min(int.from_bytes(length, "little"), path.stat().st_size))
 
 
-def _about_checkpoint(content: bytes) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Checkpoint:
+    """What a checkpoint says of itself."""
+
+    plan: Plan
+    classes: int
+    channels: int
+    round: int
+    epoch: int
+    figures: tuple[EpochFigures, ...]
+
+
+def _about_checkpoint(content: bytes) -> _Checkpoint:
     """Return what a checkpoint says of itself; a safetensors header is a length and JSON."""
     try:
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
@@ -409,20 +446,12 @@ def _about_checkpoint(content: bytes) -> dict[str, Any]:
             fix="Put the study's own checkpoint in its place.",
         ) from cause
     check_version("A checkpoint", about["schema_version"], CHECKPOINT_SCHEMA)
-    return about
-
-
-def _figures(about: Mapping[str, Any]) -> tuple[EpochFigures, ...]:
-    return tuple(EpochFigures(**f) for f in about["figures"])
+    return value_of(_Checkpoint, "A checkpoint", about)
 
 
 def plan_from_json(saved: Mapping[str, Any]) -> Plan:
-    """Return the plan saved as JSON; fields that another version has are left."""
-    known = {field.name for field in fields(Plan)}
-    found = {k: v for k, v in saved.items() if k in known}
-    if "precision" in found:
-        found["precision"] = Precision(found["precision"])
-    return Plan(**found)
+    """Return the plan saved as JSON; ValueError if it is none."""
+    return from_json(Plan, saved)
 
 
 def check_version(what: str, found: int, known: int) -> None:

@@ -55,12 +55,9 @@ class LocalStore:
         """Set the content, replacing what was there; StoreError if it can't be kept."""
         self._put(name, content, replace=True)
 
-    def add(self, name: str, content: bytes) -> None:
+    def add(self, name: str, content: bytes, *, shown: bytes | None = None) -> None:  # noqa: ARG002  # nowhere
         """Set the content of a new name; StoreError if it is taken or can't be kept."""
         self._put(name, content, replace=False)
-
-    def show(self, name: str, content: bytes) -> None:
-        """Drop it: there is no data set."""
 
     def hide(self, study_id: str) -> None:
         """Nothing is shown."""

@@ -46,15 +46,10 @@ class StudyStore:
         with self._allowed(name):
             self._store.write(self._there(name), content)
 
-    def add(self, name: str, content: bytes) -> None:
+    def add(self, name: str, content: bytes, *, shown: bytes | None = None) -> None:
         """Set the content of a new name; StoreError if taken, or once the study is deleted."""
         with self._allowed(name):
-            self._store.add(self._there(name), content)
-
-    def show(self, name: str, content: bytes) -> None:
-        """Say what a data set shows under a record's name; StoreError once the study is deleted."""
-        with self._allowed(name):
-            self._store.show(self._there(name), content)
+            self._store.add(self._there(name), content, shown=shown)
 
     def hide(self, study_id: str) -> None:  # noqa: ARG002  # there is one study
         """Show nothing more of the study but the records themselves."""

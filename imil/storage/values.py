@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+import json
 import math
-import types
-import typing
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from datetime import datetime
 from enum import Enum
 from functools import cache
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeAlias, TypeVar
 
-from imil.core.arms.variants import Variant, parse_variant
-from imil.errors import PlanError
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
 
 Value = TypeVar("Value")
+
+
+def _time(written: str) -> str:
+    datetime.fromisoformat(written)
+    return written
+
+
+def _moment(written: str) -> str:
+    if datetime.fromisoformat(written).tzinfo is None:
+        raise ValueError("a moment without a time zone")
+    return written
+
+
+# ISO 8601; a moment also says in which time zone.
+Time: TypeAlias = Annotated[str, AfterValidator(_time)]
+Moment: TypeAlias = Annotated[str, AfterValidator(_moment)]
+# A SHA-256.
+Digest: TypeAlias = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 def to_json(value: Any) -> Any:
@@ -34,71 +51,26 @@ def from_json(kind: type[Value], saved: Any) -> Value:
     """Return the value of that type that `to_json` was given.
 
     A field that is missing takes its default, and one that is not known is left out: files of other
-    versions stay readable. A null where a float is meant is NaN. All else must be of the field's
-    own type: text is no number, 1.0 no whole number, and true neither.
+    versions stay readable. All else must be of the field's own type, and within its bounds: text is
+    no number, 1.0 no whole number, true neither, and no number is infinite. Null is NaN where the
+    type is a `Figure`.
 
     Raises:
-        KeyError, TypeError, ValueError: what was saved is no such value.
+        ValueError: what was saved is no such value.
     """
-    value: Value = _read(kind, saved)
+    # As text: only there a list can stand for a tuple, and a word for a member of an enum.
+    return from_text(kind, json.dumps(saved))
+
+
+def from_text(kind: type[Value], text: str) -> Value:
+    """Return the value of that type in a JSON text; ValueError as `from_json`."""
+    of: Any = kind
+    value: Value
+    (value,) = _reader(of).validate_json(f"[{text}]")
     return value
 
 
-def _read(kind: Any, saved: Any) -> Any:
-    origin, inner = typing.get_origin(kind), typing.get_args(kind)
-    if origin in (typing.Union, types.UnionType):
-        (known,) = (each for each in inner if each is not types.NoneType)
-        return None if saved is None else _read(known, saved)
-    if origin is not None:
-        return _read_many(origin, inner, saved)
-    if is_dataclass(kind):
-        _check(saved, dict)
-        hints = _hints(typing.cast("type", kind))
-        known_fields = [field.name for field in fields(kind) if field.name in saved]
-        make: Any = kind
-        hints = _hints(make)
-        return make(**{name: _read(hints[name], saved[name]) for name in known_fields})
-    return saved if kind is Any else _read_one(kind, saved)
-
-
 @cache
-def _hints(kind: type) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
-
-
-def _read_many(origin: Any, inner: tuple[Any, ...], saved: Any) -> Any:
-    if issubclass(origin, Mapping):
-        _check(saved, dict)
-        return {_read(inner[0], k): _read(inner[1], v) for k, v in saved.items()}
-    _check(saved, list)
-    if inner[-1] is Ellipsis:
-        return tuple(_read(inner[0], each) for each in saved)
-    return tuple(_read(of, each) for of, each in zip(inner, saved, strict=True))
-
-
-def _read_one(kind: Any, saved: Any) -> Any:
-    if kind is float:
-        _check(saved, float, int, types.NoneType)
-        number = math.nan if saved is None else float(saved)
-        if math.isinf(number):
-            raise ValueError("a number that is not finite")
-        return number
-    if issubclass(kind, Variant):
-        _check(saved, str)
-        return _variant(saved)
-    if not issubclass(kind, Enum):
-        _check(saved, kind)
-    return kind(saved)
-
-
-def _variant(saved: str) -> Variant:
-    try:
-        return parse_variant(saved)
-    except PlanError as cause:
-        raise ValueError("an arm that is not known") from cause
-
-
-def _check(saved: Any, *kinds: type) -> None:
-    """Raise TypeError unless a value is of just one of these types: a bool is no int."""
-    if type(saved) not in kinds:
-        raise TypeError(f"{type(saved).__name__} where {kinds[0].__name__} is meant")
+def _reader(kind: Any) -> TypeAdapter[Any]:
+    # Dataclasses take the settings of what they are in, and none of their own.
+    return TypeAdapter(tuple[kind], config=ConfigDict(strict=True, allow_inf_nan=False))

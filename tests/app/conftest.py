@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import gc
 import warnings
-from collections.abc import Callable, Iterator
-from functools import cache
+from collections.abc import Iterator
 from pathlib import Path
 
 import gradio as gr
-import numpy as np
 import pytest
 
 from imil.app.results.results_tab import build_results_tab
@@ -17,51 +15,12 @@ from imil.app.review.outliers_tab import build_outliers_tab
 from imil.app.screen import Screen
 from imil.app.server.shown import html
 from imil.app.train.train_tab import build_train_tab
-from imil.core.arms.variants import CONTROL, IMIL
-from imil.core.evaluation.rounds import Round, Setting, Trained, Validation, clusters_of, compare
-from imil.core.records import EpochFigures, Sample, Split
 from imil.jobs.pool import WorkerPool
-from imil.storage.memory import MemoryStore
 from imil.study.library.studies import Studies
 from imil.study.tools import Tools
 from imil.synthetic.films import FilmSpec
+from tests.standins.memory_store import MemoryStore
 from tests.standins.visitors import no_weights
-
-CURVE = (EpochFigures(1, 0.7, 0.5, 0.6, 0.6), EpochFigures(2, 0.4, 0.8, 0.5, 0.75))
-
-
-@cache
-def make_round(
-    gained: int, *, seeds: int = 5, split: Split = Split.VALIDATION, patients: bool = True
-) -> Round:
-    """Return a round of 200 images on which `imil` is right on `gained` more than control's 150."""
-    labels = np.arange(200) % 2
-    samples = tuple(
-        Sample(f"i{n}", int(labels[n]), split, patient=f"p{n // 2}" if patients else None)
-        for n in range(200)
-    )
-
-    def right_on(number: int) -> Trained:
-        said = np.where(np.arange(200) < number, labels, 1 - labels)
-        return Trained((np.eye(2, dtype=np.float32)[said],) * seeds, (CURVE,) * seeds)
-
-    setting = Setting(
-        number=1,
-        split=split,
-        seeds=tuple(range(seeds)),
-        seed_scope="train_on",
-        masked=(40,) * seeds,
-        allowed=40,
-        training_images=1000,
-        test_openings=int(split is Split.TEST),
-    )
-    trained = {CONTROL: right_on(150), IMIL: right_on(150 + gained)}
-    return compare(trained, samples, setting, Validation(trained, labels, clusters_of(samples)))
-
-
-@pytest.fixture(scope="session")
-def round_of() -> Callable[..., Round]:
-    return make_round
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from PIL import Image
 
 from imil.synthetic.films import FilmSpec, write_films
 from tests.browser.serving import Server, serve
+from tests.standins.documents import ROOT
 
 pytestmark = [
     pytest.mark.slow,
@@ -43,7 +44,6 @@ BEGINNINGS = {
     "/open_archive",
     "/open_demo",
     "/open_hub",
-    "/open_images",
     "/open_public_set",
     "/public_sets",
 }
@@ -118,6 +118,8 @@ def made_up(parameter: dict[str, Any], folder: Path) -> Any:
         return handle_file(str(path))
     if parameter["parameter_has_default"]:
         return parameter["parameter_default"]
+    if (choices := parameter["type"].get("enum")) is not None:
+        return choices[0]
     return {"dict": {}, "int": 1, "float": 1.0, "list": [], "bool": False}.get(
         re.split(r"\W", parameter["python_type"]["type"])[0].lower(), "x"
     )
@@ -158,9 +160,8 @@ def test_no_file_of_the_app_can_be_fetched(scene: Scene) -> None:
     ],
 )
 def test_no_folder_is_listed_and_no_way_leads_out_of_it(scene: Scene, path: str) -> None:
-    root = Path(__file__).parents[2]
 
-    assert fetched(scene.http, path.format(home=scene.server.home, root=root)) >= 400
+    assert fetched(scene.http, path.format(home=scene.server.home, root=ROOT)) >= 400
 
 
 def fetched(http: httpx.Client, path: str) -> int:

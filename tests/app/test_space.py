@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from importlib.metadata import version
-from pathlib import Path
 
 import pytest
 import torch
@@ -14,13 +13,12 @@ from huggingface_hub import SpaceHardware
 from packaging.requirements import Requirement
 
 from imil.app.app import build_app
-from imil.app.header.header import header
+from imil.app.header.header import SAVED_HERE, header
 from imil.jobs.device import pick_device
-from imil.report.parts import text
 from imil.settings import Settings
 from imil.study.library.studies import Studies
+from tests.standins.documents import ROOT
 
-ROOT = Path(__file__).parents[2]
 FRONT = yaml.safe_load((ROOT / "README.md").read_text(encoding="utf-8").split("---\n")[1])
 # What the Hub's documentation allows.
 COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
@@ -82,7 +80,7 @@ def test_a_copy_of_the_space_without_a_secret_starts_and_says_local_only(
 
     assert app.blocks is not None
     assert not app.blocks.expects_oauth
-    assert header(studies.demo())["saved"]["words"] == text.SAVED_HERE
+    assert header(studies.demo())["saved"]["words"] == SAVED_HERE
 
 
 def test_a_paid_gpu_is_what_the_worker_trains_on(monkeypatch: pytest.MonkeyPatch) -> None:

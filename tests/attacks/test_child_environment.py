@@ -31,7 +31,7 @@ NEEDED = {"CUDA_VISIBLE_DEVICES": "1", "OMP_WAIT_POLICY": "passive", "LC_ALL": "
 
 
 def train(folder: Path) -> None:
-    pool = WorkerPool(folder / "jobs", workers=1)
+    pool = WorkerPool(folder / "jobs", warm=True)
     until((folder / "told").exists)
     pool.close()
 

@@ -18,7 +18,7 @@ import pytest
 from imil.errors import StoreError
 from imil.storage.codec import MaskRecord, decode_masks
 from imil.storage.hub.background import BackgroundReads
-from imil.storage.hub.committer import Pace
+from imil.storage.hub.outbox import Pace
 from imil.storage.hub.store import HubStore
 from imil.storage.local import LocalStore
 from imil.study.review.maskbook import MaskBook
@@ -191,16 +191,15 @@ def test_another_apps_deletion_is_not_taken_for_a_data_set_made_anew(
 def test_pictures_that_may_be_shown_and_names_of_no_study_are_sent_again_too(
     hub: FakeHub, tmp_path: Path
 ) -> None:
-    shown, hidden = (f"data/masks/202611/20261101T12000000000{n}-0{n}-abc.parquet" for n in (1, 2))
+    shown, hidden = (f"data/masks/202611/20261101T120000000000-0-{s}.parquet" for s in ("abc", "b"))
     with hub_store(hub, tmp_path, pace=LOOKING) as store:
         store.write(STUDY, b"{}")
         store.write("notes", b"of no study")
+        store.write("studies/b/study.json", b"{}")
         for name in (shown, hidden):
-            store.show(name, b"with its picture")
-            store.add(name, b"without")
+            store.add(name, b"without", shown=b"with its picture")
         until(lambda: files(hub).get(hidden) == b"with its picture")
-        store.hide("abc")
-        store.show(shown, b"with its picture")
+        store.hide("b")
         make_anew(hub)
         until(lambda: {shown, hidden, "notes"} <= files(hub).keys())
 

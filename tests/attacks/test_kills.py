@@ -15,10 +15,10 @@ import pytest
 from imil.storage.codec import decode_masks
 from imil.storage.local import LocalStore
 from imil.storage.records.acts import What, files_of
+from tests.standins.documents import ROOT
 from tests.standins.trained import as_if_trained
 from tests.standins.untraining import opened
 
-ROOT = Path(__file__).parents[2]
 # A machine that is busy with other things takes its time, s.
 PATIENCE = 600.0
 

@@ -22,14 +22,13 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from imil.app.results.handout import make_file
+from imil.app.results.handout import FILES, make_file
 from imil.core.bounds import MOST_SECONDS
 from imil.core.records import Region
 from imil.errors import ImilError, MaskError, StoreError
 from imil.report.parts import text
 from imil.storage.codec import MaskRecord
 from imil.storage.local import LocalStore
-from imil.storage.memory import MemoryStore
 from imil.storage.records.acts import (
     Act,
     What,
@@ -45,6 +44,8 @@ from imil.study.audit.acts import ActLog
 from imil.study.review.answers import WarmModels
 from imil.study.study import Study
 from tests.standins.compared import FORMULA, READERS, compared_study
+from tests.standins.documents import ROOT
+from tests.standins.memory_store import MemoryStore
 from tests.standins.trained import as_if_trained, corner
 from tests.standins.untraining import opened
 
@@ -52,7 +53,6 @@ pytestmark = pytest.mark.slow
 
 NOW = "2026-11-25T10:00:00+00:00"
 STUDY = "a" * 32
-ROOT = Path(__file__).parents[2]
 # The longest that anything which must not wait may take, s: far less than a wait that hangs.
 AT_ONCE = 30.0
 
@@ -526,10 +526,10 @@ class FailingStore(MemoryStore):
 
     error: BaseException | None = None
 
-    def add(self, name: str, content: bytes) -> None:
+    def add(self, name: str, content: bytes, *, shown: bytes | None = None) -> None:
         if self.error is not None and "/acts/" in name:
             raise self.error
-        super().add(name, content)
+        super().add(name, content, shown=shown)
 
 
 ANYTHING = [
@@ -761,7 +761,7 @@ def test_a_cell_is_never_a_formula_and_a_number_stays_one(cell: object, written:
 def test_every_table_of_a_study_whose_names_are_formulas_is_safe(home: Home) -> None:
     study = home.study()
     tables = {}
-    for what in ("agreement", *text.FILES, *text.RECORD_FILES):
+    for what in ("agreement", *FILES, *text.RECORD_FILES):
         if what not in {"study", "study_light", "onnx"}:
             name, content = make_file(study, what)
             if name.endswith((".csv", ".tsv")):

@@ -23,7 +23,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from imil.app.server.theme import launch_options
 from imil.errors import ComputeError
 from imil.jobs.pool import hold
-from tests.browser.serving import ROOT, Server, serve
+from tests.browser.serving import Server, serve
+from tests.standins.documents import ROOT
 from tests.standins.small_disk import SmallDisk, small_disk
 
 pytestmark = [
@@ -114,7 +115,7 @@ def test_an_app_on_a_full_disk_serves_and_says_so_and_goes_on_once_there_is_room
     disk.free()
 
     about = client.predict(api_name="/open_demo")
-    queue = client.predict(about["study"], api_name="/outliers")
+    queue = client.predict(about["study"], api_name="/queue")["images"]
 
     assert app.process.poll() is None
     assert (upload.status_code, "disk is full" in upload.text) == (507, True)

@@ -1,7 +1,8 @@
 """Hostile `study.zip`s: whatever is in one, it is refused in words or opens whole.
 
 Zips that are damaged as zips, and entries that lead out of their folder, are attacked in
-tests/datasets/test_archive.py; what a sound one keeps is in tests/study/test_studyzip.py.
+tests/datasets/archive/test_archive.py; what a sound one keeps is in
+tests/study/library/test_studyzip.py.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ from pyarrow import parquet
 from imil.errors import ImilError
 from imil.storage.base import study_of
 from imil.storage.codec import decode_masks, encode_masks
-from imil.storage.memory import MemoryStore
 from imil.storage.records.accounts import Listed, account_key, load_listed, owner_of
 from imil.study.library.accounts import Account, Accounts
 from imil.study.library.demo import demo_films
@@ -33,6 +33,7 @@ from imil.study.library.studyzip import ABOUT
 from imil.study.study import Study
 from imil.synthetic.films import FilmSpec
 from tests.standins.fakehub import FakeHub
+from tests.standins.memory_store import MemoryStore
 from tests.standins.sound_zip import (
     Files,
     as_of,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import importlib
 import os
 import shutil
 import warnings
@@ -23,7 +22,6 @@ from playwright.sync_api import (
 )
 from xdist.scheduler import LoadFileScheduling
 
-from imil.app.server.stubs import without_stubs
 from imil.synthetic.films import write_films
 from tests.browser.acts import FILMS
 from tests.browser.fresh import FreshPage
@@ -67,12 +65,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Lanes | None
     else this file is read too late to be asked.
     """
     return Lanes(config, log) if config.option.dist == "loadfile" else None
-
-
-def pytest_collectstart() -> None:
-    """Import Gradio as the app does, before the tests do; here it is only asked where they run."""
-    with without_stubs():
-        importlib.import_module("gradio")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -93,7 +93,7 @@ def paint(space: Space, study: str, folder: Path) -> None:
     irrelevant[:40, :40] = 255
     Image.fromarray(irrelevant).save(folder / "mask.png")
     client = Client(space.server.url, verbose=False)
-    sample = client.predict(study, api_name="/outliers")[0]["sample_id"]
+    sample = client.predict(study, api_name="/queue")["images"][0]["sample_id"]
     mask = handle_file(str(folder / "mask.png"))
     client.predict(study, sample, mask, "r", 3, api_name="/submit_mask")
 

@@ -31,7 +31,7 @@ def seen(page: Page, server: Server, tmp_path: Path) -> tuple[Page, str]:
     expect(page.locator("#study")).to_contain_text("No patient in two splits.", timeout=60_000)
     (study,) = listed(page)
     client = Client(server.url, verbose=False)
-    offers = client.predict(study, "mispredicted", api_name="/outliers")
+    offers = client.predict(study, "mispredicted", api_name="/queue")["images"]
     hidden = np.zeros((192, 192), np.uint8)
     hidden[:60, :60] = 255
     path = tmp_path / "mask.png"

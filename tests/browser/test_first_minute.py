@@ -177,20 +177,3 @@ def test_words_are_explained_from_the_header_by_keyboard(visitor: Page) -> None:
     expect(words).to_be_hidden()
     expect(opener).to_be_focused()
     assert opened_film(page) == first
-
-
-def test_offline_is_said_and_goes_away(visitor: Page) -> None:
-    saved = visitor.locator("#header .saved")
-    expect(saved).to_contain_text("Saved here")
-
-    visitor.context.set_offline(True)
-    expect(saved).to_contain_text("Offline · strokes are kept in this browser")
-    visitor.context.set_offline(False)
-
-    expect(saved).to_contain_text("Saved here")
-
-
-def test_research_use_only_stands_on_every_tab(visitor: Page) -> None:
-    for tab in ("Train", "Outliers", "Results"):
-        visitor.get_by_role("tab", name=tab).click()
-        expect(visitor.get_by_text("Research use only, not for diagnosis")).to_be_visible()

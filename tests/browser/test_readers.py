@@ -13,12 +13,12 @@ from playwright.sync_api import Browser, Page, expect
 from imil.app.app import build_app
 from imil.app.server.theme import launch_options
 from imil.jobs.pool import WorkerPool
-from imil.storage.memory import MemoryStore
 from imil.study.library.studies import Studies
 from imil.study.study import Study
 from imil.study.tools import Tools
 from imil.synthetic.films import FilmSpec
 from tests.browser.looks import picture
+from tests.standins.memory_store import MemoryStore
 from tests.standins.trained import as_if_trained
 from tests.standins.visitors import no_weights
 

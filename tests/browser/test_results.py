@@ -75,7 +75,7 @@ def mask(client: Client, study: str, folder: Path, number: int) -> None:
     irrelevant = np.zeros((FILMS.size, FILMS.size), np.uint8)
     irrelevant[: FILMS.size // 5, FILMS.size * 3 // 4 :] = 255
     Image.fromarray(irrelevant).save(folder / "corner.png")
-    queue = client.predict(study, "mispredicted", api_name="/outliers")
+    queue = client.predict(study, "mispredicted", api_name="/queue")["images"]
     for offer in [offer for offer in queue if offer["review"] is None][:number]:
         file = handle_file(str(folder / "corner.png"))
         client.predict(study, offer["sample_id"], file, "reader", 12.0, api_name="/submit_mask")

@@ -13,11 +13,11 @@ from imil.app.app import build_app
 from imil.app.server.theme import launch_options
 from imil.core.records import Queue
 from imil.jobs.pool import WorkerPool
-from imil.storage.memory import MemoryStore
 from imil.study.library.studies import Studies
 from imil.study.study import Study
 from imil.study.tools import Tools
 from imil.synthetic.films import FilmSpec
+from tests.standins.memory_store import MemoryStore
 from tests.standins.trained import as_if_trained
 from tests.standins.visitors import no_weights
 
@@ -174,6 +174,8 @@ def test_a_mask_handed_in_offline_is_kept_said_and_sent_once_when_the_connection
 
     page.context.set_offline(True)
     told(page, "notice", "You can go on painting")
+    saved = page.locator("#header .saved")
+    expect(saved).to_contain_text("Offline · strokes are kept in this browser")
     desk.mark()
     drawn = page.locator("#painter .area").inner_text()
     desk.hand_in()
@@ -185,6 +187,7 @@ def test_a_mask_handed_in_offline_is_kept_said_and_sent_once_when_the_connection
 
     desk.moved_from(sample)
     assert desk.notice == ""
+    expect(saved).to_contain_text("Saved here")
     page.wait_for_timeout(3000)
     assert count(desk) == 1
     hidden = desk.study.irrelevant(sample)

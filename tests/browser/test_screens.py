@@ -50,7 +50,7 @@ def corner(spec: FilmSpec) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
 def marked_outliers(client: Client, study: str) -> list[str]:
     """Return the outliers whose corner is bright; those before the first of them are skipped."""
     films, irrelevant = film_set(DEMO), corner(DEMO)
-    queue = [o["sample_id"] for o in client.predict(study, api_name="/outliers")]
+    queue = [o["sample_id"] for o in client.predict(study, api_name="/queue")["images"]]
     marked = [name for name in queue if films.original(name)[irrelevant].max() > BRIGHT]
     for name in queue[: queue.index(marked[0])]:
         client.predict(study, name, api_name="/skip")

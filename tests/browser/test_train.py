@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import re
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
-from PIL import Image
 from playwright.sync_api import Page, expect
 
 from app import _trained_demo
@@ -165,27 +161,6 @@ def test_what_a_data_set_has_can_be_looked_at_before_it_is_fetched(ready: Page) 
     ready.locator("#hub-id input, #hub-id textarea").fill("no id at all")
     ready.locator("#hub-look").click()
     expect(ready.locator(".card .note.bad[role=alert]")).to_contain_text("no id of a Hub data set")
-
-
-def test_a_huge_image_and_a_stray_file_are_named_and_the_rest_is_read(
-    ready: Page, tmp_path: Path
-) -> None:
-    huge = io.BytesIO()
-    Image.fromarray(np.zeros((9000, 9000), np.uint8)).save(huge, "PNG")
-    path = tmp_path / "mixed.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        for n in range(24):
-            archive.writestr(f"{'ab'[n % 2]}/{n}.png", picture(500 + n))
-        archive.writestr("a/huge.png", huge.getvalue())
-        archive.writestr("a/notes.docx", b"?")
-
-    upload(ready, path, "mixed")
-
-    expect(ready.locator("#header")).to_contain_text("mixed", timeout=READ)
-    card = ready.locator("#study")
-    expect(card).to_contain_text("No near duplicate across splits. 24 images compared.")
-    card.get_by_text("24 images taken, 2 files skipped").click()
-    expect(card.locator(".skipped")).to_contain_text("a/huge.png: It has 9000 × 9000 pixels")
 
 
 def test_a_preset_is_one_click_and_a_wrong_setting_is_said_where_it_stands(ready: Page) -> None:

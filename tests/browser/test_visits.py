@@ -97,7 +97,9 @@ def test_a_training_goes_on_while_the_page_is_closed_and_stops_when_told(
     expect(again.locator("#train")).to_be_visible()
 
 
-def test_a_phone_needs_no_sideways_scrolling(browser: Browser, server: Server) -> None:
+def test_a_phone_needs_no_sideways_scrolling_and_research_use_only_stands_on_every_tab(
+    browser: Browser, server: Server
+) -> None:
     context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
     page = context.new_page()
     page.goto(server.url)
@@ -105,5 +107,7 @@ def test_a_phone_needs_no_sideways_scrolling(browser: Browser, server: Server) -
     for tab in ("Train", "Outliers", "Results"):
         page.get_by_role("tab", name=tab).click()
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
-        expect(page.get_by_text("Research use only, not for diagnosis")).to_be_visible()
+        for width in (1440, 390):
+            page.set_viewport_size({"width": width, "height": 844})
+            expect(page.get_by_text("Research use only, not for diagnosis")).to_be_visible()
     context.close()

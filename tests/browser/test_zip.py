@@ -149,19 +149,21 @@ def test_guessed_columns_are_shown_corrected_and_read_so(
     assert faults == []
 
 
-def test_a_damaged_file_of_a_zip_is_named_before_and_after_the_others_are_read(
+def test_what_can_not_be_read_of_a_zip_is_named_before_and_after_the_others_are_read(
     page: Page, online: str, tmp_path: Path, screens: Path, faults: list[str]
 ) -> None:
     archive = tmp_path / "films.zip"
     with zipfile.ZipFile(archive, "w") as made:
         for number in range(24):
             made.writestr(f"{'ab'[number % 2]}/{number}.png", png(picture(number)))
+        made.writestr("a/huge.png", png(np.zeros((9000, 9000), np.uint8)))
+        made.writestr("a/notes.docx", b"?")
     content = png(picture(5))
     damaged = content[:99] + bytes(9) + content[108:]
     archive.write_bytes(archive.read_bytes().replace(content, damaged))
 
     bring(page, online, archive)
-    expect(page.locator("#zip-has")).to_contain_text("23 images in the zip")
+    expect(page.locator("#zip-has")).to_contain_text("24 images in the zip")
     page.locator("#zip-has").get_by_text("1 file of the zip will be left out").click()
     expect(page.locator("#zip-has")).to_contain_text("b/5.png: It is damaged in the zip.")
     look(page, screens, "zip-damaged", whole=True)
@@ -170,8 +172,10 @@ def test_a_damaged_file_of_a_zip_is_named_before_and_after_the_others_are_read(
 
     card = page.locator("#study")
     expect(page.locator("#header")).to_contain_text("Damaged", timeout=READ)
-    card.get_by_text("23 images taken, 1 file skipped").click()
+    expect(card).to_contain_text("No near duplicate across splits. 23 images compared.")
+    card.get_by_text("23 images taken, 3 files skipped").click()
     expect(card).to_contain_text("b/5.png: It is damaged in the zip.")
+    expect(card).to_contain_text("a/huge.png: It has 9000 × 9000 pixels")
     assert faults == []
 
 

@@ -84,13 +84,9 @@ def test_a_class_that_is_too_small_is_named() -> None:
         make_splits(labels, patients, seed=0)
 
 
-def test_lengths_and_shares_are_checked() -> None:
+def test_lengths_are_checked() -> None:
     with pytest.raises(ValueError, match="differ in length"):
         make_splits(["a"], [], seed=0)
-    with pytest.raises(ValueError, match="add up to 1"):
-        make_splits(["a"], [None], seed=0, shares=(0.5, 0.5, 0.5))
-    with pytest.raises(ValueError, match="above 0"):
-        make_splits(["a"], [None], seed=0, shares=(1.0, 0.0, 0.0))
 
 
 def test_validation_is_carved_out_of_train_alone() -> None:

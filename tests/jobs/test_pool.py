@@ -125,19 +125,34 @@ def test_a_segment_that_fails_ends_the_one_beside_it_and_says_why(
     assert not other.finished
 
 
-def test_a_process_that_ended_while_idle_is_no_failed_attempt(
-    two_cores: WorkerPool, make_task: MakeTask
+def test_a_process_starts_with_its_first_task_or_at_once_where_a_pool_is_warm(
+    pool: WorkerPool, make_task: MakeTask, tmp_path: Path
 ) -> None:
-    until(lambda: len(two_cores._children) == 2)
-    for child in list(two_cores._children):
+    warm = WorkerPool(tmp_path / "warm", workers=2, warm=True)
+
+    until(lambda: len(warm._children) == 2)
+    assert len(pool._children) == 0
+    pool.submit("job", (make_task(),))
+    assert pool.wait(["job"], timeout=180)
+    assert len(pool._children) == 1
+    warm.close()
+
+
+def test_a_process_that_ended_while_idle_is_no_failed_attempt(
+    tmp_path: Path, make_task: MakeTask
+) -> None:
+    pool = WorkerPool(tmp_path / "jobs", workers=2, cores=2, warm=True)
+    until(lambda: len(pool._children) == 2)
+    for child in list(pool._children):
         os.kill(child.pid, signal.SIGKILL)
         child.wait()
 
-    two_cores.submit("job", (make_task("one"), make_task("other")))
+    pool.submit("job", (make_task("one"), make_task("other")))
 
-    assert two_cores.wait(["job"], timeout=180)
-    assert status(two_cores, "job").state is JobState.DONE
-    assert not two_cores._jobs["job"].alone
+    assert pool.wait(["job"], timeout=180)
+    assert status(pool, "job").state is JobState.DONE
+    assert not pool._jobs["job"].alone
+    pool.close()
 
 
 def test_after_a_kill_segments_go_on_one_at_a_time(

@@ -20,6 +20,7 @@ from imil.jobs.leases import Lease
 from imil.jobs.pool import WorkerPool
 from imil.jobs.training.task import TrainingTask, run_task, task_to_json
 from imil.jobs.zero_gpu import ZeroPool, train_in_lease
+from tests.standins.documents import ROOT
 from tests.standins.fakezero import FakeZero
 
 MakeTask = Callable[..., TrainingTask]
@@ -322,7 +323,6 @@ class Space:
         self, zero: FakeZero, task: TrainingTask, folder: Path, *, deadly: tuple[int, ...]
     ) -> None:
         (folder / "task.json").write_text(json.dumps(task_to_json(task)))
-        root = Path(__file__).parents[2]
         self.process = subprocess.Popen(
             [
                 sys.executable,
@@ -330,13 +330,13 @@ class Space:
                 str(folder / "task.json"),
                 *(str(epoch) for epoch in deadly),
             ],
-            cwd=root,
+            cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             env=os.environ
             | {
-                "PYTHONPATH": str(root),
+                "PYTHONPATH": str(ROOT),
                 "SPACES_ZERO_GPU": "true",
                 "SPACES_ZERO_DEVICE_API_URL": zero.endpoint,
                 "GRADIO_ANALYTICS_ENABLED": "False",

@@ -26,9 +26,9 @@ from imil.jobs.base import JobState
 from imil.jobs.training.inputs import write_samples
 from imil.jobs.training.task import TrainingTask, run_task
 from imil.storage.codec import read_checkpoint_figures
+from tests.standins.documents import ROOT
 
 Record = Callable[[dict[str, Any]], None]
-ROOT = Path(__file__).parents[2]
 # The processes find this checkout, not another one that may be installed.
 PATH = {"PYTHONPATH": str(ROOT)}
 # A machine that is busy with other things takes its time, s.

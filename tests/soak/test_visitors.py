@@ -79,7 +79,7 @@ def train_one(server: Server, study: str) -> None:
 def reviewable(client: Client) -> tuple[str, tuple[str, ...]]:
     """Begin a demo study, which is trained already; return its id and its queue."""
     study = client.predict(api_name="/open_demo")["study"]
-    offers = client.predict(study, api_name="/outliers")
+    offers = client.predict(study, api_name="/queue")["images"]
     return study, tuple(offer["sample_id"] for offer in offers)
 
 

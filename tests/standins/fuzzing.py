@@ -23,11 +23,11 @@ from imil.datasets.choices import Choices
 from imil.datasets.hub.process import HubRequest
 from imil.errors import ImilError
 from imil.jobs.pool import WorkerPool
-from imil.storage.memory import MemoryStore
 from imil.study.library.studies import Studies
 from imil.study.study import Study
 from imil.study.tools import Tools
 from tests.standins.dicoms import write_dicom
+from tests.standins.memory_store import MemoryStore
 from tests.standins.visitors import no_weights
 
 # Images of each of the two classes that lie beside whatever is damaged.

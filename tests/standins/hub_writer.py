@@ -17,7 +17,7 @@ import numpy as np
 
 from imil.errors import StoreError
 from imil.storage.codec import MaskRecord
-from imil.storage.hub.committer import Pace
+from imil.storage.hub.outbox import Pace
 from imil.storage.hub.repo import HubRepo, prepare_client
 from imil.storage.hub.store import HubStore
 from imil.storage.local import LocalStore

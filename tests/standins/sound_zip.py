@@ -25,13 +25,13 @@ from imil.jobs.training.inputs import read_probe, write_array
 from imil.jobs.training.task import TrainingTask, _write_readings
 from imil.storage.base import Store
 from imil.storage.codec import encode_checkpoint
-from imil.storage.memory import MemoryStore
 from imil.study.batch.progress import Untrained
 from imil.study.library.studies import Studies
 from imil.study.library.studyzip import ABOUT
 from imil.study.study import Study
 from imil.study.tools import Tools
 from imil.synthetic.films import CLASSES
+from tests.standins.memory_store import MemoryStore
 from tests.standins.trained import as_if_trained, corner
 from tests.standins.visitors import no_weights
 

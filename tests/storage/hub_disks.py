@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from imil.storage.hub.background import BackgroundReads
-from imil.storage.hub.committer import Pace
+from imil.storage.hub.outbox import Pace
 from imil.storage.hub.repo import HubRepo, prepare_client
 from imil.storage.hub.store import HubStore
 from imil.storage.local import LocalStore

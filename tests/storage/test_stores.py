@@ -15,8 +15,8 @@ import pytest
 from imil.errors import StoreError
 from imil.storage.base import Saved, Store, is_record, is_study_id, new_record, study_of
 from imil.storage.local import LocalStore, write_atomic
-from imil.storage.memory import MemoryStore
 from tests.standins.fakehub import FakeHub
+from tests.standins.memory_store import MemoryStore
 from tests.storage.hub_disks import hub_store
 
 ADAPTERS: dict[str, Callable[[Path], Store]] = {

@@ -14,11 +14,11 @@ from imil.jobs.leases import Lease
 from imil.jobs.pool import WorkerPool
 from imil.jobs.training.task import TrainingTask
 from imil.jobs.zero_gpu import ZeroPool
-from imil.storage.memory import MemoryStore
 from imil.study.library.studies import Studies
 from imil.study.study import Study
 from imil.study.tools import Tools
 from imil.synthetic.films import FilmSpec
+from tests.standins.memory_store import MemoryStore
 from tests.standins.visitors import no_weights
 from tests.study.conftest import finish
 

@@ -11,8 +11,7 @@ from imil.errors import MaskChangedError, MaskError, PlanError
 from imil.study.study import Study
 from imil.synthetic.films import FilmSpec
 from tests.standins.trained import as_if_trained, corner
-
-from .conftest import Machine, finish
+from tests.study.conftest import Machine, finish
 
 pytestmark = pytest.mark.slow
 

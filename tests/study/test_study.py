@@ -21,8 +21,7 @@ from imil.storage.records.studies import load_study
 from imil.study.study import Study
 from imil.study.workspace import read_logits
 from tests.standins.trained import as_if_trained
-
-from .conftest import Machine, finish
+from tests.study.conftest import Machine, finish
 
 pytestmark = pytest.mark.slow
 

@@ -1,71 +1,103 @@
-"""What a program gives an endpoint, checked."""
+"""From what a program sends to what the function of an endpoint takes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from enum import StrEnum
+from inspect import Parameter, Signature, signature
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import gradio as gr
 
-from imil.core.bounds import check_text, is_number, is_whole, quoted
-from imil.core.records import Queue, Selection
+from imil.app.painter.painter import read_mask_png
+from imil.app.server.served_files import Uploads
+from imil.core.records import Region
 from imil.errors import PlanError
-from imil.study.library.presets import Preset
-
-Choice = TypeVar("Choice", Queue, Selection, Preset)
-Value = TypeVar("Value", str, int, float, bool, list[str], dict[str, Any])
+from imil.storage.values import to_json
+from imil.study.library.studies import Studies
+from imil.study.study import Study
 
 # Names the reader of masks sent by a program that gives none.
 READER = "api"
 
 
-def choice(kind: type[Choice], value: Any) -> Choice:
-    """Return the choice of that name; PlanError if there is none."""
-    if not isinstance(value, str) or value not in list(kind):
-        raise PlanError(
-            f"There is no {kind.__name__.lower()} {quoted(value)}.",
-            why=f"There are {', '.join(kind)}.",
-            fix="Send one of these names.",
-        )
-    return kind(value)
+def as_sent(function: Callable[..., Any], studies: Studies, uploads: Uploads) -> Callable[..., Any]:
+    """Return an endpoint's function as Gradio calls it.
+
+    A `Study` is sent as its id, a choice as its value, a `Region` as an image file, and a `Path`
+    as a file that is deleted once it was read; `Studies` is not sent. Whether values are of their
+    types is checked before, by `imil.app.server.sent`. What it answers is told as plain JSON.
+    """
+    hints = get_type_hints(function)
+    result = hints.pop("return")
+    usual = {each.name: each.default for each in signature(function).parameters.values()}
+    names = [name for name, hint in hints.items() if hint is not Studies]
+
+    def called(*values: Any) -> Any:
+        sent = dict(zip(names, values, strict=True))
+        read = [value for name, value in sent.items() if Path in _kinds(hints[name])]
+        with uploads.reading(*read):
+            taken = {name: _taken(hints[name], value, studies) for name, value in sent.items()}
+            own = {name: studies for name, hint in hints.items() if hint is Studies}
+            return to_json(function(**own, **taken))
+
+    asked = {name: _sent(hints[name]) for name in names}
+    described: Any = called
+    described.__name__, described.__doc__ = function.__name__, function.__doc__
+    described.__annotations__ = {**asked, "return": result}
+    described.__signature__ = Signature(
+        [
+            Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, default=usual[name], annotation=hint)
+            for name, hint in asked.items()
+        ],
+        return_annotation=result,
+    )
+    return called
 
 
-def whole(name: str, value: Any) -> int:
-    """Return the whole number that was given under a name; PlanError if it is none."""
-    if not is_whole(value):
-        raise PlanError(
-            f"{name} is {quoted(value)}.", why="It must be a whole number.", fix="Send 1, or 5."
-        )
+def _kinds(hint: Any) -> tuple[Any, ...]:
+    return get_args(hint) if get_origin(hint) is UnionType else (hint,)
+
+
+def _sent(hint: Any) -> Any:
+    """Return the type of what is sent for a parameter of a type."""
+    kind, *_ = _kinds(hint)
+    if kind is Study:
+        return str
+    if kind is Path or kind == Region:
+        return gr.FileData
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return Literal[tuple(each.value for each in kind)]
+    return hint
+
+
+def _taken(hint: Any, value: Any, studies: Studies) -> Any:
+    kind, *others = _kinds(hint)
+    if kind is Study:
+        return studies.open(value)
+    if kind is Path or kind == Region:
+        if value is None and others:
+            return None
+        path = _uploaded(value)
+        return path if kind is Path else read_mask_png(path)
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return kind(value)
     return value
 
 
-def event_value(
-    event: gr.EventData, name: str, kind: type[Value], usual: Value | None = None
-) -> Value:
-    """Return what an event of a page carries under a name.
-
-    Args:
-        event: what the browser sent.
-        name: of the value.
-        kind: text, whole number, number, bool, list of texts, or dict.
-        usual: what counts where there is no such value; None where one is needed.
-
-    Raises:
-        PlanError: there is none, or it is of another kind.
-    """
-    # Gradio's own access fails where there is no such value, and there may be no event.
-    data = getattr(event, "_data", None)
-    value = data.get(name, usual) if isinstance(data, dict) else usual
-    fits: dict[Any, Callable[[], bool]] = {
-        str: lambda: isinstance(value, str) and check_text(name, value) == value,
-        int: lambda: is_whole(value),
-        float: lambda: is_number(value),
-        list: lambda: isinstance(value, list) and all(check_text(name, v) == v for v in value),
-    }
-    if not fits.get(kind, lambda: isinstance(value, kind))():
+def _uploaded(path: str | None) -> Path:
+    if not path:
         raise PlanError(
-            f"What the page sent as {name} is {quoted(value)}.",
-            why="The page does not send that by itself.",
-            fix="Reload the page, and try again.",
+            "There is no file.",
+            why="This step needs one.",
+            fix="Send it with gradio_client's handle_file().",
         )
-    return value  # type: ignore[return-value]  # it was looked at
+    if not Path(path).exists():
+        raise PlanError(
+            "The file is not there any more.",
+            why="An upload is deleted as soon as it was read, or when nobody reads it for long.",
+            fix="Send it again with gradio_client's handle_file().",
+        )
+    return Path(path)

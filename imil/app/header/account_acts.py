@@ -7,18 +7,19 @@ from typing import Any
 
 import gradio as gr
 
-from imil.app.api.given import event_value
 from imil.app.header.account_menu import account_of, listed, menu_value, refused, said
 from imil.app.header.header import gone_studies, header
 from imil.app.screen import Screen, show_all
-from imil.app.server.errors import errors_shown
 from imil.app.server.rates import Cost, costs
+from imil.app.server.sent import event_value
 from imil.app.server.shown import QUIET, Shown
 from imil.app.train import train_tab
 from imil.errors import ImilError
-from imil.report.handover import save_copy
-from imil.report.parts import text
+from imil.hub_export import save_copy
 from imil.study.library.accounts import Account
+
+SIGNED_OUT = "You are not signed in any more. Sign in and try again."
+SHARED_NO_LONGER = "No longer shared with {name}; whoever has opened it still has its link."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,22 +32,21 @@ class AccountActs:
 
     def wire(self) -> None:
         """Attach the callbacks to the dialog's events."""
-        menu, free = self.menu, QUIET
+        menu = self.menu
         every = [*self.screen.outputs, menu]
-        menu.look(self.look, None, menu, **free)
+        menu.look(self.look, None, menu, **QUIET)
         menu.save(self.save, None, menu, **QUIET)
-        menu.grant(self.grant, None, menu, **free)
+        menu.grant(self.grant, None, menu, **QUIET)
         menu.choose(self.choose, self.screen.reader, every, **QUIET)
         menu.remove(self.remove, self.screen.reader, every, **QUIET)
 
     def look(self, event: gr.EventData, profile: gr.OAuthProfile | None) -> Any:
         """Keep the open study on the account's list, and return what the dialog shows."""
         account = account_of(profile)
-        with errors_shown():
-            study_id = event_value(event, "study", str, "")
-            if account is not None and study_id:
-                self._keep(account, study_id, own=event_value(event, "own", bool, usual=False))
-            return menu_value(self.screen.studies, account, study_id)
+        study_id = event_value(event, "study", str, "")
+        if account is not None and study_id:
+            self._keep(account, study_id, own=event_value(event, "own", bool, usual=False))
+        return menu_value(self.screen.studies, account, study_id)
 
     @costs(Cost.EXPORT)
     def save(
@@ -54,76 +54,76 @@ class AccountActs:
     ) -> Any:
         """Put a private copy into the visitor's account, with the visitor's token alone."""
         account, studies = account_of(profile), self.screen.studies
-        with errors_shown():
-            study_id = event_value(event, "study", str)
-            if account is None or token is None:
-                return menu_value(studies, None, told={**said(text.SIGNED_OUT), "tone": "bad"})
-            try:
-                study = studies.open(study_id)
-                url = save_copy(study, account.name, token.token, studies.endpoint)
-                told = said(text.KEEP_COPY_SAVED, url)
-            except ImilError as error:
-                told = refused(error)
-            return menu_value(studies, account, study_id, told=told)
+        study_id = event_value(event, "study", str)
+        if account is None or token is None:
+            return menu_value(studies, None, told={**said(SIGNED_OUT), "tone": "bad"})
+        try:
+            study = studies.open(study_id)
+            url = save_copy(study, account.name, token.token, studies.endpoint)
+            told = said("Your private copy is saved:", url)
+        except ImilError as error:
+            told = refused(error)
+        return menu_value(studies, account, study_id, told=told)
 
     def grant(self, event: gr.EventData, profile: gr.OAuthProfile | None) -> Any:
         """Share the study with one of the account's organisations, or no longer."""
         account, studies = account_of(profile), self.screen.studies
-        with errors_shown():
-            study_id = event_value(event, "study", str)
-            name = event_value(event, "organisation", str)
-            shared = event_value(event, "shared", bool)
-            if account is None:
-                return menu_value(studies, None, told={**said(text.SIGNED_OUT), "tone": "bad"})
-            try:
-                study = studies.open(study_id)
-                studies.accounts.share(account, listed(study), name, shared=shared)
-                study.note_shared(name, shared=shared, who=account.name)
-                words = text.SHARED if shared else text.SHARED_NO_LONGER
-                told = said(words.format(name=name))
-            except ImilError as error:
-                told = refused(error)
-            return menu_value(studies, account, study_id, told=told)
+        study_id = event_value(event, "study", str)
+        name = event_value(event, "organisation", str)
+        shared = event_value(event, "shared", bool)
+        if account is None:
+            return menu_value(studies, None, told={**said(SIGNED_OUT), "tone": "bad"})
+        try:
+            study = studies.open(study_id)
+            studies.accounts.share(account, listed(study), name, shared=shared)
+            study.note_shared(name, shared=shared, who=account.name)
+            words = "Shared with {name}." if shared else SHARED_NO_LONGER
+            told = said(words.format(name=name))
+        except ImilError as error:
+            told = refused(error)
+        return menu_value(studies, account, study_id, told=told)
 
     def choose(self, reader: str, event: gr.EventData, profile: gr.OAuthProfile | None) -> Shown:
         """Open a study of the account's list; one that is gone is taken off it."""
         account, studies = account_of(profile), self.screen.studies
-        with errors_shown():
-            study_id = event_value(event, "study", str)
-            try:
-                shown = show_all(self.screen, studies.open(study_id), reader)
-            except ImilError as error:
-                if not studies.knows(study_id):
-                    studies.accounts.forget(account, study_id)
-                return {self.menu: menu_value(studies, account, told=refused(error))}
-            return {**shown, self.menu: menu_value(studies, account, study_id)}
+        study_id = event_value(event, "study", str)
+        try:
+            shown = show_all(self.screen, studies.open(study_id), reader)
+        except ImilError as error:
+            if not studies.knows(study_id):
+                studies.accounts.forget(account, study_id)
+            return {self.menu: menu_value(studies, account, told=refused(error))}
+        return {**shown, self.menu: menu_value(studies, account, study_id)}
 
     def remove(self, reader: str, event: gr.EventData, profile: gr.OAuthProfile | None) -> Shown:
         """Delete the study, and go on with a new demo or an empty page."""
         account, studies = account_of(profile), self.screen.studies
-        with errors_shown():
-            study_id = event_value(event, "study", str)
-            try:
-                studies.accounts.require_owner(account, study_id)
-                studies.delete(study_id, who="" if account is None else account.name)
-                studies.accounts.forget(account, study_id)
-            except ImilError as error:
-                told = refused(error)
-                return {self.menu: menu_value(studies, account, study_id, told=told)}
-            told = said(text.DELETED_DEMO if self.demo else text.DELETED)
-            gone = gone_studies([study_id])
-            if self.demo:
-                study = studies.demo()
-                shown = show_all(self.screen, study, reader)
-                shown[self.screen.header] = header(study) | gone
-            else:
-                shown = {
-                    self.screen.study_id: "",
-                    **train_tab.show_nothing(self.screen.train),
-                    self.screen.header: header(None) | gone,
-                    self.screen.tabs: gr.Tabs(selected="train"),
-                }
-            return {**shown, self.menu: menu_value(studies, account, told=told)}
+        study_id = event_value(event, "study", str)
+        try:
+            studies.accounts.require_owner(account, study_id)
+            studies.delete(study_id, who="" if account is None else account.name)
+            studies.accounts.forget(account, study_id)
+        except ImilError as error:
+            told = refused(error)
+            return {self.menu: menu_value(studies, account, study_id, told=told)}
+        told = said(
+            "The study is deleted. A fresh demo is open now."
+            if self.demo
+            else "The study is deleted."
+        )
+        gone = gone_studies([study_id])
+        if self.demo:
+            study = studies.demo()
+            shown = show_all(self.screen, study, reader)
+            shown[self.screen.header] = header(study) | gone
+        else:
+            shown = {
+                self.screen.study_id: "",
+                **train_tab.show_nothing(self.screen.train),
+                self.screen.header: header(None) | gone,
+                self.screen.tabs: gr.Tabs(selected="train"),
+            }
+        return {**shown, self.menu: menu_value(studies, account, told=told)}
 
     def _keep(self, account: Account, study_id: str, *, own: bool) -> None:
         studies = self.screen.studies

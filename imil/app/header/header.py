@@ -3,16 +3,59 @@
 from __future__ import annotations
 
 import base64
-from html import escape
 from typing import Any
 
 import gradio as gr
 
-from imil.report.parts import text
-from imil.report.parts.markup import ASSETS, icon
+from imil.report.parts.markup import ASSETS, render
 from imil.report.parts.numbers import count, roughly
 from imil.storage.base import Saved
 from imil.study.study import Study
+
+SAVED_HERE = "Saved here only · no Hub repo set"
+SAVED_FOR_OWNER = "This is for whoever runs this app to mend. You can go on meanwhile."
+SAVED_SILENT_WHY = (
+    "The Hugging Face Hub does not answer.",
+    "What is saved here goes to {repo} there as soon as it can.",
+    "Nothing is to be done and nothing is lost: it is kept on this machine, and sent by itself.",
+)
+NO_STUDY = "No study open"
+UNSENT_WHY = (
+    "What you masked is not saved yet.",
+    "The app did not answer when it was handed in. It is kept in this browser, and not lost.",
+    "Open the Outliers tab and leave it open: it is sent from there by itself, and this line goes.",
+)
+GLOSSARY = (
+    ("Study", "One set of images and those who review it, from the first training to the last."),
+    ("Round", "Outliers, masks, training on, comparison. The first training comes before round 1."),
+    ("Outlier", "A training image that the model gets wrong: its prediction is not the label."),
+    ("Label", "The class that an image is filed under. It can be wrong, too."),
+    ("Mask", "The region of an image that you painted, because it should not matter."),
+    ("Blackout", "The image with its mask set to black. Training goes on with it."),
+    ("Budget", "How many training images may be masked: at most 4 % by default, as in the paper."),
+    ("Queue", "An ordered list of training images to look at, such as the mispredicted ones."),
+    ("Label suspect", "An image whose label looks wrong. You decide; masks are not for it."),
+    ("Wrong reason", "A right answer that rests on what should not matter."),
+    ("Shortcut", "Something that goes with the label in these images, but is not the finding."),
+    ("Arm", "One way of training on. All arms start from one checkpoint, under one plan."),
+    ("Control", "The arm without masks: the same extra epochs, and nothing else changed."),
+    ("Plan", "The settings of training. Fixed once it begins, so that arms can be compared."),
+    ("Epoch", "One pass of training over all training images."),
+    ("Seed", "The number that fixes chance. Five seeds are five repetitions."),
+    ("Split", "What an image is used for: training, validation, or test, opened at the end."),
+    ("Verdict", "Shown, not shown or harmful: whether masks helped, read from the interval."),
+    ("Interval", "The range that a figure may plausibly have, 95 % unless another level is named."),
+    ("Points", "Hundredths of accuracy: from .80 to .85 is +5 points."),
+    (
+        "Saliency",
+        "A map of where a prediction looks. A nicer map is no evidence of a better model.",
+    ),
+    (
+        "Predicted mask",
+        "What your masks suggest to hide in another image. You look before it counts.",
+    ),
+    ("Finding check", "A warning when a mask seems to hide the finding itself. It never blocks."),
+)
 
 
 def build_header(*, sign_in: bool = False, **kwargs: Any) -> gr.HTML:
@@ -34,7 +77,7 @@ def build_header(*, sign_in: bool = False, **kwargs: Any) -> gr.HTML:
 def header(study: Study | None) -> dict[str, Any]:
     """Return the header's value for the open study; the browser adds it to its list."""
     if study is None:
-        return {"study": "", "name": text.NO_STUDY, "created": "", "saved": None}
+        return {"study": "", "name": NO_STUDY, "created": "", "saved": None}
     return {
         "study": study.study_id,
         "name": study.name,
@@ -60,34 +103,34 @@ def saved_told(saved: Saved) -> dict[str, Any]:
 def saved_words(saved: Saved) -> str:
     """Return in a few words where a study is kept, and how far it has got there."""
     if saved.trouble is not None:
-        return text.SAVED_TROUBLE.format(saved.trouble.what.rstrip("."))
+        return "Saved here only · {}".format(saved.trouble.what.rstrip("."))
     if saved.repo is None:
-        return text.SAVED_HERE
+        return SAVED_HERE
     if saved.silent is not None:
-        return text.SAVED_SILENT.format(roughly(saved.silent))
+        return f"Saved here · Hub unreachable for {roughly(saved.silent)}"
     if saved.waiting:
-        return text.SAVED_WAITING.format(count(saved.waiting))
+        return f"Saved here, {count(saved.waiting)} waiting for the Hub"
     if saved.ago is None:
-        return text.SAVED_HUB.format(saved.repo)
-    return text.SAVED_ALL.format(roughly(saved.ago))
+        return f"Saved here, then in {saved.repo} on the Hub"
+    return f"Saved here · Hub {roughly(saved.ago)} ago"
 
 
 def _brief(saved: Saved) -> str:
     if saved.repo is None or saved.trouble is not None or saved.silent is not None:
-        return text.SAVED_ONLY_BRIEF
+        return "Saved here only"
     if saved.waiting:
-        return text.SAVED_WAITING_BRIEF.format(count(saved.waiting))
+        return f"Saved here · {count(saved.waiting)} waiting"
     if saved.ago is None:
-        return text.SAVED_HUB_BRIEF
-    return text.SAVED_ALL_BRIEF.format(roughly(saved.ago))
+        return "Saved here"
+    return f"Saved · Hub {roughly(saved.ago)} ago"
 
 
 def _why(saved: Saved) -> list[str] | None:
     """Return sentences: what is in the way, why, and what to do."""
     if (trouble := saved.trouble) is not None:
-        return [trouble.what, trouble.why, trouble.fix, text.SAVED_FOR_OWNER]
+        return [trouble.what, trouble.why, trouble.fix, SAVED_FOR_OWNER]
     if saved.repo is not None and saved.silent is not None:
-        return [line.format(repo=saved.repo) for line in text.SAVED_SILENT_WHY]
+        return [line.format(repo=saved.repo) for line in SAVED_SILENT_WHY]
     return None
 
 
@@ -97,64 +140,14 @@ def gone_studies(study_ids: list[str]) -> dict[str, Any]:
 
 
 def _markup(*, sign_in: bool) -> str:
-    """Return the template. It names no value, so it is rendered once and never touched again."""
     logo = base64.b64encode((ASSETS / "logo.svg").read_bytes()).decode()
-    words = {
-        "none": text.NO_STUDY,
-        "new": text.NEW_STUDY,
-        "offline": text.OFFLINE,
-        "offline-brief": text.OFFLINE_BRIEF,
-        "unsent-one": text.UNSENT_ONE,
-        "unsent": text.UNSENT_MANY,
-        "unsent-one-brief": text.UNSENT_BRIEF_ONE,
-        "unsent-brief": text.UNSENT_BRIEF_MANY,
-        "unsent-why": "\n".join(text.UNSENT_WHY),
-        "unfinished": text.UNFINISHED,
-        "unfinished-one": text.UNFINISHED_ONE,
-    }
-    data = " ".join(f'data-{key}-word="{escape(word)}"' for key, word in words.items())
-    data += " data-sign-in" if sign_in else ""
-    return f"""
-<div class="bar" {data}><h1 class="logo"><img alt="" src="data:image/svg+xml;base64,{logo}">
-  <span>{escape(text.TITLE)}</span></h1>
- <p class="value">{escape(text.VALUE)}</p>
- <label class="picker"><span class="study" aria-hidden="true">{escape(text.NO_STUDY)}</span>
-  {icon("chevron")}<select aria-label="{escape(text.STUDY)}"></select></label>
- <div class="band"><p class="ruo">{escape(text.RESEARCH_ONLY)}</p>
-  <p class="saved" hidden>{icon("check", kind="fine")}{icon("warn", kind="amiss")}
-   <span class="whole"></span><span class="brief"></span>
-   <button type="button" class="why" data-act="why" aria-label="{escape(text.SAVED_WHY_LABEL)}"
-    hidden>{escape(text.SAVED_WHY)}</button></p><span class="aloud" role="status"></span></div>
- <span class="headacts">{_button("next", text.NEXT_VISITOR, "visitor", word=True)}
-  {_button("menu", text.MENU, "more")}
-  {_button("glossary", text.GLOSSARY_TITLE, "book")}{_button("theme", text.THEME, "theme")}</span>
-</div>
-<dialog class="glossary" aria-labelledby="glossary-title"><header>
-  <h2 id="glossary-title">{escape(text.GLOSSARY_TITLE)}</h2>
-  {_button("close", text.CLOSE, "x")}</header><p class="sub">{escape(text.GLOSSARY_WORDS)}</p>
- <dl tabindex="0">{_glossary()}</dl></dialog>
-<dialog class="small keeping" aria-labelledby="keeping-title"><h2 id="keeping-title"></h2>
- <div data-lines></div><p class="headacts"><button type="button" class="imil-btn" data-act="close">
-  {escape(text.CLOSE)}</button></p></dialog>
-<dialog class="small leaving" aria-labelledby="leaving-title">
- <h2 id="leaving-title">{escape(text.NEXT_VISITOR_ASK)}</h2>
- <p><span data-count></span> {escape(text.NEXT_VISITOR_KEPT)}</p>
- <p class="headacts"><button type="button" class="imil-btn" data-act="close">{escape(text.STAY)}
-  </button>
-  <button type="button" class="imil-btn primary" data-act="reset">{escape(text.NEXT_VISITOR)}
-  </button></p></dialog>"""
-
-
-def _glossary() -> str:
-    return "".join(
-        f"<div><dt>{escape(word)}</dt><dd>{escape(meaning)}</dd></div>"
-        for word, meaning in text.GLOSSARY
-    )
-
-
-def _button(act: str, label: str, picture: str, *, word: bool = False) -> str:
-    inside = f"<span>{escape(label)}</span>" if word else ""
-    return (
-        f'<button type="button" class="imil-btn" data-act="{act}" aria-label="{escape(label)}" '
-        f'title="{escape(text.HEADER_TITLES[act])}">{icon(picture)}{inside}</button>'
+    return str(
+        render(
+            "header.html",
+            no_study=NO_STUDY,
+            unsent=UNSENT_WHY,
+            sign_in=sign_in,
+            logo=logo,
+            glossary=GLOSSARY,
+        )
     )

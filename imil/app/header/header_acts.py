@@ -7,10 +7,10 @@ from typing import Any
 
 import gradio as gr
 
-from imil.app.api.given import event_value
 from imil.app.header.header import gone_studies, saved_value
 from imil.app.screen import Screen, show_all
-from imil.app.server.errors import error_in_place, errors_shown
+from imil.app.server.errors import error_in_place
+from imil.app.server.sent import event_value
 from imil.app.server.shown import QUIET, Shown, unchanged
 from imil.core.bounds import MOST_AT_ONCE
 from imil.errors import StoreError
@@ -38,11 +38,10 @@ class HeaderActs:
 
     def choose(self, reader: str, event: gr.EventData) -> Shown:
         """Open another study of the list; one that is gone is taken off it, and this is said."""
-        with errors_shown():
-            study_id = event_value(event, "study", str)
-            if not self.screen.studies.knows(study_id):
-                return self._gone(study_id)
-            return show_all(self.screen, self.screen.studies.open(study_id), reader)
+        study_id = event_value(event, "study", str)
+        if not self.screen.studies.knows(study_id):
+            return self._gone(study_id)
+        return show_all(self.screen, self.screen.studies.open(study_id), reader)
 
     def begin(self) -> gr.Tabs:
         """Go to where a study is begun."""
@@ -59,8 +58,7 @@ class HeaderActs:
 
     def check(self, event: gr.EventData) -> Shown:
         """Say which studies of the browser's list are gone; none while it can't be told."""
-        with errors_shown():
-            listed = event_value(event, "studies", list)[:MOST_AT_ONCE]
+        listed = event_value(event, "studies", list)[:MOST_AT_ONCE]
         try:
             known = self.screen.studies.known(listed)
         except StoreError:  # whoever opens one is told

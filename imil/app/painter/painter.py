@@ -35,7 +35,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from imil.app.painter.painter_markup import painter_markup
 from imil.app.painter.reader_field import kept_name
 from imil.core.bounds import (
     LARGEST_SENT,
@@ -46,10 +45,11 @@ from imil.core.bounds import (
     is_whole,
 )
 from imil.core.records import Origin, Pixels, Queue, Region
+from imil.core.review.masks import MAX_COVERAGE
 from imil.core.review.readers import UNNAMED, reader_name
 from imil.core.windows import Window, full_bounds, window_presets
 from imil.errors import ImilError, MaskError, PlanError
-from imil.report.parts.markup import ASSETS
+from imil.report.parts.markup import ASSETS, render
 
 # Larger films than this are not taken from a browser. Our choice: four times a mammogram.
 MAX_PIXELS = 80_000_000
@@ -365,7 +365,7 @@ def build_painter(**kwargs: Any) -> gr.HTML:
     """
     script = "".join((ASSETS / "painter" / f"{part}.js").read_text("utf-8") for part in PARTS)
     return gr.HTML(
-        html_template=painter_markup(),
+        html_template=str(render("painter.html", most=MAX_COVERAGE, windows=list(Window))),
         js_on_load=script,
         apply_default_css=False,
         offered=None,

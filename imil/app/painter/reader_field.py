@@ -10,14 +10,16 @@ from imil.core.review.readers import LONGEST_NAME, UNNAMED
 from imil.report.parts import numbers, text
 from imil.study.study import Study
 
+READER_INFO = "Goes with each mask. You see your own alone."
+
 
 def build_reader_field() -> gr.Textbox:
     """Place the field where Gradio stands now. Empty stands for the unnamed reader."""
     return gr.Textbox(
-        label=text.READER,
+        label="Reader",
         placeholder=UNNAMED,
         max_length=LONGEST_NAME,
-        info=text.READER_INFO,
+        info=READER_INFO,
         elem_id="reader",
         elem_classes=["field", "readerfield"],
     )
@@ -35,8 +37,8 @@ def show_reader(study: Study, reader: str) -> Any:
         study: whose masks they are.
         reader: as `reader_name` gives it.
     """
-    info, unnamed = text.READER_INFO, study.budget(UNNAMED).painted
+    info, unnamed = READER_INFO, study.budget(UNNAMED).painted
     if reader != UNNAMED and unnamed:
         count = numbers.some(unnamed, text.MASK_ONE, text.MASK_MANY)
-        info = text.READER_UNNAMED.format(masks=count)
+        info = f"{count} painted without a name: clear the field to see them."
     return gr.update(value=kept_name(reader), info=info)

@@ -7,16 +7,15 @@ from typing import Any
 
 import gradio as gr
 
-from imil.app.api.given import event_value
-from imil.app.api.predictions import export
 from imil.app.painter.painter import decode_painted, offer, saliency_value
 from imil.app.predicted.predicted_panel import look_at_predicted, show_start
+from imil.app.results.handout import export_predictions
 from imil.app.review import outliers_tab
 from imil.app.review.answer_card import answer_value, trouble_value
 from imil.app.review.queue_picker import read_view
 from imil.app.screen import Screen
-from imil.app.server.errors import errors_shown
 from imil.app.server.rates import Cost, costs
+from imil.app.server.sent import event_value
 from imil.app.server.shown import QUIET, SLOW, Shown, unchanged
 from imil.errors import ImilError
 from imil.report.parts import text
@@ -53,92 +52,85 @@ class PredictedActs:
         panel.look.click(self.look, [study_id, tab.painter, *seen], looked, **SLOW)
         confirmed = [study_id, panel.seen, *seen]
         panel.confirm.click(self.confirm, confirmed, panel.outputs, **QUIET)
-        panel.body.select(self.open, [study_id, *tab.picker.view], tab.outputs, **QUIET)
+        panel.body.select(self.open, [study_id, *tab.picker.view], tab.film, **QUIET)
         panel.prepare.click(self.prepare, study_id, [panel.prepare, panel.download], **SLOW)
 
     @costs(Cost.ASK)
     def answer(self, payload: Any, kind: str, chosen: Any) -> dict[str, str] | None:
         """Say what the model would say to what is painted."""
-        with errors_shown():
-            painted = decode_painted(payload)
-            if painted is None:
-                return None
-            try:
-                study = self.screen.studies.open(painted.study_id)
-                return answer_value(study, painted, read_view(study, kind, chosen).opened_from)
-            except ImilError as error:
-                return trouble_value(painted, error)
+        painted = decode_painted(payload)
+        if painted is None:
+            return None
+        try:
+            study = self.screen.studies.open(painted.study_id)
+            return answer_value(study, painted, read_view(study, kind, chosen).opened_from)
+        except ImilError as error:
+            return trouble_value(painted, error)
 
     @costs(Cost.ASK)
     def saliency(self, payload: Any) -> Shown:
         """Say where the model looks in the film that is open, or why that can't be said."""
-        with errors_shown():
-            painted = decode_painted(payload)
-            if painted is None:
-                return unchanged()
-            study_id, sample_id = painted.study_id, painted.sample_id
-            try:
-                looked = self.screen.studies.open(study_id).saliency(sample_id)
-            except ImilError as error:
-                heat = saliency_value(study_id, sample_id, None, why=str(error))
-            else:
-                why = text.SALIENCY_ZERO if looked.zero else ""
-                heat = saliency_value(study_id, sample_id, looked.saliency, why=why)
-            # `asked` makes each a new value: the browser hears of a film that it had left, too.
-            heat["asked"] = painted.stroke
-            return {self.screen.outliers.painter: gr.update(heat=heat)}
+        painted = decode_painted(payload)
+        if painted is None:
+            return unchanged()
+        study_id, sample_id = painted.study_id, painted.sample_id
+        try:
+            looked = self.screen.studies.open(study_id).saliency(sample_id)
+        except ImilError as error:
+            heat = saliency_value(study_id, sample_id, None, why=str(error))
+        else:
+            why = text.SALIENCY_ZERO if looked.zero else ""
+            heat = saliency_value(study_id, sample_id, looked.saliency, why=why)
+        # `asked` makes each a new value: the browser hears of a film that it had left, too.
+        heat["asked"] = painted.stroke
+        return {self.screen.outliers.painter: gr.update(heat=heat)}
 
     @costs(Cost.ASK)
     def start(self, payload: Any) -> Shown:
         """Offer the predicted mask of the film that is open, to be corrected."""
-        with errors_shown():
-            painted = decode_painted(payload)
-            if painted is None:
-                return unchanged()
-            study, sample_id = self.screen.studies.open(painted.study_id), painted.sample_id
-            predicted = study.predicted(sample_id, painted.reader)
-            offered = offer(study.study_id, sample_id, predicted, stroke=painted.stroke)
-            tab = self.screen.outliers
-            return {
-                tab.painter: gr.update(offered=offered),
-                **show_start(tab.read.start, study, sample_id, painted.reader),
-            }
+        painted = decode_painted(payload)
+        if painted is None:
+            return unchanged()
+        study, sample_id = self.screen.studies.open(painted.study_id), painted.sample_id
+        predicted = study.predicted(sample_id, painted.reader)
+        offered = offer(study.study_id, sample_id, predicted, stroke=painted.stroke)
+        tab = self.screen.outliers
+        return {
+            tab.painter: gr.update(offered=offered),
+            **show_start(tab.read.start, study, sample_id, painted.reader),
+        }
 
     @costs(Cost.ASK)
     def look(self, study_id: str, payload: Any, kind: str, chosen: Any) -> Shown:
         """Show what is predicted for a sample of the other images."""
-        with errors_shown():
-            study, painted = self.screen.studies.open(study_id), decode_painted(payload)
-            tab, reader = self.screen.outliers, read_view(study, kind, chosen).reader
-            shown = look_at_predicted(tab.predicted, study, reader)
-            if painted is not None:
-                shown |= show_start(tab.read.start, study, painted.sample_id, reader)
-            return shown
+        study, painted = self.screen.studies.open(study_id), decode_painted(payload)
+        tab, reader = self.screen.outliers, read_view(study, kind, chosen).reader
+        shown = look_at_predicted(tab.predicted, study, reader)
+        if painted is not None:
+            shown |= show_start(tab.read.start, study, painted.sample_id, reader)
+        return shown
 
     def confirm(self, study_id: str, key: str, kind: str, chosen: Any) -> Shown:
         """Keep that the reader found right what this page has shown them."""
-        with errors_shown():
-            study = self.screen.studies.open(study_id)
-            reader = read_view(study, kind, chosen).reader
-            study.confirm_predictions(key, reader=reader)
-            return look_at_predicted(self.screen.outliers.predicted, study, reader)
+        study = self.screen.studies.open(study_id)
+        reader = read_view(study, kind, chosen).reader
+        study.confirm_predictions(key, reader=reader)
+        return look_at_predicted(self.screen.outliers.predicted, study, reader)
 
     def open(self, study_id: str, kind: str, chosen: Any, event: gr.EventData) -> Shown:
         """Open an image of the sample in the painter."""
-        with errors_shown():
-            study = self.screen.studies.open(study_id)
-            tab = self.screen.outliers
-            view = read_view(study, kind, chosen)
-            return outliers_tab.show_film(tab, study, view, event_value(event, "sample", str))
+        study = self.screen.studies.open(study_id)
+        tab = self.screen.outliers
+        view = read_view(study, kind, chosen)
+        return outliers_tab.show_film(tab, study, view, event_value(event, "sample", str))
 
     @costs(Cost.EXPORT)
     def prepare(self, study_id: str) -> Shown:
         """Write the predicted masks of all training images for download."""
-        with errors_shown():
-            study = self.screen.studies.open(study_id)
-            panel = self.screen.outliers.predicted
-            path = export(study)
-            return {
-                panel.prepare: gr.update(visible=False),
-                panel.download: gr.update(visible=True, value=str(path)),
-            }
+        study = self.screen.studies.open(study_id)
+        panel = self.screen.outliers.predicted
+        path = export_predictions(study)
+        return {
+            panel.prepare: gr.update(visible=False),
+            panel.download: gr.update(visible=True, value=str(path)),
+        }

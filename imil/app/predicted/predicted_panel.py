@@ -20,6 +20,29 @@ from imil.report.parts.overlays import painted_jpeg, picture
 from imil.study.review.predictions import Learned, Predictions
 from imil.study.study import Study
 
+START_PREDICTED = "Start from the predicted mask"
+PREDICTED_TITLE = "Predicted for the other images"
+PREDICTED_ASIDE = "Predicted, not painted"
+PREDICTED_BEFORE = (
+    "From your {masks} the app can predict what is irrelevant in every other training image. "
+    "Look at a sample before it is used."
+)
+PREDICTED_KINDS = {
+    "consensus": "by consensus: the same place in every image, where most masks hide it",
+    "pixel_model": "by a pixel model: learned from contrast, texture and place",
+}
+PREDICTED_AGREEMENT_WORDS = "consensus {consensus}, pixel model {pixel_model}; a guess reaches .50"
+PREDICTED_SURE = "sure {share}"
+PREDICTED_OPEN = "Not right? Open an image and correct its mask: the others follow."
+PREDICTED_CONFIRMED_WORDS = (
+    "By {reader}, {time} UTC, from {masks}. The comparison now has an arm that uses them, "
+    "“Propagated”. A mask more withdraws this until you confirm again."
+)
+PREDICTED_BLIND = (
+    "Predicted from your own masks alone: you are not shown what other readers painted. What arms "
+    "use is predicted from all masks, and can be confirmed once readers are shown each other's."
+)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PredictedPanel:
@@ -41,9 +64,7 @@ class PredictedPanel:
 
 def build_start() -> gr.Button:
     """Place the button that begins a mask from the predicted one."""
-    return gr.Button(
-        text.START_PREDICTED, size="md", elem_id="start-predicted", elem_classes=["wide"]
-    )
+    return gr.Button(START_PREDICTED, size="md", elem_id="start-predicted", elem_classes=["wide"])
 
 
 def build_predicted_panel() -> PredictedPanel:
@@ -56,11 +77,18 @@ def build_predicted_panel() -> PredictedPanel:
             elem_id="predicted",
         )
         with gr.Row(elem_classes=["actrow"]):
-            look = gr.Button(text.PREDICTED_LOOK, size="md", elem_id="look-predicted")
-            confirm = gr.Button(text.PREDICTED_CONFIRM, size="md", elem_id="confirm-predicted")
-            prepare = gr.Button(text.PREDICTED_PREPARE, size="md", elem_id="prepare-predicted")
+            look = gr.Button("Look at the predicted masks", size="md", elem_id="look-predicted")
+            confirm = gr.Button(
+                "These are right: use them for the other images",
+                size="md",
+                elem_id="confirm-predicted",
+            )
+            prepare = gr.Button("Prepare the download", size="md", elem_id="prepare-predicted")
             download = gr.DownloadButton(
-                text.PREDICTED_DOWNLOAD, size="md", visible=False, elem_id="download-predicted"
+                "Download predicted_masks.parquet",
+                size="md",
+                visible=False,
+                elem_id="download-predicted",
             )
     return PredictedPanel(frame, seen, body, look, confirm, prepare, download)
 
@@ -69,10 +97,10 @@ def show_start(button: gr.Button, study: Study, sample_id: str, reader: str = UN
     """Return the button to begin from a predicted mask; how sure it is only where that is known."""
     predictions = study.predictions_for(reader)
     learned = predictions.known()
-    label = text.START_PREDICTED
+    label = START_PREDICTED
     if learned is not None:
         sure = numbers.share(predictions.confidence(learned, sample_id))
-        label = text.START_SURE.format(share=sure)
+        label = f"Start from the predicted mask · sure {sure}"
     enough = predictions.masks >= FEWEST_PAINTED
     return {button: gr.update(value=label, interactive=enough)}
 
@@ -93,7 +121,7 @@ def show_predicted(panel: PredictedPanel, study: Study | None, reader: str = UNN
         return _panel(panel, _before(study, predictions), look=True)
     error = too_few(predictions.masks)
     words = note(f"{error.why} {error.fix}", tone="info", lead=error.what)
-    return _panel(panel, _withdrawn(study) + words, look=False)
+    return _panel(panel, f"{_withdrawn(study)}{words}", look=False)
 
 
 def look_at_predicted(panel: PredictedPanel, study: Study, reader: str = UNNAMED) -> Shown:
@@ -107,8 +135,8 @@ def look_at_predicted(panel: PredictedPanel, study: Study, reader: str = UNNAMED
 
 def _known(panel: PredictedPanel, study: Study, learned: Learned, reader: str) -> Shown:
     predictions, blind = study.predictions_for(reader), study.blind(reader)
-    state = note(text.PREDICTED_BLIND, tone="info") if blind else _state(study, learned)
-    body = _figures(learned) + state + _sample(study, predictions, learned)
+    state = note(PREDICTED_BLIND, tone="info") if blind else _state(study, learned)
+    body = f"{_figures(learned)}{state}{_sample(study, predictions, learned)}"
     shown = _panel(panel, body, look=False)
     return shown | {
         panel.seen: learned.key,
@@ -121,7 +149,7 @@ def _panel(panel: PredictedPanel, body: str, *, look: bool) -> Shown:
     return {
         panel.frame: gr.update(visible=True),
         panel.seen: "",
-        panel.body: heading(text.PREDICTED_TITLE, text.PREDICTED_ASIDE) + body,
+        panel.body: f"{heading(PREDICTED_TITLE, PREDICTED_ASIDE)}{body}",
         panel.look: gr.update(visible=look),
         panel.confirm: gr.update(visible=False),
         panel.prepare: gr.update(visible=False),
@@ -130,45 +158,47 @@ def _panel(panel: PredictedPanel, body: str, *, look: bool) -> Shown:
 
 
 def _before(study: Study, predictions: Predictions) -> str:
-    words = text.PREDICTED_BEFORE.format(masks=_masks(predictions.masks))
-    return _withdrawn(study) + f'<p class="sub s13">{escape(words)}</p>'
+    words = PREDICTED_BEFORE.format(masks=_masks(predictions.masks))
+    return f'{_withdrawn(study)}<p class="sub s13">{escape(words)}</p>'
 
 
 def _withdrawn(study: Study) -> str:
     if study.confirmation is None or study.confirmed:
         return ""
-    return note(text.PREDICTED_WITHDRAWN_WORDS, tone="warn", lead=text.PREDICTED_WITHDRAWN)
+    return note(
+        "What follows from them is new. Look at it and confirm it anew.",
+        tone="warn",
+        lead="Confirmed before, but the masks have changed since.",
+    )
 
 
 def _state(study: Study, learned: Learned) -> str:
     given = study.confirmation
     if given is None or not study.confirmed:
         return _withdrawn(study)
-    words = text.PREDICTED_CONFIRMED_WORDS.format(
+    words = PREDICTED_CONFIRMED_WORDS.format(
         reader=given.reader,
         time=f"{datetime.fromisoformat(given.time):%Y-%m-%d %H:%M}",
         masks=_masks(learned.masks),
     )
-    return note(words, tone="good", lead=text.PREDICTED_CONFIRMED)
+    return note(words, tone="good", lead="Confirmed.")
 
 
 def _figures(learned: Learned) -> str:
     agreement = {
         kind.value: numbers.share(learned.predictor.agreement[kind]) for kind in PredictionKind
     }
-    how = text.PREDICTED_HOW.format(
-        masks=_masks(learned.masks), kind=text.PREDICTED_KINDS[learned.kind.value]
-    )
+    how = f"From {_masks(learned.masks)}, {PREDICTED_KINDS[learned.kind.value]}."
     facts = (
         (
-            text.PREDICTED_AGREEMENT,
+            "Agreement with painted masks that were left out",
             numbers.share(learned.agreement),
-            text.PREDICTED_AGREEMENT_WORDS.format(**agreement),
+            PREDICTED_AGREEMENT_WORDS.format(**agreement),
         ),
         (
-            text.PREDICTED_CONFIDENCE,
+            "Mean confidence",
             numbers.share(learned.confidence),
-            text.PREDICTED_CONFIDENCE_WORDS.format(n=numbers.count(learned.over)),
+            f"over the predicted regions of {numbers.count(learned.over)} random training images",
         ),
     )
     told = "".join(
@@ -183,21 +213,19 @@ def _sample(study: Study, predictions: Predictions, learned: Learned) -> str:
     pictures = "".join(
         _picture(study, predictions, learned, sample_id) for sample_id in learned.sample
     )
-    return (
-        f'<div class="psample">{pictures}</div><p class="sub s13">{escape(text.PREDICTED_OPEN)}</p>'
-    )
+    return f'<div class="psample">{pictures}</div><p class="sub s13">{escape(PREDICTED_OPEN)}</p>'
 
 
 def _picture(study: Study, predictions: Predictions, learned: Learned, sample_id: str) -> str:
     sure = numbers.share(predictions.confidence(learned, sample_id))
     title = study.images.title(sample_id)
-    label = text.PREDICTED_SAMPLE.format(sample=title, share=sure)
+    label = f"Predicted mask of {title}, sure {sure}. Open it to correct it."
     return (
         f'<button type="button" data-sample="{escape(sample_id)}" aria-label="{escape(label)}" '
         f'title="{escape(title)}">'
         f'<img src="{jpeg_url(_overlay(study, predictions, sample_id))}" alt=""><span class="p1">'
         f"{escape(short_title(study.images, sample_id))}</span>"
-        f'<span class="p2">{escape(text.PREDICTED_SURE.format(share=sure))}</span></button>'
+        f'<span class="p2">{escape(PREDICTED_SURE.format(share=sure))}</span></button>'
     )
 
 

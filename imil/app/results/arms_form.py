@@ -17,16 +17,28 @@ from imil.core.records import Arm, Split
 from imil.core.review.edits import Fill, Mode
 from imil.errors import PlanError
 from imil.report.parts import numbers, text
-from imil.report.parts.tables import remark
+from imil.report.parts.markup import remark
 from imil.study.study import Study
+
+POOLINGS = {"union": "Union", "intersection": "Intersection", "majority": "Majority"}
+POOLING_INFO = (
+    "Of several readers: what any of them hides (union), what all hide (intersection), or what "
+    "more than half hide (majority)"
+)
+ARMS_ADVANCED = "Advanced: arms to compare"
+PRESET_REVIEWED = "From your review"
+PRESET_PAPER = "The paper"
+PRESET_OWN = "Own choice"
+ARMS_CHOICE = "Each is compared with control, from one checkpoint, for the same epochs"
+TRAININGS = "{arms} × {seeds}: {trainings} in all. What is trained already is not trained again."
 
 # What a clinician's study can run beside control: nobody paints on random images there.
 OFFERED = tuple(
     arm for arm in ARMS if arm != Arm.CONTROL and ARMS[arm].masks is not Masks.RANDOM_SAMPLE
 )
 PRESETS = {
-    text.PRESET_PAPER: (Arm.IMIL,),
-    text.PRESET_RECOMMENDED: (Arm.IMIL, Arm.COUNTEREXAMPLE, Arm.PROPAGATED, Arm.UPWEIGHT),
+    PRESET_PAPER: (Arm.IMIL,),
+    "Recommended": (Arm.IMIL, Arm.COUNTEREXAMPLE, Arm.PROPAGATED, Arm.UPWEIGHT),
 }
 
 
@@ -62,46 +74,58 @@ def build_arms_form() -> ArmsForm:
     # Not among what is advanced: whoever reads with others has to see whose masks are compared.
     with gr.Row(visible=False, elem_classes=["readingrow"]) as reading:
         pooling = gr.Radio(
-            [(name, value) for value, name in text.POOLINGS.items()],
-            label=text.POOLING,
-            info=text.POOLING_INFO,
+            [(name, value) for value, name in POOLINGS.items()],
+            label="Masks of several readers",
+            info=POOLING_INFO,
             elem_classes=["segments"],
             elem_id="pooling",
         )
         by_reader = gr.Checkbox(
             value=True,
-            label=text.BY_READER,
-            info=text.BY_READER_INFO,
+            label="Each reader's masks alone, too",
+            info="One more arm a reader, against the same control",
             elem_id="by-reader",
             elem_classes=["field"],
         )
     with gr.Accordion(
-        text.ARMS_ADVANCED, open=False, elem_classes=["advanced"], elem_id="arms-advanced"
+        ARMS_ADVANCED, open=False, elem_classes=["advanced"], elem_id="arms-advanced"
     ):
         preset = gr.Radio(
-            [text.PRESET_REVIEWED, *PRESETS, text.PRESET_OWN],
-            value=text.PRESET_REVIEWED,
-            label=text.ARMS_PRESET,
+            [PRESET_REVIEWED, *PRESETS, PRESET_OWN],
+            value=PRESET_REVIEWED,
+            label="Arms",
             elem_classes=["segments"],
             elem_id="arms-preset",
         )
         arms = gr.CheckboxGroup(
             [(_choice(arm), arm.value) for arm in OFFERED],
-            value=_values(text.PRESET_PAPER),
-            label=text.ARMS_CHOICE,
+            value=_values(PRESET_PAPER),
+            label=ARMS_CHOICE,
             elem_classes=["armlist"],
             elem_id="arms",
         )
         shares = gr.Checkbox(
-            label=text.SHARES.format(shares=_shares_in_words()),
-            info=text.SHARES_INFO,
+            label=f"Also compare with the first {_shares_in_words()} of the masks",
+            info="Shares of the training images, for each arm that is given masks",
             elem_id="shares",
             elem_classes=["field"],
         )
         with gr.Row(elem_classes=["fields3"]):
-            fill = _dropdown(text.EDIT_FILL, text.FILLS, text.EDIT_FILL_INFO, "fill")
-            mode = _dropdown(text.EDIT_MODE, text.MODES, text.EDIT_MODE_INFO, "mode")
-            penalty = _dropdown(text.PENALTY, text.PENALTIES, text.PENALTY_INFO, "penalty")
+            fill = _dropdown(
+                "What hides a region",
+                text.FILLS,
+                "Other than black: a variant of IMIL beside it",
+                "fill",
+            )
+            mode = _dropdown(
+                "Edited images", text.MODES, "Other than in their place: a variant of IMIL", "mode"
+            )
+            penalty = _dropdown(
+                "Penalty of Right reason",
+                text.PENALTIES,
+                "Its weight is chosen on validation",
+                "penalty",
+            )
         cost = html(elem_id="arms-cost")
     return ArmsForm(preset, arms, shares, fill, mode, penalty, cost, reading, pooling, by_reader)
 
@@ -159,7 +183,7 @@ def shown_arms(study: Study, preset: str, arms: Sequence[str]) -> list[str]:
 
     What was decided in the review since is part of it, so it is asked for each time.
     """
-    if preset == text.PRESET_REVIEWED:
+    if preset == PRESET_REVIEWED:
         return [arm.value for arm in study.arms_to_compare() if arm != Arm.CONTROL]
     return _values(preset) if preset in PRESETS else list(arms)
 
@@ -170,23 +194,21 @@ def _cost(study: Study, seeds: int, chosen: Sequence[Any]) -> str:
     except PlanError as error:
         return error_in_place(error)
     trainings = len(with_weights(names)) * seeds
-    words = text.TRAININGS.format(
-        arms=numbers.some(len(names), text.ARM_ONE, text.ARM_MANY),
+    words = TRAININGS.format(
+        arms=numbers.some(len(names), "arm", "arms"),
         seeds=numbers.some(seeds, text.SEED_ONE, text.SEED_MANY),
-        trainings=numbers.some(trainings, text.TRAINING_ONE, text.TRAINING_MANY),
+        trainings=numbers.some(trainings, "short training", "short trainings"),
     )
     return remark(words)
 
 
 def preset_of(arms: Sequence[str]) -> str:
     """Return the preset that these arms are, or that they are a choice of one's own."""
-    return next((name for name in PRESETS if set(_values(name)) == set(arms)), text.PRESET_OWN)
+    return next((name for name in PRESETS if set(_values(name)) == set(arms)), PRESET_OWN)
 
 
 def _choice(arm: Arm) -> str:
-    return text.ARM_CHOICE.format(
-        name=text.arm_name(Variant(arm)), words=text.arm_words(Variant(arm))
-    )
+    return f"{text.arm_name(Variant(arm))}: {text.arm_words(Variant(arm))}"
 
 
 def _values(preset: str) -> list[str]:
@@ -217,6 +239,6 @@ def _smaller(study: Study) -> tuple[float, ...]:
             "Fewer of the masks can't be compared yet.",
             why=f"{painted} of {training} training images are masked, and the smallest share "
             f"compared is {numbers.percent(SHARES[0])} of them, at least two masks.",
-            fix=f"Mask more images, or clear that choice under “{text.ARMS_ADVANCED}”.",
+            fix=f"Mask more images, or clear that choice under “{ARMS_ADVANCED}”.",
         )
     return shares

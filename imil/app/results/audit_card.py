@@ -2,21 +2,76 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
-from html import escape
 
-from imil.app.results.handout import file_row
+from markupsafe import Markup
+
+from imil.app.results.handout import file_rows
 from imil.app.server.errors import error_in_place
 from imil.errors import ImilError
 from imil.report.parts import numbers, text
-from imil.report.parts.markup import badge, note, short_title
-from imil.report.parts.tables import closed_card, remark, stacked
-from imil.storage.records.acts import Act
+from imil.report.parts.markup import badge, closed_card, note, part, remark, short_title, stacked
+from imil.storage.records.acts import Act, What
 from imil.study.audit.logged import Audit
 from imil.study.study import Study
+
+AUDIT_TITLE = "Audit trail"
+AUDIT_WORDS = (
+    "Every act is written down when it is done, each with a fingerprint of the one before it: "
+    "whoever changes, removes or inserts one later breaks the chain. Its head is the fingerprint "
+    "of the last act."
+)
+AUDIT_ACT = "act"
+AUDIT_ACTS = "acts"
+AUDIT_CHAIN = (
+    "The list of images, masks, trainings and comparisons are the ones that the acts tell of. All "
+    "of it was checked on {time} UTC, and since then what came after."
+)
+AUDIT_BROKEN = "Chain broken"
+AUDIT_BROKEN_WORDS = (
+    "Somebody, or a fault of the disk, changed the study outside of this app, or another app went "
+    "on with it. Its figures prove nothing until that is explained."
+)
+AUDIT_ALONE = (
+    "No copy of the log leaves this machine, so nothing tells whether all of it was written anew."
+)
+AUDIT_NOT_ASKED = "Not compared with the copy in {repo} on the Hub. {why} Try again later."
+AUDIT_COMPARED = (
+    "Compared with the copy in {repo} on the Hub: {acts}, head {digest}, asked on {time} UTC."
+)
+ACTS = {
+    What.STUDY_BEGUN: "Study begun",
+    What.PLAN_SET: "Plan set",
+    What.TRAINING_STARTED: "Training started",
+    What.ARITHMETIC_CHOSEN: "Arithmetic chosen",
+    What.TRAINING_STOPPED: "Training stopped",
+    What.TRAINING_FINISHED: "Training finished",
+    What.MASK_ACCEPTED: "Mask accepted",
+    What.MASK_COPIED: "Mask copied",
+    What.ANSWERED: "Model answered to a mask",
+    What.SKIPPED: "Image skipped",
+    What.RELABELLED: "Label changed",
+    What.EXCLUDED: "Image excluded",
+    What.LABEL_KEPT: "Label found right",
+    What.SELECTION_SET: "Way of finding outliers set",
+    What.FOLDS_STARTED: "Out-of-fold training started",
+    What.PREDICTIONS_CONFIRMED: "Predicted masks confirmed",
+    What.COMPARISON_ASKED: "Comparison asked for",
+    What.COMPARISON_STOPPED: "Comparison stopped",
+    What.COMPARISON_FINISHED: "Comparison finished",
+    What.TEST_OPENED: "Test set opened",
+    What.UNBLINDED: "Readers shown each other's masks",
+    What.CONSENT_GIVEN: "Consent given",
+    What.CONSENT_WITHDRAWN: "Consent withdrawn",
+    What.SHARED: "Study shared",
+    What.EXPORTED: "Study exported",
+    What.IMPORTED: "Study imported",
+    What.IMAGES_REMOVED: "Images and models removed, long unvisited",
+    What.FILES_NOTED: "Fingerprints of files taken",
+    What.GAP: "Gap: something was not written down",
+}
 
 # Acts in the table; all of them are in the files.
 SHOWN = 12
@@ -27,17 +82,17 @@ DIGITS = 12
 # A moment, for people.
 TIME = "%d %b %Y, %H:%M:%S"
 HEAD = (
-    text.AUDIT_NUMBER,
-    text.AUDIT_TIME,
-    text.AUDIT_WHO,
-    text.AUDIT_WHAT,
-    text.AUDIT_IMAGE,
-    text.AUDIT_ANSWER,
-    text.AUDIT_SECONDS,
+    "No.",
+    "Time (UTC)",
+    "Who",
+    "What",
+    "Image",
+    "Label’s probability",
+    "Spent",
 )
 
 
-def audit_card(study: Study, *, opened: bool = False, whole: bool = False) -> str:
+def audit_card(study: Study, *, opened: bool = False, whole: bool = False) -> Markup:
     """Return the card, closed until asked for; "" for a study in which nothing was done yet.
 
     A broken chain stands open.
@@ -53,94 +108,95 @@ def audit_card(study: Study, *, opened: bool = False, whole: bool = False) -> st
     try:
         found = study.audit(whole=whole)
     except ImilError as error:
-        return closed_card(text.AUDIT_TITLE, error_in_place(error))
+        return closed_card(AUDIT_TITLE, error_in_place(error))
     if not found.acts and found.broken is None:
-        return ""
+        return Markup()
     called = partial(short_title, study.images)
     drawn = study.images_from["kind"] == "demo"
-    files = [name for name in text.RECORD_FILES if not (drawn and name == "study_light")]
-    body = (
-        f"{remark(text.AUDIT_WORDS)}{_state(found)}{_limits(found)}{_beside(study, found)}"
-        f"{acts_table(found.acts[-SHOWN:][::-1], called)}{_more(found)}"
-        f'<div class="files">{"".join(_file(name) for name in files)}</div>'
+    files = {
+        name: each
+        for name, each in text.RECORD_FILES.items()
+        if not (drawn and name == "study_light")
+    }
+    parts = (
+        remark(AUDIT_WORDS),
+        _state(found),
+        _limits(found),
+        _beside(study, found),
+        acts_table(found.acts[-SHOWN:][::-1], called),
+        _more(found),
+        file_rows(files),
     )
+    body = Markup().join(parts)
     if found.broken is not None:
-        broken = badge(text.AUDIT_BROKEN, tone="bad", picture="x")
-        return closed_card(text.AUDIT_TITLE, body, mark=broken, opened=True)
-    return closed_card(text.AUDIT_TITLE, body, aside=chain_words(found), opened=opened)
+        broken = badge(AUDIT_BROKEN, tone="bad", picture="x")
+        return closed_card(AUDIT_TITLE, body, mark=broken, opened=True)
+    return closed_card(AUDIT_TITLE, body, aside=chain_words(found), opened=opened)
 
 
 def chain_words(found: Audit) -> str:
     """Return in a few words whether the log is intact."""
     if found.broken is not None:
-        return text.AUDIT_BROKEN
+        return AUDIT_BROKEN
     digest = "" if found.head is None else found.head.digest[:DIGITS]
-    acts = numbers.some(len(found.acts), text.AUDIT_ACT, text.AUDIT_ACTS)
-    return text.AUDIT_INTACT.format(acts=acts, digest=digest)
+    acts = numbers.some(len(found.acts), AUDIT_ACT, AUDIT_ACTS)
+    return f"Chain intact: {acts}, head {digest}"
 
 
-def acts_table(acts: Sequence[Act], called: Callable[[str], str]) -> str:
+def acts_table(acts: Sequence[Act], called: Callable[[str], str]) -> Markup:
     """Return the acts as a table; `called` is what people call an image."""
     return stacked(HEAD, [_row(act, called) for act in acts], kind="small trail")
 
 
-def _state(found: Audit) -> str:
+def _state(found: Audit) -> Markup:
     if found.broken is None:
         checked = "" if found.whole is None else f"{found.whole:{TIME}}"
-        words = text.AUDIT_CHAIN.format(time=checked)
+        words = AUDIT_CHAIN.format(time=checked)
         return note(words, tone="good", lead=f"{chain_words(found)}.")
-    return note(text.AUDIT_BROKEN_WORDS, tone="bad", lead=found.broken.told, alert=True)
+    return note(AUDIT_BROKEN_WORDS, tone="bad", lead=found.broken.told, alert=True)
 
 
-def _limits(found: Audit) -> str:
+def _limits(found: Audit) -> Markup:
     """Return what the log does not vouch for, and what is not in it yet."""
-    told = ""
+    told = Markup()
     if found.uncovered:
         more = len(found.uncovered) - NAMED
-        rest = [text.AUDIT_UNCOVERED_MORE.format(n=numbers.count(more))] if more > 0 else []
+        rest = [f"And {numbers.count(more)} more."] if more > 0 else []
         words = " ".join([*found.uncovered[:NAMED], *rest])
-        told = note(words, tone="info", lead=f"{text.AUDIT_UNCOVERED}:")
+        told = note(words, tone="info", lead="What the log does not vouch for:")
     if found.waiting:
-        acts = numbers.some(found.waiting, text.AUDIT_ACT, text.AUDIT_ACTS)
-        told += remark(text.AUDIT_WAITING.format(acts=acts))
+        acts = numbers.some(found.waiting, AUDIT_ACT, AUDIT_ACTS)
+        told += remark(f"{acts} not in the log yet.")
     return told
 
 
-def _beside(study: Study, found: Audit) -> str:
+def _beside(study: Study, found: Audit) -> Markup:
     """Return whether the log was compared with its data set's copy, and the button that does it."""
     there, repo = study.published, study.goes_to
-    check = _button({"act": "check"}, text.AUDIT_CHECK)
+    check = part("act", "check", "Check everything again")
     if repo is None:
-        return f"{remark(text.AUDIT_ALONE)}{check}"
+        return remark(AUDIT_ALONE) + check
     if there is None:
-        told = text.AUDIT_NOT_COMPARED.format(repo=repo)
+        told = f"Not compared yet with the copy in {repo} on the Hub."
     elif there.trouble is not None:
-        told = text.AUDIT_NOT_ASKED.format(repo=repo, why=there.trouble.what)
+        told = AUDIT_NOT_ASKED.format(repo=repo, why=there.trouble.what)
     elif there.head is None:
-        told = text.AUDIT_NONE_THERE.format(repo=repo)
+        told = f"{repo} on the Hub has no act of this study yet."
     else:
-        told = text.AUDIT_COMPARED.format(
+        told = AUDIT_COMPARED.format(
             repo=repo,
-            acts=numbers.some(there.acts, text.AUDIT_ACT, text.AUDIT_ACTS),
+            acts=numbers.some(there.acts, AUDIT_ACT, AUDIT_ACTS),
             digest=there.head.digest[:DIGITS],
             time=f"{there.asked:{TIME}}",
         )
         if found.broken is None:
-            told += " " + text.AUDIT_AGREES
-    return f"{remark(told)}{_button({'act': 'compare'}, text.AUDIT_COMPARE)}{check}"
+            told += " " + "All of it is in this log."
+    return remark(told) + part("act", "compare", "Compare with the Hub") + check
 
 
-def _button(ask: dict[str, str], words: str) -> str:
-    asked = escape(json.dumps(ask))
-    return (
-        f'<button type="button" class="imil-btn" data-ask="{asked}">'
-        f"<span>{escape(words)}</span></button>"
-    )
-
-
-def _more(found: Audit) -> str:
+def _more(found: Audit) -> Markup:
     left = len(found.acts) - SHOWN
-    return remark(text.AUDIT_MORE.format(n=left)) if left > 0 else ""
+    return remark(f"{left} earlier acts are in the files.") if left > 0 else Markup()
 
 
 def _row(act: Act, called: Callable[[str], str]) -> list[str]:
@@ -148,10 +204,10 @@ def _row(act: Act, called: Callable[[str], str]) -> list[str]:
     return [
         str(act.seq),
         f"{moment:{TIME}}",
-        escape(act.who or text.AUDIT_NOBODY),
-        escape(text.ACTS[act.what]),
-        escape(called(act.sample_id)) if act.sample_id else "",
-        escape(_answer(act)),
+        act.who or "visitor",
+        ACTS[act.what],
+        called(act.sample_id) if act.sample_id else "",
+        _answer(act),
         "" if act.seconds is None else f"{act.seconds:.0f} s",
     ]
 
@@ -160,8 +216,3 @@ def _answer(act: Act) -> str:
     if act.p_before is None or act.p_after is None:
         return ""
     return f"{numbers.share(act.p_before)} → {numbers.share(act.p_after)}"
-
-
-def _file(name: str) -> str:
-    title, words = text.RECORD_FILES[name]
-    return file_row(name, title, words)

@@ -3,34 +3,44 @@
 from __future__ import annotations
 
 import io
-import json
 import secrets
 import shutil
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from html import escape
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import gradio as gr
 from gradio_client.utils import encode_file_path
+from markupsafe import Markup
 
 from imil.app.server.served_files import handout_folder
 from imil.core.evaluation.rounds import Round
 from imil.errors import PlanError
+from imil.hub_export import model_files
 from imil.jobs.training.machine import versions
 from imil.models.onnx import installed
-from imil.report.handover import model_files
 from imil.report.parts import text
-from imil.report.parts.markup import ASSETS, icon
-from imil.report.parts.tables import card, remark
+from imil.report.parts.markup import ASSETS, card, remark, render
 from imil.report.report import report_html
 from imil.storage.codec import MaskRecord, encode_masks, encode_region
 from imil.storage.records.acts import Act, acts_csv, acts_jsonl
 from imil.storage.sheets import csv_text
 from imil.study.review.maskbook import named
+from imil.study.review.predictions import EXPORT_FILE
 from imil.study.study import Study
+
+FILES = {
+    "report": ("Report", "HTML, plots inside, works without a network"),
+    "results_json": ("Every figure", "results.json, for programs"),
+    "results_csv": ("Figures a seed", "results.csv, a row an arm, metric and seed"),
+    "images": ("Answers an image", "Parquet: what each arm and seed says to each image"),
+    "masks": ("Masks", "PNG an image and Parquet, zipped"),
+    "curves": ("Curves", "curves.csv: loss and accuracy by epoch, arm and seed"),
+    "model": ("Model", "safetensors, config and model card, zipped"),
+    "onnx": ("Model as ONNX", "For programs without torch; checked against it"),
+}
 
 # Files of one arm: which is chosen beside the button.
 OF_AN_ARM = ("model", "onnx")
@@ -49,21 +59,35 @@ README_MASKS = (
 )
 
 
-def downloads_card(study: Study, found: Round) -> str:
+def downloads_card(study: Study, found: Round) -> Markup:
     """Return the card of files; each button asks for one by `data-ask`."""
-    options = "".join(
-        f'<option value="{escape(arm.arm)}"{" selected" if arm.arm == study.main_arm() else ""}>'
-        f"{escape(text.arm_name(arm.arm))}</option>"
-        for arm in found.arms
+    files = {what: each for what, each in FILES.items() if what != "onnx" or installed()}
+    arms = [(arm.arm, text.arm_name(arm.arm)) for arm in found.arms]
+    rows = file_rows(files, arms=arms, main=study.main_arm())
+    return card(
+        "Downloads",
+        rows + remark("Made when you ask, of what this page shows. No image is in them."),
     )
-    choice = f'<select aria-label="{escape(text.DOWNLOAD_MODEL_OF)}">{options}</select>'
-    rows = "".join(
-        file_row(what, name, words, choice if what in OF_AN_ARM else "")
-        for what, (name, words) in text.FILES.items()
-        if what != "onnx" or installed()
-    )
-    body = f'<div class="files">{rows}</div>{remark(text.DOWNLOADS_WORDS)}'
-    return card(text.DOWNLOADS, body)
+
+
+def file_rows(
+    files: Mapping[str, tuple[str, str]],
+    *,
+    arms: Sequence[tuple[str, str]] = (),
+    main: str | None = None,
+) -> Markup:
+    """Return a row a file, with the button that asks for it.
+
+    Args:
+        files: name and words of each, by what is asked for.
+        arms: those whose model may be asked for, each with its name for people.
+        main: the one that is asked for unless another is chosen.
+    """
+    rows = [
+        {"what": what, "name": name, "words": words, "choice": what in OF_AN_ARM}
+        for what, (name, words) in files.items()
+    ]
+    return render("files.html", files=rows, arms=arms, main=main)
 
 
 def build_handout(**kwargs: Any) -> gr.HTML:
@@ -88,7 +112,7 @@ def export(study: Study, what: str, arm: str | None = None, *, reader: str | Non
 
     Args:
         study: whose results.
-        what: a key of `text.FILES` or `text.RECORD_FILES`.
+        what: a key of `FILES` or `text.RECORD_FILES`.
         arm: whose model; the main one by default.
         reader: who asks; None for one who may be any of them.
 
@@ -113,6 +137,13 @@ def export(study: Study, what: str, arm: str | None = None, *, reader: str | Non
     return path
 
 
+def export_predictions(study: Study) -> Path:
+    """Write the predicted masks of all training images, as `export` writes its files."""
+    path = handout_folder(study.study_id) / EXPORT_FILE
+    study.export_predictions(path)
+    return path
+
+
 def make_file(
     study: Study, what: str, arm: str | None = None, *, reader: str | None = None
 ) -> tuple[str, bytes]:
@@ -121,7 +152,7 @@ def make_file(
         name, write = LOGS[what]
         return name, write(study.audit().acts)
     if what == "agreement":
-        return text.DOWNLOAD_AGREEMENT, study.agreement_csv()
+        return "agreement.csv", study.agreement_csv()
     if what == "masks":
         study.check_unblinded(reader)
     found = study.shown_results()
@@ -157,19 +188,6 @@ def make_file(
     return name, content
 
 
-def file_row(what: str, name: str, words: str, choice: str = "") -> str:
-    """Return the row of a file, with the button that asks for it; `choice` is HTML."""
-    label = text.DOWNLOAD_FILE.format(name=name)
-    ask = escape(json.dumps({"file": what}))
-    chosen = " data-choice" if choice else ""
-    return (
-        f'<div class="file"{chosen}><div><b>{escape(name)}</b><span class="sub s12">'
-        f'{escape(words)}</span></div>{choice}<button type="button" class="imil-btn" '
-        f'data-ask="{ask}" aria-label="{escape(label)}" title="{escape(label)}">'
-        f"{icon('download')}</button></div>"
-    )
-
-
 def _report(study: Study, found: Round) -> bytes:
     return report_html(
         found,
@@ -180,7 +198,7 @@ def _report(study: Study, found: Round) -> bytes:
         versions=versions(),
         cases=study.cases(),
         rounds=study.rounds(),
-        reading=study.reading(),
+        readers=study.reading(),
     ).encode()
 
 

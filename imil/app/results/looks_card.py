@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from html import escape
+from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
@@ -14,10 +15,15 @@ from imil.app.server.errors import error_in_place
 from imil.core.arms.variants import CONTROL, parse_variant
 from imil.errors import ImilError
 from imil.report.parts import numbers, text
-from imil.report.parts.markup import badge, jpeg_url
-from imil.report.parts.tables import card, remark
+from imil.report.parts.markup import card, jpeg_url, remark, render
 from imil.study.comparison.looking import FIRST, LEVELS, Look
 from imil.study.study import Study
+
+LOOKS_TITLE = "Where the models look"
+LOOKS_WORDS = (
+    "Each model explained for what it says, by integrated gradients; brighter counts more. First "
+    "seed, on images that {arm} fixed or broke."
+)
 
 # Side of a picture, px: three beside each other in a third of a wide page, sharp on a phone.
 SIDE = 224
@@ -30,21 +36,22 @@ STRONGEST = 0.85
 FLOOR = 0.3
 
 
-def looks_card(study: Study) -> str:
+def looks_card(study: Study) -> Markup:
     """Return the card; a sentence while the maps are being made, and nothing where none are."""
     try:
         looks = study.looks()
     except ImilError as error:
-        return card(text.LOOKS_TITLE, error_in_place(error), aside=text.EXPLANATIONS_SECONDARY)
+        return card(LOOKS_TITLE, error_in_place(error), aside=text.EXPLANATIONS_SECONDARY)
     if looks is None:
-        waiting = f'<div class="waiting">{remark(text.LOOKS_MAKING)}</div>'
-        return card(text.LOOKS_TITLE, waiting, aside=text.EXPLANATIONS_SECONDARY)
+        waiting = Markup('<div class="waiting">{}</div>').format(
+            remark("The maps are being computed; they appear here by themselves.")
+        )
+        return card(LOOKS_TITLE, waiting, aside=text.EXPLANATIONS_SECONDARY)
     if not looks:
-        return ""
-    words = text.LOOKS_WORDS.format(arm=text.arm_name(study.main_arm() or CONTROL))
-    pictures = "".join(_look(study, look) for look in looks)
-    body = f'<div class="looks">{pictures}</div>{remark(words)}'
-    return card(text.LOOKS_TITLE, body, aside=text.EXPLANATIONS_SECONDARY)
+        return Markup()
+    words = LOOKS_WORDS.format(arm=text.arm_name(study.main_arm() or CONTROL))
+    body = render("looks.html", looks=[_look(study, look) for look in looks], words=words)
+    return card(LOOKS_TITLE, body, aside=text.EXPLANATIONS_SECONDARY)
 
 
 def overlay(pixels: NDArray[np.uint8], saliency: NDArray[np.uint8]) -> bytes:
@@ -72,27 +79,27 @@ def overlay(pixels: NDArray[np.uint8], saliency: NDArray[np.uint8]) -> bytes:
 
 def model_name(name: str) -> str:
     """Return what a model of a round is called on screen."""
-    return text.LOOKS_BEFORE if name == FIRST else text.arm_name(parse_variant(name))
+    return "Round 0" if name == FIRST else text.arm_name(parse_variant(name))
 
 
-def _look(study: Study, look: Look) -> str:
+def _look(study: Study, look: Look) -> dict[str, Any]:
     pixels, classes = study.picture(look.sample_id), study.images.classes
     tone, word = ("good", text.LOOK_FIXED) if look.fixed else ("bad", text.LOOK_BROKEN)
-    pictures = "".join(_picture(pixels, look, name, classes) for name in look.maps)
-    label = text.CASE_LABEL.format(label=classes[look.label])
-    return (
-        f'<figure class="look"><div class="trio">{pictures}</div><figcaption>'
-        f'{badge(word, tone=tone)}<span class="sub s12">{escape(label)}</span></figcaption>'
-        "</figure>"
-    )
+    return {
+        "pictures": [_picture(pixels, look, name, classes) for name in look.maps],
+        "tone": tone,
+        "word": word,
+        "label": text.CASE_LABEL.format(label=classes[look.label]),
+    }
 
 
-def _picture(pixels: NDArray[np.uint8], look: Look, name: str, classes: Sequence[str]) -> str:
-    said, confidence = classes[look.predicted[name]], numbers.share(look.confidence[name])
-    model = model_name(name)
-    words = text.LOOK_ALT.format(model=model, label=said, confidence=confidence)
-    right = "right" if look.predicted[name] == look.label else "wrong"
-    return (
-        f'<div><img alt="{escape(words)}" src="{jpeg_url(overlay(pixels, look.maps[name]))}">'
-        f'<b>{escape(model)}</b><span class="{right}">{escape(said)} {confidence}</span></div>'
-    )
+def _picture(
+    pixels: NDArray[np.uint8], look: Look, name: str, classes: Sequence[str]
+) -> dict[str, str]:
+    return {
+        "model": model_name(name),
+        "said": classes[look.predicted[name]],
+        "confidence": numbers.share(look.confidence[name]),
+        "right": "right" if look.predicted[name] == look.label else "wrong",
+        "address": jpeg_url(overlay(pixels, look.maps[name])),
+    }

@@ -8,7 +8,6 @@ from typing import Any
 import gradio as gr
 
 from imil.app import screen as screens
-from imil.app.api.given import event_value
 from imil.app.results import results_tab
 from imil.app.results.arms_form import preset_of, show_choice
 from imil.app.results.audit_card import audit_card
@@ -16,8 +15,9 @@ from imil.app.results.handout import export, handed_out
 from imil.app.results.results_tab import SEEDS
 from imil.app.results.viewer import large_picture, viewer_page
 from imil.app.screen import Screen
-from imil.app.server.errors import error_in_place, errors_shown
+from imil.app.server.errors import error_in_place
 from imil.app.server.rates import Cost, costs
+from imil.app.server.sent import event_value
 from imil.app.server.shown import QUIET, Shown
 from imil.core.bounds import check_text, is_whole, quoted
 from imil.core.review.readers import reader_name
@@ -34,14 +34,13 @@ class ResultsActs:
         """Attach the callbacks to their components; `opened` is the tab that they stand on."""
         screen, tab = self.screen, self.screen.results
         asked, form = [screen.study_id, *tab.choice], tab.arms
-        by = [screen.study_id, screen.reader]
-        tab.compare.click(self.compare, [*by, *tab.choice], screen.outputs, **QUIET)
-        tab.more.click(self.more, by, screen.outputs, **QUIET)
+        by, followed = [screen.study_id, screen.reader], [*tab.outputs, screen.timer]
+        tab.compare.click(self.compare, [*by, *tab.choice], screen.comparison, **QUIET)
+        tab.more.click(self.more, by, followed, **QUIET)
         for field in (tab.seeds, form.preset, form.shares, form.fill, form.mode, form.penalty):
             field.input(self.choose, asked, form.outputs, **QUIET)
         form.arms.input(self.choose_arms, asked, form.outputs, **QUIET)
         # What the review has made possible meanwhile, such as confirmed predictions.
-        followed = [*tab.outputs, screen.timer]
         opened.select(self.look_again, [*asked, tab.seen], followed, **QUIET)
         tab.stop.click(self.stop, by, tab.outputs, queue=False, **QUIET)
         tab.final.click(self.final, by, followed, **QUIET)
@@ -60,26 +59,24 @@ class ResultsActs:
     @costs(Cost.TRAIN)
     def compare(self, study_id: str, reader: str, seeds: str, *chosen: Any) -> Shown:
         """Train on with and without masks; what can't be compared is said where it was asked."""
-        with errors_shown():
-            study = self.screen.studies.open(study_id)
-            try:
-                return screens.compare(self.screen, study, reader, seeds, chosen)
-            except ImilError as error:
-                return {self.screen.results.trouble: error_in_place(error)}
+        study = self.screen.studies.open(study_id)
+        try:
+            return screens.compare(self.screen, study, reader, seeds, chosen)
+        except ImilError as error:
+            return {self.screen.results.trouble: error_in_place(error)}
 
     @costs(Cost.TRAIN)
     def more(self, study_id: str, reader: str) -> Shown:
         """Train more seeds of the same comparison, while what is known stays in sight."""
-        with errors_shown():
-            study = self.screen.studies.open(study_id)
-            try:
-                study.more_seeds(results_tab.seeds_wanted(study), who=reader_name(reader))
-            except ImilError as error:
-                return {self.screen.results.trouble: error_in_place(error)}
-            return {
-                self.screen.timer: gr.Timer(active=True),
-                **results_tab.show_results(self.screen.results, study),
-            }
+        study = self.screen.studies.open(study_id)
+        try:
+            study.more_seeds(results_tab.seeds_wanted(study), who=reader_name(reader))
+        except ImilError as error:
+            return {self.screen.results.trouble: error_in_place(error)}
+        return {
+            self.screen.timer: gr.Timer(active=True),
+            **results_tab.show_results(self.screen.results, study),
+        }
 
     def choose_arms(self, study_id: str, seeds: str, *chosen: Any) -> Shown:
         """Name the preset that the chosen arms are, if any, in place of the one they came from."""
@@ -90,43 +87,39 @@ class ResultsActs:
         """Show which arms are compared, and what that takes."""
         if not study_id:  # the page is still opening its study
             return {self.screen.results.arms.cost: ""}
-        with errors_shown():
-            study = self.screen.studies.open(study_id)
-            return show_choice(self.screen.results.arms, study, SEEDS.get(seeds, 1), chosen)
+        study = self.screen.studies.open(study_id)
+        return show_choice(self.screen.results.arms, study, SEEDS.get(seeds, 1), chosen)
 
     def look_again(self, study_id: str, seeds: str, *chosen: Any) -> Shown:
         """Show what the review has changed since: arms, masks, and what to do next."""
         *form, seen = chosen
         shown = self.choose(study_id, seeds, *form)
         if study_id:
-            with errors_shown():
-                study = self.screen.studies.open(study_id)
-                shown |= results_tab.show_reviewed(self.screen.results, study, seen)
-                if screens.busy(study):
-                    # Never off here: what ends meanwhile is shown ended by the next tick.
-                    shown[self.screen.timer] = gr.Timer(active=True)
+            study = self.screen.studies.open(study_id)
+            shown |= results_tab.show_reviewed(self.screen.results, study, seen)
+            if screens.busy(study):
+                # Never off here: what ends meanwhile is shown ended by the next tick.
+                shown[self.screen.timer] = gr.Timer(active=True)
         return shown
 
     def stop(self, study_id: str, reader: str) -> Shown:
         """Stop the comparison within one batch."""
-        with errors_shown():
-            self.screen.studies.open(study_id).stop(who=reader_name(reader))
+        self.screen.studies.open(study_id).stop(who=reader_name(reader))
         return results_tab.show_stopping(self.screen.results)
 
     @costs(Cost.TRAIN)
     def final(self, study_id: str, reader: str) -> Shown:
         """Open the test set; the second half of a double click doesn't open it again."""
         tab = self.screen.results
-        with errors_shown():
-            study = self.screen.studies.open(study_id)
-            try:
-                if study.final_results() is None:
-                    study.final_comparison(who=reader_name(reader))
-            except ImilError as error:
-                return {tab.trouble: error_in_place(error)}
-            # Where the models look on test images is being made from now on.
-            timer = {self.screen.timer: gr.Timer(active=True)}
-            return {**results_tab.show_results(tab, study), **timer}
+        study = self.screen.studies.open(study_id)
+        try:
+            if study.final_results() is None:
+                study.final_comparison(who=reader_name(reader))
+        except ImilError as error:
+            return {tab.trouble: error_in_place(error)}
+        # Where the models look on test images is being made from now on.
+        timer = {self.screen.timer: gr.Timer(active=True)}
+        return {**results_tab.show_results(tab, study), **timer}
 
     def next_round(self) -> gr.Tabs:
         """Go to the outliers, to mask more."""
@@ -134,70 +127,60 @@ class ResultsActs:
 
     def open(self, study_id: str, event: gr.EventData) -> Any:
         """Open the images behind a count."""
-        with errors_shown():
-            study = self.screen.studies.open(study_id)
-            return gr.update(value=viewer_page(study, _ask(event), 0), large=None)
+        study = self.screen.studies.open(study_id)
+        return gr.update(value=viewer_page(study, _ask(event), 0), large=None)
 
     def turn(self, study_id: str, event: gr.EventData) -> Any:
         """Show another page of the images behind a count."""
-        with errors_shown():
-            study = self.screen.studies.open(study_id)
-            return gr.update(
-                value=viewer_page(study, _ask(event), event_value(event, "page", int)), large=None
-            )
+        study = self.screen.studies.open(study_id)
+        return gr.update(
+            value=viewer_page(study, _ask(event), event_value(event, "page", int)), large=None
+        )
 
     def look(self, study_id: str, event: gr.EventData) -> Any:
         """Show one image large."""
-        with errors_shown():
-            study = self.screen.studies.open(study_id)
-            return gr.update(large=large_picture(study, event_value(event, "sample", str)))
+        study = self.screen.studies.open(study_id)
+        return gr.update(large=large_picture(study, event_value(event, "sample", str)))
 
     @costs(Cost.EXPORT)
     def report(self, study_id: str) -> dict[str, str]:
         """Hand out the report."""
-        with errors_shown():
-            return handed_out(export(self.screen.studies.open(study_id), "report"))
+        return handed_out(export(self.screen.studies.open(study_id), "report"))
 
     def readers(self, study_id: str, reader: str, event: gr.EventData) -> Shown:
         """Show readers each other's masks, or hand out how far they agree on each image."""
         tab = self.screen.results
-        with errors_shown():
-            study = self.screen.studies.open(study_id)
-            if _ask(event).get("act") != "unblind":
-                return {tab.handout: handed_out(export(study, "agreement"))}
-            try:
-                study.unblind(who=reader_name(reader))
-            except ImilError as error:
-                return {tab.trouble: error_in_place(error)}
-            return {tab.trouble: "", **results_tab.show_readers(tab, study)}
+        study = self.screen.studies.open(study_id)
+        if _ask(event).get("act") != "unblind":
+            return {tab.handout: handed_out(export(study, "agreement"))}
+        try:
+            study.unblind(who=reader_name(reader))
+        except ImilError as error:
+            return {tab.trouble: error_in_place(error)}
+        return {tab.trouble: "", **results_tab.show_readers(tab, study)}
 
     @costs(Cost.EXPORT)
     def trail(self, study_id: str, reader: str, event: gr.EventData) -> Shown:
         """Check the log, alone or with the data set's copy, or hand out a file of the trail."""
-        with errors_shown():
-            act = _ask(event).get("act")
+        act = _ask(event).get("act")
         if act not in {"compare", "check"}:
             return self.download(study_id, reader, event)
-        with errors_shown():
-            study = self.screen.studies.open(study_id)
-            if act == "compare":
-                study.compare_log()
-            return {self.screen.results.audit: audit_card(study, opened=True, whole=True)}
+        study = self.screen.studies.open(study_id)
+        if act == "compare":
+            study.compare_log()
+        return {self.screen.results.audit: audit_card(study, opened=True, whole=True)}
 
     @costs(Cost.EXPORT)
     def download(self, study_id: str, reader: str, event: gr.EventData) -> Shown:
         """Hand out a file; what a reader must not see yet is said, with the way to see it."""
         tab = self.screen.results
-        with errors_shown():
-            study, ask = self.screen.studies.open(study_id), _ask(event)
-            try:
-                made = export(
-                    study, str(ask.get("file")), ask.get("arm"), reader=reader_name(reader)
-                )
-            except ImilError as error:
-                told = results_tab.show_readers(tab, study, reader_name(reader))
-                return {tab.trouble: error_in_place(error), **told}
-            return {tab.handout: handed_out(made)}
+        study, ask = self.screen.studies.open(study_id), _ask(event)
+        try:
+            made = export(study, str(ask.get("file")), ask.get("arm"), reader=reader_name(reader))
+        except ImilError as error:
+            told = results_tab.show_readers(tab, study, reader_name(reader))
+            return {tab.trouble: error_in_place(error), **told}
+        return {tab.handout: handed_out(made)}
 
 
 def _ask(event: gr.EventData) -> dict[str, Any]:

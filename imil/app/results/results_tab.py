@@ -22,14 +22,31 @@ from imil.core.evaluation.verdict import MIN_SEEDS, Verdict
 from imil.core.records import Split
 from imil.jobs.base import JobState
 from imil.report.cards.cases_card import cases_cards, unknown_cases
-from imil.report.cards.readers_card import readers_card
+from imil.report.cards.readers_card import MaskedImage, readers_card
 from imil.report.cards.verdict_card import TONES, main_arm, second_arm, verdict_card
 from imil.report.parts import numbers, text
 from imil.report.parts.markup import ASSETS, data_url, empty, heading
 from imil.report.round_page import details, headline
 from imil.study.study import Study
 
-SEEDS = {text.SEEDS_ONE: 1, text.SEEDS_FIVE: 5}
+RESULTS_EMPTY_WORDS = (
+    "{masked} masked. Train on with and without the masks, from the same checkpoint."
+)
+RESULTS_NEEDS_MASKS = (
+    "No image is masked yet. On the Outliers tab, paint over what should not matter; then train on "
+    "with and without your masks."
+)
+RESULTS_NEEDS_TRAINING = "Train a model and mask some of its outliers first."
+RESULTS_NEEDS_IMAGES = (
+    "The images are not on this machine; what you painted is kept ({masks}). Bring the images "
+    "again on the Train tab."
+)
+SEEDS_ONE = "1 seed, a first look"
+SEEDS_FIVE = "5 seeds, a verdict"
+CHANGED_SINCE = "You changed masks or labels since. The next comparison is round {number}."
+FINAL_COUNTED = "Final comparison opens the test set, and each opening is counted."
+
+SEEDS = {SEEDS_ONE: 1, SEEDS_FIVE: 5}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,28 +93,33 @@ class ResultsTab:
         own = [getattr(self, field.name) for field in fields(self) if field.name != "arms"]
         return [*own, *self.arms.outputs]
 
+    @property
+    def progress(self) -> list[Any]:
+        """What changes each second while arms train."""
+        return [self.running, self.live, self.stop]
+
 
 def build_results_tab() -> ResultsTab:
     """Place the tab's components where Gradio stands now."""
     asks = (ASSETS / "asks.js").read_text("utf-8")
     with gr.Column(elem_classes=["results"]):
         with gr.Column(elem_classes=["card", "emptycard"]) as frame:
-            none = html(_none(text.RESULTS_NEEDS_TRAINING))
+            none = html(_none(RESULTS_NEEDS_TRAINING))
             verdict = html(visible=False, elem_id="verdict")
             with gr.Row(elem_classes=["actrow", "nextacts"], visible=False) as acts:
                 more = gr.Button("", variant="primary", size="md", elem_id="more-seeds")
-                report = gr.Button(text.DOWNLOAD_REPORT, size="md", elem_id="download-report")
+                report = gr.Button("Download report", size="md", elem_id="download-report")
                 following = gr.Button("", size="md", elem_id="next-round")
             with gr.Row(elem_classes=["actrow", "finalact"], visible=False) as opening:
-                final = gr.Button(text.FINAL, size="md", elem_id="final")
+                final = gr.Button("Final comparison", size="md", elem_id="final")
                 words = html(elem_id="final-words")
             trouble = html(elem_id="comparison-trouble")
             with gr.Column(visible=False, elem_classes=["asking"]) as asking:
                 with gr.Row(elem_classes=["actrow"]):
                     seeds = gr.Radio(
                         list(SEEDS),
-                        value=text.SEEDS_ONE,
-                        label=text.SEEDS,
+                        value=SEEDS_ONE,
+                        label="Seeds",
                         elem_classes=["segments"],
                         elem_id="seeds",
                     )
@@ -207,8 +229,19 @@ def show_reviewed(tab: ResultsTab, study: Study, seen: str) -> Shown:
 
 def show_readers(tab: ResultsTab, study: Study, reader: str | None = None) -> Shown:
     """Return who read the study, where several did, or where a reader was refused their masks."""
-    told = readers_card(study, reader)
+    told = readers_shown(study, reader)
     return {tab.readers: gr.update(value=told, visible=bool(told))}
+
+
+def readers_shown(study: Study, reader: str | None = None) -> str:
+    """Return the card of readers; `reader` was refused another's masks, None for nobody."""
+
+    def masked(sample_id: str) -> MaskedImage:
+        title, small = study.images.title(sample_id), study.thumbnail(sample_id)
+        return MaskedImage(title, small, study.masks_of(sample_id), study.pooling)
+
+    refused = reader is not None and study.blind(reader)
+    return readers_card(study.reading(), masked, refused=refused)
 
 
 def show_missing(tab: ResultsTab, study: Study) -> Shown:
@@ -277,14 +310,12 @@ def _acts(tab: ResultsTab, study: Study, found: Round, *, active: bool) -> Shown
     more = left > 0 and current and not active
     changed = not study.compared_as_now() or not current
     budget, number = study.budget(), study.round_number
-    following = text.NEXT_ROUND.format(
-        number=number, painted=budget.painted, allowed=budget.allowed
-    )
-    compare = text.COMPARE_ROUND.format(number=number) if changed else text.COMPARE_OTHERS
-    words = numbers.some(left, text.MORE_SEED_ONE, text.MORE_SEED_MANY)
+    following = f"Round {number} · {budget.painted} of {budget.allowed} masked"
+    compare = f"Compare round {number}" if changed else "Compare again"
+    words = numbers.some(left, "more seed", "more seeds")
     return {
         tab.more: gr.update(
-            value=text.MORE_SEEDS.format(seeds=words),
+            value=f"Run {words}",
             visible=more,
             variant="secondary" if changed else "primary",
         ),
@@ -293,19 +324,19 @@ def _acts(tab: ResultsTab, study: Study, found: Round, *, active: bool) -> Shown
         tab.final: gr.update(visible=found.split is not Split.TEST and current and not active),
         tab.words: _words(study, found),
         tab.compare: gr.update(value=compare, variant="primary" if changed else "secondary"),
-        tab.seeds: text.SEEDS_FIVE if more else gr.skip(),
+        tab.seeds: SEEDS_FIVE if more else gr.skip(),
     }
 
 
 def _words(study: Study, found: Round) -> str:
     if not study.compared_as_now():
-        said = text.CHANGED_SINCE.format(number=study.round_number)
+        said = CHANGED_SINCE.format(number=study.round_number)
     elif found.split is Split.TEST:
         return ""
     else:
-        said = text.FINAL_COUNTED
+        said = FINAL_COUNTED
         if found.test_openings:
-            said += " " + text.FINAL_SO_FAR.format(times=_times(found.test_openings))
+            said += " " + f"Opened {_times(found.test_openings)} so far."
     return f'<span class="sub s13">{escape(said)}</span>'
 
 
@@ -338,16 +369,16 @@ def _step(step: str) -> str:
 
 
 def _none(words: str) -> str:
-    return empty(text.RESULTS_EMPTY, words, picture="bars")
+    return empty("No comparison yet", words, picture="bars")
 
 
 def _missing(study: Study) -> str:
     if study.missing_images:
         masks = numbers.some(study.budget().painted, text.MASK_ONE, text.MASK_MANY)
-        return text.RESULTS_NEEDS_IMAGES.format(masks=masks)
+        return RESULTS_NEEDS_IMAGES.format(masks=masks)
     if finished_queue(study) is None:
-        return text.RESULTS_NEEDS_TRAINING
+        return RESULTS_NEEDS_TRAINING
     painted = study.budget().painted
     if not painted:
-        return text.RESULTS_NEEDS_MASKS
-    return text.RESULTS_EMPTY_WORDS.format(masked=numbers.some(painted, "image", "images"))
+        return RESULTS_NEEDS_MASKS
+    return RESULTS_EMPTY_WORDS.format(masked=numbers.some(painted, "image", "images"))

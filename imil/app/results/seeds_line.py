@@ -21,7 +21,7 @@ def seeds_line(status: TrainingStatus, *, done: int, asked: int) -> str:
     """
     if status.error is not None:
         return error_in_place(status.error)
-    seed = text.SEED_OF.format(seed=min(done + 1, asked), asked=asked)
+    seed = f"Seed {min(done + 1, asked)} of {asked}"
     parts = [status.step] if status.step else []
     if status.epoch:
         parts.append(text.EPOCH_OF.format(epoch=status.epoch, epochs=status.epochs))

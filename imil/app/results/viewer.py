@@ -19,6 +19,8 @@ from imil.report.parts import numbers, text
 from imil.report.parts.markup import ASSETS, data_url, icon, jpeg_url
 from imil.study.study import Study
 
+CASES_PAGE = "{first}–{last} of {n}"
+
 # Pictures a page, and the largest side of the one that is opened, px. Our choice.
 PAGE = 48
 LARGE = 1024
@@ -89,7 +91,7 @@ def viewer_page(study: Study, ask: Mapping[str, Any], page: int) -> dict[str, An
     page = min(max(0, page), pages - 1)
     first, classes, arm = page * PAGE, study.images.classes, parse_variant(str(ask["arm"]))
     shown = found[first : first + PAGE]
-    span = text.CASES_PAGE.format(
+    span = CASES_PAGE.format(
         first=numbers.count(min(first + 1, len(found))),
         last=numbers.count(first + len(shown)),
         n=numbers.count(len(found)),
@@ -137,9 +139,12 @@ def _item(study: Study, case: Case, arm: Variant, classes: Sequence[str]) -> dic
 def _title(ask: Mapping[str, Any], arm: Variant, classes: Sequence[str]) -> str:
     name = text.arm_name(arm)
     if "label" not in ask:
-        titles = {"fixed": text.FIXED_TITLE, "broken": text.BROKEN_TITLE}
+        titles = {
+            "fixed": "{arm}: fixed, right only after",
+            "broken": "{arm}: broken, wrong only after",
+        }
         return titles[ask["changed"]].format(arm=name)
-    return text.CELL_TITLE.format(
+    return "{arm}: label {label}, said {said}".format(
         arm=name, label=classes[int(ask["label"])], said=classes[int(ask["said"])]
     )
 
@@ -152,7 +157,7 @@ def _markup() -> str:
  </div>
  <div class="vgrid" role="group" aria-labelledby="viewer-title"></div>
  <div class="vlarge" hidden>
-  <button type="button" class="imil-btn back">{icon("left")}{escape(text.CASES_BACK)}</button>
+  <button type="button" class="imil-btn back">{icon("left")}Back to all</button>
   <img alt=""><p class="sub s13"></p>
  </div>
  <div class="vpages">

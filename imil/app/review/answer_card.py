@@ -13,9 +13,30 @@ from imil.app.server.errors import error_in_place
 from imil.core.records import Queue, Region
 from imil.core.review.counterfactual import Answer
 from imil.errors import ImilError
-from imil.report.parts import numbers, text
+from imil.report.parts import numbers
 from imil.report.parts.markup import ASSETS, badge, note
 from imil.study.study import Study
+
+LABEL_HOW = (
+    "Look at the image alone: which label would you give it? Exclude it where it shows neither "
+    "class well enough."
+)
+HOW = (
+    "Whatever a colleague would ignore: markers, text, tubes, rulers, borders. "
+    "Leave the finding itself in sight."
+)
+IF_HIDDEN = "If this were hidden, the model would say"
+MODEL_SAYS_NOW = "As it is, the model says"
+FLIPS_TO_LABEL = "Prediction flips: now agrees with the label"
+FLIPS_FROM_LABEL = "Prediction flips: no longer agrees with the label"
+NOTHING_HIDDEN = "Nothing is hidden yet"
+EVIDENCE_STAYS = "Finding check: the evidence for the label stays."
+MAY_HIDE = "The mask may hide the finding itself."
+MAY_HIDE_EVIDENCE = (
+    "The label is {label}, and p({label}) falls when this is hidden. "
+    "Erase there, or go on if you are sure."
+)
+MAY_HIDE_LARGE = "It covers {share} of the image. Erase there, or go on if you are sure."
 
 # The slider's drawing, in its own units: it is stretched to the card's width.
 TRACK = 100
@@ -23,7 +44,7 @@ TRACK = 100
 
 def build_answer(**kwargs: Any) -> gr.HTML:
     """Place the answer where Gradio stands now; its value is `answer_value`'s."""
-    waiting = f'<h3>{escape(text.IF_HIDDEN)}</h3><p class="nums">&nbsp;</p>'
+    waiting = f'<h3>{escape(IF_HIDDEN)}</h3><p class="nums">&nbsp;</p>'
     return gr.HTML(
         html_template=f'<div class="answer" role="status" aria-busy="true">{waiting}</div>',
         js_on_load=(ASSETS / "answer.js").read_text("utf-8"),
@@ -44,7 +65,7 @@ def answer_value(
 
 def trouble_value(painted: Painted, error: ImilError) -> dict[str, str]:
     """Return why the model says nothing to what is painted, in the place of its answer."""
-    html = f"<h3>{escape(text.IF_HIDDEN)}</h3>{error_in_place(error)}"
+    html = f"<h3>{escape(IF_HIDDEN)}</h3>{error_in_place(error)}"
     return {"sample": painted.sample_id, "stroke": painted.stroke, "html": html}
 
 
@@ -56,23 +77,21 @@ def answer_html(answer: Answer, classes: Sequence[str], *, suspect: bool = False
     label = classes[answer.label]
     was, now = answer.before[answer.label], answer.after[answer.label]
     ends = (classes[1 - answer.label], label) if len(classes) == 2 else None
-    name = escape(text.P_OF.format(label=label))
+    name = escape(f"p({label})")
     if not answer.coverage:
-        title, how = (
-            (text.LABEL_HOW_TITLE, text.LABEL_HOW) if suspect else (text.HOW_TITLE, text.HOW)
-        )
+        title, how = ("What to decide", LABEL_HOW) if suspect else ("What to paint", HOW)
         return (
-            f"<h3>{escape(text.MODEL_SAYS_NOW)}</h3>"
+            f"<h3>{escape(MODEL_SAYS_NOW)}</h3>"
             f'<p class="nums"><small>{name}</small> <b>{numbers.share(was)}</b></p>'
             f"{_track(was, was, ends)}"
-            f'<div class="slot">{badge(text.NOTHING_HIDDEN, tone="flat")}'
+            f'<div class="slot">{badge(NOTHING_HIDDEN, tone="flat")}'
             f'<div class="how"><h3>{escape(title)}</h3><p>{escape(how)}</p></div></div>'
         )
-    flips = f'<small class="flips">{escape(text.FLIPS)}</small>' if answer.flips else ""
+    flips = '<small class="flips">· flips</small>' if answer.flips else ""
     return (
-        f"<h3>{escape(text.IF_HIDDEN)}</h3>"
+        f"<h3>{escape(IF_HIDDEN)}</h3>"
         f'<p class="nums"><small>{name}</small> <span class="was">{numbers.share(was)}</span> '
-        f"{text.ARROW} <b>{numbers.share(now)}</b>{flips}</p>"
+        f"→ <b>{numbers.share(now)}</b>{flips}</p>"
         f"{_track(was, now, ends)}"
         f'<div class="slot">{_badge(answer, classes)}{_check(answer, classes)}</div>'
     )
@@ -83,30 +102,30 @@ def _badge(answer: Answer, classes: Sequence[str]) -> str:
         same = numbers.share(answer.before[answer.label]) == numbers.share(
             answer.after[answer.label]
         )
-        return badge(text.NO_CHANGE if same else text.SAME_PREDICTION, tone="flat", picture="equal")
+        return badge("No change" if same else "Same prediction", tone="flat", picture="equal")
     if answer.predicted_after == answer.label:
-        return badge(text.FLIPS_TO_LABEL, tone="good", picture="swap")
+        return badge(FLIPS_TO_LABEL, tone="good", picture="swap")
     if answer.predicted_before == answer.label:
-        return badge(text.FLIPS_FROM_LABEL, tone="bad", picture="swap")
-    words = text.FLIPS_TO.format(label=classes[answer.predicted_after])
+        return badge(FLIPS_FROM_LABEL, tone="bad", picture="swap")
+    words = f"Prediction flips to {classes[answer.predicted_after]}, which is not the label"
     return badge(words, tone="warn", picture="swap")
 
 
 def _check(answer: Answer, classes: Sequence[str]) -> str:
     """Return the finding check: it warns, and never blocks."""
     if not answer.may_hide_finding:
-        return note(text.EVIDENCE_STAYS, tone="good")
-    words = text.MAY_HIDE_LARGE.format(share=numbers.percent(answer.coverage))
+        return note(EVIDENCE_STAYS, tone="good")
+    words = MAY_HIDE_LARGE.format(share=numbers.percent(answer.coverage))
     if answer.evidence_falls:
-        words = text.MAY_HIDE_EVIDENCE.format(label=classes[answer.label])
-    return note(words, tone="warn", lead=text.MAY_HIDE)
+        words = MAY_HIDE_EVIDENCE.format(label=classes[answer.label])
+    return note(words, tone="warn", lead=MAY_HIDE)
 
 
 def _track(was: float, now: float, ends: Sequence[str] | None) -> str:
     """Return the two probabilities on a line from 0 to 1; decoration, the figures are text."""
     left, right = (ends[0], ends[1]) if ends is not None else ("0", "1")
     low, high = sorted((was, now))
-    middle = f"<span>{text.HALF}</span>" if ends is not None else ""
+    middle = "<span>.50</span>" if ends is not None else ""
     half = "<s></s>" if ends is not None else ""
     return (
         f'<div class="track" aria-hidden="true"><i style="left:{TRACK * low:.1f}%;'

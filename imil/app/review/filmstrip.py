@@ -49,7 +49,7 @@ def page_value(
             "picture": data_url(study.thumbnail(offer.sample_id)),
             "says": classes[offer.predicted],
             "confidence": numbers.share(offer.confidence),
-            "label": text.LABEL_SMALL.format(label=classes[offer.label]),
+            "label": f"label {classes[offer.label]}",
             "reviewed": reviewed.get(offer.sample_id, ""),
         }
         for offer in shown
@@ -82,7 +82,7 @@ def _markup() -> str:
     return f"""
 <div class="filmstrip">
  <template><span class="tick">{icon("check", kind="m")}{icon("skip", kind="s")}</span></template>
- <div class="gal" role="group" aria-label="{escape(text.QUEUE_NAME)}"></div>
+ <div class="gal" role="group" aria-label="Images of the queue, first things first"></div>
  <div class="pages" hidden>
   {_turn(-1, text.EARLIER, "left")}<span class="span"></span>{_turn(1, text.LATER, "right")}
  </div>

@@ -9,9 +9,25 @@ from typing import Any
 import gradio as gr
 
 from imil.app.server.shown import Shown, html
+from imil.core.records import Decision
 from imil.report.parts import numbers, text
 from imil.study.review.queueing import Offer
 from imil.study.study import Study
+
+DECISIONS = {
+    Decision.RELABEL.value: "relabelled",
+    Decision.EXCLUDE.value: "excluded",
+    Decision.KEEP.value: "label kept",
+}
+DECIDED = {
+    Decision.RELABEL.value: "Relabelled to {label}.",
+    Decision.EXCLUDE.value: "Excluded.",
+    Decision.KEEP.value: "The label is right.",
+}
+TRIAGE_WORDS = (
+    "This changes the arms Relabel and Drop alone, so that what masks gain is never mixed with "
+    "what labels gain."
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,15 +54,15 @@ def build_label_acts() -> LabelActs:
     with gr.Column(visible=False, elem_classes=["labelacts"]) as row:
         words = html(elem_id="triage-words")
         choice = gr.Dropdown(
-            [], label=text.RIGHT_LABEL, elem_id="right-label", elem_classes=["field"]
+            [], label="The right label", elem_id="right-label", elem_classes=["field"]
         )
         with gr.Row(elem_classes=["choices"]):
             relabel = gr.Button(
                 "", variant="primary", size="md", elem_id="relabel", elem_classes=["big"]
             )
-            exclude = gr.Button(text.EXCLUDE, size="md", elem_id="exclude")
-            keep = gr.Button(text.KEEP_LABEL, size="md", elem_id="keep-label")
-            back = gr.Button(text.BACK, size="md", elem_id="label-back")
+            exclude = gr.Button("Exclude", size="md", elem_id="exclude")
+            keep = gr.Button("Label is right", size="md", elem_id="keep-label")
+            back = gr.Button("Back", size="md", elem_id="label-back")
     return LabelActs(row, words, choice, relabel, exclude, keep, back, gr.State(value=False))
 
 
@@ -71,14 +87,14 @@ def show_label_acts(
 
 def show_choice(label: str) -> Any:
     """Return the button that gives the film the label that is chosen."""
-    return gr.update(value=text.RELABEL_TO.format(label=label))
+    return gr.update(value=f"Relabel to {label}")
 
 
 def label_state(study: Study, sample_id: str, reader: str) -> str | None:
     """Return what the reader said of a label, or that the film was skipped; None for neither."""
     decided = study.triage(sample_id)
     if decided is not None:
-        return text.DECISIONS[decided.decision.value]
+        return DECISIONS[decided.decision.value]
     return text.MARK_SKIPPED if study.review_state(sample_id, reader) == "skipped" else None
 
 
@@ -97,8 +113,8 @@ def _words(study: Study, sample_id: str) -> str:
     decided = study.triage(sample_id)
     now = ""
     if decided is not None:
-        words = text.DECIDED[decided.decision.value].format(label=decided.label)
+        words = DECIDED[decided.decision.value].format(label=decided.label)
         now = f'<p class="decided"><b>{escape(words)}</b></p>'
     count = numbers.some(len(study.triaged()), "image", "images")
-    told = text.TRIAGED.format(count=count)
-    return f'{now}<p class="sub s13">{escape(told)} {escape(text.TRIAGE_WORDS)}</p>'
+    told = f"{count} relabelled or excluded."
+    return f'{now}<p class="sub s13">{escape(told)} {escape(TRIAGE_WORDS)}</p>'

@@ -13,7 +13,6 @@ from imil.app.review.queue_picker import read_view
 from imil.app.review.queue_view import next_after, queue_of
 from imil.app.review.read_column import show_choices
 from imil.app.screen import Screen
-from imil.app.server.errors import errors_shown
 from imil.app.server.shown import QUIET, Shown, unchanged
 from imil.core.records import Decision, Queue
 from imil.study.review.viewing import View
@@ -48,14 +47,13 @@ class LabelDecisions:
 
     def toggle(self, payload: Any, kind: str, chosen: Any, opened: bool) -> Shown:
         """Show the choices, or the acts on the mask again."""
-        with errors_shown():
-            painted = decode_painted(payload)
-            if painted is None:
-                return unchanged()
-            study = self.screen.studies.open(painted.study_id)
-            view = read_view(study, kind, chosen)
-            wanted = not opened or view.opened_from is Queue.LABEL_SUSPECT
-            return self._choices(study, view, painted.sample_id, opened=wanted)
+        painted = decode_painted(payload)
+        if painted is None:
+            return unchanged()
+        study = self.screen.studies.open(painted.study_id)
+        view = read_view(study, kind, chosen)
+        wanted = not opened or view.opened_from is Queue.LABEL_SUSPECT
+        return self._choices(study, view, painted.sample_id, opened=wanted)
 
     def relabel(self, payload: Any, kind: str, chosen: Any, label: str) -> Shown:
         """Give the film the label that is chosen."""
@@ -72,28 +70,27 @@ class LabelDecisions:
     def _decide(
         self, payload: Any, looked: tuple[str, Any], decision: Decision, label: str = ""
     ) -> Shown:
-        with errors_shown():
-            painted = decode_painted(payload)
-            if painted is None:
-                return unchanged()
-            study = self.screen.studies.open(painted.study_id)
-            view = read_view(study, *looked)
-            sample_id, tab = painted.sample_id, self.screen.outliers
-            before = queue_of(study, view)
-            if decision is Decision.RELABEL:
-                study.relabel(sample_id, str(label), reader=view.reader)
-            elif decision is Decision.EXCLUDE:
-                study.exclude(sample_id, reader=view.reader)
-            else:
-                study.keep_label(sample_id, reader=view.reader)
-            if decision is Decision.KEEP and view.opened_from is not Queue.LABEL_SUSPECT:
-                # Its label is right, so it goes on being masked: the painter is left alone.
-                counts = outliers_tab.show_counts(tab, study, view)
-                return {**counts, **self._choices(study, view, sample_id, opened=False)}
-            missing = results_tab.show_missing(self.screen.results, study)
-            # A film that is relabelled or excluded leaves the queue.
-            following = next_after(study, before, view, sample_id)
-            return {**outliers_tab.show_outliers(tab, study, view, keep=following), **missing}
+        painted = decode_painted(payload)
+        if painted is None:
+            return unchanged()
+        study = self.screen.studies.open(painted.study_id)
+        view = read_view(study, *looked)
+        sample_id, tab = painted.sample_id, self.screen.outliers
+        before = queue_of(study, view)
+        if decision is Decision.RELABEL:
+            study.relabel(sample_id, str(label), reader=view.reader)
+        elif decision is Decision.EXCLUDE:
+            study.exclude(sample_id, reader=view.reader)
+        else:
+            study.keep_label(sample_id, reader=view.reader)
+        if decision is Decision.KEEP and view.opened_from is not Queue.LABEL_SUSPECT:
+            # Its label is right, so it goes on being masked: the painter is left alone.
+            counts = outliers_tab.show_counts(tab, study, view)
+            return {**counts, **self._choices(study, view, sample_id, opened=False)}
+        missing = results_tab.show_missing(self.screen.results, study)
+        # A film that is relabelled or excluded leaves the queue.
+        following = next_after(study, before, view, sample_id)
+        return {**outliers_tab.show_outliers(tab, study, view, keep=following), **missing}
 
     def _choices(self, study: Study, view: View, sample_id: str, *, opened: bool) -> Shown:
         offered = queue_of(study, view)

@@ -8,7 +8,6 @@ from typing import Any
 import gradio as gr
 
 from imil.app import screen as screens
-from imil.app.api.given import choice, event_value
 from imil.app.painter.painter import Accepted, decode_painted, kept_value
 from imil.app.painter.reader_field import kept_name
 from imil.app.predicted.predicted_panel import show_predicted
@@ -19,8 +18,8 @@ from imil.app.review.handing_in import refuse_mask, store_mask
 from imil.app.review.queue_picker import read_view, show_folds
 from imil.app.review.queue_view import being_made, next_after, queue_of, step_from
 from imil.app.screen import Screen
-from imil.app.server.errors import errors_shown
 from imil.app.server.rates import Cost, costs
+from imil.app.server.sent import choice, event_value
 from imil.app.server.shown import QUIET, REVIEW, Shown, unchanged
 from imil.core.records import Queue, Selection
 from imil.core.review.readers import reader_name
@@ -42,20 +41,20 @@ class OutliersActs:
         screen, tab = self.screen, self.screen.outliers
         shown = [screen.study_id, *tab.picker.view]
         # "multiple": quick clicks must not open another film than the last one clicked.
-        tab.strip.select(self.select, shown, tab.outputs, trigger_mode="multiple", **REVIEW)
+        tab.strip.select(self.select, shown, tab.film, trigger_mode="multiple", **REVIEW)
         tab.strip.turn(self.turn, shown, tab.strip, **REVIEW)
         decided = [*tab.outputs, screen.results.none]
         painted = [tab.painter, *tab.picker.view]
         tab.painter.blackout(self.black_out, painted, decided, **REVIEW)
         waited = [tab.opened, *tab.picker.view]
-        tab.painter.keep(self.keep, waited, tab.outputs, trigger_mode="multiple", **REVIEW)
+        tab.painter.keep(self.keep, waited, tab.film, trigger_mode="multiple", **REVIEW)
         tab.painter.skip(self.skip, painted, decided, **REVIEW)
         placed = [screen.study_id, tab.painter, *tab.picker.view]
-        tab.painter.next(self.next, placed, tab.outputs, **REVIEW)
-        tab.painter.previous(self.previous, placed, tab.outputs, **REVIEW)
+        tab.painter.next(self.next, placed, tab.film, **REVIEW)
+        tab.painter.previous(self.previous, placed, tab.film, **REVIEW)
         tab.go_train.click(self.go_train, None, screen.tabs, **QUIET)
         asked = [screen.study_id, screen.reader, *screen.results.choice]
-        tab.read.compare.click(self.compare, asked, screen.outputs, **QUIET)
+        tab.read.compare.click(self.compare, asked, screen.comparison, **QUIET)
         # "always_last": the chip chosen last is the one that is shown.
         last = QUIET | {"trigger_mode": "always_last"}
         tab.picker.kind.input(self.open_queue, shown, tab.outputs, **last)
@@ -79,37 +78,33 @@ class OutliersActs:
 
     def open_queue(self, study_id: str, kind: str, chosen: Any) -> Shown:
         """Show another queue from its first film that is not reviewed."""
-        with errors_shown():
-            study = self.screen.studies.open(study_id)
-            # A cell stands in place of a queue, so another queue is the way out of it.
-            view = replace(read_view(study, kind, chosen), cell=None)
-            return outliers_tab.show_outliers(self.screen.outliers, study, view)
+        study = self.screen.studies.open(study_id)
+        # A cell stands in place of a queue, so another queue is the way out of it.
+        view = replace(read_view(study, kind, chosen), cell=None)
+        return outliers_tab.show_outliers(self.screen.outliers, study, view)
 
     def look(self, study_id: str, payload: Any, kind: str, event: gr.EventData) -> Shown:
         """Show the queue in another order, or a part of it; the film that is open may stay."""
-        with errors_shown():
-            study = self.screen.studies.open(study_id)
-            view, keep = read_view(study, kind, event_value(event, "chosen", dict)), _film(payload)
-            return outliers_tab.show_outliers(self.screen.outliers, study, view, keep=keep)
+        study = self.screen.studies.open(study_id)
+        view, keep = read_view(study, kind, event_value(event, "chosen", dict)), _film(payload)
+        return outliers_tab.show_outliers(self.screen.outliers, study, view, keep=keep)
 
     def show_whole(self, study_id: str, payload: Any, kind: str, chosen: Any) -> Shown:
         """Show the whole queue again."""
-        with errors_shown():
-            study = self.screen.studies.open(study_id)
-            view, keep = read_view(study, kind, chosen).whole, _film(payload)
-            return outliers_tab.show_outliers(self.screen.outliers, study, view, keep=keep)
+        study = self.screen.studies.open(study_id)
+        view, keep = read_view(study, kind, chosen).whole, _film(payload)
+        return outliers_tab.show_outliers(self.screen.outliers, study, view, keep=keep)
 
     def look_again(self, study_id: str, payload: Any, kind: str, chosen: Any) -> Shown:
         """Show a queue that was being made, once it is there; a film that is open stays."""
         tab = self.screen.outliers
-        with errors_shown():
-            study, current = self.screen.studies.open(study_id), _film(payload)
-            view = read_view(study, kind, chosen)
-            if being_made(study, view):
-                return unchanged()
-            if current is not None:
-                return outliers_tab.show_list(tab, study, view, current)
-            return outliers_tab.show_outliers(tab, study, view)
+        study, current = self.screen.studies.open(study_id), _film(payload)
+        view = read_view(study, kind, chosen)
+        if being_made(study, view):
+            return unchanged()
+        if current is not None:
+            return outliers_tab.show_list(tab, study, view, current)
+        return outliers_tab.show_outliers(tab, study, view)
 
     def paint_random(self, study_id: str, _kind: str, chosen: Any) -> Shown:
         """Offer random images where the queue is empty."""
@@ -118,59 +113,54 @@ class OutliersActs:
     def name_reader(self, study_id: str, payload: Any, name: str, kind: str, chosen: Any) -> Shown:
         """Show the queue as another reader sees it: with their own masks, the same film open."""
         screen, reader = self.screen, reader_name(name)
-        with errors_shown():
-            study = screen.studies.open(study_id)
-            view = read_view(study, kind, chosen)
-            if view.reader == reader:
-                return unchanged()
-            view, keep = replace(view, reader=reader), _film(payload)
-            shown = outliers_tab.show_outliers(screen.outliers, study, view, keep=keep)
-            return {**shown, screen.reader: kept_name(reader)}
+        study = screen.studies.open(study_id)
+        view = read_view(study, kind, chosen)
+        if view.reader == reader:
+            return unchanged()
+        view, keep = replace(view, reader=reader), _film(payload)
+        shown = outliers_tab.show_outliers(screen.outliers, study, view, keep=keep)
+        return {**shown, screen.reader: kept_name(reader)}
 
     def choose_selection(self, study_id: str, selection: str, kind: str, chosen: Any) -> Shown:
         """Find the mispredicted in another way; what must be trained first is said, not done."""
         tab = self.screen.outliers
-        with errors_shown():
-            wanted = choice(Selection, selection)
-            study = self.screen.studies.open(study_id)
-            view = read_view(study, kind, chosen)
-            trained = study.out_of_fold_status().state is JobState.DONE
-            if wanted is Selection.OUT_OF_FOLD and not trained:
-                return show_folds(tab.picker, study, wanted)
-            study.select(wanted, who=view.reader)
-            if view.opened_from is Queue.MISPREDICTED:
-                return outliers_tab.show_outliers(tab, study, view)
-            return outliers_tab.show_counts(tab, study, view)
+        wanted = choice(Selection, selection)
+        study = self.screen.studies.open(study_id)
+        view = read_view(study, kind, chosen)
+        trained = study.out_of_fold_status().state is JobState.DONE
+        if wanted is Selection.OUT_OF_FOLD and not trained:
+            return show_folds(tab.picker, study, wanted)
+        study.select(wanted, who=view.reader)
+        if view.opened_from is Queue.MISPREDICTED:
+            return outliers_tab.show_outliers(tab, study, view)
+        return outliers_tab.show_counts(tab, study, view)
 
     @costs(Cost.TRAIN)
     def use_folds(self, study_id: str, kind: str, chosen: Any) -> Shown:
         """Train the folds, or find the mispredicted by them once they are trained."""
         tab = self.screen.outliers
-        with errors_shown():
-            study = self.screen.studies.open(study_id)
-            reader = read_view(study, kind, chosen).reader
-            if study.out_of_fold_status().state is JobState.DONE:
-                study.select(Selection.OUT_OF_FOLD, who=reader)
-                return outliers_tab.show_outliers(tab, study, replace(View(), reader=reader))
-            study.start_out_of_fold(who=reader)
-            shown = show_folds(tab.picker, study, Selection.OUT_OF_FOLD)
-            return {**shown, self.screen.timer: gr.Timer(active=True)}
+        study = self.screen.studies.open(study_id)
+        reader = read_view(study, kind, chosen).reader
+        if study.out_of_fold_status().state is JobState.DONE:
+            study.select(Selection.OUT_OF_FOLD, who=reader)
+            return outliers_tab.show_outliers(tab, study, replace(View(), reader=reader))
+        study.start_out_of_fold(who=reader)
+        shown = show_folds(tab.picker, study, Selection.OUT_OF_FOLD)
+        return {**shown, self.screen.timer: gr.Timer(active=True)}
 
     def select(self, study_id: str, kind: str, chosen: Any, event: gr.EventData) -> Shown:
         """Open the film that was clicked."""
-        with errors_shown():
-            study = self.screen.studies.open(study_id)
-            tab = self.screen.outliers
-            view = read_view(study, kind, chosen)
-            return outliers_tab.show_film(tab, study, view, event_value(event, "sample", str))
+        study = self.screen.studies.open(study_id)
+        tab = self.screen.outliers
+        view = read_view(study, kind, chosen)
+        return outliers_tab.show_film(tab, study, view, event_value(event, "sample", str))
 
     def turn(self, study_id: str, kind: str, chosen: Any, event: gr.EventData) -> Shown:
         """Show another page of the queue."""
-        with errors_shown():
-            study = self.screen.studies.open(study_id)
-            tab = self.screen.outliers
-            view = read_view(study, kind, chosen)
-            return outliers_tab.show_page(tab, study, view, event_value(event, "page", int))
+        study = self.screen.studies.open(study_id)
+        tab = self.screen.outliers
+        view = read_view(study, kind, chosen)
+        return outliers_tab.show_page(tab, study, view, event_value(event, "page", int))
 
     def next(self, study_id: str, payload: Any, kind: str, chosen: Any) -> Shown:
         """Open the next film."""
@@ -182,80 +172,75 @@ class OutliersActs:
 
     def black_out(self, payload: Any, kind: str, chosen: Any) -> Shown:
         """Keep the mask, and open the next film that is not reviewed."""
-        with errors_shown():
-            painted = decode_painted(payload)
-            if painted is None:
-                return unchanged()
-            studies, tab = self.screen.studies, self.screen.outliers
-            try:
-                # The study of the mask, not of the page: another tab may have opened another one.
-                study = studies.open(painted.study_id)
-                view = _view_of(study, kind, chosen)
-                before = queue_of(study, view)
-                store_mask(study, painted, opened_from=view.opened_from)
-            except ImilError as error:
-                return {tab.painter: gr.update(refused=refuse_mask(studies, painted, error))}
-            name = study.mask_name(painted.sample_id, painted.reader)
-            accepted = Accepted(painted.sample_id, painted.rev, name, painted.reader)
-            return {
-                **self._go_on(study, view, before, painted.sample_id, accepted),
-                **show_predicted(self.screen.outliers.predicted, study, view.reader),
-            }
+        painted = decode_painted(payload)
+        if painted is None:
+            return unchanged()
+        studies, tab = self.screen.studies, self.screen.outliers
+        try:
+            # The study of the mask, not of the page: another tab may have opened another one.
+            study = studies.open(painted.study_id)
+            view = _view_of(study, kind, chosen)
+            before = queue_of(study, view)
+            store_mask(study, painted, opened_from=view.opened_from)
+        except ImilError as error:
+            return {tab.painter: gr.update(refused=refuse_mask(studies, painted, error))}
+        name = study.mask_name(painted.sample_id, painted.reader)
+        accepted = Accepted(painted.sample_id, painted.rev, name, painted.reader)
+        return {
+            **self._go_on(study, view, before, painted.sample_id, accepted),
+            **show_predicted(self.screen.outliers.predicted, study, view.reader),
+        }
 
     def keep(self, opened: tuple[str, str], kind: str, chosen: Any, event: gr.EventData) -> Shown:
         """Keep a mask that had waited for the connection; the film that is open stays open."""
-        with errors_shown():
-            painted = decode_painted(event_value(event, "painted", dict))
-            if painted is None:
-                return unchanged()
-            studies, tab = self.screen.studies, self.screen.outliers
-            try:
-                study = studies.open(painted.study_id)
-                view = _view_of(study, kind, chosen)
-                store_mask(study, painted, opened_from=view.opened_from)
-            except ImilError as error:
-                return {tab.painter: gr.update(refused=refuse_mask(studies, painted, error))}
-            kept = kept_value(painted, base=study.mask_name(painted.sample_id, painted.reader))
-            shown: Shown = {tab.painter: gr.update(kept=kept)}
-            if opened[0] == study.study_id:
-                kept_of = [painted.sample_id]
-                shown |= outliers_tab.show_reviewed(tab, study, view, opened[1], others=kept_of)
-            return shown
+        painted = decode_painted(event_value(event, "painted", dict))
+        if painted is None:
+            return unchanged()
+        studies, tab = self.screen.studies, self.screen.outliers
+        try:
+            study = studies.open(painted.study_id)
+            view = _view_of(study, kind, chosen)
+            store_mask(study, painted, opened_from=view.opened_from)
+        except ImilError as error:
+            return {tab.painter: gr.update(refused=refuse_mask(studies, painted, error))}
+        kept = kept_value(painted, base=study.mask_name(painted.sample_id, painted.reader))
+        shown: Shown = {tab.painter: gr.update(kept=kept)}
+        if opened[0] == study.study_id:
+            kept_of = [painted.sample_id]
+            shown |= outliers_tab.show_reviewed(tab, study, view, opened[1], others=kept_of)
+        return shown
 
     def skip(self, payload: Any, kind: str, chosen: Any) -> Shown:
         """Pass over the film, and open the next one that is not reviewed."""
-        with errors_shown():
-            painted = decode_painted(payload)
-            if painted is None:
-                return unchanged()
-            study = self.screen.studies.open(painted.study_id)
-            view = _view_of(study, kind, chosen)
-            before = queue_of(study, view)
-            study.skip(painted.sample_id, reader=painted.reader)
-            return self._go_on(study, view, before, painted.sample_id, None)
+        painted = decode_painted(payload)
+        if painted is None:
+            return unchanged()
+        study = self.screen.studies.open(painted.study_id)
+        view = _view_of(study, kind, chosen)
+        before = queue_of(study, view)
+        study.skip(painted.sample_id, reader=painted.reader)
+        return self._go_on(study, view, before, painted.sample_id, None)
 
     @costs(Cost.TRAIN)
     def compare(self, study_id: str, reader: str, seeds: str, *chosen: Any) -> Shown:
         """Train on with and without masks."""
-        with errors_shown():
-            study = self.screen.studies.open(study_id)
-            return screens.compare(self.screen, study, reader, seeds, chosen)
+        study = self.screen.studies.open(study_id)
+        return screens.compare(self.screen, study, reader, seeds, chosen)
 
     def go_train(self) -> gr.Tabs:
         """Go to the Train tab."""
         return gr.Tabs(selected="train")
 
     def _move(self, study_id: str, payload: Any, looked: tuple[str, Any], step: int) -> Shown:
-        with errors_shown():
-            study = self.screen.studies.open(study_id)
-            view, current = read_view(study, *looked), _film(payload)
-            queue = queue_of(study, view)
-            places = study.places(queue)
-            following = step_from(queue, places.get(current or ""), step)
-            if following is None:
-                return unchanged()
-            page = _page(study, queue, current) != _page(study, queue, following)
-            return outliers_tab.show_film(self.screen.outliers, study, view, following, page=page)
+        study = self.screen.studies.open(study_id)
+        view, current = read_view(study, *looked), _film(payload)
+        queue = queue_of(study, view)
+        places = study.places(queue)
+        following = step_from(queue, places.get(current or ""), step)
+        if following is None:
+            return unchanged()
+        page = _page(study, queue, current) != _page(study, queue, following)
+        return outliers_tab.show_film(self.screen.outliers, study, view, following, page=page)
 
     def _go_on(
         self,

@@ -33,11 +33,19 @@ from imil.app.review.read_column import (
     show_read_column,
 )
 from imil.app.server.shown import Shown, html
-from imil.core.records import Queue, Selection
+from imil.core.records import Queue
 from imil.report.parts import numbers, text
 from imil.report.parts.markup import empty
 from imil.study.review.viewing import Sort, View
 from imil.study.study import Study
+
+OUTLIERS_NONE_YET_WORDS = (
+    "Outliers are training images that the model gets wrong. Train a model first."
+)
+OUTLIERS_NO_IMAGES_WORDS = (
+    "What you painted is kept: {masks}. Bring the images again on the Train tab, and go on where "
+    "you stopped."
+)
 
 # Seconds between two looks whether a queue that takes long is there.
 LOOK_AGAIN = 1.0
@@ -82,23 +90,27 @@ class OutliersTab:
             *self.predicted.outputs,
         ]
 
+    @property
+    def film(self) -> list[Any]:
+        """What `show_film` changes."""
+        page = [self.none_here, self.paint_random, self.strip, self.reviewed, self.show_whole]
+        return [*page, self.painter, self.coach, self.opened, *self.read.outputs]
+
 
 def build_outliers_tab(tab: gr.Tab) -> OutliersTab:
     """Place the tab's components where Gradio stands now."""
     with gr.Column(elem_classes=["card", "emptycard"]) as none:
         none_words = html(_nothing_yet())
-        go_train = gr.Button(text.GO_TO_TRAIN, variant="primary", size="md")
+        go_train = gr.Button("Go to Train", variant="primary", size="md")
     with gr.Row(elem_classes=["work"], visible=False) as work:
         with gr.Column(elem_classes=["card", "queue"]):
             picker = build_picker()
             with gr.Row(elem_classes=["progressline"]):
                 reviewed = html(elem_id="reviewed")
-                show_whole = gr.Button(
-                    text.SHOW_WHOLE, size="sm", visible=False, elem_id="show-whole"
-                )
+                show_whole = gr.Button("Show all", size="sm", visible=False, elem_id="show-whole")
             none_here = html(elem_id="none-here")
             paint_random = gr.Button(
-                text.PAINT_RANDOM, variant="primary", size="md", visible=False, elem_id="random"
+                "Mask random images", variant="primary", size="md", visible=False, elem_id="random"
             )
             strip = build_filmstrip(elem_id="queue")
         with gr.Column(elem_classes=["card", "edit"]):
@@ -133,7 +145,6 @@ def show_outliers(
     study: Study,
     view: View | None = None,
     *,
-    wanted: Selection | None = None,
     keep: str | None = None,
 ) -> Shown:
     """Return the whole tab for a study.
@@ -142,7 +153,6 @@ def show_outliers(
         tab: the components.
         study: the study.
         view: what to look at, and who does; by default all that is mispredicted.
-        wanted: how the mispredicted are to be found, if that can't be done yet.
         keep: the film that is open, and stays so where the view holds it.
     """
     view = view or View()
@@ -159,7 +169,7 @@ def show_outliers(
     if not trained:
         return {**shown, tab.painter: None}
     queue = queue_of(study, view)  # first: a queue that has just been made is counted
-    shown |= show_picker(tab.picker, study, view, wanted=wanted)
+    shown |= show_picker(tab.picker, study, view)
     if not queue:
         return {**shown, **_show_nothing_here(tab, study, view)}
     sample_id = next_to_review(study, view, after=None) or queue[0].sample_id
@@ -302,7 +312,7 @@ def _page(study: Study, view: View, page: int) -> dict[str, Any]:
 
 
 def _place(position: int, of: int) -> str:
-    return text.PLACE.format(place=numbers.count(position + 1), n=numbers.count(of))
+    return f"{numbers.count(position + 1)} of {numbers.count(of)}"
 
 
 def _tab_label(study: Study) -> str:
@@ -313,7 +323,7 @@ def _tab_label(study: Study) -> str:
 def _nothing_yet(study: Study | None = None) -> str:
     """Return why there is nothing to review: no model yet, or no images to look at."""
     if study is None or not study.missing_images:
-        return empty(text.OUTLIERS_NONE_YET, text.OUTLIERS_NONE_YET_WORDS, picture="line")
+        return empty("Nothing to review yet", OUTLIERS_NONE_YET_WORDS, picture="line")
     masks = numbers.some(study.budget().painted, text.MASK_ONE, text.MASK_MANY)
-    words = text.OUTLIERS_NO_IMAGES_WORDS.format(masks=masks)
-    return empty(text.OUTLIERS_NO_IMAGES, words, picture="image")
+    words = OUTLIERS_NO_IMAGES_WORDS.format(masks=masks)
+    return empty("The images are not on this machine", words, picture="image")

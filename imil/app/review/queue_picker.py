@@ -20,6 +20,62 @@ from imil.report.parts.markup import ASSETS, meter
 from imil.study.review.viewing import View, look, sorts_of
 from imil.study.study import Study
 
+QUEUES = {
+    Queue.MISPREDICTED.value: "Mispredicted",
+    Queue.LABEL_SUSPECT.value: "Label suspects",
+    Queue.WRONG_REASON.value: "Wrong reason",
+    Queue.HIGH_LOSS.value: "High loss",
+    Queue.RANDOM.value: "Random",
+}
+MISPREDICTED_WORDS = {
+    Selection.IN_SAMPLE.value: "The trained model gets these images wrong.",
+    Selection.OUT_OF_FOLD.value: "Models trained without these images get them wrong.",
+    Selection.PERSISTENT.value: (
+        "Got wrong in at least {at_least} of the last {last} epochs of training."
+    ),
+}
+QUEUE_WORDS = {
+    Queue.LABEL_SUSPECT.value: (
+        "By the answers in training the label looks wrong. A rare one can look so: you decide."
+    ),
+    Queue.WRONG_REASON.value: (
+        "Right, but less so when what your masks suggest to hide comes from another image."
+    ),
+    Queue.HIGH_LOSS.value: "The {allowed} training images of highest loss, right or wrong.",
+    Queue.RANDOM.value: (
+        "All training images, in random order. Mask here when little is mispredicted."
+    ),
+}
+SELECTION_INFO = (
+    "The paper does not say. Each mask keeps the way in which its image was found, and the plan "
+    "is the same for all."
+)
+SELECTIONS = {
+    Selection.IN_SAMPLE.value: "In-sample: by the trained model",
+    Selection.OUT_OF_FOLD.value: "Out-of-fold: by models that never saw the image",
+    Selection.PERSISTENT.value: "Persistent: wrong in most of the last epochs",
+}
+FOLDS_COST = (
+    "This takes {trainings} more trainings, as much work as {epochs} epochs of the first training."
+)
+FOLDS_START = "Train the folds"
+# The queue's own order, by what it is read from.
+SORTS_OWN = {
+    Queue.MISPREDICTED.value: "Worst first",
+    Queue.LABEL_SUSPECT.value: "Most suspect first",
+    Queue.WRONG_REASON.value: "Largest drop first",
+    Queue.HIGH_LOSS.value: "Highest loss first",
+    Queue.RANDOM.value: "As drawn",
+}
+SORTS = {
+    "least_sure": "Least sure first",
+    "name": "File name",
+    "not_reviewed": "Not reviewed first",
+}
+MATRIX = "Training images by label, a row, and by what the model says. A cell shows its images."
+MATRIX_CELL = "{count} labelled {label}, the model says {predicted}"
+CELL_WORDS = "Every training image in one cell of the matrix below, right or wrong."
+
 # In the order in which they are best worked on.
 ORDER = (
     Queue.MISPREDICTED,
@@ -64,9 +120,9 @@ class QueuePicker:
 def build_picker() -> QueuePicker:
     """Place the queues, and what narrows them, where Gradio stands now."""
     kind = gr.Radio(
-        [(text.QUEUES[queue.value], queue.value) for queue in ORDER],
+        [(QUEUES[queue.value], queue.value) for queue in ORDER],
         value=Queue.MISPREDICTED.value,
-        label=text.QUEUE,
+        label="Queue",
         elem_id="queues",
         elem_classes=["segments", "pills"],
     )
@@ -79,14 +135,14 @@ def build_picker() -> QueuePicker:
             text.ADVANCED, open=False, elem_classes=["advanced"], elem_id="queue-advanced"
         ):
             selection = gr.Radio(
-                [(text.SELECTIONS[choice.value], choice.value) for choice in Selection],
+                [(SELECTIONS[choice.value], choice.value) for choice in Selection],
                 value=Selection.IN_SAMPLE.value,
-                label=text.SELECTION,
-                info=text.SELECTION_INFO,
+                label="How mispredicted images are found",
+                info=SELECTION_INFO,
                 elem_id="selection",
             )
             folds = html(elem_id="folds")
-            use_folds = gr.Button(text.FOLDS_START, size="md", visible=False, elem_id="use-folds")
+            use_folds = gr.Button(FOLDS_START, size="md", visible=False, elem_id="use-folds")
     return QueuePicker(kind, reader, words, filters, selection, folds, use_folds)
 
 
@@ -106,17 +162,8 @@ def read_view(study: Study, kind: Any, chosen: Any) -> View:
     return look(kind, **parts, classes=len(study.images.classes))
 
 
-def show_picker(
-    picker: QueuePicker, study: Study, view: View, *, wanted: Selection | None = None
-) -> Shown:
-    """Return the picker for a study.
-
-    Args:
-        picker: the components.
-        study: the study.
-        view: what is looked at.
-        wanted: the selection that is asked for, if it can't be used yet.
-    """
+def show_picker(picker: QueuePicker, study: Study, view: View) -> Shown:
+    """Return the picker for a study and what is looked at of it."""
     try:
         counts = study.queue_counts()
     except PlanError:
@@ -124,7 +171,7 @@ def show_picker(
     # Of high loss there are as many as are asked for, and random are all: a count says nothing.
     told = {kind: counts[kind] for kind in counts if kind in COUNTED}
     choices = [
-        (f"{text.QUEUES[q.value]} {numbers.count(told[q])}" if q in told else text.QUEUES[q.value])
+        (f"{QUEUES[q.value]} {numbers.count(told[q])}" if q in told else QUEUES[q.value])
         for q in ORDER
     ]
     return {
@@ -135,8 +182,8 @@ def show_picker(
         picker.reader: show_reader(study, view.reader),
         picker.words: _words(study, view),
         picker.filters: gr.update(value=_chosen(view), about=_about(study, view)),
-        picker.selection: gr.update(value=(wanted or study.selection).value),
-        **show_folds(picker, study, wanted or study.selection),
+        picker.selection: gr.update(value=study.selection.value),
+        **show_folds(picker, study, study.selection),
     }
 
 
@@ -148,18 +195,18 @@ def show_folds(picker: QueuePicker, study: Study, wanted: Selection) -> Shown:
     if not asked or using:
         return {picker.folds: "", picker.use_folds: gr.update(visible=False)}
     if status.error is not None:
-        told = error_in_place(status.error)
+        told: str = error_in_place(status.error)
     elif status.active:
         told = _progress(status.share, status.step, status.seconds_left)
     elif status.state is JobState.DONE:
-        told = _line(text.FOLDS_READY)
+        told = _line("The folds are trained.")
     else:
         told = _line(_cost(study))
     done = status.state is JobState.DONE
     return {
         picker.folds: told,
         picker.use_folds: gr.update(
-            value=text.FOLDS_USE if done else text.FOLDS_START, visible=not status.active
+            value="Find them out-of-fold" if done else FOLDS_START, visible=not status.active
         ),
     }
 
@@ -168,7 +215,7 @@ def _build_toggle() -> None:
     """Place the button that opens what narrows the queue, where that is not always in sight."""
     markup = (
         '<button type="button" class="imil-btn filtertoggle" aria-expanded="false" '
-        f'aria-controls="filter-panel">{escape(text.FILTER)}'
+        'aria-controls="filter-panel">Filter'
         '<span aria-hidden="true">▾</span></button>'
     )
     html(
@@ -188,10 +235,10 @@ def _build_filters() -> gr.HTML:
         html_template=f"""
 <div class="filters" hidden>
  <div class="choosing">
-  <label><span>{escape(text.SORT)}</span><select data-choose="sort"></select></label>
-  <label><span>{escape(text.CLASS)}</span><select data-choose="label"></select></label></div>
+  <label><span>Sort</span><select data-choose="sort"></select></label>
+  <label><span>Class</span><select data-choose="label"></select></label></div>
  <div class="cmscroll">
-  <table class="cmq" role="grid" aria-label="{escape(text.MATRIX)}"></table></div>
+  <table class="cmq" role="grid" aria-label="{escape(MATRIX)}"></table></div>
  <p class="told sub s12"></p>
 </div>""",
         js_on_load=(ASSETS / "filters.js").read_text("utf-8"),
@@ -214,14 +261,14 @@ def _chosen(view: View) -> dict[str, Any]:
 def _about(study: Study, view: View) -> dict[str, Any]:
     """Return what there is to choose from, in words."""
     classes, counts = study.images.classes, study.confusion()
-    own = text.SORTS_OWN[view.queue.value] if view.cell is None else text.SORT_CELL
-    sorts = [[sort.value, text.SORTS.get(sort.value, own)] for sort in sorts_of(view)]
-    labels = [["", text.ALL_CLASSES], *([str(i), name] for i, name in enumerate(classes))]
+    own = SORTS_OWN[view.queue.value] if view.cell is None else "Highest loss first"
+    sorts = [[sort.value, SORTS.get(sort.value, own)] for sort in sorts_of(view)]
+    labels = [["", "All classes"], *([str(i), name] for i, name in enumerate(classes))]
     cells = [
         [
             {
                 "count": numbers.count(count),
-                "says": text.MATRIX_CELL.format(
+                "says": MATRIX_CELL.format(
                     count=numbers.some(count, text.IMAGE_ONE, text.IMAGE_MANY),
                     label=classes[row],
                     predicted=classes[column],
@@ -231,13 +278,13 @@ def _about(study: Study, view: View) -> dict[str, Any]:
         ]
         for row, held in enumerate(counts)
     ]
-    said = [text.SAID.format(label=name) for name in classes]
+    said = [f"said {name}" for name in classes]
     # Where many stand side by side, a column is told by its number, which its row has too.
     heads, rows, corner = said, list(classes), ""
     if len(classes) > NAMED:
         heads = [numbers.count(number) for number in range(1, len(classes) + 1)]
         rows = [f"{number} {name}" for number, name in zip(heads, classes, strict=True)]
-        corner = text.SAID_CORNER
+        corner = "label, said →"
     return {
         "sorts": sorts,
         "labels": labels,
@@ -254,16 +301,14 @@ def _about(study: Study, view: View) -> dict[str, Any]:
 def _sum(study: Study) -> str:
     """Return how the matrix and the queues add up."""
     wrong = {offer.sample_id for offer in study.answers() if offer.label != offer.predicted}
-    told = text.WRONG_OF.format(
-        wrong=numbers.count(len(wrong)), total=numbers.count(len(study.answers()))
-    )
+    told = f"{numbers.count(len(wrong))} of {numbers.count(len(study.answers()))} wrong"
     of_them = []
     try:
         suspects = {offer.sample_id for offer in study.queue(Queue.LABEL_SUSPECT)}
     except PlanError:
         suspects = set()
     triaged = {triage.sample_id for triage in study.triaged()}
-    for words, part in ((text.WRONG_SUSPECTS, suspects), (text.WRONG_TRIAGED, triaged)):
+    for words, part in (("{n} label suspects", suspects), ("{n} relabelled or excluded", triaged)):
         if both := len(wrong & part):
             of_them.append(words.format(n=numbers.count(both)))
     return f"{told} ({', '.join(of_them)})" if of_them else told
@@ -271,10 +316,10 @@ def _sum(study: Study) -> str:
 
 def _words(study: Study, view: View) -> str:
     kind = view.queue
-    by_selection = text.MISPREDICTED_WORDS[study.selection.value]
-    words = by_selection if kind is Queue.MISPREDICTED else text.QUEUE_WORDS[kind.value]
+    by_selection = MISPREDICTED_WORDS[study.selection.value]
+    words = by_selection if kind is Queue.MISPREDICTED else QUEUE_WORDS[kind.value]
     if view.cell is not None:
-        words = text.CELL_WORDS
+        words = CELL_WORDS
     told = words.format(
         at_least=PERSISTENT_AT_LEAST,
         last=PERSISTENT_OF_LAST,
@@ -285,10 +330,10 @@ def _words(study: Study, view: View) -> str:
 
 def _cost(study: Study) -> str:
     cost = study.out_of_fold_cost()
-    told = text.FOLDS_COST.format(trainings=cost.trainings, epochs=cost.epochs)
+    told = FOLDS_COST.format(trainings=cost.trainings, epochs=cost.epochs)
     if cost.seconds is None:
         return told
-    return told + " " + text.FOLDS_TIME.format(time=numbers.duration(cost.seconds))
+    return told + " " + f"About {numbers.duration(cost.seconds)} on this machine."
 
 
 def _progress(share: float, step: str, seconds_left: float | None) -> str:
@@ -297,8 +342,9 @@ def _progress(share: float, step: str, seconds_left: float | None) -> str:
         if seconds_left is None
         else text.LEFT.format(time=numbers.duration(seconds_left))
     )
-    bar = meter(share, label=text.FOLDS_METER)
-    return _line(" · ".join(part for part in (step, left) if part)) + bar
+    bar = meter(share, label="Training the folds")
+    line = _line(" · ".join(part for part in (step, left) if part))
+    return f"{line}{bar}"
 
 
 def _line(words: str) -> str:

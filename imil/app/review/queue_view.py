@@ -10,11 +10,47 @@ from imil.app.review.label_acts import label_state
 from imil.core.records import Queue
 from imil.core.review.readers import UNNAMED
 from imil.errors import MaskError, PlanError
-from imil.report.parts import numbers, text
+from imil.report.parts import numbers
 from imil.report.parts.markup import empty, note
 from imil.study.review.queueing import Offer
 from imil.study.review.viewing import Sort, View, following, reviewed, seen, source_of
 from imil.study.study import Study
+
+QUEUE_EMPTY = {
+    Queue.MISPREDICTED.value: (
+        "No training image is mispredicted",
+        (
+            "So there is nothing of that kind to mask. A model can still be right for the wrong "
+            "reason: masks on random images show it what to ignore."
+        ),
+    ),
+    Queue.LABEL_SUSPECT.value: (
+        "No label looks wrong",
+        "The answers in training agree with every label well enough. Go on with another queue.",
+    ),
+    Queue.WRONG_REASON.value: (
+        "No wrong reason was found",
+        (
+            "No answer depends on what your masks suggest to hide. Masks on random images add to "
+            "what it is judged by."
+        ),
+    ),
+}
+QUEUE_ALL_TRIAGED = (
+    "Nothing left to mask here",
+    (
+        "No image is left in this queue, apart from those you relabelled or excluded. Masks on "
+        "random images can be compared too."
+    ),
+)
+NONE_OF_CELL = "No image labelled {label} is said to be {predicted}"
+NONE_OF_WORDS = "Choose another class or cell, or press “Show all” for the whole queue."
+LOOKING = "Looking for wrong reasons …"
+LOOKING_WORDS = (
+    "What your masks suggest to hide is swapped in every image that is predicted right. It goes on "
+    "while you work on another queue."
+)
+READS_AS = "as {reader}"
 
 # Lists of one study that are kept: those of several readers, who look in several ways. Our choice.
 LISTS_KEPT = 32
@@ -189,13 +225,13 @@ def progress_line(study: Study, view: View) -> str:
     if found is None or not found.offers:
         return _line(part) if (part := _part(study, view)) else ""
     done, films = found.done, len(found.offers)
-    told = text.REVIEWED.format(done=numbers.count(done), n=numbers.count(films))
+    told = f"{numbers.count(done)} of {numbers.count(films)} reviewed"
     if done == films:
-        told = text.REVIEWED_ALL.format(n=numbers.count(done))
+        told = f"All {numbers.count(done)} reviewed"
     parts = [_part(study, view), told]
     offered = len(study.queue(view.queue)) if view.cell is None else 0
     if view.cell is None and (every := study.found(view.queue)) > offered:
-        parts.append(text.FIRST_OF.format(n=numbers.count(offered), found=numbers.count(every)))
+        parts.append(f"first {numbers.count(offered)} of {numbers.count(every)}")
     return _line(" · ".join(part for part in parts if part), reader=view.reader)
 
 
@@ -208,40 +244,40 @@ def nothing_here(study: Study, view: View) -> str:
     """Return why a view has no film, and what else can be done."""
     kind = view.queue
     if being_made(study, view):
-        words = note(text.LOOKING_WORDS, tone="info", lead=text.LOOKING)
-        return f'<div class="looking" role="status"><i></i>{words}</div>'
+        told = note(LOOKING_WORDS, tone="info", lead=LOOKING)
+        return f'<div class="looking" role="status"><i></i>{told}</div>'
     if part_is_empty(study, view):
-        return empty(_none_of(study, view), text.NONE_OF_WORDS, picture="image")
+        return empty(_none_of(study, view), NONE_OF_WORDS, picture="image")
     try:
         study.queue(kind)
     except (PlanError, MaskError) as error:
         # No mistake was made: it is what stands here until there is something to show.
         return note(f"{error.why} {error.fix}", tone="info", lead=error.what)
-    title, words = text.QUEUE_EMPTY.get(kind.value, text.QUEUE_ALL_TRIAGED)
+    title, words = QUEUE_EMPTY.get(kind.value, QUEUE_ALL_TRIAGED)
     if kind is Queue.MISPREDICTED and study.triaged():
-        title, words = text.QUEUE_ALL_TRIAGED
+        title, words = QUEUE_ALL_TRIAGED
     return empty(title, words, picture="check")
 
 
 def _none_of(study: Study, view: View) -> str:
     classes = study.images.classes
     if view.cell is not None:
-        return text.NONE_OF_CELL.format(
+        return NONE_OF_CELL.format(
             label=classes[view.cell.label], predicted=classes[view.cell.predicted]
         )
-    return text.NONE_OF_CLASS.format(label=classes[view.label or 0])
+    return f"No image of this queue is labelled {classes[view.label or 0]}"
 
 
 def _part(study: Study, view: View) -> str:
     classes = study.images.classes
     if view.cell is not None:
         label, said = classes[view.cell.label], classes[view.cell.predicted]
-        return text.PART_CELL.format(label=label, predicted=said)
-    return "" if view.label is None else text.PART_CLASS.format(label=classes[view.label])
+        return f"Labelled {label}, said {said}"
+    return "" if view.label is None else f"Labelled {classes[view.label]}"
 
 
 def _line(words: str, *, reader: str = UNNAMED) -> str:
     """Return the line; a reader who gave a name is told it where the field is out of sight."""
-    told = "" if reader == UNNAMED else f" · {text.READS_AS.format(reader=reader)}"
+    told = "" if reader == UNNAMED else f" · {READS_AS.format(reader=reader)}"
     named = f'<span class="as">{escape(told)}</span>' if told else ""
     return f'<p class="sub s13">{escape(words)}{named}</p>'

@@ -21,20 +21,23 @@ from imil.study.review.queueing import Offer
 from imil.study.review.viewing import View
 from imil.study.study import Study
 
+LOOKS_LIKE = "Looks like"
+LABEL = "Label"
+MODEL_SAYS = "Model says"
+LOSS_OF = "Loss {loss} · training image"
+ALL_REVIEWED = "All {n} reviewed: {masked} masked, {skipped} skipped."
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReadColumn:
-    """The column's components, from top to bottom; on a phone `bar` stays at the lower edge."""
+    """The column's components that change, from top to bottom."""
 
     readout: gr.HTML
     answer: gr.HTML
     assists: gr.Column
     start: gr.Button
-    bar: gr.Column
     acts: gr.Row
     black_out: gr.Button
-    skip: gr.Button
-    suspect: gr.Button
     labels: LabelActs
     budget: gr.HTML
     compare: gr.Button
@@ -42,7 +45,8 @@ class ReadColumn:
     @property
     def outputs(self) -> list[Any]:
         """Every component that a callback may change."""
-        own = [getattr(self, field.name) for field in fields(self) if field.name != "labels"]
+        parts = {"answer", "labels"}  # an answer comes with events of its own
+        own = [getattr(self, field.name) for field in fields(self) if field.name not in parts]
         return [*own, *self.labels.outputs]
 
 
@@ -53,17 +57,17 @@ def build_read_column() -> ReadColumn:
         answer = build_answer(elem_id="answer")
         with gr.Column(elem_classes=["assists"]) as assists:
             start = build_start()
-        with gr.Column(elem_classes=["bar"]) as bar:
+        with gr.Column(elem_classes=["bar"]):
             with gr.Row(elem_classes=["acts"]) as acts:
                 black_out = gr.Button(
-                    text.BLACK_OUT,
+                    "Black out & next",
                     variant="primary",
                     size="md",
                     elem_id="black-out",
                     elem_classes=["big"],
                 )
-                skip = gr.Button(text.SKIP, size="md", elem_id="skip")
-                suspect = gr.Button(text.SUSPECT, size="md", elem_id="suspect")
+                skip = gr.Button("Skip", size="md", elem_id="skip")
+                suspect = gr.Button("Label is wrong", size="md", elem_id="suspect")
             labels = build_label_acts()
             budget = html(elem_id="budget", elem_classes=["budget-slot"])
         compare = gr.Button(text.COMPARE, size="md", elem_id="compare", elem_classes=["wide"])
@@ -76,11 +80,8 @@ def build_read_column() -> ReadColumn:
         answer=answer,
         assists=assists,
         start=start,
-        bar=bar,
         acts=acts,
         black_out=black_out,
-        skip=skip,
-        suspect=suspect,
         labels=labels,
         budget=budget,
         compare=compare,
@@ -144,7 +145,7 @@ class Reviewed:
         films, done = len(found.offers), found.done
         if done < films:
             return cls(films, done)
-        return cls(films, done, found.count(text.MARK_MASKED), found.count(text.MARK_SKIPPED))
+        return cls(films, done, found.count("masked"), found.count(text.MARK_SKIPPED))
 
 
 def show_budget(read: ReadColumn, study: Study, view: View, reviewed: Reviewed) -> Shown:
@@ -177,15 +178,15 @@ def _readout(
     says, small, tone = text.UNKNOWN, "", ""
     if offer is not None:
         says = f"{classes[offer.predicted]} {numbers.share(offer.confidence)}"
-        small = text.LOSS_OF.format(loss=f"{offer.loss:.2f}")
+        small = LOSS_OF.format(loss=f"{offer.loss:.2f}")
         tone = ' class="bad"' if offer.predicted != offer.label else ""
     if (patient := study.images.patient_title(sample_id)) is not None:
-        small += text.PATIENT.format(patient=patient)
+        small += f" · {patient}"
     if source:
-        small += text.COPIED_FROM.format(source=short_title(study.images, source))
+        small += f" · mask copied from {short_title(study.images, source)}"
     return (
-        f'<dl class="lvp">{_pair(text.LABEL, classes[sample.label])}'
-        f"{_pair(text.LOOKS_LIKE if suspects else text.MODEL_SAYS, says, tone)}</dl>"
+        f'<dl class="lvp">{_pair(LABEL, classes[sample.label])}'
+        f"{_pair(LOOKS_LIKE if suspects else MODEL_SAYS, says, tone)}</dl>"
         f'<p class="sub s12 lossline" title="{escape(small)}">{escape(small)}</p>'
     )
 
@@ -201,17 +202,13 @@ def _budget(study: Study, reader: str, ended: str) -> str:
     budget = study.budget(reader)
     total = len(study.images.rows(Split.TRAIN))
     painted = numbers.percent(budget.painted / max(1, total))
-    line = text.BUDGET_LINE.format(
-        share=painted, total=numbers.count(total), budget=numbers.percent(budget.share)
-    )
+    line = f"{painted} of {numbers.count(total)} · budget {numbers.percent(budget.share)}"
     if budget.painted >= budget.allowed:
-        line = text.BUDGET_REACHED.format(share=painted)
-    of = text.MASKED_OF.format(
-        painted=numbers.count(budget.painted), allowed=numbers.count(budget.allowed)
-    )
-    bar = meter(budget.painted / max(1, budget.allowed), label=text.BUDGET_METER)
+        line = f"{painted} · budget reached"
+    of = f"{numbers.count(budget.painted)} of {numbers.count(budget.allowed)}"
+    bar = meter(budget.painted / max(1, budget.allowed), label="Masking budget")
     return (
-        f'<div class="budget"><div class="t"><span><b>{escape(of)}</b> {escape(text.MASKED)}'
+        f'<div class="budget"><div class="t"><span><b>{escape(of)}</b> masked'
         f'</span><span class="sub s13">{escape(line)}</span></div>{bar}'
         f'<div class="spent s12"><p class="sub">{escape(_spent(study, reader))}</p>{ended}'
         "</div></div>"
@@ -221,17 +218,15 @@ def _budget(study: Study, reader: str, ended: str) -> str:
 def _spent(study: Study, reader: str) -> str:
     masked = study.budget(reader).painted
     if not masked:
-        return text.SPENT_NONE
+        return "The time that you take is recorded with each mask."
     seconds = study.seconds_spent(reader)
-    return text.SPENT.format(
-        each=numbers.duration(seconds / masked), total=numbers.duration(seconds)
-    )
+    return f"{numbers.duration(seconds / masked)} an image, {numbers.duration(seconds)} in all"
 
 
 def _ended(reviewed: Reviewed, *, full: bool) -> str:
-    words = text.BUDGET_DONE
+    words = "The budget is used up. Masked images can still be changed."
     if not full:
-        words = text.ALL_REVIEWED.format(
+        words = ALL_REVIEWED.format(
             n=numbers.count(reviewed.films),
             masked=numbers.count(reviewed.masked),
             skipped=numbers.count(reviewed.skipped),

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from html import escape
 
 import gradio as gr
+from markupsafe import Markup
 
 from imil.core.disk import not_saved, refused
 from imil.errors import ImilError
@@ -46,7 +47,7 @@ def _shown(error: ImilError) -> gr.Error:
     )
 
 
-def error_in_place(error: ImilError) -> str:
+def error_in_place(error: ImilError) -> Markup:
     """Return the error as a note that stands where it arose."""
     words, lead = _told(error)
     return note(words, tone="bad", lead=lead, alert=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections import Counter
 from functools import partial
 from typing import Any, Literal
@@ -18,20 +17,16 @@ from gradio.utils import LRUCache
 from imil.app.server.rates import MOST_WAITING, share_of_one
 from imil.app.server.sessions import Sessions
 from imil.app.server.visitors import Visitor, visitor_of
-from imil.report.parts import text
+
+WAITING = "Too much of yours waits to be done. Go on when it is; nothing is lost."
 
 # Seconds between two looks for answers that nobody fetches; a page that is open does so at once.
 UNREAD_EVERY = 60.0
 # The name of events that go in turn: those of a session in the order in which they were asked for,
 # beside those of other sessions.
 IN_TURN = "in turn"
-# Seconds between two looks for an event to begin. Gradio looks every millisecond, which takes 5 to
-# 8 % of a core for as long as the app runs. Our choice.
-LOOK_EVERY = 0.002
-# The same where nobody is thought to be there; and seconds without an event after which that is
-# thought, longer than a reader looks at a film. Our choice.
-QUIET_LOOK = 0.02
-QUIET_AFTER = 15.0
+# Seconds between two looks for an event to begin; Gradio's 1 ms takes twice as much of a core.
+LOOK_EVERY = 0.004
 # Sessions whose answers are kept, as many as Gradio keeps.
 SESSIONS = 2000
 
@@ -52,7 +47,6 @@ class Events(queueing.Queue):
     """
 
     def __init__(self, like: queueing.Queue) -> None:
-        self._begun = time.monotonic()
         # Who sent each event.
         self._visitors: WeakKeyDictionary[queueing.Event, Visitor] = WeakKeyDictionary()
         super().__init__(
@@ -64,16 +58,7 @@ class Events(queueing.Queue):
             default_concurrency_limit=like.default_concurrency_limit,
         )
         self.pending_messages_per_session = _Messages(self)
-
-    @property
-    def sleep_when_free(self) -> float:
-        """Seconds until the next look for what is to be begun."""
-        quiet = time.monotonic() - self._begun > QUIET_AFTER
-        return QUIET_LOOK if quiet else LOOK_EVERY
-
-    @sleep_when_free.setter
-    def sleep_when_free(self, seconds: float) -> None:
-        """Leave out what Gradio would set."""
+        self.sleep_when_free = LOOK_EVERY
 
     def set_server_app(self, app: App) -> None:
         """Take the server that the page is served by, once it is there."""
@@ -81,7 +66,6 @@ class Events(queueing.Queue):
         if not isinstance(app.state_holder, Sessions):
             app.state_holder = Sessions()  # type: ignore[no-untyped-call]  # Gradio's
             app.state_holder.set_blocks(self.blocks)
-        _ask_for_no_password(app)
 
     async def push(
         self, body: Any, request: Any, username: str | None
@@ -93,7 +77,7 @@ class Events(queueing.Queue):
             self._visitors.get(event) == visitor for line in lines for event in line.queue
         )
         if waiting >= MOST_WAITING * visitor.people:
-            return False, text.WAITING, "queue_full"
+            return False, WAITING, "queue_full"
         begun, event_id, how = await super().push(body, request, username)
         if begun and (event := self.event_ids_to_events.get(str(event_id))) is not None:
             self._visitors[event] = visitor
@@ -125,7 +109,6 @@ class Events(queueing.Queue):
                     continue
                 if most is None or taken[name, self._visitors.get(event)] < most:
                     queue.queue.remove(event)
-                    self._begun = time.monotonic()
                     return [event], event.fn.batch, name
         return None
 
@@ -160,19 +143,6 @@ class Events(queueing.Queue):
             del self.pending_messages_per_session[session_hash]
         elif lies or self.waits_for(session_hash):
             self._look_later(session_hash, unread=lies)
-
-
-def _ask_for_no_password(app: App) -> None:
-    """Let each request in at once where all are let in; Gradio finds that out in a thread."""
-    if app.auth is None and app.auth_dependency is None:
-        for route in app.routes:
-            for asked in getattr(route, "dependencies", ()):
-                if asked.dependency.__name__ == "login_check":
-                    app.dependency_overrides[asked.dependency] = _let_in
-
-
-async def _let_in() -> None:
-    pass
 
 
 class _Messages(LRUCache[str, Any]):

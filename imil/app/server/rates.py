@@ -17,8 +17,31 @@ from typing import Any, TypeVar
 
 from imil.app.server.visitors import Visitor
 from imil.errors import ComputeError
-from imil.report.parts import numbers, text
+from imil.report.parts import numbers
 from imil.report.parts.numbers import duration
+
+COSTS = {
+    "demo": "begin demo studies",
+    "begin": "begin or look into sets of images",
+    "train": "start trainings",
+    "ask": "ask the model",
+    "export": "make files to download",
+}
+TOO_OFTEN = (
+    "That is more than the app does for one visitor at a time.",
+    "Within {within}, one visitor may {acts} {calls} times, so that all visitors are served.",
+    "Go on in {wait}; nothing is lost.",
+)
+TRAINING_OWN = (
+    "{n} of your studies train or wait to.",
+    "Each takes its turn, and other visitors wait behind them.",
+    "Wait until one is done, or stop one on its Train tab; nothing is lost.",
+)
+TRAINING_ALL = (
+    "{n} studies train or wait to, as many as the app takes at a time.",
+    "Each takes its turn.",
+    "Try again in a while; nothing is lost.",
+)
 
 Callback = TypeVar("Callback", bound=Callable[..., Any])
 
@@ -139,20 +162,20 @@ class Rates:
                 return
             own = sum(by.key == visitor.key for by in self._training.values())
             if own >= MOST_TRAINING * visitor.people:
-                raise _too_many(text.TRAINING_OWN, own)
+                raise _too_many(TRAINING_OWN, own)
             if len(self._training) >= MOST_TRAINING_OF_ALL:
-                raise _too_many(text.TRAINING_ALL, len(self._training))
+                raise _too_many(TRAINING_ALL, len(self._training))
             self._training[study_id] = visitor
 
 
 def _too_often(cost: Cost, rate: Rate, wait: float) -> ComputeError:
     numbers = {
-        "acts": text.COSTS[cost.value],
+        "acts": COSTS[cost.value],
         "calls": rate.calls,
         "within": duration(rate.seconds),
         "wait": duration(wait),
     }
-    what, why, fix = (words.format(**numbers) for words in text.TOO_OFTEN)
+    what, why, fix = (words.format(**numbers) for words in TOO_OFTEN)
     return ComputeError(what, why=why, fix=fix)
 
 

@@ -13,7 +13,7 @@ from functools import cache
 from inspect import signature
 from pathlib import Path
 from types import MappingProxyType, UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import gradio as gr
 from gradio.block_function import BlockFunction
@@ -30,9 +30,16 @@ from imil.core.bounds import (
     check_number,
     check_text,
     check_whole,
+    is_number,
+    is_whole,
     quoted,
 )
+from imil.core.records import Queue, Selection
 from imil.errors import PlanError
+from imil.study.library.presets import Preset
+
+Choice = TypeVar("Choice", Queue, Preset, Selection)
+Value = TypeVar("Value", str, int, float, bool, list[str], dict[str, Any])
 
 # Lists in lists, as no value of ours has them.
 DEEPEST = 20
@@ -75,6 +82,43 @@ def study_among(event: BlockFunction, values: Sequence[Any]) -> str | None:
         if name in {"study", "study_id"} and isinstance(value, str)
     )
     return next(found, None)
+
+
+def choice(kind: type[Choice], value: Any) -> Choice:
+    """Return the choice of that name; PlanError if there is none."""
+    return kind(_one_of(kind.__name__.lower(), value, list(kind)))
+
+
+def event_value(
+    event: gr.EventData, name: str, kind: type[Value], usual: Value | None = None
+) -> Value:
+    """Return what an event of a page carries under a name.
+
+    Args:
+        event: what the browser sent.
+        name: of the value.
+        kind: text, whole number, number, bool, list of texts, or dict.
+        usual: what counts where there is no such value; None where one is needed.
+
+    Raises:
+        PlanError: there is none, or it is of another kind.
+    """
+    # Gradio's own access fails where there is no such value, and there may be no event.
+    data = getattr(event, "_data", None)
+    value = data.get(name, usual) if isinstance(data, dict) else usual
+    fits: dict[Any, Callable[[], bool]] = {
+        str: lambda: isinstance(value, str) and check_text(name, value) == value,
+        int: lambda: is_whole(value),
+        float: lambda: is_number(value),
+        list: lambda: isinstance(value, list) and all(check_text(name, v) == v for v in value),
+    }
+    if not fits.get(kind, lambda: isinstance(value, kind))():
+        raise PlanError(
+            f"What the page sent as {name} is {quoted(value)}.",
+            why="The page does not send that by itself.",
+            fix="Reload the page, and try again.",
+        )
+    return value  # type: ignore[return-value]  # it was looked at
 
 
 def check_json(name: str, value: Any, *, files: bool = False) -> None:
@@ -120,7 +164,19 @@ def _typed(name: str, value: Any, hint: Any) -> Any:
         if value is None:
             return None
         hint = next(kind for kind in get_args(hint) if kind is not type(None))
+    if get_origin(hint) is Literal:
+        return _one_of(name, value, get_args(hint))
     return _TYPES[get_origin(hint) or hint](name, value)
+
+
+def _one_of(name: str, value: Any, known: Sequence[str]) -> str:
+    if not isinstance(value, str) or value not in known:
+        raise PlanError(
+            f"There is no {name} {quoted(value)}.",
+            why=f"There are {', '.join(known)}.",
+            fix="Send one of these names.",
+        )
+    return value
 
 
 def _number(name: str, value: Any) -> float:

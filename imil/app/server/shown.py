@@ -14,6 +14,12 @@ Shown: TypeAlias = dict[Any, Any]
 # Encrypts the ids that a browser keeps; constant, so that they can be read after a restart. They
 # are no secret from the browser they are stored in.
 BROWSER_SECRET = "imil"  # noqa: S105  # no secret
+# What a browser keeps where nothing is to be kept: given "", Gradio's page would keep what it has.
+# No study, reading or reader is called so.
+NOTHING = " "
+
+# Seconds until what has come of something long is shown, once a look at it has found it.
+NEWS = 0.25
 
 # Events of the screen itself: hidden from clients (they have endpoints of their own), and without
 # an overlay that would cover what is being looked at. Nor is any component told how far the event
@@ -40,6 +46,16 @@ SLOW: dict[str, Any] = {
 def html(value: str = "", **kwargs: Any) -> gr.HTML:
     """Return an HTML component without Gradio's text styles: ours are in `static/theme.css`."""
     return gr.HTML(value, apply_default_css=False, **kwargs)
+
+
+def kept_text(name: str) -> gr.BrowserState:
+    """Return a text that the browser keeps under a name, and that a callback can empty."""
+    kept = gr.BrowserState("", storage_key=name, secret=BROWSER_SECRET)
+    # On this one, not in a class of its own: Gradio writes files beside the source of a class.
+    given: Any = kept
+    given.preprocess = lambda sent: "" if sent == NOTHING else sent or ""
+    given.postprocess = lambda value: value or NOTHING
+    return kept
 
 
 def unchanged() -> Shown:

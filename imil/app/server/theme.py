@@ -7,9 +7,7 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
-from imil.app.server.first_page import FirstPage
-from imil.app.server.full_disk import FullDisk
-from imil.app.server.headers import Guarded
+from imil.app.server.middleware import FirstPage, FullDisk, Guarded
 from imil.report.parts.markup import ASSETS
 
 # Bytes of one uploaded file: a zip that inflates to what may be unpacked hardly has more, since

@@ -17,6 +17,20 @@ from imil.report.parts import numbers, text
 from imil.report.parts.markup import note
 from imil.study.study import Study
 
+# What is missing; what is kept; which zip to bring; which data set to fetch from.
+MISSING = (
+    "{missing} of {n} are not on this machine.",
+    "Classes, splits, labels, {masks} and results are kept.",
+    (
+        "Bring the file again that “{name}” was begun with on {day}: images are told by their "
+        "pixels, whatever the files are called. What was trained is then trained again from the "
+        "plan."
+    ),
+    "Fetch them again from {repo}; the first training is then made again from the plan.",
+)
+BROUGHT = "{found} came back, {missing} still missing. {others} in the file left out."
+BROUGHT_LOST = "{files} of it can’t be read."
+
 # Masks shown of what is kept, and their largest side, px.
 MASKS_SHOWN, MASK_SIDE = 12, 96
 
@@ -41,9 +55,16 @@ def build_bring_again() -> BringAgain:
     """Place the components where Gradio stands now."""
     with gr.Column(visible=False, elem_id="bring-again") as part:
         words = html()
-        file = gr.File(label=text.BRING_FILE, file_types=[".zip"], height=140, elem_id="brought")
-        bring = gr.Button(text.BRING, variant="primary", size="md", elem_id="bring")
-        fetch = gr.Button(text.FETCH_AGAIN, variant="primary", size="md", elem_id="fetch-again")
+        file = gr.File(
+            label="The zip that the study was begun with",
+            file_types=[".zip"],
+            height=140,
+            elem_id="brought",
+        )
+        bring = gr.Button("Bring the images again", variant="primary", size="md", elem_id="bring")
+        fetch = gr.Button(
+            "Fetch the images again", variant="primary", size="md", elem_id="fetch-again"
+        )
     return BringAgain(part, words, file, bring, fetch)
 
 
@@ -55,7 +76,7 @@ def show_bring_again(parts: BringAgain, study: Study) -> Shown:
     fetched = study.images_from["kind"] == "hub"
     return {
         parts.part: gr.update(visible=True),
-        parts.words: _words(study, missing, fetched=fetched) + _masks(study),
+        parts.words: f"{_words(study, missing, fetched=fetched)}{_masks(study)}",
         parts.file: gr.update(value=None, visible=not fetched),
         parts.bring: gr.update(visible=not fetched),
         parts.fetch: gr.update(visible=fetched),
@@ -63,7 +84,7 @@ def show_bring_again(parts: BringAgain, study: Study) -> Shown:
 
 
 def _words(study: Study, missing: int, *, fetched: bool) -> str:
-    what, kept, bring, fetch = text.MISSING
+    what, kept, bring, fetch = MISSING
     lead = what.format(
         missing=numbers.count(missing), n=numbers.some(len(study.images), "image", "images")
     )
@@ -76,15 +97,15 @@ def _words(study: Study, missing: int, *, fetched: bool) -> str:
     said = note(f"{kept.format(masks=masks)} {how}", tone="warn", lead=lead)
     if (last := study.brought) is None:
         return said
-    counted = text.BROUGHT.format(
+    counted = BROUGHT.format(
         found=numbers.some(last.found, "image", "images"),
         missing=numbers.count(last.missing),
         others=numbers.some(last.others, "other", "others"),
     )
     if last.unreadable:
         lost = numbers.some(last.unreadable, "file", "files")
-        counted = f"{counted} {text.BROUGHT_LOST.format(files=lost)}"
-    return note(counted, tone="info") + said
+        counted = f"{counted} {BROUGHT_LOST.format(files=lost)}"
+    return f"{note(counted, tone='info')}{said}"
 
 
 def _masks(study: Study) -> str:
@@ -97,7 +118,9 @@ def _masks(study: Study) -> str:
         f"{escape(study.images.title(record.sample_id))}</figcaption></figure>"
         for record in records
     )
-    return f'<h3>{escape(text.KEPT_MASKS)}</h3><div class="samples masks">{figures}</div>'
+    return (
+        f'<h3>Masks that are kept (white is hidden)</h3><div class="samples masks">{figures}</div>'
+    )
 
 
 def _picture(irrelevant: Any) -> str:

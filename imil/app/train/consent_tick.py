@@ -9,9 +9,39 @@ from typing import Any
 import gradio as gr
 
 from imil.app.server.shown import Shown, html
-from imil.report.parts import text
 from imil.report.parts.markup import note
 from imil.study.study import Study
+
+CONSENT = "Keep a copy of the images in {repo} (private)"
+CONSENT_WORDS = (
+    (
+        "Without the tick no image leaves this machine: masks, labels, predictions, times and "
+        "codes that stand for the images go to {repo}, and file names nowhere."
+    ),
+    (
+        "With it the images go there too, written again from their pixels alone, and the first "
+        "model goes to a private repo beside it: then a restart asks you for nothing."
+    ),
+)
+CONSENT_GIVEN = (
+    (
+        "Images are kept in {repo}, and the first model in a private repo beside it. File names "
+        "go nowhere."
+    ),
+    (
+        "Take the tick away and no further image leaves this machine; what is there stays until "
+        "the study is deleted."
+    ),
+)
+NOTHING_LEAVES = (
+    "Nothing leaves this machine: images, masks and results are kept here only. Images are kept "
+    "without file names and metadata."
+)
+KEPT_DAYS = (
+    "{days} days after its last visit the study's images and models are deleted from this machine, "
+    "unless it is on an account's list. What was drawn, decided and found stays, and the study "
+    "then says which file to bring; one in which nothing was drawn or decided is deleted whole."
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,7 +61,7 @@ class ConsentTick:
 def build_consent_tick() -> ConsentTick:
     """Place the components where Gradio stands now."""
     with gr.Column(visible=False, elem_id="consent") as part:
-        tick = gr.Checkbox(value=False, label=text.CONSENT, elem_id="consent-tick")
+        tick = gr.Checkbox(value=False, label=CONSENT, elem_id="consent-tick")
         words = html()
     return ConsentTick(part, tick, words)
 
@@ -42,19 +72,19 @@ def show_consent(parts: ConsentTick, study: Study) -> Shown:
         return {parts.part: gr.update(visible=False), parts.words: ""}
     repo = study.goes_to
     if repo is None:
-        said: tuple[str, ...] = (text.NOTHING_LEAVES,)
+        said: tuple[str, ...] = (NOTHING_LEAVES,)
     elif (consent := study.consent) is not None:
-        said = _to(consent.repo, text.CONSENT_GIVEN)
+        said = _to(consent.repo, CONSENT_GIVEN)
     else:
-        said = _to(repo, text.CONSENT_WORDS)
+        said = _to(repo, CONSENT_WORDS)
     return {
         parts.part: gr.update(visible=True),
         parts.tick: gr.update(
             visible=repo is not None,
             value=study.consent is not None,
-            label=text.CONSENT.format(repo=repo),
+            label=CONSENT.format(repo=repo),
         ),
-        parts.words: _paragraphs((*said, *_kept(study))) + _trouble(study),
+        parts.words: f"{_paragraphs((*said, *_kept(study)))}{_trouble(study)}",
     }
 
 
@@ -67,7 +97,7 @@ def _paragraphs(texts: tuple[str, ...]) -> str:
 
 
 def _kept(study: Study) -> tuple[str, ...]:
-    return (text.KEPT_DAYS.format(days=study.idle_days),) if study.idle_days else ()
+    return (KEPT_DAYS.format(days=study.idle_days),) if study.idle_days else ()
 
 
 def _trouble(study: Study) -> str:

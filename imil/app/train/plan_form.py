@@ -14,11 +14,40 @@ from imil.app.server.shown import Shown, html
 from imil.core.images import ImageSet
 from imil.core.nets.backbones import BACKBONES
 from imil.core.plans import check_plan, default_plan, precision_of
-from imil.core.records import Plan, Split
+from imil.core.records import Plan, Precision, Split
 from imil.core.review.queues import allowed_masks
 from imil.errors import PlanError
 from imil.report.parts import numbers, text
 from imil.study.library.presets import MEASURED, UNMEASURED, Preset, preset_of, preset_plan
+
+EPOCHS = "Epochs"
+EPOCHS_AFTER = "Epochs after"
+BUDGET = "Budget, %"
+IMAGE_SIZE = "Image size, px"
+BATCH_SIZE = "Batch size"
+LEARNING_RATE = "Learning rate"
+SEED = "Seed"
+PRETRAINED_INFO = "From ImageNet, where the model has any; said where they can't be had"
+PRECISIONS = {
+    Precision.AUTO: "By model and processor",
+    Precision.FP32: "float32 (fp32)",
+    Precision.BF16: "bfloat16 (bf16)",
+}
+OUR_CHOICE = "What the paper does not state is our choice, and is recorded with the study."
+PLAN_EPOCHS = "Epochs"
+PLAN_SIZE = "Image size"
+PLAN_BUDGET = "Budget"
+PRESETS = {
+    "recommended": ("Recommended", "{backbone} at {size} px: measured on {on}."),
+    "paper": (
+        "Paper",
+        (
+            "ResNet-50 and 4 % of the images, as published. Our choice: ImageNet weights, 224 px, "
+            "10 + 10 epochs, the rest."
+        ),
+    ),
+}
+PRESET_UNMEASURED = "{backbone} at {size} px: our choice, for want of the offline extra."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,34 +99,32 @@ class PlanForm:
 def build_plan_form() -> PlanForm:
     """Place the fields where Gradio stands now."""
     preset = gr.Radio(
-        _preset_words(), label=text.PRESET, elem_classes=["pickcards", "two"], elem_id="preset"
+        _preset_words(), label="Preset", elem_classes=["pickcards", "two"], elem_id="preset"
     )
     summary = html(elem_id="plan-summary")
     with gr.Accordion(text.ADVANCED, open=False, elem_classes=["advanced"]):
         with gr.Row(elem_classes=["fields4"]):
             backbone = gr.Dropdown(
-                list(BACKBONES), label=text.BACKBONE, info=text.BACKBONE_INFO, elem_id="backbone"
+                list(BACKBONES), label="Model", info="The network to train", elem_id="backbone"
             )
-            epochs = _number(text.EPOCHS, "epochs", info=text.EPOCHS_INFO)
-            after = _number(text.EPOCHS_AFTER, "epochs-after", info=text.EPOCHS_AFTER_INFO)
-            budget = _number(text.BUDGET, "budget", info=text.BUDGET_INFO, precision=None)
-            size = _number(text.IMAGE_SIZE, "size", info=text.IMAGE_SIZE_INFO)
-            batch = _number(text.BATCH_SIZE, "batch-size", info=text.BATCH_SIZE_INFO)
-            rate = _number(
-                text.LEARNING_RATE, "learning-rate", info=text.LEARNING_RATE_INFO, precision=None
-            )
-            seed = _number(text.SEED, "seed", info=text.SEED_INFO)
+            epochs = _number(EPOCHS, "epochs", info="Before the masks")
+            after = _number(EPOCHS_AFTER, "epochs-after", info="With and without masks")
+            budget = _number(BUDGET, "budget", info="Of the training images", precision=None)
+            size = _number(IMAGE_SIZE, "size", info="Side after scaling")
+            batch = _number(BATCH_SIZE, "batch-size", info="Images a step")
+            rate = _number(LEARNING_RATE, "learning-rate", info="At its peak", precision=None)
+            seed = _number(SEED, "seed", info="Fixes all that is random")
             precision = gr.Dropdown(
-                [(words, kind.value) for kind, words in text.PRECISIONS.items()],
-                label=text.PRECISION,
-                info=text.PRECISION_INFO,
+                [(words, kind.value) for kind, words in PRECISIONS.items()],
+                label="Arithmetic",
+                info="On the processor. The choice is kept: every arm trains in it",
                 elem_id="plan-precision",
             )
         pretrained = gr.Checkbox(
-            label=text.PRETRAINED, info=text.PRETRAINED_INFO, elem_id="pretrained"
+            label="Start from pretrained weights", info=PRETRAINED_INFO, elem_id="pretrained"
         )
         trouble = html(elem_id="plan-trouble")
-        html(f'<p class="sub s13">{escape(text.OUR_CHOICE)}</p>')
+        html(f'<p class="sub s13">{escape(OUR_CHOICE)}</p>')
     return PlanForm(
         preset, summary, trouble, backbone, epochs, after, budget, size, batch, rate, seed,
         pretrained, precision, gr.State(""),
@@ -111,12 +138,16 @@ def _number(label: str, name: str, *, info: str | None = None, precision: int | 
 def _preset_words(offered: Plan | None = None) -> list[tuple[str, str]]:
     """Return the presets with a line each; the recommended one depends on the images."""
     offered = offered or default_plan("film_net")
-    title, line = text.PRESETS["recommended"]
+    title, line = PRESETS["recommended"]
     if offered.backbone == UNMEASURED:
-        line = text.PRESET_UNMEASURED
-    on = text.PRESET_ON_SKIN if offered.backbone == MEASURED else text.PRESET_ON_FILMS
+        line = PRESET_UNMEASURED
+    on = (
+        "skin images on two CPU cores"
+        if offered.backbone == MEASURED
+        else "synthetic films on two CPU cores"
+    )
     line = line.format(backbone=offered.backbone, size=offered.size, on=on)
-    paper, said = text.PRESETS["paper"]
+    paper, said = PRESETS["paper"]
     return [(f"{title}\n{line}", "recommended"), (f"{paper}\n{said}", "paper")]
 
 
@@ -212,11 +243,11 @@ def plan_summary(plan: Plan, *, training_images: int) -> str:
     """Return the plan in a line."""
     images = numbers.some(allowed_masks(plan.budget, training_images), "image", "images")
     items = (
-        (text.PLAN_MODEL, plan.backbone),
-        (text.PLAN_EPOCHS, f"{plan.epochs} + {plan.epochs_after}"),
-        (text.PLAN_SIZE, f"{plan.size} px"),
-        (text.PLAN_BUDGET, f"{images}, {numbers.percent(plan.budget)}"),
-        (text.SEED, str(plan.seed)),
+        ("Model", plan.backbone),
+        (PLAN_EPOCHS, f"{plan.epochs} + {plan.epochs_after}"),
+        (PLAN_SIZE, f"{plan.size} px"),
+        (PLAN_BUDGET, f"{images}, {numbers.percent(plan.budget)}"),
+        (SEED, str(plan.seed)),
     )
     cells = "".join(
         f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in items
@@ -249,13 +280,13 @@ def plan_from(plan: Plan, values: Sequence[Any]) -> Plan:
     """
     backbone, epochs, after, budget, size, batch, rate, seed, pretrained, precision = values
     named = {
-        text.EPOCHS: epochs,
-        text.EPOCHS_AFTER: after,
-        text.BUDGET: budget,
-        text.IMAGE_SIZE: size,
-        text.BATCH_SIZE: batch,
-        text.LEARNING_RATE: rate,
-        text.SEED: seed,
+        EPOCHS: epochs,
+        EPOCHS_AFTER: after,
+        BUDGET: budget,
+        IMAGE_SIZE: size,
+        BATCH_SIZE: batch,
+        LEARNING_RATE: rate,
+        SEED: seed,
     }
     for name, value in named.items():
         if value is None:

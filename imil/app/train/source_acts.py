@@ -11,7 +11,7 @@ from typing import Any, overload
 import gradio as gr
 
 from imil.app.screen import Screen, show_all
-from imil.app.server.errors import error_in_place, errors_shown
+from imil.app.server.errors import error_in_place
 from imil.app.server.rates import Cost, costs
 from imil.app.server.served_files import Uploads
 from imil.app.server.shown import QUIET, Shown, unchanged
@@ -37,10 +37,14 @@ from imil.core.review.readers import reader_name
 from imil.datasets.choices import Choices
 from imil.datasets.public_sets import public_set
 from imil.errors import DataError, ImilError
-from imil.report.parts import text
 from imil.report.parts.markup import note
 from imil.study.library.imports import Imports
 from imil.study.study import Study
+
+READING_GONE = (
+    "Reading was cut off.",
+    "The app was restarted in the middle of it, and nothing of it is kept. Start it again.",
+)
 
 # The field of the positive label before a zip was looked into.
 NO_CLASSES = gr.update(choices=[], value=None, visible=False)
@@ -94,10 +98,10 @@ class SourceActs:
         ticked = [screen.study_id, screen.reader, consent.tick]
         consent.tick.input(self.agree, ticked, consent.outputs, **QUIET)
         picker.stop.click(self.stop, picker.reading, picker.stop, queue=False, **QUIET)
-        free = QUIET
-        looked = [picker.reading, screen.reader]
-        picker.timer.tick(self.look_on, looked, screen.outputs, **free)
-        app.load(self.come_back, picker.reading, begun, **free)
+        picker.timer.tick(self.look_on, picker.reading, begun, **QUIET)
+        read = [picker.reading, screen.reader]
+        picker.news.tick(self.open_read, read, screen.outputs, **QUIET)
+        app.load(self.come_back, picker.reading, begun, **QUIET)
 
     def choose_source(self, source: str) -> Shown:
         """Show the fields of a source."""
@@ -106,19 +110,16 @@ class SourceActs:
     @costs(Cost.DEMO)
     def open_demo(self, reader: str) -> Shown:
         """Begin a demo study, trained where a training is shipped."""
-        with errors_shown():
-            return show_all(self.screen, self.screen.studies.demo(), reader)
+        return show_all(self.screen, self.screen.studies.demo(), reader)
 
     @costs(Cost.DEMO)
     def open_untrained(self, reader: str) -> Shown:
         """Begin a demo study whose plan can still be changed."""
-        with errors_shown():
-            return show_all(self.screen, self.screen.studies.demo(trained=False), reader)
+        return show_all(self.screen, self.screen.studies.demo(trained=False), reader)
 
     def choose_public(self, repo: str) -> Shown:
         """Tell what a public set is."""
-        with errors_shown():
-            return show_public(self.picker, public_set(repo))
+        return show_public(self.picker, public_set(repo))
 
     @costs(Cost.BEGIN)
     def open_public(self, repo: str, request: gr.Request) -> Shown:
@@ -275,13 +276,12 @@ class SourceActs:
 
     def agree(self, study_id: str, reader: str, agreed: bool) -> Shown:
         """Let a copy of the images leave this machine, or no further one."""
-        with errors_shown():
-            study = self.screen.studies.open(study_id)
-            if agreed:
-                study.give_consent(reader_name(reader))
-            else:
-                study.withdraw_consent(who=reader_name(reader))
-            return show_consent(self.screen.train.consent, study)
+        study = self.screen.studies.open(study_id)
+        if agreed:
+            study.give_consent(reader_name(reader))
+        else:
+            study.withdraw_consent(who=reader_name(reader))
+        return show_consent(self.screen.train.consent, study)
 
     def stop(self, import_id: str) -> gr.Button:
         """Stop reading at the next image."""
@@ -294,14 +294,14 @@ class SourceActs:
             return unchanged()  # by now the visitor may have begun one
         status = self.imports.status(import_id)
         if status is None:
-            what, rest = text.READING_GONE
+            what, rest = READING_GONE
             gone = note(rest, tone="warn", lead=what)
             return {**show_read(self.picker), self.picker.progress: gone}
         # What came of it is shown by the first tick.
         return show_reading(self.picker, import_id, status)
 
-    def look_on(self, import_id: str, reader: str, request: gr.Request) -> Shown:
-        """Show how far a reading is, and at its end the study, or why there is none."""
+    def look_on(self, import_id: str) -> Shown:
+        """Show how far a reading is; at its end there is more to show."""
         if not import_id:
             return show_read(self.picker)
         status = self.imports.status(import_id)
@@ -309,12 +309,18 @@ class SourceActs:
             return self.come_back(import_id)
         if status.active:
             return show_reading(self.picker, import_id, status)
+        return {self.picker.news: gr.Timer(active=True)}
+
+    def open_read(self, import_id: str, reader: str, request: gr.Request) -> Shown:
+        """Show the study that was read, or why there is none."""
+        status = self.imports.status(import_id)
+        if status is None or status.active:
+            return {self.picker.news: gr.Timer(active=False)}
         if status.error is not None:
             return {**self._trouble(status.error), **self._without_files(request)}
-        with errors_shown():
-            study = self.screen.studies.open(status.study_id or "")
-            shown = {**show_all(self.screen, study, reader), **show_read(self.picker)}
-            shown |= self._without_files(request)
+        study = self.screen.studies.open(status.study_id or "")
+        shown = {**show_all(self.screen, study, reader), **show_read(self.picker)}
+        shown |= self._without_files(request)
         # What was asked has been answered: what comes next stands nearer to the top of a phone.
         boxes = (self.picker.zip.box, self.picker.hub_options)
         shown |= {box: gr.update(open=False) for box in boxes}

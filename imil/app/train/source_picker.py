@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from imil.app.server.shown import BROWSER_SECRET, Shown, html
+from imil.app.server.shown import NEWS, Shown, html, kept_text
 from imil.app.train.zip_options import ZipOptions, build_zip_options
 from imil.datasets.hub.process import LIMIT, HubRequest
 from imil.datasets.hub.read import MOST, HubChoice, parse_hub_id
@@ -17,6 +17,38 @@ from imil.datasets.public_sets import PUBLIC_SETS, PublicSet
 from imil.report.parts import numbers, text
 from imil.report.parts.markup import meter
 from imil.study.library.imports import ImportStatus
+
+DEMO_WORDS = (
+    "Synthetic chest films. A mark that has nothing to do with the finding agrees with the label "
+    "in 95 % of the training films: a planted shortcut."
+)
+DEMO_CHOICE = "Trained, its outliers are there at once; untrained, its plan can still be changed."
+ZIP_WORDS = (
+    "A zip of pictures or DICOM files with a folder a class, or with train, validation and test "
+    "folders of them, or with a table (CSV, .xlsx) of labels. Files that can't be used, damaged "
+    "ones too, are listed, not fatal. An exported study.zip opens as a study of its own. The zip "
+    "itself is deleted here as soon as it was read."
+)
+ZIP_POSITIVE = "Label that counts as positive"
+ZIP_POSITIVE_INFO = (
+    "Leave empty to keep all classes; one label makes it that label against the rest."
+)
+SOURCES = {
+    "demo": ("Demo films", "Synthetic, at once"),
+    "public": ("Public set", "Real images, one click"),
+    "zip": ("Your own zip", "Folders or table"),
+    "hub": ("Hub id", "Any image data set"),
+}
+PUBLIC_FACTS = (
+    "{repo} · licence {licence} · a sample of {limit} of {images} images: {shows}. {remark}"
+)
+HUB_WORDS = (
+    "An image folder or Parquet with images and labels. Images are written again without their "
+    "metadata; no script of the data set is run."
+)
+HUB_HAS = "{repo} · licence {licence} · {splits}. Label: {label}. Patients: {patient}."
+READING = "Reading images"
+READING_ON = "You can close this page: reading goes on."
 
 # What a page looks at while images are read, seconds.
 READING_POLL = 0.7
@@ -57,6 +89,7 @@ class SourcePicker:
     progress: gr.HTML
     stop: gr.Button
     reading: gr.BrowserState
+    news: gr.Timer
     timer: gr.Timer
 
     @property
@@ -98,85 +131,92 @@ class SourcePicker:
 def build_source_picker() -> SourcePicker:
     """Place the components where Gradio stands now."""
     source = gr.Radio(
-        [("\n".join(words), name) for name, words in text.SOURCES.items()],
+        [("\n".join(words), name) for name, words in SOURCES.items()],
         value="demo",
-        label=text.SOURCE,
+        label="Source",
         elem_classes=["pickcards"],
         elem_id="source",
     )
     with gr.Column() as demo:
-        html(f'<p class="sub s13">{escape(text.DEMO_WORDS)}</p>')
+        html(f'<p class="sub s13">{escape(DEMO_WORDS)}</p>')
         with gr.Row(elem_classes=["demoacts"]):
-            open_demo = gr.Button(text.OPEN_DEMO, elem_id="open-demo", size="md")
-            open_untrained = gr.Button(
-                text.OPEN_DEMO_UNTRAINED, elem_id="open-untrained", size="md"
+            open_demo = gr.Button(
+                "Begin a fresh demo, already trained", elem_id="open-demo", size="md"
             )
-        html(f'<p class="sub s13">{escape(text.DEMO_CHOICE)}</p>')
+            open_untrained = gr.Button(
+                "Begin one to train yourself", elem_id="open-untrained", size="md"
+            )
+        html(f'<p class="sub s13">{escape(DEMO_CHOICE)}</p>')
     with gr.Column(visible=False) as public:
         first = PUBLIC_SETS[0]
         public_set = gr.Radio(
             [(known.name, known.repo) for known in PUBLIC_SETS],
             value=first.repo,
-            label=text.PUBLIC_SET,
+            label="Public set",
             elem_classes=["segments"],
             elem_id="public-set",
         )
         public_facts = html(facts_of(first), elem_id="public-facts")
         open_public = gr.Button(fetch_words(first), elem_id="open-public", size="md")
     with gr.Column(visible=False) as archive:
-        html(f'<p class="sub s13">{escape(text.ZIP_WORDS)}</p>')
-        file = gr.File(label=text.ZIP_FILE, file_types=[".zip"], height=140, elem_id="archive")
+        html(f'<p class="sub s13">{escape(ZIP_WORDS)}</p>')
+        file = gr.File(label="Zip of images", file_types=[".zip"], height=140, elem_id="archive")
         with gr.Row(elem_classes=["fields2"]):
             name = gr.Textbox(
-                label=text.ZIP_NAME, info=text.ZIP_NAME_INFO, max_length=80, elem_id="name"
+                label="Name of the study",
+                info="No patient data in it, please.",
+                max_length=80,
+                elem_id="name",
             )
             positive = gr.Dropdown(
                 [],
-                label=text.ZIP_POSITIVE,
-                info=text.ZIP_POSITIVE_INFO,
+                label=ZIP_POSITIVE,
+                info=ZIP_POSITIVE_INFO,
                 visible=False,
                 elem_id="positive",
             )
         zip_options = build_zip_options()
-        open_archive = gr.Button(text.OPEN_ZIP, elem_id="open-archive", size="md")
+        open_archive = gr.Button("Read the images", elem_id="open-archive", size="md")
     with gr.Column(visible=False) as hub:
-        html(f'<p class="sub s13">{escape(text.HUB_WORDS)}</p>')
+        html(f'<p class="sub s13">{escape(HUB_WORDS)}</p>')
         hub_id = gr.Textbox(
-            label=text.HUB_ID,
-            placeholder=text.HUB_ID_PLACEHOLDER,
+            label="Id of the data set",
+            placeholder="owner/name or owner/name@revision",
             max_length=300,
             elem_id="hub-id",
         )
         hub_has = html(elem_id="hub-has")
-        options = gr.Accordion(text.HUB_OPTIONS, open=False, elem_classes=["advanced"])
+        options = gr.Accordion(
+            "Configuration, splits, columns, token", open=False, elem_classes=["advanced"]
+        )
         with options, gr.Row(elem_classes=["fields2"]):
-            hub_config = _pick(text.HUB_CONFIG, "hub-config")
-            hub_splits = _pick(text.HUB_SPLITS, "hub-splits", many=True, info=text.HUB_SPLITS_INFO)
-            hub_label = _pick(text.HUB_LABEL, "hub-label")
-            hub_positive = _pick(text.ZIP_POSITIVE, "hub-positive", info=text.ZIP_POSITIVE_INFO)
+            hub_config = _pick("Configuration", "hub-config")
+            hub_splits = _pick("Splits", "hub-splits", many=True, info="None picked reads them all")
+            hub_label = _pick("Label column", "hub-label")
+            hub_positive = _pick(ZIP_POSITIVE, "hub-positive", info=ZIP_POSITIVE_INFO)
             hub_limit = gr.Number(
                 LIMIT,
-                label=text.HUB_LIMIT,
-                info=text.HUB_LIMIT_INFO,
+                label="Images, at most",
+                info="A sample in the set's own class shares",
                 precision=0,
                 minimum=1,
                 maximum=MOST,
                 elem_id="hub-limit",
             )
             hub_token = gr.Textbox(
-                label=text.HUB_TOKEN,
-                info=text.HUB_TOKEN_INFO,
+                label="Access token",
+                info="For gated and private sets; used once, never kept",
                 type="password",
                 max_length=200,
                 elem_id="hub-token",
             )
         hub_black = gr.Checkbox(label=text.ZIP_BLACK, elem_id="hub-black")
         with gr.Row(elem_classes=["fields2"]):
-            hub_look = gr.Button(text.HUB_LOOK, elem_id="hub-look", size="md")
-            open_hub = gr.Button(text.HUB_FETCH, elem_id="open-hub", size="md")
+            hub_look = gr.Button("See what it has", elem_id="hub-look", size="md")
+            open_hub = gr.Button("Fetch the images", elem_id="open-hub", size="md")
     progress = html(elem_id="reading")
     stop = gr.Button(
-        text.READING_STOP, variant="stop", size="md", visible=False, elem_id="stop-reading"
+        "Stop reading", variant="stop", size="md", visible=False, elem_id="stop-reading"
     )
     return SourcePicker(
         source=source,
@@ -208,7 +248,8 @@ def build_source_picker() -> SourcePicker:
         open_hub=open_hub,
         progress=progress,
         stop=stop,
-        reading=gr.BrowserState("", storage_key="imil-reading", secret=BROWSER_SECRET),
+        reading=kept_text("imil-reading"),
+        news=gr.Timer(NEWS, active=False),
         timer=gr.Timer(READING_POLL, active=False),
     )
 
@@ -227,7 +268,7 @@ def _pick(label: str, name: str, *, many: bool = False, info: str | None = None)
 
 def facts_of(known: PublicSet) -> str:
     """Return what a public set is, on what terms, and whom to cite."""
-    facts = text.PUBLIC_FACTS.format(
+    facts = PUBLIC_FACTS.format(
         repo=known.repo,
         licence=known.licence,
         limit=numbers.count(known.limit),
@@ -235,13 +276,13 @@ def facts_of(known: PublicSet) -> str:
         shows=known.shows,
         remark=known.remark,
     )
-    cite = text.PUBLIC_CITE.format(citation=known.citation)
+    cite = f"Cite: {known.citation}"
     return f'<p class="sub s13">{escape(facts)}</p><p class="sub s12">{escape(cite)}</p>'
 
 
 def fetch_words(known: PublicSet) -> str:
     """Return what the button of a public set says."""
-    return text.FETCH_SAMPLE.format(limit=numbers.count(known.limit))
+    return f"Fetch {numbers.count(known.limit)} images"
 
 
 def hub_request(hub_id: str | None, values: tuple[Any, ...]) -> HubRequest:
@@ -295,12 +336,12 @@ def show_choice(picker: SourcePicker, repo: str, choice: HubChoice) -> Shown:
     splits = ", ".join(
         name if n is None else f"{name} {numbers.count(n)}" for name, n in choice.splits.items()
     )
-    has = text.HUB_HAS.format(
+    has = HUB_HAS.format(
         repo=repo,
-        licence=choice.licence or text.HUB_NO_LICENCE,
+        licence=choice.licence or "not stated on its card",
         splits=splits,
         label=choice.label,
-        patient=choice.patient or text.HUB_NO_PATIENT,
+        patient=choice.patient or "not named",
     )
     return {
         picker.hub_has: f'<p class="sub s13">{escape(has)}</p>',
@@ -313,19 +354,17 @@ def show_choice(picker: SourcePicker, repo: str, choice: HubChoice) -> Shown:
 
 def show_reading(picker: SourcePicker, import_id: str, status: ImportStatus) -> Shown:
     """Return the picker while images are read: its buttons wait."""
-    count = text.READING_STARTS
+    count = "Connecting, or unpacking …"
     if status.total:
-        count = text.READING_COUNT.format(
-            done=numbers.count(status.done), total=numbers.count(status.total)
-        )
+        count = f"{numbers.count(status.done)} of {numbers.count(status.total)}"
     share = status.done / status.total if status.total else 0.0
     return {
         picker.reading: import_id,
         picker.timer: gr.Timer(active=True),
         picker.progress: (
-            f'<div class="reading"><div class="line"><b>{escape(text.READING)}</b>'
+            f'<div class="reading"><div class="line"><b>{escape(READING)}</b>'
             f'<span class="sub">{escape(count)}</span></div>'
-            f'{meter(share, label=text.READING)}<p class="sub s13">{escape(text.READING_ON)}</p>'
+            f'{meter(share, label=READING)}<p class="sub s13">{escape(READING_ON)}</p>'
             "</div>"
         ),
         picker.stop: gr.update(visible=True, interactive=True),
@@ -337,6 +376,7 @@ def show_read(picker: SourcePicker) -> Shown:
     """Return the picker when nothing is read any more."""
     return {
         picker.reading: "",
+        picker.news: gr.Timer(active=False),
         picker.timer: gr.Timer(active=False),
         picker.progress: "",
         picker.stop: gr.update(visible=False),

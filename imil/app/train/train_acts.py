@@ -7,10 +7,10 @@ from typing import Any
 
 import gradio as gr
 
-from imil.app.api.given import choice
 from imil.app.screen import Screen
-from imil.app.server.errors import error_in_place, errors_shown
+from imil.app.server.errors import error_in_place
 from imil.app.server.rates import Cost, costs
+from imil.app.server.sent import choice
 from imil.app.server.shown import QUIET, Shown, unchanged
 from imil.app.train import train_tab
 from imil.app.train.plan_form import plan_from, show_backbone, show_checked, show_plan
@@ -42,7 +42,7 @@ class TrainActs:
                 field.change(self.check, checked, form.outputs_of_check, **CHECKED)
         by = [screen.study_id, screen.reader]
         asked = [*by, *tab.form.fields]
-        tab.train.click(self.train, asked, screen.outputs, **QUIET)
+        tab.train.click(self.train, asked, [*tab.outputs, screen.timer], **QUIET)
         tab.stop.click(self.stop, by, tab.outputs, queue=False, **QUIET)
         # The film is at the top of its tab, wherever this page was scrolled to.
         top = "() => { window.scrollTo(0, 0); return []; }"
@@ -50,33 +50,29 @@ class TrainActs:
 
     def choose_preset(self, study_id: str, preset: str) -> Shown:
         """Offer a plan by name."""
-        with errors_shown():
-            study = self.screen.studies.open(study_id)
-            plan = preset_plan(choice(Preset, preset), study.images, study.plan)
-            return show_plan(self.screen.train.form, study.images, plan, locked=study.started)
+        study = self.screen.studies.open(study_id)
+        plan = preset_plan(choice(Preset, preset), study.images, study.plan)
+        return show_plan(self.screen.train.form, study.images, plan, locked=study.started)
 
     def choose_backbone(self, study_id: str, offered: str, *values: Any) -> Shown:
         """Offer a backbone's own settings; not where the field was only passed by, as by Tab."""
         if values[0] == offered:
             return unchanged()
-        with errors_shown():
-            study = self.screen.studies.open(study_id)
-            return show_backbone(self.screen.train.form, study.images, study.plan, values)
+        study = self.screen.studies.open(study_id)
+        return show_backbone(self.screen.train.form, study.images, study.plan, values)
 
     def check(self, study_id: str, *values: Any) -> Shown:
         """Say beside the fields what can't be trained as it stands there."""
         if not study_id:
             return unchanged()
-        with errors_shown():
-            study = self.screen.studies.open(study_id)
-            return show_checked(self.screen.train.form, study.images, study.plan, values)
+        study = self.screen.studies.open(study_id)
+        return show_checked(self.screen.train.form, study.images, study.plan, values)
 
     @costs(Cost.TRAIN)
     def train(self, study_id: str, reader: str, *values: Any) -> Shown:
         """Fix the plan and start training, or go on with it."""
         tab, who = self.screen.train, reader_name(reader)
-        with errors_shown():
-            study = self.screen.studies.open(study_id)
+        study = self.screen.studies.open(study_id)
         try:
             if not study.started:
                 study.set_plan(plan_from(study.plan, values), who=who)
@@ -87,8 +83,7 @@ class TrainActs:
 
     def stop(self, study_id: str, reader: str) -> Shown:
         """Stop training within one batch."""
-        with errors_shown():
-            self.screen.studies.open(study_id).stop(who=reader_name(reader))
+        self.screen.studies.open(study_id).stop(who=reader_name(reader))
         return train_tab.show_stopping(self.screen.train)
 
     def review(self) -> gr.Tabs:

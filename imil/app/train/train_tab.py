@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from imil.app.server.shown import Shown, html
+from imil.app.server.shown import NEWS, Shown, html
 from imil.app.train.bring_again import BringAgain, build_bring_again, show_bring_again
 from imil.app.train.consent_tick import ConsentTick, build_consent_tick, show_consent
 from imil.app.train.plan_form import PlanForm, build_plan_form, show_plan
@@ -15,16 +15,28 @@ from imil.app.train.source_picker import SourcePicker, build_source_picker, show
 from imil.app.train.training_card import training_card
 from imil.core.records import Split
 from imil.jobs.base import JobState
-from imil.report.cards.study_card import no_study, study_card, study_line
+from imil.report.cards.study_card import StudyData, no_study, study_card, study_line
 from imil.report.parts import numbers, text
 from imil.report.parts.markup import heading, note
 from imil.study.status import TrainingStatus
 from imil.study.study import Study
 
+IMAGES = "Images"
+PLAN = "Plan"
+TRAIN = "Train"
+TRAIN_EMPTY = (
+    "Loss and accuracy will appear here, an epoch at a time. You can close this page and come back."
+)
+TRAIN_FIRST = "Open a study first: the demo, a public set, or images of your own."
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainTab:
-    """The tab's components."""
+    """The tab's components.
+
+    `news` ticks once training has brought more than a look at it shows. It is on this tab because
+    Gradio makes the others when they are first opened, and a timer ticks only once it is made.
+    """
 
     frame: gr.Row
     head: gr.HTML
@@ -41,6 +53,7 @@ class TrainTab:
     review: gr.Button
     live: gr.HTML
     notices: gr.HTML
+    news: gr.Timer
 
     @property
     def outputs(self) -> list[Any]:
@@ -50,12 +63,18 @@ class TrainTab:
         inner = (self.picker, self.form, self.bring, self.consent)
         return [*own, *(output for each in inner for output in each.outputs)]
 
+    @property
+    def progress(self) -> list[Any]:
+        """What changes each second while something trains."""
+        own = [self.frame, self.live, self.train, self.stop, self.review, self.notices]
+        return [*own, self.news]
+
 
 def build_train_tab() -> TrainTab:
     """Place the tab's components where Gradio stands now."""
     with gr.Row(elem_classes=["train"]) as frame:
         with gr.Column(elem_classes=["card"]):
-            head = html(heading(text.IMAGES))
+            head = html(heading(IMAGES))
             picker = build_source_picker()
             trouble = html()
             bring = build_bring_again()
@@ -63,13 +82,13 @@ def build_train_tab() -> TrainTab:
             study = html(no_study(), elem_id="study")
         with gr.Column(elem_classes=["stack"]):
             with gr.Column(elem_classes=["card"]):
-                plan_head = html(heading(text.PLAN))
+                plan_head = html(heading(PLAN))
                 form = build_plan_form()
                 plan_trouble = html()
             with gr.Column(elem_classes=["card", "training"]):
                 with gr.Row(elem_classes=["trainhead"]):
                     html(heading(text.TRAINING))
-                    train = gr.Button(text.TRAIN, variant="primary", size="md", elem_id="train")
+                    train = gr.Button(TRAIN, variant="primary", size="md", elem_id="train")
                     stop = gr.Button(
                         text.STOP, variant="stop", size="md", visible=False, elem_id="stop"
                     )
@@ -94,14 +113,27 @@ def build_train_tab() -> TrainTab:
         review=review,
         live=live,
         notices=notices,
+        news=gr.Timer(NEWS, active=False),
+    )
+
+
+def study_data(study: Study) -> StudyData:
+    """Return what the card tells of a study's images."""
+    return StudyData(
+        study.images,
+        study.proof,
+        study.report,
+        study.thumbnail,
+        study.missing_images,
+        {name: study.image_of_mask(name) for name in study.damaged_masks},
     )
 
 
 def show_study(tab: TrainTab, study: Study) -> Shown:
     """Return the whole tab for a study."""
     return {
-        tab.head: heading(text.IMAGES, study_line(study)),
-        tab.study: study_card(study),
+        tab.head: heading(IMAGES, study_line(study.images)),
+        tab.study: study_card(study_data(study)),
         tab.trouble: "",
         tab.plan_trouble: "",
         **show_source(tab.picker, study.images_from),
@@ -114,7 +146,7 @@ def show_study(tab: TrainTab, study: Study) -> Shown:
 
 def show_nothing(tab: TrainTab) -> Shown:
     """Return the tab before any study is open."""
-    waiting = training_card(TrainingStatus(None), nothing=text.TRAIN_FIRST)
+    waiting = training_card(TrainingStatus(None), nothing=TRAIN_FIRST)
     return {tab.train: gr.update(interactive=False), tab.live: waiting}
 
 
@@ -129,17 +161,15 @@ def show_training(tab: TrainTab, study: Study) -> Shown:
         tab.frame: gr.update(elem_classes=_frame(status)),
         tab.live: training_card(
             status,
-            aside=text.VALIDATION_N.format(
-                n=numbers.count(len(study.images.rows(Split.VALIDATION)))
-            ),
+            aside=f"n = {numbers.count(len(study.images.rows(Split.VALIDATION)))}",
             foot=_foot(study, outliers) if done else "",
-            nothing=text.TRAIN_EMPTY,
+            nothing=TRAIN_EMPTY,
             awaited=awaited,
         ),
         tab.train: gr.update(
             visible=not (status.active or done or awaited),
             interactive=True,
-            value=text.GO_ON if status.state is JobState.STOPPED else text.TRAIN,
+            value=text.GO_ON if status.state is JobState.STOPPED else TRAIN,
         ),
         tab.stop: gr.update(visible=status.active, value=text.STOP, interactive=True),
         tab.review: gr.update(visible=done, value=_review_words(outliers)),
@@ -165,18 +195,18 @@ def show_stopping(tab: TrainTab) -> Shown:
 
 def _plan(tab: TrainTab, study: Study) -> Shown:
     return {
-        tab.plan_head: heading(text.PLAN, text.PLAN_LOCKED if study.started else ""),
+        tab.plan_head: heading(PLAN, "Locked once trained" if study.started else ""),
         **show_plan(tab.form, study.images, study.plan, locked=study.started),
     }
 
 
 def _foot(study: Study, outliers: int) -> str:
     total = len(study.images.rows(Split.TRAIN))
-    of = text.MISPREDICTED_OF.format(n=numbers.count(outliers), total=numbers.count(total))
-    return f"{of} {text.TEST_CLOSED}"
+    of = f"{numbers.count(outliers)} of {numbers.count(total)} training images are mispredicted."
+    return f"{of} Test set: not opened."
 
 
 def _review_words(outliers: int) -> str:
     if not outliers:
-        return text.REVIEW_NONE
-    return text.REVIEW.format(n=numbers.some(outliers, "outlier", "outliers")) + " →"
+        return "See the outliers"
+    return "Review {n}".format(n=numbers.some(outliers, "outlier", "outliers")) + " →"

@@ -11,6 +11,12 @@ from imil.report.parts.figures import training_curves
 from imil.report.parts.markup import meter
 from imil.study.status import TrainingStatus
 
+IMAGES_AWAITED_WORDS = (
+    "They are not on this machine. Once they are back, this training is made again from the plan, "
+    "by itself."
+)
+FAILED = "Training failed"
+
 
 def training_card(
     status: TrainingStatus,
@@ -32,10 +38,10 @@ def training_card(
     if status.state is None:
         return _over_nothing(f'<div class="nothing"><p>{escape(nothing)}</p></div>')
     if status.state is JobState.FAILED and status.error is not None:
-        return _over_nothing(f"<div>{_line(text.FAILED, '')}{error_in_place(status.error)}</div>")
+        return _over_nothing(f"<div>{_line(FAILED, '')}{error_in_place(status.error)}</div>")
     curves = training_curves(status.curves, planned=status.epochs)
     if awaited and status.state is JobState.STOPPED:
-        line, words = _line(text.IMAGES_AWAITED, ""), text.IMAGES_AWAITED_WORDS
+        line, words = _line("Waiting for the images", ""), IMAGES_AWAITED_WORDS
         return f'<div class="live">{line}{curves}<p class="foot">{escape(words)}</p></div>'
     line = _line(_headline(status), _aside(status, aside))
     if status.state is JobState.STOPPED and status.error is not None:
@@ -56,7 +62,7 @@ def training_card(
 def _under(status: TrainingStatus, foot: str) -> str:
     """Return what stands under the curves: what to do next."""
     if status.state is JobState.STOPPED:
-        return text.STOPPED_WORDS
+        return "Continue goes on from the last whole epoch."
     return text.CLOSE_PAGE if status.active else foot
 
 
@@ -84,13 +90,13 @@ def _headline(status: TrainingStatus) -> str:
     if status.state is JobState.QUEUED:
         return text.QUEUED
     if status.state is JobState.STOPPED:
-        return text.STOPPED
+        return "Stopped"
     if status.state is JobState.RUNNING:
         if status.seconds_left is None:
             return text.STARTING
         return text.LEFT.format(time=numbers.duration(status.seconds_left))
     value = numbers.share(status.curves[-1].validation_accuracy) if status.curves else text.UNKNOWN
-    return text.VALIDATION_ACCURACY.format(value=value)
+    return f"Validation accuracy {value}"
 
 
 def _aside(status: TrainingStatus, done: str) -> str:
@@ -98,6 +104,6 @@ def _aside(status: TrainingStatus, done: str) -> str:
         epochs = numbers.some(len(status.curves), "epoch", "epochs")
         return " · ".join(words for words in (done, epochs) if words)
     if status.state is JobState.QUEUED and status.position:
-        return text.BEFORE_YOU.format(n=status.position)
+        return f"{status.position} before yours"
     epoch = text.EPOCH_OF.format(epoch=status.epoch, epochs=status.epochs) if status.epoch else ""
     return " · ".join(words for words in (status.step, epoch) if words)

@@ -15,13 +15,26 @@ from imil.datasets.choices import Choices
 from imil.datasets.layout.candidates import MOST_CLASSES
 from imil.datasets.layout.reading import Question
 from imil.report.parts import numbers, text
-from imil.report.parts.markup import note
-from imil.report.parts.skipped_list import skipped_list
+from imil.report.parts.markup import note, skipped_list
 
+ZIP_UNTRIED = "The zip is large: which of its files are damaged is told once it is read."
+ZIP_QUESTIONS = {
+    "label": "What the label is",
+    "several": "Several labels of an image",
+    "patient": "Whose image it is",
+    "split": "Training and testing",
+    "masks": "Images that may be masks",
+    "variant": "Images that lie there twice",
+    "table": "Tables",
+    "file": "Which image a row is for",
+    "group": "Site, or a known shortcut",
+    "frame": "Frame of a DICOM file",
+}
+PATIENT_INFO = "Or write how file names tell, such as {patient}_* or {patient}/*"
 # A person's answers, by question.
 Answers = tuple[tuple[str, str], ...]
 # The questions that have a control, in this order.
-QUESTIONS = tuple(text.ZIP_QUESTIONS)
+QUESTIONS = tuple(ZIP_QUESTIONS)
 # Classes that are told with how many images they have; the rest is counted.
 MOST_TOLD = 12
 
@@ -58,13 +71,13 @@ def build_zip_options() -> ZipOptions:
     """Place the components where Gradio stands now."""
     has = html(elem_id="zip-has")
     box = gr.Accordion(
-        text.ZIP_OPTIONS, open=False, elem_classes=["advanced"], elem_id="zip-options"
+        "How the zip is read", open=False, elem_classes=["advanced"], elem_id="zip-options"
     )
     with box:
         with gr.Row(elem_classes=["fields2"]):
             questions = tuple(_pick(key) for key in QUESTIONS)
         table_file = gr.File(
-            label=text.ZIP_TABLE_FILE,
+            label="Table that is not in the zip (CSV or .xlsx)",
             file_types=[".csv", ".tsv", ".xlsx"],
             height=140,
             elem_id="zip-table-file",
@@ -72,16 +85,16 @@ def build_zip_options() -> ZipOptions:
         with gr.Row(elem_classes=["fields2"]):
             frame = gr.Number(
                 0,
-                label=text.ZIP_FRAME,
-                info=text.ZIP_FRAME_INFO,
+                label="DICOM with several frames: use frame",
+                info="Counted from 1; 0 leaves such files out",
                 precision=0,
                 minimum=0,
                 elem_id="zip-picked-frame",
             )
             view = gr.Number(
                 1,
-                label=text.ZIP_VIEW,
-                info=text.ZIP_VIEW_INFO,
+                label="DICOM window",
+                info="1 is the file's first; 0 keeps all grey levels",
                 precision=0,
                 minimum=0,
                 elem_id="zip-view",
@@ -104,8 +117,8 @@ def _pick(key: str) -> gr.Dropdown:
     written = key == "patient"
     return gr.Dropdown(
         [],
-        label=text.ZIP_QUESTIONS[key],
-        info=text.ZIP_PATIENT_INFO if written else None,
+        label=ZIP_QUESTIONS[key],
+        info=PATIENT_INFO if written else None,
         visible=False,
         allow_custom_value=written,
         elem_id=f"zip-{key}",
@@ -133,19 +146,16 @@ def show_look(options: ZipOptions, look: Look, answers: Answers = ()) -> Shown:
 
 def _has(look: Look) -> str:
     """Return what is taken of a zip, why, what is open, and what is left out."""
-    has = text.ZIP_HAS.format(
-        images=numbers.some(look.images, "image", "images"),
-        dicom=text.ZIP_DICOM.format(n=numbers.count(look.dicom)) if look.dicom else "",
-        masks=text.ZIP_MASKS.format(masks=numbers.some(look.masks, "mask", "masks"))
-        if look.masks
-        else "",
-    )
+    images = numbers.some(look.images, "image", "images")
+    dicom = f", {numbers.count(look.dicom)} of them DICOM" if look.dicom else ""
+    masks = f", and {numbers.some(look.masks, 'mask', 'masks')}" if look.masks else ""
+    has = f"{images} in the zip{dicom}{masks}."
     classes = [f"{label} {numbers.count(count)}" for label, count in (look.classes or {}).items()]
     more = [f"and {len(classes) - MOST_TOLD} more"] if len(classes) > MOST_TOLD else []
     told = [", ".join((*classes[:MOST_TOLD], *more)), *look.evidence]
     listed = "".join(f"<li>{escape(line)}</li>" for line in told if line)
     opened = "".join(
-        note(text.ZIP_OPEN.format(question=question.text), tone="warn")
+        note(f"Asked before anything is read: {question.text} Pick one below.", tone="warn")
         for question in look.questions
         if question.chosen is None
     )
@@ -158,9 +168,9 @@ def _left_out(look: Look) -> str:
     listed = ""
     if look.skipped:
         files = numbers.some(look.left_out, "file", "files")
-        title = text.ZIP_LEFT_OUT.format(files=files)
+        title = f"{files} of the zip will be left out"
         listed = skipped_list(title, look.skipped, more=look.more_skipped)
-    more = "" if look.tried else f'<p class="sub s13">{escape(text.ZIP_UNTRIED)}</p>'
+    more = "" if look.tried else f'<p class="sub s13">{escape(ZIP_UNTRIED)}</p>'
     return listed + more
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, Self
 
+from pydantic_core import CoreSchema, core_schema
+
 from imil.core.bounds import LARGEST_WEIGHT, quoted
 from imil.core.records import Arm, Queue
 from imil.core.review.edits import Fill, Mode
@@ -91,6 +93,10 @@ class Variant(str):
     def __reduce__(self) -> tuple[Callable[[str], Variant], tuple[str]]:
         return parse_variant, (str(self),)
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, _handler: object) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(_saved, core_schema.str_schema())
+
     @property
     def changed(self) -> frozenset[Setting]:
         """What differs from the arm's usual settings."""
@@ -106,6 +112,13 @@ class Variant(str):
 CONTROL = Variant(Arm.CONTROL)
 # The paper's.
 IMIL = Variant(Arm.IMIL)
+
+
+def _saved(word: str) -> Variant:
+    try:
+        return parse_variant(word)
+    except PlanError as cause:
+        raise ValueError("an arm that is not known") from cause
 
 
 def parse_variant(name: str) -> Variant:

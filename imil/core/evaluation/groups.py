@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from imil.core.evaluation.metrics import Interval, clustered_mean, quick_auroc
 from imil.core.evaluation.thresholds import log_odds
+from imil.core.records import Figure
 from imil.errors import DataError
 
 # Smaller groups are listed, but not called the worst: one image moves them by over 10 points.
@@ -32,7 +33,7 @@ class ClassFigures:
     images: int
     sensitivity: Interval
     specificity: Interval
-    auroc: float
+    auroc: Figure
 
 
 @dataclass(frozen=True, slots=True)

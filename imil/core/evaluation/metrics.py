@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from imil.core.records import Split
+from imil.core.records import Figure, Split
 from imil.errors import DataError
 
 # Bins of the expected calibration error; the usual number (Guo et al., ICML 2017).
@@ -53,9 +53,9 @@ class Explanation(StrEnum):
 class Interval:
     """A figure with its 95 % interval; low and high are NaN where none can be given."""
 
-    value: float
-    low: float
-    high: float
+    value: Figure
+    low: Figure
+    high: Figure
 
 
 def figures(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> dict[Metric, float]:

@@ -10,6 +10,7 @@ import numpy as np
 from imil.core.arms.variants import CONTROL, Variant
 from imil.core.evaluation.metrics import Interval, clustered_mean
 from imil.core.evaluation.verdict import Difference
+from imil.core.records import Figure
 
 # An arm that loses more ordinary validation accuracy than this to control is not eligible: points.
 MOST_LOST = 1.0
@@ -37,10 +38,10 @@ class Candidate:
     """
 
     name: Variant
-    accuracy: tuple[float, ...]
-    independent: tuple[float, ...]
+    accuracy: tuple[Figure, ...]
+    independent: tuple[Figure, ...]
     gain: Difference
-    swapped_balanced_accuracy: tuple[float, ...]
+    swapped_balanced_accuracy: tuple[Figure, ...]
     masks: int = 0
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from imil.core.evaluation.metrics import Interval, Metric, Robustness, clustered_mean
 from imil.core.evaluation.verdict import Difference, paired_differences
-from imil.core.records import Region
+from imil.core.records import Figure, Region
 from imil.errors import DataError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class MaskOnly:
     """
 
     balanced_accuracy: Interval
-    chance: float
+    chance: Figure
     images: int
     at_chance: bool
 

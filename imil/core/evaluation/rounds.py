@@ -46,7 +46,16 @@ from imil.core.evaluation.verdict import (
     paired_differences,
 )
 from imil.core.nets.saliency import Explained, Explainer, explained
-from imil.core.records import EpochFigures, Sample, Split
+from imil.core.records import (
+    EpochFigures,
+    Figure,
+    Notice,
+    Openings,
+    RoundNumber,
+    Sample,
+    Split,
+)
+from imil.core.review.readers import PoolingName
 
 # Classes of a task that has a positive one, and so an operating point.
 BINARY = 2
@@ -66,7 +75,7 @@ class Explanations:
     explainer: Explainer
     wrong_reason_share: Explained
     pointing_game: Explained
-    values: Mapping[Explanation, tuple[float, ...]] = field(default_factory=dict)
+    values: Mapping[Explanation, tuple[Figure, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +101,13 @@ class ArmFigures:
     """
 
     arm: Variant
-    values: Mapping[Metric, tuple[float, ...]]
+    values: Mapping[Metric, tuple[Figure, ...]]
     figures: Mapping[Metric, Interval]
     confusion: tuple[tuple[int, ...], ...]
     curves: tuple[EpochFigures, ...]
     masks: tuple[int, ...] = ()
     seconds: float | None = None
-    swapped_values: Mapping[Robustness, tuple[float, ...]] = field(default_factory=dict)
+    swapped_values: Mapping[Robustness, tuple[Figure, ...]] = field(default_factory=dict)
     swapped: Mapping[Robustness, Interval] = field(default_factory=dict)
     explanations: tuple[Explanations, ...] = ()
     classes: tuple[ClassFigures, ...] = ()
@@ -170,27 +179,27 @@ class Round:
             reader's.
     """
 
-    number: int
+    number: RoundNumber
     split: Split
     images: int
     patients: int | None
     seeds: tuple[int, ...]
-    seed_scope: str
-    majority_rate: float
+    seed_scope: Notice
+    majority_rate: Figure
     masked: tuple[int, ...]
     allowed: int
     training_images: int
-    test_openings: int
+    test_openings: Openings
     arms: tuple[ArmFigures, ...]
     paired: tuple[Paired, ...]
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
     swapped_by: str | None = None
     mask_only: MaskOnly | None = None
     advice: Advice | None = None
     test_seen: bool = False
     variants: Mapping[Variant, Variant] = field(default_factory=dict)
     readers: tuple[str, ...] = ()
-    pooling: str = ""
+    pooling: PoolingName = ""
 
     @property
     def recommended(self) -> Variant | None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from imil.core.evaluation.metrics import Interval, clustered_mean
+from imil.core.records import Figure
 from imil.errors import DataError
 
 # Share of the positive images to be found at the second operating point, beside arg-max.
@@ -27,7 +28,7 @@ class OperatingPoint:
         specificity: share of the negative images not called so, 0-1, mean over seeds.
     """
 
-    thresholds: tuple[float, ...]
+    thresholds: tuple[Figure, ...]
     sensitivity: Interval
     specificity: Interval
 

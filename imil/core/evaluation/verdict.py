@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from imil.core.arms.variants import IMIL
 from imil.core.evaluation.metrics import Metric
+from imil.core.records import Figure
 
 # Draws of the crossed bootstrap, and how many go through one matrix product (memory).
 DRAWS = 10_000
@@ -44,9 +45,9 @@ class Verdict(StrEnum):
 class Difference:
     """A paired difference to control in points (100 x share), with its 95 % interval."""
 
-    points: float
-    low: float
-    high: float
+    points: Figure
+    low: Figure
+    high: Figure
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,7 +107,7 @@ class McNemar:
 
     gained: int
     lost: int
-    p: float
+    p: Figure
 
 
 def paired_differences(

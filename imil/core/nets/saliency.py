@@ -227,12 +227,12 @@ def explain_image(module: nn.Module, image: NDArray[np.uint8], *, target: int) -
     return SaliencyMap(soften(fine), target, (Explainer.INTEGRATED_GRADIENTS,))
 
 
-def soften(saliency: NDArray[np.float32], *, share: float = SOFTEN_SHARE) -> NDArray[np.float32]:
-    """Return the (S, S) map blurred over `share` of its side, and its largest value 1 again.
+def soften(saliency: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the (S, S) map blurred over `SOFTEN_SHARE` of its side, and its largest value 1 again.
 
     A map that is zero everywhere stays so.
     """
-    blurred: NDArray[np.float32] = gaussian_filter(saliency, share * saliency.shape[0])
+    blurred: NDArray[np.float32] = gaussian_filter(saliency, SOFTEN_SHARE * saliency.shape[0])
     top = float(blurred.max())
     return blurred / np.float32(top) if top > 0 else blurred
 

@@ -1,10 +1,11 @@
-"""How far readers agree on what is irrelevant: Dice and IoU, a pair and an image."""
+"""Who read a study, and how far they agree on what is irrelevant: Dice and IoU."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import combinations
 
 import numpy as np
@@ -90,6 +91,42 @@ class Agreement:
     alone: int
     dice: Interval
     iou: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderFigures:
+    """What one reader did.
+
+    Attributes:
+        reader: by name.
+        images: how many that reader masked.
+        skipped: how many that reader passed over.
+        seconds: that went into those masks, in all.
+        median_seconds: an image.
+    """
+
+    reader: str
+    images: int
+    skipped: int
+    seconds: float
+    median_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderSummary:
+    """Every reader, and how far they agree.
+
+    Attributes:
+        readers: in the order of their first masks.
+        agreement: of the masks that each reader saved before seeing the others'.
+        unblinded: when they were shown each other's masks; None while they are not.
+        late: masks saved after that, which are left out of the agreement.
+    """
+
+    readers: tuple[ReaderFigures, ...]
+    agreement: Agreement
+    unblinded: datetime | None
+    late: int
 
 
 def overlap(one: Region, other: Region) -> Overlap:

@@ -37,7 +37,6 @@ def fill_region(
     fill: Fill,
     *,
     rng: np.random.Generator,
-    donor: NDArray[np.uint8] | None = None,
 ) -> NDArray[np.uint8]:
     """Return a copy of a working image with its irrelevant region filled.
 
@@ -45,33 +44,25 @@ def fill_region(
         image: (C, S, S) uint8; left as it is.
         irrelevant: (S, S), True = hide.
         fill: `black` is 0; `mean` the image's own mean a channel; `noise` normal with the image's
-            mean and spread; `blur` a Gaussian blur of `BLUR_SHARE`; `swap` the same region of the
-            donor, which makes a counterexample. All but black are our choice.
+            mean and spread; `blur` a Gaussian blur of `BLUR_SHARE`. All but black are our choice.
+            Not `swap`, which needs a donor: see `swap_region`.
         rng: of the noise.
-        donor: (C, S, S) uint8, for `swap` alone.
 
     Raises:
-        ValueError: sizes differ, or `swap` without a donor.
+        ValueError: sizes differ, or the fill is `swap`.
     """
     if image.shape[1:] != irrelevant.shape:
         raise ValueError("mask and image differ in size")
     edited = image.copy()
-    edited[:, irrelevant] = _content(image, fill, rng, donor)[:, irrelevant]
+    edited[:, irrelevant] = _content(image, fill, rng)[:, irrelevant]
     return edited
 
 
-def _content(
-    image: NDArray[np.uint8],
-    fill: Fill,
-    rng: np.random.Generator,
-    donor: NDArray[np.uint8] | None,
-) -> NDArray[np.uint8]:
+def _content(image: NDArray[np.uint8], fill: Fill, rng: np.random.Generator) -> NDArray[np.uint8]:
     if fill is Fill.BLACK:
         return np.zeros_like(image)
     if fill is Fill.SWAP:
-        if donor is None or donor.shape != image.shape:
-            raise ValueError("a swap needs a donor of the same shape")
-        return donor
+        raise ValueError("a swap needs a donor")
     mean = image.mean((1, 2), keepdims=True)
     if fill is Fill.MEAN:
         return np.broadcast_to(np.round(mean).astype(np.uint8), image.shape)

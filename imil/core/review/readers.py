@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
+from typing import Annotated, TypeAlias
 
 import numpy as np
+from pydantic import Field
 
 from imil.core.bounds import one_line
 from imil.core.records import Region
@@ -13,6 +15,8 @@ from imil.core.review.masks import MAX_COVERAGE, coverage
 
 # Names the reader of masks whose reader has no name.
 UNNAMED = "visitor"
+# In place of a reader: the mask made of all readers' masks.
+POOLED = ""
 # Longer names are cut: enough for a person with a title, and short in a table. Our choice.
 LONGEST_NAME = 40
 # Signs that would break a list of arms, or a sentence that quotes one.
@@ -27,6 +31,10 @@ class Pooling(StrEnum):
     UNION = "union"  # those that any of them hides
     INTERSECTION = "intersection"  # those that all of them hide
     MAJORITY = "majority"  # those that more than half of them hide; a tie hides nothing
+
+
+# A `Pooling`, or "" for one reader's masks, or as is usual.
+PoolingName: TypeAlias = Annotated[str, Field(pattern=f"^({'|'.join(Pooling)})?$")]
 
 
 def reader_name(written: object) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from imil.core.arms.registry import ArmInputs, batches_of
-from imil.core.arms.variants import Variant, parse_variant
+from imil.core.arms.variants import Variant
 from imil.core.disk import full_disk
 from imil.core.evaluation.metrics import Explanation
 from imil.core.evaluation.readings import Readings, take_readings
@@ -46,12 +46,9 @@ from imil.jobs.training.inputs import (
 )
 from imil.jobs.training.machine import trained_on
 from imil.jobs.training.memory import out_of_memory, ran_out
-from imil.storage.codec import (
-    decode_checkpoint,
-    encode_checkpoint,
-    plan_from_json,
-)
+from imil.storage.codec import decode_checkpoint, encode_checkpoint
 from imil.storage.local import write_atomic
+from imil.storage.values import from_json
 
 # Seconds between two reports of progress that leave the process.
 PROGRESS_EVERY = 0.4
@@ -59,7 +56,6 @@ PROGRESS_EVERY = 0.4
 _SECONDS = "seconds.json"
 # Beside a checkpoint: every machine that trained a part of the segment, in order.
 _MACHINES = "machines.json"
-_OPTIONAL_FILES = ("pretrained", "edits", "probe", "subset", "triage")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,14 +129,7 @@ def task_to_json(task: TrainingTask) -> dict[str, Any]:
 
 def task_from_json(saved: dict[str, Any]) -> TrainingTask:
     """Return the task that `task_to_json` was given; fields that another version has are left."""
-    known = {field.name for field in fields(TrainingTask)}
-    paths = {
-        k: None if saved.get(k) is None else Path(saved[k])
-        for k in ("folder", "images", "samples", "start", *_OPTIONAL_FILES)
-    }
-    own = {k: v for k, v in saved.items() if k in known}
-    values = {"plan": plan_from_json(saved["plan"]), "arm": parse_variant(saved["arm"])}
-    return TrainingTask(**(own | paths | values))
+    return from_json(TrainingTask, saved)
 
 
 def read_readings(task: TrainingTask) -> Readings | None:

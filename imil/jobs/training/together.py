@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
@@ -19,7 +19,7 @@ from torch import distributed
 from imil.core.records import Arm
 from imil.core.training.shared import processes
 from imil.errors import ComputeError, ImilError, PlanError
-from imil.jobs.base import JobState, JobStatus, advanced, epochs_of_task
+from imil.jobs.base import JobState, JobStatus, advanced, begun, ended
 from imil.jobs.training.task import TrainingTask, run_task, task_from_json, task_to_json
 
 # The others wait while the leader prepares images, asks the trained net and computes figures.
@@ -131,23 +131,15 @@ class TeamPool:
     def _reports(self, status: JobStatus, tasks: tuple[TrainingTask, ...]) -> Iterator[JobStatus]:
         try:
             for number, task in enumerate(tasks):
-                epochs = epochs_of_task(task)
-                status = replace(
-                    status,
-                    state=JobState.RUNNING,
-                    step=task.name,
-                    epoch=0,
-                    epochs=epochs,
-                    curves=(),
-                )
+                status = begun(status, task)
                 _heard(task_to_json(task))
                 for report in run_task(task, should_stop=_never):
                     status = advanced(status, asdict(report), number=number, tasks=len(tasks))
                     yield status
         except ImilError as error:
-            yield replace(status, state=JobState.FAILED, error=error)
+            yield ended(status, JobState.FAILED, error)
         else:
-            yield replace(status, state=JobState.DONE, share=1.0)
+            yield ended(status, JobState.DONE)
 
 
 def _never() -> bool:

@@ -5,10 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from imil.core.evaluation.rounds import Round
+from imil.core.images import ImageSet
 from imil.report.cards.model_card import listed, plain
 from imil.report.in_words import in_words
 from imil.report.parts import numbers, text
-from imil.study.study import Study
+
+DATA_CARD_TITLE = "Masks of “{study}”"
+CARD_FIRST_DATA = (
+    "Regions that a clinician painted as irrelevant for a classifier of medical images, made with "
+    "IMIL. The images themselves are not among these files. **Research use only, not for "
+    "diagnosis.**"
+)
+DATA_CARD_WORDS = (
+    "Masks on {masks} of the {images} images of “{name}” (classes: {classes}), painted in "
+    "{minutes} min."
+)
+DATA_CARD_COLUMN_WORDS = (
+    "`mask`: an image, white = irrelevant; `image_name`: the image it belongs to.",
+    "`label`, `prediction`, `confidence`: its class, and what the model said when it was offered.",
+    "`reader`, `seconds`, `time`: who painted, for how long, when (UTC).",
+    "`queue`, `selection`, `origin`, `source`, `round`: how image and mask came about.",
+)
+DATA_CARD_LIMITS = (
+    "A mask says what a reader found irrelevant for this task; it outlines no organ or finding.",
+    "Masks were painted on images that one model got wrong, not on a sample of all images.",
+)
 
 # Where tables lie, so that the data set's viewer and `load_dataset` find each under its name.
 MASKS_FILE = "data/masks/masks.parquet"
@@ -26,33 +47,46 @@ masks[0]["mask"]  # an image, white = irrelevant, at the size of the image it be
 ```"""
 
 
-def data_card(study: Study, found: Round | None, *, repo: str, tables: Sequence[str]) -> str:
+def data_card(
+    found: Round | None,
+    images: ImageSet,
+    *,
+    name: str,
+    proof: str,
+    masks: int,
+    seconds: float,
+    repo: str,
+    tables: Sequence[str],
+) -> str:
     """Return the card as Markdown.
 
     Args:
-        study: whose masks.
-        found: its finished comparison, if there is one.
+        found: the study's finished comparison, if there is one.
+        images: the study's.
+        name: the study's, for people.
+        proof: the sentence on patients in two splits.
+        masks: how many there are.
+        seconds: that went into them.
         repo: "owner/name", where the card will stand.
         tables: paths of the Parquet files beside it.
     """
-    masks = study.mask_records()
-    about = text.DATA_CARD_WORDS.format(
-        masks=numbers.some(len(masks), "image", "images"),
-        images=numbers.count(len(study.images)),
-        name=plain(study.name),
-        classes=", ".join(plain(each) for each in study.images.classes),
-        minutes=numbers.count(round(study.seconds_spent() / 60)),
+    about = DATA_CARD_WORDS.format(
+        masks=numbers.some(masks, "image", "images"),
+        images=numbers.count(len(images)),
+        name=plain(name),
+        classes=", ".join(plain(each) for each in images.classes),
+        minutes=numbers.count(round(seconds / 60)),
     )
     parts = [
-        f"# {text.DATA_CARD_TITLE.format(study=plain(study.name))}",
-        text.CARD_FIRST_DATA,
-        f"## {text.CARD_DATA}\n\n{about} {plain(study.proof.sentence)}",
-        f"## {text.DATA_CARD_COLUMNS}\n\n{listed(text.DATA_CARD_COLUMN_WORDS)}",
+        f"# {DATA_CARD_TITLE.format(study=plain(name))}",
+        CARD_FIRST_DATA,
+        f"## {text.CARD_DATA}\n\n{about} {plain(proof)}",
+        f"## Columns of the masks\n\n{listed(DATA_CARD_COLUMN_WORDS)}",
     ]
     if found is not None:
         told = [plain(text.with_arm_names(each)) for each in (*in_words(found), *found.notices)]
         parts.append(f"## {text.CARD_FOUND}\n\n{listed(told)}")
-    parts.append(f"## {text.CARD_LIMITS}\n\n{listed(text.DATA_CARD_LIMITS)}")
+    parts.append(f"## {text.CARD_LIMITS}\n\n{listed(DATA_CARD_LIMITS)}")
     if MASKS_FILE in tables:
         parts.append(f"## {text.CARD_LOAD}\n\n{LOAD.format(repo=repo)}")
     return HEAD.format(configs=_configs(tables)) + "\n" + "\n\n".join(parts) + "\n"

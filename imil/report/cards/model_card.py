@@ -11,6 +11,28 @@ from imil.core.records import Split
 from imil.report.in_words import in_words
 from imil.report.parts import numbers, text
 
+CARD_TITLE = "{arm} · {study}"
+CARD_FIRST = (
+    "An image classifier trained with IMIL, in which a clinician shows a classifier what to "
+    "ignore. **Research use only, not for diagnosis.**"
+)
+CARD_USE_WORDS = (
+    "To study what masks change in what a classifier learns, on images like those it was trained "
+    "on. It is no medical device, nobody has approved it, and no decision on a patient may rest "
+    "on it."
+)
+CARD_ARM_WORDS = (
+    "{arm}: {words}. {masks} training images were masked for it. Trained on from one checkpoint "
+    "under the same plan as control; these are the weights of seed {seed}."
+)
+CARD_LIMITS_WORDS = (
+    "Every figure is of the split that it names; validation follows training, shortcut included.",
+    "The figures say nothing about other scanners, hospitals or patients.",
+    "Images are resized to a square of {size} px, without keeping their proportions.",
+    "A map of where the model looks is not evidence of a better model.",
+    "Probabilities may be badly calibrated; see the calibration error in the report.",
+)
+
 # A file in Hugging Face's format: YAML between lines of dashes, then Markdown.
 HEAD = """---
 library_name: imil
@@ -47,29 +69,29 @@ def model_card(
     """
     arm = parse_variant(str(config["arm"]))
     masks = next(each.masks for each in found.arms if each.arm == arm)
-    data = text.CARD_DATA_WORDS.format(
+    data = "{images} images of “{name}”, classes: {classes}. {proof}".format(
         images=numbers.count(sum(counts.values())),
         name=plain(name),
         classes=", ".join(plain(each) for each in config["classes"]),
         proof=proof,
     )
-    splits = text.CARD_SPLITS.format(
+    splits = "Training {train}, validation {validation}, test {test}.".format(
         **{split.value: numbers.count(number) for split, number in counts.items()}
     )
-    about = text.CARD_ARM_WORDS.format(
+    about = CARD_ARM_WORDS.format(
         arm=text.arm_name(arm),
         words=text.arm_words(arm),
         masks=numbers.span(masks),
         seed=config["seed"],
     )
-    limits = [words.format(size=config["size"]) for words in text.CARD_LIMITS_WORDS]
+    limits = [words.format(size=config["size"]) for words in CARD_LIMITS_WORDS]
     told = [plain(text.with_arm_names(words)) for words in (*in_words(found), *found.notices)]
     parts = (
-        f"# {text.CARD_TITLE.format(arm=text.arm_name(arm), study=plain(name))}",
-        text.CARD_FIRST,
-        f"## {text.CARD_USE}\n\n{text.CARD_USE_WORDS}",
+        f"# {CARD_TITLE.format(arm=text.arm_name(arm), study=plain(name))}",
+        CARD_FIRST,
+        f"## Intended use\n\n{CARD_USE_WORDS}",
         f"## {text.CARD_DATA}\n\n{data} {splits}",
-        f"## {text.CARD_ARM}\n\n{about}",
+        f"## What this arm is\n\n{about}",
         f"## {text.CARD_FOUND}\n\n{listed(told)}",
         f"## {text.CARD_LIMITS}\n\n{listed(limits)}",
         f"## {text.CARD_LOAD}\n\n{LOAD}",

@@ -3,50 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
+
+from markupsafe import Markup
 
 from imil.core.evaluation.metrics import Metric
 from imil.core.evaluation.rounds import Paired, Round
-from imil.report.cards.verdict_card import TONES, interval_known, main_arm, second_arm, verdict_word
+from imil.report.cards.verdict_card import TONES, main_arm, points_of, second_arm, verdict_word
 from imil.report.parts import numbers, text
-from imil.report.parts.markup import badge
-from imil.report.parts.tables import card, stacked
+from imil.report.parts.markup import badge, card, stacked
 
 HEAD = (
-    text.COLUMN_ROUND,
+    "Round",
     text.COLUMN_ARM,
-    text.COLUMN_MASKED,
-    text.COLUMN_SEEDS,
-    text.COLUMN_POINTS,
-    text.COLUMN_VERDICT,
+    "Masked",
+    "Seeds",
+    "Points",
+    "Verdict",
 )
 
 
-def rounds_card(rounds: Sequence[Round]) -> str:
+def rounds_card(rounds: Sequence[Round]) -> Markup:
     """Return the table of rounds on validation; nothing for a single one."""
     if len(rounds) < 2:
-        return ""
+        return Markup()
     rows = [
         _row(found, paired)
         for found in rounds
         for paired in (main_arm(found), second_arm(found))
         if paired is not None
     ]
-    return card(text.ROUNDS_TITLE, stacked(HEAD, rows, kind="named"), aside=text.ROUNDS_ASIDE)
+    return card(
+        "Rounds so far",
+        stacked(HEAD, rows, kind="named"),
+        aside="Points of validation accuracy against control",
+    )
 
 
 def _row(found: Round, paired: Paired) -> list[str]:
     seeds, gain = len(found.seeds), paired.differences[Metric.ACCURACY]
-    points = numbers.points(gain.points)
-    if interval_known(seeds):
-        points += f" {numbers.brackets(gain.low, gain.high)}"
     tone, picture = TONES[paired.verdict]
-    seen = badge(text.TEST_SEEN, tone="warn") if found.test_seen else ""
+    seen = badge("test set seen", tone="warn") if found.test_seen else Markup()
     return [
-        f"{found.number}{seen}",
-        escape(text.arm_name(paired.arm)),
+        str(found.number) + seen,
+        text.arm_name(paired.arm),
         numbers.span(found.masked),
         str(seeds),
-        escape(points),
+        points_of(gain, seeds),
         badge(verdict_word(paired.verdict, seeds), tone=tone, picture=picture),
     ]

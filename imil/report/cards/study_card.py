@@ -2,15 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from html import escape
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
 
 from imil.core.duplicates import Twins
+from imil.core.images import ImageSet
 from imil.core.records import Split
+from imil.core.splits import DisjointProof
+from imil.datasets.listing import BurntIn, ImportReport
 from imil.report.parts import numbers, text
-from imil.report.parts.markup import data_url, empty, icon, note
-from imil.report.parts.skipped_list import skipped_list
-from imil.study.study import Study
+from imil.report.parts.markup import data_url, empty, render, skipped_list
+
+NO_IMAGES_WORDS = "Open the demo study, fetch a public set, or bring images of your own."
+TWINS_NONE = ("No near duplicate across splits.", "{n} images compared.")
+TWINS_KEPT = (
+    "No near duplicate across splits.",
+    "{n} images compared; {kept} that look the same were kept together.",
+)
+TWINS_ACROSS = (
+    "{pairs} of near duplicates lie in two splits.",
+    "The accuracy may be too high. Remove one of each, or let the app make the splits.",
+)
+TWINS_MOVED = (
+    "No near duplicate across splits.",
+    "{n} images compared; {moved} moved to the stricter split, where the duplicate was.",
+)
+BURNT = (
+    "Text seems to be burnt into the corners of {images}.",
+    "A model learns from it, and it may name people. To hide it, tick “Black out” and read again.",
+)
+BURNT_BLACK = (
+    "Text in the corners of {images} was blacked out.",
+    "What was found is not all there may be: look at the images.",
+)
+BURNT_NONE = ("No text found in the corners of images.", "Small or faint text is missed.")
+TINY = (
+    "Few images of “{label}”: {n} in {split}.",
+    "One image more or less right changes its share by {points} points.",
+)
 
 # Pictures shown of a study; two rows on a wide screen.
 SAMPLES = 12
@@ -25,224 +58,182 @@ TINY_SHOWN = 6
 CLASS_COLOURS = ("var(--line-strong)", "var(--primary)", "#9A5B00", "#6A4C93", "#11663F", "#A4281D")
 
 
-def no_study() -> str:
+@dataclass(frozen=True, slots=True, eq=False)
+class StudyData:
+    """The images of a study, and what is known of them.
+
+    Attributes:
+        images: all of them.
+        proof: what is known of patients in two splits.
+        report: how they were read.
+        thumbnail: from an image's id to a small picture of it.
+        missing: how many are not on this machine.
+        damaged: masks whose files can't be read, by name, each with its image where that is known.
+    """
+
+    images: ImageSet
+    proof: DisjointProof
+    report: ImportReport
+    thumbnail: Callable[[str], Path]
+    missing: int = 0
+    damaged: Mapping[str, str | None] = field(default_factory=dict)
+
+
+def no_study() -> Markup:
     """Return what stands here before a study is open."""
-    return empty(text.NO_IMAGES, text.NO_IMAGES_WORDS, picture="image")
+    return empty("No images yet", NO_IMAGES_WORDS, picture="image")
 
 
-def study_card(study: Study) -> str:
+def study_card(study: StudyData) -> Markup:
     """Return a study's images, splits, disjointness and import report."""
-    return "".join(
-        (
-            _damaged(study),
-            _samples(study),
-            _splits(study),
-            _checks(study),
-            _skipped(study),
-            _notes(study),
-        )
+    names, report = study.images.classes, study.report
+    # The finding first: it is what a clinician looks for.
+    order = list(reversed(range(len(names))))
+    return render(
+        "study.html",
+        damaged=[_called(study, name, of) for name, of in study.damaged.items()],
+        samples=_samples(study),
+        classes=[(names[k], _colour(k)) for k in order],
+        splits=[_split(study.images, split, order) for split in Split],
+        checks=_checks(study),
+        skipped=_skipped(report),
+        # Each split may have been read in the same way: that is said once.
+        notes=dict.fromkeys(report.notes),
     )
 
 
-def study_line(study: Study) -> str:
+def study_line(images: ImageSet) -> str:
     """Return the study in a line: 1,600 images · 2 classes."""
-    classes = numbers.some(len(study.images.classes), "class", "classes")
-    return f"{numbers.some(len(study.images), 'image', 'images')} · {classes}"
+    classes = numbers.some(len(images.classes), "class", "classes")
+    return f"{numbers.some(len(images), 'image', 'images')} · {classes}"
 
 
-def _samples(study: Study) -> str:
+def _samples(study: StudyData) -> list[tuple[str, str]]:
     """Return training images of every class in turn; nothing while images are missing."""
     images = study.images
-    if study.missing_images:
-        return ""
+    if study.missing:
+        return []
     by_class: list[list[str]] = [[] for _ in images.classes]
     for sample in images.samples:
         if sample.split is Split.TRAIN and len(by_class[sample.label]) < SAMPLES:
             by_class[sample.label].append(sample.sample_id)
-    # Highest label first: the finding is what a clinician looks for.
-    turns = [(ids[i], label) for i in range(SAMPLES) for label, ids in _last_first(by_class, i)]
-    figures = "".join(
-        f'<figure><img alt="{escape(text.SAMPLE.format(label=images.classes[label]))}" '
-        f'src="{data_url(study.thumbnail(sample_id))}">'
-        f"<figcaption>{escape(images.classes[label])}</figcaption></figure>"
-        for sample_id, label in turns[:SAMPLES]
-    )
-    return f'<div class="samples">{figures}</div>'
+    turns = [
+        (images.classes[label], ids[turn])
+        for turn in range(SAMPLES)
+        for label, ids in reversed(list(enumerate(by_class)))
+        if len(ids) > turn
+    ]
+    return [(name, data_url(study.thumbnail(of))) for name, of in turns[:SAMPLES]]
 
 
-def _last_first(by_class: list[list[str]], turn: int) -> list[tuple[int, list[str]]]:
-    return [(k, ids) for k, ids in reversed(list(enumerate(by_class))) if len(ids) > turn]
-
-
-def _splits(study: Study) -> str:
-    names = study.images.classes
-    order = list(reversed(range(len(names))))
-    keys = "".join(
-        f'<span class="key" style="--k:{_colour(k)}"><span>{escape(names[k])}</span></span>'
-        for k in order
-    )
-    rows = "".join(_split_row(study, split, order) for split in Split)
-    return (
-        f'<h3 style="margin-top:16px">{escape(text.SPLIT_TITLE)}</h3><table class="split"><thead>'
-        f'<tr><th scope="col">{escape(text.COLUMN_SPLIT)}</th>'
-        f'<th scope="col">{escape(text.COLUMN_IMAGES)}</th>'
-        f'<th scope="col">{escape(text.COLUMN_PATIENTS)}</th>'
-        f'<th scope="col" style="width:42%"><span class="keys-of-classes">{keys}</span></th>'
-        f"</tr></thead><tbody>{rows}</tbody></table>"
-    )
-
-
-def _split_row(study: Study, split: Split, order: list[int]) -> str:
-    samples = [sample for sample in study.images.samples if sample.split is split]
-    patients = {sample.patient for sample in samples if sample.patient is not None}
-    counts = [sum(sample.label == k for sample in samples) for k in order]
-    said = ", ".join(
-        f"{numbers.count(n)} {study.images.classes[k]}" for k, n in zip(order, counts, strict=True)
-    )
-    bars = "".join(
-        f'<i style="width:{100 * n / max(1, len(samples)):.2f}%;--k:{_colour(k)}"></i>'
-        for k, n in zip(order, counts, strict=True)
-        if n
-    )
-    return (
-        f'<tr><th scope="row">{escape(text.SPLITS[split])}</th>'
-        f"<td>{numbers.count(len(samples))}</td>"
-        f"<td>{numbers.count(len(patients)) if patients else text.UNKNOWN}</td>"
-        f'<td><div class="bal" role="img" aria-label="{escape(said)}" title="{escape(said)}">'
-        f"{bars}</div></td></tr>"
-    )
+def _split(images: ImageSet, split: Split, order: Sequence[int]) -> dict[str, Any]:
+    samples = [sample for sample in images.samples if sample.split is split]
+    counts = [(k, sum(sample.label == k for sample in samples)) for k in order]
+    return {
+        "name": text.SPLITS[split],
+        "images": len(samples),
+        "patients": len({sample.patient for sample in samples if sample.patient is not None}),
+        "words": ", ".join(f"{numbers.count(n)} {images.classes[k]}" for k, n in counts),
+        "bars": [(100 * n / max(1, len(samples)), _colour(k)) for k, n in counts if n],
+    }
 
 
 def _colour(label: int) -> str:
     return CLASS_COLOURS[label % len(CLASS_COLOURS)]
 
 
-def _checks(study: Study) -> str:
+def _checks(study: StudyData) -> list[dict[str, Any]]:
     lead, _, rest = study.proof.sentence.partition(". ")
-    lines = [_check(f"{lead}.", rest, sound=study.proof.complete)]
+    checks = [_check(f"{lead}.", rest, sound=study.proof.complete)]
     if study.report.twins is not None:
-        lines += _twins(study, study.report.twins)
-    lines += _burnt(study)
-    lines += _tiny(study)
-    return f'<ul class="checks">{"".join(lines)}</ul>'
+        checks += _twins(study, study.report.twins)
+    if study.report.burnt_in is not None:
+        checks.append(_burnt(study, study.report.burnt_in))
+    return [*checks, *_tiny(study.images)]
 
 
-def _check(lead: str, rest: str, *, sound: bool, more: str = "") -> str:
-    tone, picture = ("", "check") if sound else ("w", "warn")
-    return (
-        f'<li class="{tone}">{icon(picture)}<div><b>{escape(lead)}</b> {escape(rest)}{more}'
-        "</div></li>"
-    )
+def _check(
+    lead: str, rest: str, *, sound: bool, images: Sequence[Any] = (), left: int = 0
+) -> dict[str, Any]:
+    """Return a line: its first sentence, what follows, and rows of images behind it."""
+    return {"lead": lead, "rest": rest, "sound": sound, "images": images, "left": left}
 
 
-def _twins(study: Study, found: Twins) -> list[str]:
+def _twins(study: StudyData, found: Twins) -> list[dict[str, Any]]:
     """Return what is known of near duplicates; those in two splits first."""
     lines = []
-    limits = f" {text.TWINS_EXACT}" if found.exact_only else ""
+    limits = " Of so many images only exact copies are found." if found.exact_only else ""
     n, kept = numbers.count(found.compared), numbers.some(found.kept, "image", "images")
     if found.across:
-        lead, rest = text.TWINS_ACROSS
-        pairs = _pairs(study, found.named[: found.across], found.across)
+        lead, rest = TWINS_ACROSS
         lead = lead.format(pairs=numbers.some(found.across, "pair", "pairs"))
-        lines.append(_check(lead, rest + limits, sound=False, more=pairs))
+        pairs = _pairs(study, found.named[: found.across], found.across)
+        lines.append(_check(lead, rest + limits, sound=False, **pairs))
     else:
-        lead, rest = text.TWINS_KEPT if found.kept else text.TWINS_NONE
+        lead, rest = TWINS_KEPT if found.kept else TWINS_NONE
         if found.moved:
-            lead, rest = text.TWINS_MOVED
+            lead, rest = TWINS_MOVED
         moved = numbers.some(found.moved, "image was", "images were")
         lines.append(_check(lead, rest.format(n=n, kept=kept, moved=moved) + limits, sound=True))
     if found.inside:
-        lead, rest = text.TWINS_INSIDE
-        inside = found.named[found.across :]
-        lead = lead.format(pairs=numbers.some(found.inside, "pair", "pairs"))
-        more = _pairs(study, inside, found.inside)
-        lines.append(_check(lead, rest, sound=bool(found.kept or found.moved), more=more))
+        lead = "{pairs} of near duplicates inside one split.".format(
+            pairs=numbers.some(found.inside, "pair", "pairs")
+        )
+        pairs = _pairs(study, found.named[found.across :], found.inside)
+        lines.append(_check(lead, "", sound=bool(found.kept or found.moved), **pairs))
     return lines
 
 
-def _burnt(study: Study) -> list[str]:
+def _burnt(study: StudyData, found: BurntIn) -> dict[str, Any]:
     """Return what is known of text in the corners, with pictures of some that have it."""
-    found = study.report.burnt_in
-    if found is None:
-        return []
     if not found.images:
-        lead, rest = text.BURNT_NONE
-        return [_check(lead, rest, sound=True)]
-    lead, rest = text.BURNT_BLACK if found.blacked_out else text.BURNT
+        lead, rest = BURNT_NONE
+        return _check(lead, rest, sound=True)
+    lead, rest = BURNT_BLACK if found.blacked_out else BURNT
     lead = lead.format(images=numbers.some(found.images, "image", "images"))
-    rows = "".join(f"<li>{_twin(study, sample_id)}</li>" for sample_id in found.named)
-    more = f'<details class="twins"><summary>{escape(text.TWINS_SHOW)}</summary><ul>{rows}</ul>'
-    return [_check(lead, rest, sound=found.blacked_out, more=f"{more}</details>")]
+    images = [[_image(study, sample_id)] for sample_id in found.named]
+    return _check(lead, rest, sound=found.blacked_out, images=images)
 
 
-def _pairs(study: Study, named: Sequence[tuple[str, str]], total: int) -> str:
-    """Return pairs of pictures with their names and splits, behind a line that opens."""
-    rows = "".join(
-        f"<li>{_twin(study, one)}{_twin(study, other)}</li>" for one, other in named[:TWINS_SHOWN]
-    )
-    left = total - min(len(named), TWINS_SHOWN)
-    if left > 0:
-        rows += f"<li>{escape(text.TWINS_MORE.format(more=numbers.count(left)))}</li>"
-    title = escape(text.TWINS_SHOW)
-    return f'<details class="twins"><summary>{title}</summary><ul>{rows}</ul></details>'
+def _pairs(study: StudyData, named: Sequence[tuple[str, str]], total: int) -> dict[str, Any]:
+    """Return pairs of pictures with their names and splits, and how many more there are."""
+    shown = [[_image(study, one), _image(study, other)] for one, other in named[:TWINS_SHOWN]]
+    return {"images": shown, "left": total - len(shown)}
 
 
-def _twin(study: Study, sample_id: str) -> str:
+def _image(study: StudyData, sample_id: str) -> dict[str, str]:
     sample = study.images.sample(sample_id)
     title, label = study.images.title(sample_id), study.images.classes[sample.label]
-    said = f"{title}, {text.SPLITS[sample.split]}, {label}"
-    picture = data_url(study.thumbnail(sample_id))
-    return f'<figure><img alt="" src="{picture}"><figcaption>{escape(said)}</figcaption></figure>'
+    words = f"{title}, {text.SPLITS[sample.split]}, {label}"
+    return {"picture": data_url(study.thumbnail(sample_id)), "words": words}
 
 
-def _tiny(study: Study) -> list[str]:
+def _tiny(images: ImageSet) -> list[dict[str, Any]]:
     """Return a line for each class of which validation or test has too few to tell much."""
     lines = []
     for split in (Split.VALIDATION, Split.TEST):
-        labels = study.images.labels[study.images.rows(split)]
-        for label, name in enumerate(study.images.classes):
+        labels = images.labels[images.rows(split)]
+        for label, name in enumerate(images.classes):
             number = int((labels == label).sum())
             if number >= FEW:
                 continue
-            lead, rest = text.TINY
+            lead, rest = TINY
             shown = numbers.some(number, "image", "images")
-            where = text.SPLIT_WORDS[split]
-            lead = lead.format(label=name, n=shown, split=where)
+            lead = lead.format(label=name, n=shown, split=text.SPLIT_WORDS[split])
             rest = rest.format(points=round(100 / max(1, number)))
             lines.append(_check(lead, rest, sound=False))
     return lines[:TINY_SHOWN]
 
 
-def _skipped(study: Study) -> str:
-    report = study.report
+def _skipped(report: ImportReport) -> Markup:
     if not report.skipped:
-        return ""
-    title = text.TAKEN.format(
-        taken=numbers.some(report.taken, "image", "images"),
-        skipped=numbers.some(report.left_out, "file", "files"),
+        return Markup()
+    taken = numbers.some(report.taken, "image", "images")
+    left_out = numbers.some(report.left_out, "file", "files")
+    return skipped_list(
+        f"{taken} taken, {left_out} skipped", report.skipped, more=report.more_skipped
     )
-    return skipped_list(title, report.skipped, more=report.more_skipped)
 
 
-def _notes(study: Study) -> str:
-    # Each split may have been read in the same way: that is said once.
-    told = dict.fromkeys(study.report.notes)
-    return "".join(note(words, tone="info") for words in told)
-
-
-def _damaged(study: Study) -> str:
-    """Return which masks can't be read, by image and file: to be made anew, or restored."""
-    names = study.damaged_masks
-    if not names:
-        return ""
-    lead = text.DAMAGED_MASKS.format(masks=numbers.some(len(names), text.MASK_ONE, text.MASK_MANY))
-    called = "; ".join(_called(study, name) for name in names)
-    rest = text.DAMAGED_MASKS_WORDS.format(names=called)
-    return note(rest, tone="bad", lead=lead, alert=True)
-
-
-def _called(study: Study, name: str) -> str:
-    sample_id = study.image_of_mask(name)
-    if sample_id is None:
-        return name
-    return text.DAMAGED_MASK_OF.format(image=study.images.title(sample_id), name=name)
+def _called(study: StudyData, name: str, sample_id: str | None) -> str:
+    return name if sample_id is None else f"{study.images.title(sample_id)}, {name}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from html import escape
+from markupsafe import Markup
 
 from imil.core.arms.variants import CONTROL, IMIL, Variant
 from imil.core.evaluation.metrics import Metric
@@ -11,7 +11,37 @@ from imil.core.evaluation.rounds import ArmFigures, Paired, Round
 from imil.core.evaluation.verdict import MIN_SEEDS, Difference, Verdict
 from imil.core.records import Split
 from imil.report.parts import numbers, text
-from imil.report.parts.markup import badge, icon, note
+from imil.report.parts.markup import render
+
+VERDICTS = {
+    Verdict.SHOWN.value: "SHOWN",
+    Verdict.NOT_SHOWN.value: "NOT SHOWN",
+    Verdict.HARMFUL.value: "HARMFUL",
+    Verdict.ONE_RUN.value: "One run, not evidence",
+}
+NOT_RECOMMENDED_UNSAID = "No arm is recommended: nothing could be predicted to choose it by."
+RECOMMENDED_CONTROL = (
+    "Recommended: train on without masks. No arm was better than control on validation."
+)
+RECOMMENDED_IMIL = "Recommended on validation: {arm}, so one comparison was named beforehand."
+CHOSEN = (
+    "Chosen on validation: {gain} points of balanced accuracy against control, with what the "
+    "irrelevant region tells taken off."
+)
+CHOSEN_HERE = (
+    "Chosen on these validation images ({gain} points of balanced accuracy against control, with "
+    "what the irrelevant region tells taken off): its figures flatter until the final comparison."
+)
+MASK_ONLY_ABOVE = (
+    "A classifier that sees the masks alone, and no image, reaches a balanced accuracy of "
+    "{figure}, n = {n}; chance is {chance}. What an arm gains may come from that."
+)
+FACT_INTERVAL = "95 % interval"
+FACT_MASKED = "Masked"
+SEEDS_SO_FAR = (
+    "{points} points over {done} of {asked} seeds so far. A verdict takes {needed}; this card "
+    "follows."
+)
 
 TONES = {
     Verdict.SHOWN: ("good", "up"),
@@ -21,7 +51,7 @@ TONES = {
 }
 
 
-def verdict_card(found: Round, *, asked: int = 0) -> str:
+def verdict_card(found: Round, *, asked: int = 0) -> Markup:
     """Return the card of the comparisons named beforehand, each against control.
 
     First the paper's arm, then the one recommended on validation. Words come from the verdicts,
@@ -31,22 +61,22 @@ def verdict_card(found: Round, *, asked: int = 0) -> str:
         found: the comparison.
         asked: how many seeds were asked for, where more are being trained.
     """
-    main, second = main_arm(found), second_arm(found)
-    named = [paired for paired in (main, second) if paired is not None]
-    notices = "".join(note(text.with_arm_names(words), tone="info") for words in found.notices)
-    if found.test_seen:
-        notices += note(text.TEST_SEEN_WORDS, tone="warn")
-    if not found.paired:
-        return notices
-    tone = TONES[named[0].verdict][0] if named else "flat"
-    shown = "".join(
-        _comparison(found, paired, first=not i, asked=asked) for i, paired in enumerate(named)
-    )
-    return (
-        f'<section class="card verdict {tone}" aria-label="{escape(text.COLUMN_VERDICT)}">'
-        f"{shown or _unnamed(found)}{_advice(found, second)}"
-        f'<p class="after">{escape(_after(found))}</p>{_given_away(found.mask_only)}</section>'
-        + notices
+    second, alone = second_arm(found), found.mask_only
+    named = [paired for paired in (main_arm(found), second) if paired is not None]
+    told = alone is not None and not alone.at_chance
+    majority = text.MAJORITY_LINE.format(rate=numbers.share(found.majority_rate))
+    after = [majority, openings_line(found.test_openings)]
+    return render(
+        "verdict.html",
+        found=found,
+        final=found.split is Split.TEST,
+        compared=[_comparison(found, paired, asked) for paired in named],
+        chosen=_chosen(found),
+        advice="" if second is not None else advice_line(found),
+        advice_tone="good" if found.recommended == IMIL else "flat",
+        after=" ".join(after if told else [*after, mask_only_line(alone)]),
+        given_away=mask_only_line(alone) if told else "",
+        notices=[text.with_arm_names(words) for words in found.notices],
     )
 
 
@@ -73,10 +103,10 @@ def key_arms(found: Round) -> tuple[ArmFigures, ...]:
 def verdict_word(verdict: Verdict, seeds: int, *, asked: int = 0) -> str:
     """Return the verdict's word; a few seeds are counted in it, as are more to come."""
     if verdict is Verdict.ONE_RUN and asked > seeds:
-        return text.SEEDS_OF.format(done=seeds, asked=asked)
+        return f"{seeds} of {asked} seeds …"
     if verdict is Verdict.ONE_RUN and seeds > 1:
-        return text.RUNS_NOT_EVIDENCE.format(n=seeds)
-    return text.VERDICTS[verdict]
+        return f"{seeds} runs, not evidence"
+    return VERDICTS[verdict]
 
 
 def interval_known(seeds: int) -> bool:
@@ -84,11 +114,21 @@ def interval_known(seeds: int) -> bool:
     return seeds > 1
 
 
+def points_of(difference: Difference, seeds: int) -> str:
+    """Return points against control, with their interval where there are runs enough for one."""
+    points = numbers.points(difference.points)
+    if not interval_known(seeds):
+        return points
+    return f"{points} {numbers.brackets(difference.low, difference.high)}"
+
+
 def mask_only_line(alone: MaskOnly | None) -> str:
     """Return what masks alone give away, as a sentence."""
     if alone is None:
-        return text.MASK_ONLY_UNKNOWN
-    words = text.MASK_ONLY if alone.at_chance else text.MASK_ONLY_ABOVE
+        return "Mask-only classifier: too few masks of each class to tell."
+    words = (
+        "Mask-only classifier {figure}, n = {n}, at chance." if alone.at_chance else MASK_ONLY_ABOVE
+    )
     return words.format(
         figure=numbers.with_interval(alone.balanced_accuracy),
         n=numbers.count(alone.images),
@@ -99,52 +139,42 @@ def mask_only_line(alone: MaskOnly | None) -> str:
 def advice_line(found: Round) -> str:
     """Return what is recommended, as a sentence."""
     if found.recommended is None:
-        return text.NOT_RECOMMENDED if found.notices else text.NOT_RECOMMENDED_UNSAID
+        return (
+            "No arm is recommended for this round; the notes say why."
+            if found.notices
+            else NOT_RECOMMENDED_UNSAID
+        )
     if found.recommended == CONTROL:
-        return text.RECOMMENDED_CONTROL
-    words = text.RECOMMENDED_IMIL if found.recommended == IMIL else text.RECOMMENDED_ARM
+        return RECOMMENDED_CONTROL
+    words = RECOMMENDED_IMIL if found.recommended == IMIL else "Recommended on validation: {arm}."
     return words.format(arm=text.arm_name(found.recommended))
 
 
 def openings_line(openings: int) -> str:
     """Return how often the test set was opened, as a sentence."""
     if not openings:
-        return text.TEST_NOT_OPENED
+        return "Test set not opened."
     times = text.ONCE if openings == 1 else text.TIMES.format(n=openings)
-    return text.TEST_OPENED.format(times=times)
+    return f"Test set opened {times}."
 
 
 def _paired(found: Round, name: Variant | None) -> Paired | None:
     return next((paired for paired in found.paired if paired.arm == name), None)
 
 
-def _comparison(found: Round, paired: Paired, *, first: bool, asked: int) -> str:
+def _comparison(found: Round, paired: Paired, asked: int) -> dict[str, object]:
+    """Return what the card says of one comparison."""
     tone, picture = TONES[paired.verdict]
     seeds = len(found.seeds)
-    own = badge(text.RECOMMENDED, tone="info") if paired.arm == found.recommended else ""
-    about = _about(found)
-    return (
-        f'<div class="vs {tone}{"" if first else " second"}"><div>'
-        f'<div class="w">{icon(picture)}{escape(verdict_word(paired.verdict, seeds, asked=asked))}'
-        f"{about if first else ''}{own}</div>"
-        f'<p class="say">{escape(_say(paired, seeds, asked))}</p>'
-        f'<p class="sub">{escape(text.AGAINST.format(arm=text.arm_name(paired.arm)))}'
-        f"</p>{'' if first else _chosen(found)}</div>{_facts(found, paired)}</div>"
-    )
-
-
-def _unnamed(found: Round) -> str:
-    return (
-        f'<div class="vs flat"><div><div class="w">{escape(text.UNNAMED)}{_about(found)}</div>'
-        f'<p class="say">{escape(text.UNNAMED_WORDS)}</p></div></div>'
-    )
-
-
-def _about(found: Round) -> str:
-    number = badge(text.ROUND.format(number=found.number), tone="flat")
-    final = badge(text.FINAL_SPLIT, tone="info") if found.split is Split.TEST else ""
-    seen = badge(text.TEST_SEEN, tone="warn") if found.test_seen else ""
-    return f"{number}{final}{seen}"
+    return {
+        "tone": tone,
+        "picture": picture,
+        "word": verdict_word(paired.verdict, seeds, asked=asked),
+        "recommended": paired.arm == found.recommended,
+        "say": _say(paired, seeds, asked),
+        "arm": text.arm_name(paired.arm),
+        "facts": _facts(found, paired),
+    }
 
 
 def _say(paired: Paired, seeds: int, asked: int) -> str:
@@ -153,88 +183,59 @@ def _say(paired: Paired, seeds: int, asked: int) -> str:
         return said[paired.verdict]
     points = numbers.points(paired.differences[Metric.ACCURACY].points)
     if asked > seeds:
-        return text.SEEDS_SO_FAR.format(points=points, done=seeds, asked=asked, needed=MIN_SEEDS)
+        return SEEDS_SO_FAR.format(points=points, done=seeds, asked=asked, needed=MIN_SEEDS)
     if seeds == 1:
-        return text.ONE_RUN_WORDS.format(points=points)
-    return text.FEW_RUNS_WORDS.format(points=points, n=seeds)
+        return f"{points} points in a single run. Run 5 seeds for a verdict."
+    return f"{points} points over {seeds} runs. Run 5 seeds for a verdict."
 
 
 def _chosen(found: Round) -> str:
     """Return how the recommended arm was chosen, and that this flatters."""
     if found.advice is None:
         return ""
-    gain = _points(found.advice.chosen.gain, len(found.seeds))
-    words = text.CHOSEN if found.split is Split.TEST else text.CHOSEN_HERE
-    return f'<p class="sub s13">{escape(words.format(gain=gain))}</p>'
+    gain = points_of(found.advice.chosen.gain, len(found.seeds))
+    words = CHOSEN if found.split is Split.TEST else CHOSEN_HERE
+    return words.format(gain=gain)
 
 
-def _advice(found: Round, second: Paired | None) -> str:
-    """Return what is recommended where no comparison of its own says so."""
-    if second is not None:
-        return ""
-    tone = "good" if found.recommended == IMIL else "flat"
-    return f'<p class="advice {tone}">{icon("info")}<span>{escape(advice_line(found))}</span></p>'
-
-
-def _facts(found: Round, paired: Paired) -> str:
+def _facts(found: Round, paired: Paired) -> list[tuple[str, str, str]]:
+    """Return the figures of a comparison: what each is, the figure, and what goes with it."""
     gain = paired.differences[Metric.ACCURACY]
     balanced = paired.differences[Metric.BALANCED_ACCURACY]
     split, seeds = text.SPLITS[found.split], len(found.seeds)
-    halves = text.BALANCED.format(points=_points(balanced, seeds))
-    images = text.OF_IMAGES.format(n=numbers.count(found.images))
-    unknown = f"{images}, {text.PATIENTS_NOT_KNOWN}"
-    facts = [
-        (text.FACT_POINTS, numbers.points(gain.points), halves),
+    halves = f"balanced {points_of(balanced, seeds)}"
+    images = f"{numbers.count(found.images)} images"
+    unknown = f"{images}, patients unknown"
+    return [
+        ("Accuracy, points", numbers.points(gain.points), halves),
         _interval_fact(gain, seeds),
-        (text.FACT_IMAGES.format(split=split), numbers.count(found.images), unknown)
+        (f"{split} images", numbers.count(found.images), unknown)
         if found.patients is None
-        else (text.FACT_PATIENTS.format(split=split), numbers.count(found.patients), images),
-        (text.FACT_SEEDS, str(seeds), text.SEED_SCOPES[found.seed_scope]),
+        else (f"{split} patients", numbers.count(found.patients), images),
+        ("Seeds", str(seeds), text.SEED_SCOPES[found.seed_scope]),
         _masked_fact(found, paired),
     ]
-    cells = "".join(
-        f"<div><dt>{escape(name)}</dt><dd>{escape(big)}</dd>"
-        f'<dd class="x">{escape(small)}</dd></div>'
-        for name, big, small in facts
-    )
-    return f'<dl class="facts">{cells}</dl>'
 
 
 def _masked_fact(found: Round, paired: Paired) -> tuple[str, str, str]:
     arm = next(arm for arm in found.arms if arm.arm == paired.arm)
     masks = arm.masks or found.masked
     most = max(masks)
-    small = text.OF_TRAINING.format(share=numbers.percent(most / found.training_images))
+    small = f"{numbers.percent(most / found.training_images)} of training"
     if arm.seconds:
         small = f"{small} · {numbers.duration(arm.seconds)}"
     word = text.IMAGE_ONE if most == 1 else text.IMAGE_MANY
-    return text.FACT_MASKED, f"{numbers.span(masks)} {word}", small
-
-
-def _points(difference: Difference, seeds: int) -> str:
-    points = numbers.points(difference.points)
-    if not interval_known(seeds):
-        return points
-    return f"{points} {numbers.brackets(difference.low, difference.high)}"
+    return FACT_MASKED, f"{numbers.span(masks)} {word}", small
 
 
 def _interval_fact(gain: Difference, seeds: int) -> tuple[str, str, str]:
     if not interval_known(seeds):
-        return text.FACT_INTERVAL, text.INTERVAL_NONE, text.INTERVAL_NEEDS
-    where = text.ABOVE if gain.low > 0 else text.BELOW if gain.high < 0 else text.SPANS
-    return text.FACT_INTERVAL, numbers.between(gain.low, gain.high), where
-
-
-def _after(found: Round) -> str:
-    majority = text.MAJORITY_LINE.format(rate=numbers.share(found.majority_rate))
-    openings = openings_line(found.test_openings)
-    alone = found.mask_only
-    said = "" if alone is not None and not alone.at_chance else f" {mask_only_line(alone)}"
-    return f"{majority} {openings}{said}"
-
-
-def _given_away(alone: MaskOnly | None) -> str:
-    """Return the warning where masks alone tell the class."""
-    if alone is None or alone.at_chance:
-        return ""
-    return note(mask_only_line(alone), tone="warn", lead=text.MASK_ONLY_WARNING)
+        return FACT_INTERVAL, "none", "needs 2 seeds or more"
+    where = (
+        "paired, above 0"
+        if gain.low > 0
+        else "paired, below 0"
+        if gain.high < 0
+        else "paired, spans 0"
+    )
+    return FACT_INTERVAL, numbers.between(gain.low, gain.high), where

@@ -1,20 +1,25 @@
-"""Plots as SVG text: no script, no chart library, and the same geometry in every state."""
+"""Plots of the page as SVG: no script, and the same geometry in every state."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from html import escape
 from math import ceil, floor, isnan, log10
 
+from markupsafe import Markup
+
 from imil.core.records import EpochFigures
-from imil.report.parts import numbers, text
+from imil.report.parts import numbers
+from imil.report.parts.markup import plot
 
 # At most this many marks on an axis.
 MARKS = 6
 # Geometry of a curve plot, px; the right margin holds the direct labels.
 WIDTH, HEIGHT = 424, 206
 LEFT, RIGHT, TOP, BOTTOM = 38, 78, 10, 28
+# What the two lines of a plot are called, and their colours.
+TITLES = ("Train", "Valid.")
+COLOURS = ("curve-train", "primary-text")
 # Labels closer than this are pushed apart, px.
 LABEL_GAP = 15
 # The least that the axes show, so that a first epoch rarely moves them: loss to, accuracy from.
@@ -26,32 +31,98 @@ EDGE = 4.0
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
-    """A line to draw: a value an epoch, a CSS colour, and the words at its end."""
+class Frame:
+    """Where the axes of a plot lie, px, and which values they span.
 
-    values: tuple[float, ...]
+    Attributes:
+        width: of the plot.
+        height: of the plot.
+        margins: left, right, top and bottom of the axes.
+        across: the first and the last value of the axis across.
+        values: the lowest and the highest value.
+        write: how a value is written.
+    """
+
+    width: int
+    height: int
+    margins: tuple[int, int, int, int]
+    across: tuple[float, float]
+    values: tuple[float, float]
+    write: Callable[[float], str]
+
+    @property
+    def left(self) -> int:
+        """Where the axes begin."""
+        return self.margins[0]
+
+    @property
+    def end(self) -> int:
+        """Where the axes end on the right."""
+        return self.width - self.margins[1]
+
+    @property
+    def rows(self) -> list[tuple[float, str, str]]:
+        """The lines across: where each lies, its words, and its shade."""
+        return [
+            (self.y(mark), self.write(mark), "line" if mark else "text-2")
+            for mark in nice_marks(self.values)
+        ]
+
+    def x(self, value: float) -> float:
+        """Return where a value lies across."""
+        first, last = self.across
+        return self.left + (value - first) / (last - first) * (self.end - self.left)
+
+    def y(self, value: float) -> float:
+        """Return at which height a value lies."""
+        (low, high), (_, _, top, bottom) = self.values, self.margins
+        return top + (high - value) / (high - low) * (self.height - top - bottom)
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """A line to draw.
+
+    Attributes:
+        way: its path.
+        dots: on it.
+        colour: a variable of the theme.
+        label: where its words begin.
+        words: beside it.
+        whiskers: a path of its intervals; None for none.
+    """
+
+    way: str
+    dots: Sequence[tuple[float, float]]
     colour: str
+    label: tuple[str, float]
     words: str
+    whiskers: str | None = None
 
 
-def training_curves(epochs: Sequence[EpochFigures], *, planned: int) -> str:
+def path(points: Sequence[tuple[float, float]]) -> str:
+    """Return a path through points, px."""
+    return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
+
+
+def training_curves(epochs: Sequence[EpochFigures], *, planned: int) -> Markup:
     """Return loss and accuracy by epoch, side by side.
 
     Args:
         epochs: the finished epochs, in order; none gives two empty frames.
         planned: epochs in all: the width of the axis, so that nothing moves while training.
     """
-    losses = _pair([(e.train_loss, e.validation_loss) for e in epochs], _two_places)
-    accuracies = _pair([(e.train_accuracy, e.validation_accuracy) for e in epochs], numbers.share)
-    highest = max((*losses[0].values, *losses[1].values, LOSS_FRAME))
-    lowest = min((*accuracies[0].values, *accuracies[1].values, ACCURACY_FRAME))
+    losses = [[e.train_loss for e in epochs], [e.validation_loss for e in epochs]]
+    rates = [[e.train_accuracy for e in epochs], [e.validation_accuracy for e in epochs]]
+    highest = max((*losses[0], *losses[1], LOSS_FRAME))
+    lowest = min((*rates[0], *rates[1], ACCURACY_FRAME))
     step = nice_step(highest)
     span = max(planned, len(epochs), 2)
-    return (
-        '<div class="charts">'
-        + _plot(text.LOSS_BY_EPOCH, losses, (0.0, ceil(highest / step) * step), span)
-        + _plot(text.ACCURACY_BY_EPOCH, accuracies, (floor(lowest * 10) / 10, 1.0), span)
-        + "</div>"
+    top = ceil(highest / step) * step
+    low = floor(lowest * 10) / 10
+    return Markup('<div class="charts">{}{}</div>').format(
+        _curves("Loss by epoch", losses, (0.0, top), span, _two_places),
+        _curves("Accuracy by epoch", rates, (low, 1.0), span, numbers.share),
     )
 
 
@@ -63,19 +134,15 @@ def interval_domain(intervals: Sequence[tuple[float, float, float]]) -> tuple[fl
     return nice_domain([end for interval in intervals for end in interval], -1.0, 1.0)
 
 
-def interval_axis(domain: tuple[float, float]) -> str:
+def interval_axis(domain: tuple[float, float]) -> Markup:
     """Return the axis of an interval plot: points, with a true minus."""
-    marks = "".join(
-        f'<text class="axis" x="{_across(mark, domain):.2f}%" y="18" text-anchor="middle">'
-        f"{numbers.signed(mark)}</text>"
-        for mark in nice_marks(domain)
-    )
-    return f'<svg height="{AXIS}" aria-hidden="true">{marks}</svg>'
+    marks = [(_across(mark, domain), numbers.signed(mark)) for mark in nice_marks(domain)]
+    return plot("interval_axis", AXIS, marks)
 
 
 def interval_row(
     value: float | None, low: float, high: float, *, domain: tuple[float, float], tone: str
-) -> str:
+) -> Markup:
     """Return one row of an interval plot; its figures stand beside it as text.
 
     Args:
@@ -85,23 +152,15 @@ def interval_row(
         domain: of `interval_domain`.
         tone: good, bad, flat or warn: the colour of the verdict.
     """
-    drawn = "".join(
-        f'<line class="grid" x1="{_across(m, domain):.2f}%" x2="{_across(m, domain):.2f}%" '
-        f'y1="0" y2="{ROW}" style="stroke:var(--{"text-2" if m == 0 else "line"})"/>'
-        for m in nice_marks(domain)
-    )
-    if value is not None:
-        colour, middle = f"var(--{tone})", ROW / 2
-        if not isnan(low) and not isnan(high):
-            left, right = _across(low, domain), _across(high, domain)
-            ends = ((left, left, 6), (right, right, 6), (left, right, 0))
-            drawn += "".join(
-                f'<line x1="{a:.2f}%" x2="{b:.2f}%" y1="{middle - t}" y2="{middle + t}" '
-                f'style="stroke:{colour};stroke-width:2"/>'
-                for a, b, t in ends
-            )
-        drawn += f'<circle cx="{_across(value, domain):.2f}%" cy="{middle}" r="5" fill="{colour}"/>'
-    return f'<svg height="{ROW}" aria-hidden="true">{drawn}</svg>'
+    grid = [(_across(m, domain), "text-2" if m == 0 else "line") for m in nice_marks(domain)]
+    if value is None:
+        return plot("interval_row", ROW, grid, tone, (), None)
+    strokes = []
+    if not isnan(low) and not isnan(high):
+        left, right, middle = _across(low, domain), _across(high, domain), ROW / 2
+        ends = ((left, left, 6), (right, right, 6), (left, right, 0))
+        strokes = [(a, b, middle - t, middle + t) for a, b, t in ends]
+    return plot("interval_row", ROW, grid, tone, strokes, _across(value, domain))
 
 
 def nice_step(span: float) -> float:
@@ -149,63 +208,37 @@ def apart(places: Sequence[float], gap: float) -> list[float]:
     return found
 
 
-def _pair(
-    rows: Sequence[tuple[float, float]], write: Callable[[float], str]
-) -> tuple[Curve, Curve]:
-    train = tuple(row[0] for row in rows)
-    validation = tuple(row[1] for row in rows)
-    return (
-        Curve(train, "var(--curve-train)", _ending(text.CURVE_TRAIN, train, write)),
-        Curve(validation, "var(--primary-text)", _ending(text.CURVE_VALIDATION, validation, write)),
-    )
-
-
-def _ending(name: str, values: Sequence[float], write: Callable[[float], str]) -> str:
-    return f"{name} {write(values[-1])}" if values else name
-
-
 def _two_places(value: float) -> str:
     return f"{value:.2f}".removeprefix("0") if value < 1 else f"{value:.2f}"
 
 
-def _plot(name: str, curves: tuple[Curve, ...], values: tuple[float, float], span: int) -> str:
-    low, high = values
-
-    def x(epoch: float) -> float:
-        return LEFT + (epoch - 1) / (span - 1) * (WIDTH - LEFT - RIGHT)
-
-    def y(value: float) -> float:
-        return TOP + (high - value) / (high - low) * (HEIGHT - TOP - BOTTOM)
-
-    drawn = [
-        f'<path class="grid" d="M{LEFT} {y(mark):.1f}H{WIDTH - RIGHT}"/>'
-        f'<text class="axis" x="{LEFT - 8}" y="{y(mark) + 4:.1f}" text-anchor="end">'
-        f"{_two_places(mark)}</text>"
-        for mark in nice_marks(values)
+def _curves(
+    name: str,
+    rows: Sequence[Sequence[float]],
+    values: tuple[float, float],
+    span: int,
+    write: Callable[[float], str],
+) -> Markup:
+    """Return the plot of training and validation; `write` writes the last values."""
+    margins = (LEFT, RIGHT, TOP, BOTTOM)
+    frame = Frame(WIDTH, HEIGHT, margins, (1, span), values, _two_places)
+    called = [
+        f"{title} {write(row[-1])}" if row else title
+        for title, row in zip(TITLES, rows, strict=True)
     ]
-    drawn += [
-        f'<text class="axis" x="{x(epoch):.1f}" y="{HEIGHT - 8}" text-anchor="middle">'
-        f"{epoch}</text>"
-        for epoch in _epoch_marks(span)
-    ]
-    ends = [y(curve.values[-1]) if curve.values else y(low) for curve in curves]
-    places = apart(ends, LABEL_GAP)
-    for curve, place in zip(curves, places, strict=True):
-        if not curve.values:
+    ends = [frame.y(row[-1] if row else values[0]) for row in rows]
+    tracks = []
+    for row, colour, words, place in zip(
+        rows, COLOURS, called, apart(ends, LABEL_GAP), strict=True
+    ):
+        if not row:
             continue
-        points = "L".join(f"{x(i):.1f} {y(v):.1f}" for i, v in enumerate(curve.values, 1))
-        end = x(len(curve.values)), y(curve.values[-1])
-        drawn.append(
-            f'<path d="M{points}" style="fill:none;stroke:{curve.colour};stroke-width:2"/>'
-            f'<circle cx="{end[0]:.1f}" cy="{end[1]:.1f}" r="3.5" style="fill:{curve.colour}"/>'
-            f'<text class="lab" x="{end[0] + 8:.1f}" y="{place + 4:.1f}" '
-            f'style="fill:{curve.colour}">{escape(curve.words)}</text>'
-        )
-    alt = escape("; ".join([name, *(curve.words for curve in curves if curve.values)]))
-    return (
-        f'<figure><h3>{escape(name)}</h3><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-        f'aria-label="{alt}">{"".join(drawn)}</svg></figure>'
-    )
+        points = [(frame.x(epoch), frame.y(value)) for epoch, value in enumerate(row, 1)]
+        label = f"{points[-1][0] + 8:.1f}", place
+        tracks.append(Track(path(points), points[-1:], colour, label, words))
+    said = "; ".join([name, *(track.words for track in tracks)])
+    columns = [(frame.x(epoch), str(epoch)) for epoch in _epoch_marks(span)]
+    return plot("lines", frame, said, tracks, columns, HEIGHT - 8, name)
 
 
 def _epoch_marks(span: int) -> list[int]:

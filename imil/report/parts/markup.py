@@ -1,16 +1,27 @@
-"""Small pieces of HTML. Every text that goes in is escaped here, so that none can be forgotten."""
+"""HTML from templates: every text that goes in is escaped, so that none can be forgotten."""
 
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Sequence
-from html import escape
+from functools import cache
 from pathlib import Path, PurePosixPath
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from imil.core.images import ImageSet
+from imil.datasets.listing import Skipped
+from imil.report.parts import numbers
 
 # Scripts, style, logo and the trained demo: package data, so that an installed imil has them too.
 ASSETS = Path(__file__).parents[2] / "static"
+# The report's, which the screen shows, too, and the screen's own.
+TEMPLATES = [Path(__file__).parents[2] / part / "templates" for part in ("report", "app")]
+# Files left out that are named one by one; a hundred thousand would choke the page.
+SKIPPED_SHOWN = 200
 
 # 16 × 16 line drawings, as SVG path data.
 ICONS = {
@@ -51,62 +62,110 @@ ICONS = {
 }
 
 
-def icon(name: str, *, kind: str = "") -> str:
+@cache
+def _environment() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    writers = ("brackets", "duration", "percent", "points", "share", "some", "span")
+    made.filters |= {name: getattr(numbers, name) for name in writers}
+    made.filters |= {"interval": numbers.with_interval, "number": numbers.count, "ask": json.dumps}
+    made.globals |= {"icons": ICONS}
+    return made
+
+
+def render(template: str, **values: Any) -> Markup:
+    """Return a template of `templates` filled in; values are escaped unless they are `Markup`."""
+    return Markup(_environment().get_template(template).render(values))  # noqa: S704  # autoescaped
+
+
+def part(name: str, *values: Any) -> Markup:
+    """Return a macro of `templates/parts.html`, filled in."""
+    made: Markup = getattr(_environment().get_template("parts.html").module, name)(*values)
+    return made
+
+
+def plot(name: str, *values: Any, **options: Any) -> Markup:
+    """Return a macro of `templates/plots.html`, filled in."""
+    macro = getattr(_environment().get_template("plots.html").module, name)
+    made: Markup = macro(*values, **options)
+    return made
+
+
+def trusted(html: str) -> Markup:
+    """Return HTML that this program made, so that it is not escaped again."""
+    return Markup(html)  # noqa: S704  # its maker has escaped what came from outside
+
+
+def icon(name: str, *, kind: str = "") -> Markup:
     """Return a decorative line drawing; its meaning must stand beside it as text."""
-    return (
-        f'<svg class="i {kind}" viewBox="0 0 16 16" aria-hidden="true">'
-        f'<path d="{ICONS[name]}"/></svg>'
-    )
+    return part("icon", name, kind)
 
 
-def badge(words: str, *, tone: str, picture: str | None = None) -> str:
+def badge(words: str, *, tone: str, picture: str | None = None) -> Markup:
     """Return a small label. `tone`: good, bad, flat, warn or info."""
-    drawn = icon(picture) if picture else ""
-    return f'<span class="badge {tone}">{drawn}{escape(words)}</span>'
+    return part("badge", words, tone, picture)
 
 
-def note(words: str, *, tone: str, lead: str = "", alert: bool = False) -> str:
+def note(words: str, *, tone: str, lead: str = "", alert: bool = False) -> Markup:
     """Return a note in place; `lead` is its first, bold sentence."""
-    picture = {"good": "check", "bad": "x", "warn": "warn", "info": "info"}[tone]
-    role = ' role="alert"' if alert else ""
-    bold = f"<b>{escape(lead)}</b> " if lead else ""
-    return f'<div class="note {tone}"{role}>{icon(picture)}<span>{bold}{escape(words)}</span></div>'
+    return part("note", words, tone, lead, alert)
 
 
-def empty(title: str, words: str, *, picture: str) -> str:
+def empty(title: str, words: str, *, picture: str) -> Markup:
     """Return an empty state: what is missing, and what to do about it."""
-    return (
-        f'<div class="empty">{icon(picture, kind="e")}<h3>{escape(title)}</h3>'
-        f"<p>{escape(words)}</p></div>"
-    )
+    return part("empty", title, words, picture)
 
 
-def meter(part: float, *, label: str) -> str:
-    """Return a bar filled to `part`, 0-1."""
-    filled = 100 * min(1.0, max(0.0, part))
-    return (
-        f'<div class="meter" role="progressbar" aria-label="{escape(label)}" aria-valuemin="0" '
-        f'aria-valuemax="100" aria-valuenow="{filled:.0f}">'
-        f'<i style="width:{filled:.1f}%"></i></div>'
-    )
+def meter(share: float, *, label: str) -> Markup:
+    """Return a bar filled to `share`, 0-1."""
+    return part("meter", 100 * min(1.0, max(0.0, share)), label)
 
 
-def heading(title: str, aside: str = "", *, mark: str = "") -> str:
-    """Return a card's heading, with a remark at its right or `mark`, which is HTML."""
-    beside = f'<span class="sub s13">{escape(aside)}</span>' if aside else mark
-    return f'<div class="cardhead"><h2>{escape(title)}</h2>{beside}</div>'
+def heading(title: str, aside: str = "") -> Markup:
+    """Return a card's heading, with a remark at its right."""
+    return part("heading", title, aside)
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, kind: str = "") -> str:
-    """Return a table of texts; every column but the first is set to the right."""
-    titles = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in head)
-    body = "".join(
-        f'<tr><th scope="row">{escape(row[0])}</th>'
-        + "".join(f"<td>{escape(cell)}</td>" for cell in row[1:])
-        + "</tr>"
-        for row in rows
-    )
-    return f'<table class="mt {kind}"><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>'
+def card(title: str, body: Markup, *, aside: str = "") -> Markup:
+    """Return a card."""
+    return part("card", title, body, aside)
+
+
+def closed_card(
+    title: str, body: Markup, *, aside: str = "", mark: str | Markup = "", opened: bool = False
+) -> Markup:
+    """Return a card that is closed until asked for, unless `opened`."""
+    return part("closed_card", title, body, aside, mark, opened)
+
+
+def remark(words: str | Markup) -> Markup:
+    """Return a sentence under a heading or a table."""
+    return part("remark", words)
+
+
+def stacked(head: Sequence[str], rows: Sequence[Sequence[str]], *, kind: str = "") -> Markup:
+    """Return a table whose cells carry the names of their columns, for narrow screens.
+
+    Args:
+        head: a text a column.
+        rows: a text or Markup a cell; the first is the row's name.
+        kind: a class of the table.
+    """
+    return part("stacked", head, rows, kind)
+
+
+def skipped_list(title: str, skipped: Sequence[Skipped], *, more: int = 0) -> Markup:
+    """Return files that are left out, each with its reason, behind a line that opens.
+
+    The first `SKIPPED_SHOWN` are named, and the others and `more` are counted.
+    """
+    left = more + max(0, len(skipped) - SKIPPED_SHOWN)
+    return part("skipped_list", title, skipped[:SKIPPED_SHOWN], left)
 
 
 def short_title(images: ImageSet, sample_id: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Hashable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import Any, TypeVar
 
 Answer = TypeVar("Answer")
@@ -38,8 +38,8 @@ class BackgroundReads:
     ) -> None:
         self._patience = patience
         self._brief = brief
-        self._lock = threading.Lock()
-        self._places = threading.Semaphore(most)
+        self._most = most
+        self._changed = threading.Condition()
         self._asked: dict[Hashable, Future[Any]] = {}
         self._overdue = False
 
@@ -53,43 +53,37 @@ class BackgroundReads:
         Raises:
             NoAnswerYetError: it takes too long; whoever comes back may find the answer.
         """
-        end = time.monotonic() + (self._brief if self._overdue else self._patience)
-        asked = self._asked.get(key) or self._begun(key, ask, end)
-        try:
-            found: Answer = asked.result(max(0.0, end - time.monotonic()))
-        except TimeoutError:
-            if asked.done():  # the question's own
-                raise
-            self._overdue = True
-            raise NoAnswerYetError from None
-        return found
-
-    def _begun(self, key: Hashable, ask: Callable[[], Any], end: float) -> Future[Any]:
-        """Begin to ask, unless another has begun meanwhile."""
-        if not self._places.acquire(timeout=max(0.0, end - time.monotonic())):
+        patience = self._brief if self._overdue else self._patience
+        end = time.monotonic() + patience
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._place_for(key), patience):
+                self._overdue = True
+                raise NoAnswerYetError
+            if key not in self._asked:
+                run = (key, self._asked.setdefault(key, Future()), ask)
+                # No pool's thread: an app that ends would wait for it.
+                threading.Thread(target=self._run, args=run, daemon=True).start()
+            asked = self._asked[key]
+        if not wait([asked], max(0.0, end - time.monotonic())).done:
             self._overdue = True
             raise NoAnswerYetError
-        with self._lock:
-            if key in self._asked:
-                self._places.release()
-            else:
-                asked = self._asked[key] = Future()
-                run = (key, asked, ask)
-                threading.Thread(target=self._run, args=run, daemon=True).start()
-            return self._asked[key]
+        found: Answer = asked.result()
+        return found
+
+    def _place_for(self, key: Hashable) -> bool:
+        return key in self._asked or len(self._asked) < self._most
 
     def _run(self, key: Hashable, asked: Future[Any], ask: Callable[[], Any]) -> None:
+        answer, error = None, None
         try:
             answer = ask()
-        except BaseException as error:  # noqa: BLE001  # raised where the answer is waited for
-            self._end(key)
-            asked.set_exception(error)
-        else:
             self._overdue = False
-            self._end(key)
-            asked.set_result(answer)
-
-    def _end(self, key: Hashable) -> None:
-        with self._lock:
+        except BaseException as raised:  # noqa: BLE001  # raised where the answer is waited for
+            error = raised
+        with self._changed:
             del self._asked[key]
-        self._places.release()
+            self._changed.notify_all()
+        if error is None:
+            asked.set_result(answer)
+        else:
+            asked.set_exception(error)

@@ -49,151 +49,90 @@ def tables_of(paths: Iterable[str]) -> frozenset[str]:
     return frozenset(record.partition("/")[0] for record in records) & _TABLES.keys()
 
 
-def new_card(repo: str, found: str | None, tables: Collection[str]) -> str | None:
-    """Return the card to write; None where the one that is there can stay.
+def laid_out(
+    repo: str, layout: bytes | None, card: bytes | None, rows: Collection[str]
+) -> dict[str, bytes]:
+    """Return the files, by path, that have to change so that the data set names its tables.
+
+    A table of no rows comes first in each folder: `datasets` takes all columns from it, so that
+    older files may lack some. A card is a person's: only our own lines in it come and go.
 
     Args:
         repo: the data set's id.
-        found: the card that is there; None for none.
-        tables: those that are new in the data set.
+        layout: the layout file that is there; None for none.
+        card: the card that is there; None for none.
+        rows: the tables that have rows; none stands for those of the beginning.
 
-    Returns:
-        A whole new card; or a person's card with the new `configs` added and nothing else.
+    Raises:
+        StoreError: the layout is damaged, or of a newer version.
     """
+    there = layout_columns(layout)
+    wanted = {*rows, *(_FIRST if layout is None or not rows else ())}
+    added = [table for table in _TABLES if table in wanted and table not in there]
+    text = None if card is None else card.decode("utf-8", "replace")
+    changed, unnamed = _edited(repo, text, added, sorted(there.keys() - wanted))
+    named = [table for table in _TABLES if table in {*there, *added} - unnamed]
+    lacking = [table for table in named if not set(_TABLES[table]) <= set(there.get(table, ()))]
+    files = {f"{RECORDS}{table}/000000/columns.parquet": _no_rows(table) for table in lacking}
+    if lacking or unnamed:
+        columns = {table: list(_TABLES[table]) for table in named}
+        said = {"schema_version": LAYOUT_SCHEMA, "columns": columns}
+        files[LAYOUT_FILE] = json.dumps(said, indent=1).encode()
+    if changed != text:
+        files[CARD_FILE] = changed.encode()
+    return files
+
+
+def _edited(
+    repo: str, found: str | None, added: Sequence[str], gone: Sequence[str]
+) -> tuple[str, set[str]]:
+    """Return a card that names some tables more and others no more, and those that it dropped."""
     if found is None:
-        return f"---\n{_front(tables, tags=True)}---\n{_TEXT.format(repo=repo)}"
+        said = {"tags": ["medical", "human-in-the-loop"], "configs": [_config(t) for t in added]}
+        return f"---\n{_dumped(said)}---\n{_TEXT.format(repo=repo)}", set()
     head = _FRONT.match(found)
-    if head is None:
-        return f"---\n{_front(tables)}---\n{found}"
-    own = head[1] or ""
-    front = _extended(own, tables)
-    return None if front in {None, own} else f"---\n{front}---\n{found[head.end() :]}"
+    own = front = head[1] or "" if head else ""
+    for table in reversed(added):
+        front = _front(front, table, named=True)
+    unnamed = set()
+    for table in gone:
+        front, before = _front(front, table, named=False), front
+        unnamed |= {table} if front != before else set()
+    if front == own:
+        return found, unnamed
+    return f"---\n{front}---\n{found[head.end() :] if head else found}", unnamed
 
 
-def _extended(own: str, tables: Collection[str]) -> str | None:
-    """Return a person's front matter with the tables added; None where that would be a guess."""
+def _front(front: str, table: str, *, named: bool) -> str:
+    """Return a person's front matter with a table named, or not; as it is if that were a guess."""
+    lines = _dumped([_config(table)]).splitlines()
     try:
-        said = yaml.safe_load(own) or {}
-        if not isinstance(said, dict):
-            return None
-        if "configs" not in said:
-            return own + _front(tables)
-        named = {config["config_name"] for config in said["configs"]}
-        added = [table for table in _TABLES if table in tables and table not in named]
-        if not added:
-            return own
-        # Our lines before the first of theirs, indented alike; no other line is touched.
-        place = re.search(r"^configs:[ \t]*\r?\n(?=([ \t]*)- )", own, re.MULTILINE)
-        if place is None:
-            return None
-        lines = str(yaml.safe_dump(_configs(added), sort_keys=False, width=100)).splitlines()
-        ours = "".join(f"{place[1]}{line}\n" for line in lines)
-        extended = own[: place.end()] + ours + own[place.end() :]
-        wanted = {**said, "configs": [*_configs(added), *said["configs"]]}
-        return extended if yaml.safe_load(extended) == wanted else None
+        said = yaml.safe_load(front) or {}
+        if named and "configs" not in said:
+            return front + _dumped({"configs": [_config(table)]})
+        configs = [each for each in said["configs"] if each["config_name"] != table]
+        if not named:
+            # As they were written: below each other, all indented alike.
+            ours = r"^([ \t]*)" + r"\r?\n\1".join(map(re.escape, lines)) + r"\r?\n"
+            changed = re.sub(ours, "", front, count=1, flags=re.MULTILINE)
+        elif len(configs) == len(said["configs"]):
+            # Our lines before the first of theirs, indented alike; no other line is touched.
+            place = re.search(r"^configs:[ \t]*\r?\n(?=([ \t]*)- )", front, re.MULTILINE)
+            if place is None:
+                return front
+            indented = "".join(f"{place[1]}{line}\n" for line in lines)
+            changed = front[: place.end()] + indented + front[place.end() :]
+            configs.insert(0, _config(table))
+        else:
+            return front
+        meant = bool(configs) and yaml.safe_load(changed) == {**said, "configs": configs}
     except (yaml.YAMLError, KeyError, TypeError):
-        return None  # a person is to mend it, and we are not to guess
-
-
-def shorter_card(found: str, tables: Iterable[str]) -> tuple[str, frozenset[str]]:
-    """Return a card without what we wrote of some tables, and those that it names no more.
-
-    What a person has changed of our lines stays, and so does the name of the only table.
-    """
-    head = _FRONT.match(found)
-    front = head[1] or "" if head else ""
-    gone: set[str] = set()
-    for table in tables:
-        lines = str(yaml.safe_dump(_configs([table]), sort_keys=False, width=100)).splitlines()
-        # As they were written: below each other, all indented alike.
-        ours = r"^([ \t]*)" + r"\r?\n\1".join(re.escape(line) for line in lines) + r"\r?\n"
-        shorter = re.sub(ours, "", front, count=1, flags=re.MULTILINE)
-        if shorter != front and _names_all_but(front, shorter, table):
-            front, gone = shorter, gone | {table}
-    if head is None or not gone:
-        return found, frozenset()
-    return f"---\n{front}---\n{found[head.end() :]}", frozenset(gone)
-
-
-def _names_all_but(front: str, shorter: str, table: str) -> bool:
-    """Return whether a front matter says the same as another one, save that it lacks a table."""
-    try:
-        said = yaml.safe_load(front)
-        left = [config for config in said["configs"] if config["config_name"] != table]
-        return bool(left) and yaml.safe_load(shorter) == {**said, "configs": left}
-    except (yaml.YAMLError, KeyError, TypeError):
-        return False
-
-
-def empty_tables(found: bytes | None, left: Collection[str]) -> tuple[str, ...]:
-    """Return the tables that the data set has by its layout file, and that have no row left.
-
-    Args:
-        found: the layout file; None for none.
-        left: the tables that have rows; where none has, those of the beginning stay.
-
-    Raises:
-        StoreError: the layout is damaged, or of a newer version.
-    """
-    there = layout_columns(found).keys() - frozenset(left)
-    return tuple(table for table in _TABLES if table in there and (left or table not in _FIRST))
-
-
-def layout_without(found: bytes, tables: Collection[str]) -> bytes:
-    """Return a layout file that lacks some tables, so that their next rows name them again."""
-    columns = {name: each for name, each in layout_columns(found).items() if name not in tables}
-    return _layout(columns)
-
-
-def _layout(columns: Mapping[str, Sequence[str]]) -> bytes:
-    return json.dumps({"schema_version": LAYOUT_SCHEMA, "columns": columns}, indent=1).encode()
-
-
-def new_tables(found: bytes | None, tables: Collection[str]) -> frozenset[str]:
-    """Return the tables that the data set does not have yet.
-
-    Args:
-        found: its layout file; None for none.
-        tables: those that rows are about to be added to.
-
-    Raises:
-        StoreError: the layout is damaged, or of a newer version.
-    """
-    return _wanted(found, tables) - layout_columns(found).keys()
-
-
-def _wanted(found: bytes | None, tables: Collection[str]) -> frozenset[str]:
-    """Return the tables that rows are added to; at the beginning, those of it too."""
-    return frozenset(tables) | (_FIRST if found is None else frozenset())
-
-
-def layout_files(found: bytes | None, tables: Collection[str]) -> dict[str, bytes]:
-    """Return the files, by path, that say how the data set is laid out and lack in it.
-
-    A table of no rows comes first in each folder: `datasets` takes all columns from it, so that
-    older files may lack some.
-
-    Args:
-        found: the layout file that is there; None for none.
-        tables: those that rows are about to be added to.
-
-    Raises:
-        StoreError: it is damaged, or of a newer version.
-    """
-    there = layout_columns(found)
-    wanted = there.keys() | _wanted(found, tables)
-    laid_out = {name: columns for name, columns in _TABLES.items() if name in wanted}
-    lacking = [n for n, columns in laid_out.items() if not set(columns) <= set(there.get(n, ()))]
-    if not lacking:
-        return {}
-    return {
-        LAYOUT_FILE: _layout({name: list(columns) for name, columns in laid_out.items()}),
-        **{f"{RECORDS}{n}/000000/columns.parquet": _no_rows(_TABLES[n]) for n in lacking},
-    }
+        return front  # a person is to mend it, and we are not to guess
+    return changed if meant else front
 
 
 def layout_columns(found: bytes | None) -> Mapping[str, Sequence[str]]:
-    """Return the columns of each table that a layout file names; StoreError as `layout_files`."""
+    """Return the columns of each table that a layout file names; StoreError as `laid_out`."""
     if found is None:
         return {}
     try:
@@ -205,25 +144,20 @@ def layout_columns(found: bytes | None) -> Mapping[str, Sequence[str]]:
     return columns
 
 
-def _no_rows(columns: Mapping[str, str]) -> bytes:
+def _no_rows(table: str) -> bytes:
     """Return a table without even an empty group of rows, at which `datasets` would stop."""
     sink = io.BytesIO()
-    parquet.ParquetWriter(sink, typed_table([], columns).schema).close()
+    parquet.ParquetWriter(sink, typed_table([], _TABLES[table]).schema).close()
     return sink.getvalue()
 
 
-def _front(tables: Collection[str], *, tags: bool = False) -> str:
-    said: dict[str, object] = {"tags": ["medical", "human-in-the-loop"]} if tags else {}
-    said["configs"] = _configs([table for table in _TABLES if table in tables])
+def _dumped(said: object) -> str:
     return str(yaml.safe_dump(said, sort_keys=False, width=100))
 
 
-def _configs(tables: Iterable[str]) -> list[dict[str, object]]:
-    return [
-        {
-            "config_name": name,
-            "default": name == "masks",
-            "data_files": [{"split": "train", "path": f"{RECORDS}{name}/**/*.parquet"}],
-        }
-        for name in tables
-    ]
+def _config(table: str) -> dict[str, object]:
+    return {
+        "config_name": table,
+        "default": table == "masks",
+        "data_files": [{"split": "train", "path": f"{RECORDS}{table}/**/*.parquet"}],
+    }

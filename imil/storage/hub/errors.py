@@ -14,7 +14,8 @@ from imil.errors import StoreError
 # What the Hub answers when the same request may succeed later: it is busy, another commit was
 # faster, or too many came. The client repeats none of these for a commit.
 _LATER = frozenset({408, 409, 412, 425, 429})
-# The client says no more than this where an upload was cut.
+UNKNOWN, MISSING = 401, 404
+# The client says no more than this where an upload was cut, or it is in its offline mode.
 FAILURES = (HfHubHTTPError, httpx.TransportError, RuntimeError, OSError)
 
 
@@ -33,31 +34,44 @@ class Failure:
     quota: bool = False
 
 
-def failure_of(cause: BaseException, repo: str) -> Failure:
+def failure_of(
+    cause: BaseException, repo: str, *, kind: str = "data set", kept: bool = True
+) -> Failure:
     """Return what a failed request of the client means.
 
     The Hub's own words are left out: they could carry more than was meant for a screen.
+
+    Args:
+        cause: what the client raised.
+        repo: the repo's id.
+        kind: what people call a repo of its kind.
+        kept: whether everything is on this machine, too, and is sent again by itself.
     """
     if isinstance(cause, StoreError):
         return Failure(cause, passes=False)
-    if isinstance(cause, RepositoryNotFoundError):
-        return Failure(no_repo(repo), passes=False)
     if not isinstance(cause, HfHubHTTPError):
-        return Failure(unreachable(repo), passes=True)
+        return Failure(_unreachable(repo, None, kept=kept), passes=True)
     status = cause.response.status_code
+    # Over plain http the client takes an unknown token for an unknown repo.
+    if status == MISSING or (isinstance(cause, RepositoryNotFoundError) and status != UNKNOWN):
+        return Failure(no_repo(repo, kind, kept=kept), passes=False)
     if status in _LATER or status >= 500:
-        return Failure(unreachable(repo, status), passes=True, quota=status == 429)
-    return Failure(_refused(repo, status), passes=False)
+        return Failure(_unreachable(repo, status, kept=kept), passes=True, quota=status == 429)
+    return Failure(_refused(repo, status, kept=kept), passes=False)
 
 
-def unreachable(repo: str, status: int | None = None) -> StoreError:
-    """Return the error of a Hub that does not answer, or is busy."""
+def _unreachable(repo: str, status: int | None, *, kept: bool) -> StoreError:
     return StoreError(
-        "The Hugging Face Hub can't be reached."
+        f"{repo} is out of reach: the Hub can't be reached, or broke off."
         if status is None
         else f"The Hugging Face Hub is busy (it answered {status}).",
-        why=f"What is saved goes to {repo} there.",
-        fix="Nothing is lost: it is kept on this machine, and tried again by itself.",
+        why=f"What is saved goes to {repo} there."
+        if kept
+        else f"The network is down, the Hub throttles, or something else writes to {repo}.",
+        fix="Nothing is lost: it is kept on this machine, and tried again by itself."
+        if kept
+        else "Check the network and try again in some minutes; what is there already is not sent "
+        "twice.",
     )
 
 
@@ -70,13 +84,17 @@ def silent(repo: str) -> StoreError:
     )
 
 
-def no_repo(repo: str) -> StoreError:
-    """Return the error of a data set that is not there for this token."""
+def no_repo(repo: str, kind: str = "data set", *, kept: bool = True) -> StoreError:
+    """Return the error of a repo that is not there for this token."""
     return StoreError(
-        f"There is no data set {repo} on the Hub for this token.",
-        why="It does not exist, or it is private and HF_TOKEN is not allowed to see it.",
-        fix="Create it as a private data set, or correct IMIL_STATE_REPO or HF_TOKEN. "
-        "Until then everything is kept on this machine.",
+        f"There is no {kind} {repo} on the Hub for this token.",
+        why="It does not exist, or it is private and the token is not allowed to see it.",
+        fix=_while_kept(
+            f"Create it as a private {kind}, or correct IMIL_STATE_REPO or HF_TOKEN."
+            if kept
+            else "Check the id on its page, and whose token is used.",
+            kept=kept,
+        ),
     )
 
 
@@ -109,23 +127,37 @@ def other_kind(repo: str, kind: str) -> StoreError:
     )
 
 
-def _refused(repo: str, status: int) -> StoreError:
-    if status == 401:
-        return StoreError(
-            "The Hub does not accept HF_TOKEN.",
-            why="It is misspelt, expired or revoked.",
-            fix="Set a new token with write access to the data set, and start the app again. "
-            "Everything is kept on this machine until then.",
-        )
-    if status == 403:
-        return StoreError(
-            f"HF_TOKEN may not write to {repo}.",
-            why="It is a token for reading, or for other repos.",
-            fix="Set a token with write access to the data set, and start the app again. "
-            "Everything is kept on this machine until then.",
-        )
+def no_id(repo: str) -> StoreError:
+    """Return the error of what is no id of a repo."""
     return StoreError(
-        f"The Hub refused what was sent to {repo}.",
-        why=f"It answered {status}, which does not pass by itself.",
-        fix="Check the data set's page on the Hub. Everything is kept on this machine.",
+        f"“{repo}” is no id of a repo.",
+        why="The Hub allows letters, digits, “-”, “_” and “.” in it, 96 characters at most.",
+        fix="Write it as owner/name, as on the repo's page.",
     )
+
+
+def _refused(repo: str, status: int, *, kept: bool) -> StoreError:
+    what, why, fix = {
+        UNKNOWN: (
+            "The Hub does not know this token.",
+            "It is mistyped, was revoked or has expired.",
+            "Sign in again, or set HF_TOKEN to a new token with write access and start again.",
+        ),
+        403: (
+            f"This token may not write to {repo}.",
+            "It can only read, or the owner of that name is somebody else.",
+            "Use a token with write access and start again, or a name under your own account.",
+        ),
+    }.get(
+        status,
+        (
+            f"The Hub refused what was sent to {repo}: it answered {status}.",
+            "It does not accept this, and that does not pass by itself.",
+            "Check its page on the Hub.",
+        ),
+    )
+    return StoreError(what, why=why, fix=_while_kept(fix, kept=kept))
+
+
+def _while_kept(fix: str, *, kept: bool = True) -> str:
+    return f"{fix} Until then everything is kept on this machine." if kept else fix

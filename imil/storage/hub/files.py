@@ -27,10 +27,10 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
 )
 
-# The client's own httpx, whatever that is called in its release.
-from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # not in its __all__
-
 from imil.errors import StoreError
+from imil.storage.base import check_name
+from imil.storage.hub.errors import FAILURES, UNKNOWN, failure_of, no_id
+from imil.storage.models import copied
 
 CARD = "README.md"
 # Where the card goes when the one that is there was edited by a person.
@@ -43,9 +43,10 @@ KEPT = (".gitattributes",)
 # The client asks none of the commits again. Seconds before each further try: a person waits for it,
 # so it ends within half a minute; the Hub's quota of commits an hour is not sat out.
 WAITS = (1.0, 4.0, 15.0)
-BUSY = frozenset({408, 409, 412, 429, 500, 502, 503, 504})
-UNKNOWN, PAYMENT, FORBIDDEN, MISSING = 401, 402, 403, 404
 
+PAYMENT = 402
+# What the repo of a state repo's checkpoints is called: beside it, and as private.
+ENDING = "-models"
 _ID = re.compile(r"[\w.-]+/[\w.-]+")
 Answer = TypeVar("Answer")
 
@@ -169,7 +170,7 @@ def list_files(repo: Repo, prefix: str) -> tuple[str, ...]:
         except RepositoryNotFoundError as error:
             # Over plain http the client takes an unknown token for an unknown repo.
             if error.response.status_code == UNKNOWN:
-                raise _refused(repo, UNKNOWN) from error
+                raise
             return ()
     return tuple(sorted(path for path in found if path.startswith(prefix)))
 
@@ -215,11 +216,7 @@ def set_variables(repo: Repo, *, variables: Mapping[str, str], secrets: Mapping[
 def check_repo_id(repo_id: str) -> None:
     """Raise a StoreError if that is no `owner/name`."""
     if _ID.fullmatch(repo_id) is None:
-        raise StoreError(
-            f"“{repo_id}” is no id of a repo.",
-            why="An id on the Hub has an owner and a name.",
-            fix="Write it as owner/name, as on the repo's page.",
-        )
+        raise no_id(repo_id)
 
 
 def _made(repo: Repo) -> Any:
@@ -230,12 +227,21 @@ def _made(repo: Repo) -> Any:
     except RepositoryNotFoundError as error:
         # Over plain http the client takes an unknown token for an unknown repo.
         if error.response.status_code == UNKNOWN:
-            raise _refused(repo, UNKNOWN) from error
+            raise
     sdk = "gradio" if repo.kind is Kind.SPACE else None
     hardware: Any = repo.hardware  # the Hub knows more of them than its client
-    api.create_repo(
-        name, repo_type=kind, private=repo.private, space_sdk=sdk, space_hardware=hardware
-    )
+    try:
+        api.create_repo(
+            name, repo_type=kind, private=repo.private, space_sdk=sdk, space_hardware=hardware
+        )
+    except HfHubHTTPError as error:
+        if error.response.status_code != PAYMENT:
+            raise
+        raise StoreError(
+            f"The Hub asks for a paid plan before it makes {name}.",
+            why=f"This account may not have one more Space on {hardware or 'this hardware'}.",
+            fix="Name other hardware, or a Space that is there. docs/deployment.md has the prices.",
+        ) from error
     return api.repo_info(name, repo_type=kind)
 
 
@@ -281,6 +287,41 @@ def _written(mark: bytes | None) -> str | None:
     return found.get("card") if isinstance(found, dict) else None
 
 
+class HubModels:
+    """Keeps large files in the model repo beside a state repo; it is made at the first one.
+
+    Args:
+        state_repo: "owner/name" of the data set that the state goes to.
+        token: of whoever may write there; never shown.
+        endpoint: the Hub's address; None for the usual one.
+    """
+
+    def __init__(self, state_repo: str, *, token: str | None, endpoint: str | None = None) -> None:
+        self._repo = Repo(f"{state_repo}{ENDING}", Kind.MODEL, token, endpoint)
+
+    def put(self, files: Mapping[str, Path]) -> None:
+        """Keep files by name, in one commit; StoreError if the Hub doesn't take them."""
+        given = {check_name(name): path for name, path in files.items()}
+        put_files(self._repo, given, message="The first checkpoint of a study")
+
+    def get(self, name: str, path: Path) -> bool:
+        """Put a file where `path` says; False where the repo has none such."""
+        with tempfile.TemporaryDirectory(prefix="imil-") as folder:
+            found = get_file(self._repo, check_name(name), into=Path(folder))
+            if found is None:
+                return False
+            copied(found, path)
+        return True
+
+    def names(self, prefix: str) -> tuple[str, ...]:
+        """Return all names that begin with `prefix`, sorted; none before there is a repo."""
+        return list_files(self._repo, prefix)
+
+    def forget(self, prefix: str) -> None:
+        """Remove all names that begin with `prefix`."""
+        delete_files(self._repo, prefix, message="A study was deleted")
+
+
 # ---- when the Hub says no ------------------------------------------------------------------------
 
 
@@ -289,11 +330,9 @@ def _patiently(call: Callable[[], Answer], wait: Callable[[float], None]) -> Ans
     for seconds in WAITS:
         try:
             return call()
-        except HfHubHTTPError as error:
-            if error.response.status_code not in BUSY:
+        except FAILURES as error:
+            if not failure_of(error, "").passes:
                 raise
-        except httpx.TransportError:
-            pass
         # Not in step with others who wait for the same.
         wait(seconds * (1 + random.random()))
     return call()
@@ -304,60 +343,8 @@ def _in_words(repo: Repo) -> Iterator[None]:
     """Raise a StoreError for whatever the client raises."""
     try:
         yield
-    except RepositoryNotFoundError as error:
-        raise _not_there(repo) from error
     except HFValidationError as error:
-        raise StoreError(
-            f"“{repo.repo_id}” is no id of a repo.",
-            why="The Hub allows letters, digits, “-”, “_” and “.” in it, 96 characters at most.",
-            fix="Pick such a name.",
-        ) from error
-    except HfHubHTTPError as error:
-        raise _refused(repo, error.response.status_code) from error
-    except (httpx.TransportError, OSError, RuntimeError) as error:
-        # Also the client's offline mode, and what goes wrong in an upload: a RuntimeError, or a
-        # ConnectionError of the parts of it that are not Python.
-        raise StoreError(
-            f"{repo.repo_id} is out of reach.",
-            why="The Hub could not be reached, or broke off.",
-            fix="Check the network and try again; what is there already is not sent twice.",
-        ) from error
-
-
-def _not_there(repo: Repo) -> StoreError:
-    return StoreError(
-        f"There is no {repo.kind.value} repo {repo.repo_id} on the Hub.",
-        why="The id is mistyped, or it is private to others than this token's owner.",
-        fix="Check the id on its page, and whose token is used.",
-    )
-
-
-def _refused(repo: Repo, status: int) -> StoreError:
-    if status == UNKNOWN:
-        return StoreError(
-            "The Hub does not know this token.",
-            why="It is mistyped, was revoked or has expired.",
-            fix="Sign in again, or make a new token in your account's settings on the Hub.",
-        )
-    if status == FORBIDDEN:
-        return StoreError(
-            f"This token may not write to {repo.repo_id}.",
-            why="It can only read, or the owner of that name is somebody else.",
-            fix="Use a token with write access, or a name under your own account.",
-        )
-    if status == PAYMENT:
-        return StoreError(
-            f"The Hub asks for a paid plan before it makes {repo.repo_id}.",
-            why=f"This account may not have one more Space on {repo.hardware or 'this hardware'}.",
-            fix="Name other hardware, or publish to a Space that is there. docs/deployment.md "
-            "says what each costs.",
-        )
-    if status == MISSING:
-        return _not_there(repo)
-    return StoreError(
-        f"The Hub did not take it: it answered {status}.",
-        why="It is busy, throttles, or something else writes to the same repo."
-        if status in BUSY
-        else "It does not accept these files.",
-        fix="Try again in some minutes; what is there already is not sent twice.",
-    )
+        raise no_id(repo.repo_id) from error
+    except FAILURES as error:
+        kind = {Kind.DATASET: "data set", Kind.SPACE: "Space"}.get(repo.kind, repo.kind)
+        raise failure_of(error, repo.repo_id, kind=kind, kept=False).error from error

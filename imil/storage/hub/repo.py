@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from huggingface_hub import (
@@ -26,18 +26,7 @@ from huggingface_hub.utils._http import hf_request_event_hook
 
 from imil.errors import StoreError
 from imil.storage.base import study_of
-from imil.storage.hub.card import (
-    CARD_FILE,
-    LAYOUT_FILE,
-    empty_tables,
-    layout_columns,
-    layout_files,
-    layout_without,
-    new_card,
-    new_tables,
-    shorter_card,
-    tables_of,
-)
+from imil.storage.hub.card import CARD_FILE, LAYOUT_FILE, laid_out, layout_columns, tables_of
 from imil.storage.hub.errors import no_repo, other_kind, public_repo
 
 _KIND = "dataset"
@@ -135,23 +124,12 @@ class HubRepo:
             When the data set was made, as it was known before the commit; see `made`.
         """
         head = self._private_head()
-        wanted, parent, tables = dict(files), None, tables_of(files)
+        laid, tables = {}, tables_of(files)
         if self._tables is None or not tables <= self._tables:
-            found = self._layout()
-            wanted |= layout_files(found, tables)
-            new = new_tables(found, tables)
-            if new:
-                # The card is a person's: it is written over the one that we have seen, or not.
-                parent = head
-                wanted |= self._card(new)
-        try:
-            self._commit(wanted, title, parent)
-        except ValueError:
-            if CARD_FILE not in wanted:
-                raise
-            # The Hub finds fault with what a person wrote there: it is theirs to mend.
-            del wanted[CARD_FILE]
-            self._commit(wanted, title, None)
+            layout = self._layout()
+            rows = tables | layout_columns(layout).keys()
+            laid = laid_out(self.id, layout, self.get(CARD_FILE), rows)
+        self._commit({**files, **laid}, title, head)
         self._tables = (self._tables or frozenset()) | tables
         return self._made
 
@@ -170,43 +148,24 @@ class HubRepo:
         listed = self._api.list_lfs_files(self.id, repo_type=_KIND)
         large = [f for f in listed if study_of(f.filename) == study_id and f.filename not in keep]
         if gone:
-            self._delete(gone, tables_of(p for p in {*paths} - {*gone} if study_of(p)), head)
+            left = tables_of(path for path in {*paths} - {*gone} if study_of(path))
+            self._commit(self._without_empty(left), "A study was deleted", head, gone)
+            self._tables = None
         if gone or large:
             self._api.super_squash_history(
                 self.id, commit_message="A study was deleted", repo_type=_KIND
             )
             self._api.permanently_delete_lfs_files(self.id, large, repo_type=_KIND)
 
-    def _delete(self, gone: Iterable[str], left: frozenset[str], head: str | None) -> None:
-        """Delete files, and name no table any more that has no row left."""
-        deletions = [CommitOperationDelete(path) for path in gone]
-        changed = self._without_empty(left)
-        adds = [CommitOperationAdd(path, content) for path, content in changed.items()]
-        how: Any = {"commit_message": "A study was deleted", "repo_type": _KIND}
-        try:
-            parent = head if adds else None
-            self._api.create_commit(self.id, [*deletions, *adds], parent_commit=parent, **how)
-        except ValueError:
-            if not adds:
-                raise
-            # The Hub finds fault with what a person wrote in the card.
-            self._api.create_commit(self.id, deletions, **how)
-        if adds:
-            self._tables = None
-
     def _without_empty(self, left: frozenset[str]) -> dict[str, bytes]:
         """Return card and layout, by path, without tables of no rows; nothing if they can stay."""
         layout, card = self._layout(), self.get(CARD_FILE)
+        if layout is None or card is None:
+            return {}
         try:
-            empty = empty_tables(layout, left)
+            return laid_out(self.id, layout, card, left)
         except StoreError:
             return {}  # whoever adds rows is told of it; a deletion must not wait for that
-        if layout is None or card is None or not empty:
-            return {}
-        shorter, unnamed = shorter_card(card.decode("utf-8", "replace"), empty)
-        if not unnamed:
-            return {}
-        return {CARD_FILE: shorter.encode(), LAYOUT_FILE: layout_without(layout, unnamed)}
 
     def _ask(self, url: str, method: Literal["GET", "POST"] = "GET", **sent: Any) -> Any:
         """Return the answer; None where there is no such file or folder."""
@@ -220,18 +179,27 @@ class HubRepo:
             return None
         return answer
 
-    def _commit(self, files: Mapping[str, bytes], title: str, parent: str | None) -> None:
-        adds = [CommitOperationAdd(path, content) for path, content in files.items()]
-        self._api.create_commit(
-            self.id, adds, commit_message=title, repo_type=_KIND, parent_commit=parent
-        )
+    def _commit(
+        self, files: Mapping[str, bytes], title: str, head: str | None, gone: Sequence[str] = ()
+    ) -> None:
+        """Add and delete files; a card is written over the one that we have seen, or not."""
 
-    def _card(self, tables: frozenset[str]) -> dict[str, bytes]:
-        """Return the card to write, by its path; nothing where the one that is there can stay."""
-        found = self.get(CARD_FILE)
-        text = None if found is None else found.decode("utf-8", "replace")
-        card = new_card(self.id, text, tables)
-        return {} if card is None else {CARD_FILE: card.encode()}
+        def commit(added: Mapping[str, bytes], parent: str | None) -> None:
+            operations: list[CommitOperationAdd | CommitOperationDelete] = [
+                *(CommitOperationDelete(path) for path in gone),
+                *(CommitOperationAdd(path, content) for path, content in added.items()),
+            ]
+            self._api.create_commit(
+                self.id, operations, commit_message=title, repo_type=_KIND, parent_commit=parent
+            )
+
+        try:
+            commit(files, head if CARD_FILE in files else None)
+        except ValueError:
+            if CARD_FILE not in files:
+                raise
+            # The Hub finds fault with what a person wrote there: it is theirs to mend.
+            commit({path: files[path] for path in files if path != CARD_FILE}, None)
 
     def _private_head(self) -> str | None:
         """Return the last commit; StoreError where everybody could read what is added to it."""

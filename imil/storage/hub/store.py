@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -18,10 +18,9 @@ from imil.storage.base import (
     study_of,
     tombstone_file,
 )
-from imil.storage.hub.background import BackgroundReads, NoAnswerYetError
-from imil.storage.hub.committer import Committer, Pace
+from imil.storage.hub.background import Answer, BackgroundReads, NoAnswerYetError
 from imil.storage.hub.errors import FAILURES, failure_of, silent
-from imil.storage.hub.outbox import MarkingStore, Outbox
+from imil.storage.hub.outbox import Committer, MarkingStore, Outbox, Pace
 from imil.storage.hub.packs import RECORD_BYTES, Packs, is_pack, read_pack
 from imil.storage.hub.repo import HubRepo
 from imil.storage.local import LocalStore
@@ -131,14 +130,12 @@ class HubStore:
         with self._putting(name):
             self._local.write(name, content)
 
-    def add(self, name: str, content: bytes) -> None:
+    def add(self, name: str, content: bytes, *, shown: bytes | None = None) -> None:
         """Set the content of a new name; StoreError if it is taken or this disk can't keep it."""
+        if shown is not None:
+            self._shown.write(name, shown)
         with self._putting(name):
             self._local.add(name, content)
-
-    def show(self, name: str, content: bytes) -> None:
-        """Say what the data set shows under a record's name, before the record is added."""
-        self._shown.write(name, content)
 
     def hide(self, study_id: str) -> None:
         """Show nothing more of a study but the records themselves; StoreError if not."""
@@ -157,8 +154,7 @@ class HubStore:
         away = [n for n in names if n not in here and study_of(n) not in self._begun]
         if not away:
             return here
-        with self._asking():
-            return here | self._reads.get(("there", *away), lambda: self._repo.there(away))
+        return here | self._ask(("there", *away), lambda: self._repo.there(away))
 
     def published(self, study_id: str) -> dict[str, bytes]:
         """Return a study's acts and small records as the data set has them now, asked anew."""
@@ -167,12 +163,7 @@ class HubStore:
             paths = [path for path in self._repo.folder(f"studies/{study_id}") if is_pack(path)]
             return tuple(read_pack(study_id, self._repo.get(path) or b"") for path in paths)
 
-        try:
-            packs = self._reads.get(("published", study_id), ask)
-        except NoAnswerYetError as cause:
-            raise silent(self._repo.id) from cause
-        except FAILURES as cause:
-            raise failure_of(cause, self._repo.id).error from cause
+        packs = self._ask(("published", study_id), ask)
         return {n: content for pack in packs for n, content in pack.items() if content is not None}
 
     def of_study(self, study_id: str) -> tuple[str, ...]:
@@ -358,8 +349,7 @@ class HubStore:
     def _fetch(self, study_id: str) -> None:
         """Bring a study to this disk if it is not there; StoreError if the Hub can't be asked."""
         if not self._here(study_id):
-            with self._asking():
-                self._reads.get(("study", study_id), lambda: self._fetch_now(study_id))
+            self._ask(("study", study_id), lambda: self._fetch_now(study_id))
 
     def _here(self, study_id: str) -> bool:
         return study_id in self._begun or self._local.read(_STUDY.format(study_id)) is not None
@@ -391,8 +381,7 @@ class HubStore:
             self._asked.add(name)
 
         if name not in self._asked and self._local.read(name) is None:
-            with self._asking():
-                self._reads.get(("list", name), ask)
+            self._ask(("list", name), ask)
         return self._local.read(name)
 
     def _keep(self, study_id: str, path: str, content: bytes) -> None:
@@ -414,14 +403,12 @@ class HubStore:
                 self._local.write(name, found)
             return found
 
-        with self._asking():
-            return self._reads.get(("record", name), ask)
+        return self._ask(("record", name), ask)
 
-    @contextmanager
-    def _asking(self) -> Iterator[None]:
-        """Raise a StoreError for whatever keeps the Hub from answering."""
+    def _ask(self, key: Hashable, ask: Callable[[], Answer]) -> Answer:
+        """Return the Hub's answer; StoreError for whatever keeps it from answering."""
         try:
-            yield
+            return self._reads.get(key, ask)
         except NoAnswerYetError as cause:
             raise silent(self._repo.id) from cause
         except FAILURES as cause:
@@ -446,11 +433,9 @@ def _immutable(name: str, study_id: str) -> bool:
 
 
 def _not_fetched(cause: BaseException, repo: str) -> StoreError:
-    if isinstance(cause, StoreError):
-        return cause
     found = failure_of(cause, repo)
     return StoreError(
-        "This study is not on this machine, and the Hub could not be asked for it.",
+        "What is not on this machine could not be asked for on the Hub.",
         why=f"{found.error.what} {found.error.why}",
-        fix="Open it again in a while; nothing was changed." if found.passes else found.error.fix,
+        fix="Try again in a while; nothing was changed." if found.passes else found.error.fix,
     )

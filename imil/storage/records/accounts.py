@@ -5,12 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from imil.storage.base import ACCOUNTS, Store, is_study_id
-from imil.storage.codec import check_version, damaged, read_json
+from imil.storage.codec import read_value
 from imil.storage.records.studies import study_file
-from imil.storage.values import from_json
 
 ACCOUNTS_SCHEMA = 1
 WHAT = "A list of studies"
@@ -47,11 +45,7 @@ def load_listed(store: Store, key: str) -> tuple[Listed, ...]:
     Raises:
         StoreError: it can't be read, is damaged, or of a newer version.
     """
-    saved = _read(store, _list_file(key)) or _older(store, key)
-    try:
-        return from_json(tuple[Listed, ...], saved.get("studies", []))
-    except (TypeError, ValueError) as cause:
-        raise damaged(WHAT) from cause
+    return (_read(store, _list_file(key)) or _older(store, key) or _Saved()).studies
 
 
 def save_listed(store: Store, key: str, studies: tuple[Listed, ...]) -> None:
@@ -68,7 +62,7 @@ def owner_of(store: Store, study_id: str) -> str:
     """
     if not is_study_id(study_id):
         return ""
-    return str(_read(store, _owner_file(study_id)).get("account", ""))
+    return (_read(store, _owner_file(study_id)) or _Saved()).account
 
 
 def set_owner(store: Store, study_id: str, key: str) -> None:
@@ -77,23 +71,27 @@ def set_owner(store: Store, study_id: str, key: str) -> None:
     store.write(_owner_file(study_id), json.dumps(content).encode())
 
 
-def _read(store: Store, name: str) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Saved:
+    """What a list, or the file that names a study's owner, holds."""
+
+    studies: tuple[Listed, ...] = ()
+    account: str = ""
+
+
+def _read(store: Store, name: str) -> _Saved | None:
     content = store.read(name)
-    if content is None:
-        return {}
-    saved = read_json(WHAT, content)
-    check_version(WHAT, saved.get("schema_version", 0), ACCOUNTS_SCHEMA)
-    return saved
+    return None if content is None else read_value(_Saved, WHAT, content, ACCOUNTS_SCHEMA)
 
 
-def _older(store: Store, key: str) -> dict[str, Any]:
+def _older(store: Store, key: str) -> _Saved | None:
     """Return the list where older versions kept it: in a folder as studies have.
 
     A list beside a study is none: it came with that study, from outside. The list moves when it is
     next saved.
     """
     saved = _read(store, f"studies/{key}/account.json")
-    return {} if saved and store.read(study_file(key)) is not None else saved
+    return None if saved and store.read(study_file(key)) is not None else saved
 
 
 def _list_file(key: str) -> str:

@@ -6,20 +6,21 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from datetime import datetime
 from enum import StrEnum
-from math import isfinite
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from imil.storage.codec import check_version
 from imil.storage.sheets import csv_text
-from imil.storage.values import to_json
+from imil.storage.values import Digest, Time, from_json, from_text, to_json
 
 ACT_SCHEMA = 1
 # Who is named where the program itself did it.
 PROGRAM = "imil"
 # Characters of a name or id in an act, and bytes of its details; far above what any of ours has.
 LONGEST = 10_000
+Text = Annotated[str, Field(max_length=LONGEST)]
 MOST_DETAILS = 2**22
 
 
@@ -64,8 +65,8 @@ class What(StrEnum):
 class Head:
     """The last act of a log: whoever knows it can tell whether what came before was changed."""
 
-    seq: int
-    digest: str
+    seq: Annotated[int, Field(ge=0)]
+    digest: Digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +89,18 @@ class Act:
     """
 
     what: What
-    time: str
-    who: str = ""
-    sample_id: str = ""
+    time: Time
+    who: Text = ""
+    sample_id: Text = ""
     details: Mapping[str, Any] = field(default_factory=dict)
-    model: str = ""
-    p_before: float | None = None
-    p_after: float | None = None
-    seconds: float | None = None
+    model: Text = ""
+    # A whole number stays one: it is written in another way.
+    p_before: float | int | None = None
+    p_after: float | int | None = None
+    seconds: float | int | None = None
     seq: int = -1
-    previous: str = ""
-    digest: str = ""
+    previous: Text = ""
+    digest: Text = ""
 
     @property
     def head(self) -> Head:
@@ -165,18 +167,16 @@ def chained(act: Act, *, seq: int, previous: str) -> Act:
     Raises:
         ValueError: it holds what JSON can't, such as an infinite number, or is too large.
     """
-    details = _canonical(act.details)
-    if len(details) > MOST_DETAILS:
+    if len(_canonical(act.details)) > MOST_DETAILS:
         raise ValueError("the details of an act are too large")
     # As it will be read again, so that both have one digest.
-    placed = replace(act, seq=seq, previous=previous, digest="", details=json.loads(details))
-    _check(placed)
+    placed = _checked(json.dumps(to_json(replace(act, seq=seq, previous=previous, digest=""))))
     return replace(placed, digest=_digest(_content(placed)))
 
 
 def encode_act(act: Act) -> bytes:
     """Return a chained act as canonical JSON: sorted keys, no blanks, one way to write each."""
-    return _canonical(_content(act) | {"digest": act.digest})
+    return _dumped(_content(act) | {"digest": act.digest})
 
 
 def read_act(content: bytes) -> Act | None:
@@ -188,13 +188,10 @@ def read_act(content: bytes) -> Act | None:
     try:
         saved = json.loads(content)
         check_version("A log of acts", saved["schema_version"], ACT_SCHEMA)
-        version = saved["schema_version"]
-        current = type(version) is int and version == ACT_SCHEMA
-        canonical = current and _dumped(saved) == content
-        del saved["schema_version"]
-        act = Act(**saved | {"what": What(saved["what"])})
-        _check(act)
-        whole = canonical and saved.keys() == _FIELDS and act.digest == _digest(_content(act))
+        act = _checked(content.decode())
+        told = _content(act)
+        # In the one way in which acts are written, with these fields and no others.
+        whole = _dumped(told | {"digest": act.digest}) == content and act.digest == _digest(told)
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return act if whole else None
@@ -293,49 +290,31 @@ def files_of(act: Act) -> dict[str, str]:
     return files
 
 
-def _check(act: Act) -> None:
-    """Raise ValueError for an act that no log of ours holds: whoever reads one relies on this."""
-    datetime.fromisoformat(act.time)
-    texts = (act.who, act.sample_id, act.model, act.previous, act.digest)
-    if not all(isinstance(each, str) and len(each) <= LONGEST for each in texts):
-        raise ValueError("no text, or too long")
-    if type(act.seq) is not int or not _known_shape(act.details):
-        raise ValueError("no number, or other details")
-    for number in (act.p_before, act.p_after, act.seconds):
-        if number is not None and not (type(number) in {int, float} and isfinite(number)):
-            raise ValueError("no finite number")
+@dataclass(frozen=True, slots=True)
+class _Trained:
+    segment: str
+    model: str
+    answers: Mapping[str, str]
 
 
-def _known_shape(details: object) -> bool:
-    """Return whether those details that the app reads again are what it writes."""
-    if not isinstance(details, Mapping):
-        return False
-    trained, missed = details.get("trained", []), details.get("not_written", [])
-    return (
-        _texts(details.get("files", {}))
-        and isinstance(details.get("mask", ""), str)
-        and isinstance(missed, list)
-        and all(type(details.get(name, 0)) is int for name in ("acts", "openings"))
-        and isinstance(trained, list)
-        and all(isinstance(each, Mapping) and _is_trained(each) for each in trained)
-        and _decisions(details.get("triage", {}))
-    )
+@dataclass(frozen=True, slots=True)
+class _Details:
+    """Those details that the app reads again, as it writes them."""
+
+    files: Mapping[str, str] = field(default_factory=dict)
+    mask: str = ""
+    not_written: tuple[Any, ...] = ()
+    acts: int = 0
+    openings: int = 0
+    trained: tuple[_Trained, ...] = ()
+    triage: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
 
-def _is_trained(told: Mapping[str, Any]) -> bool:
-    names = (told.get("segment"), told.get("model"))
-    return all(isinstance(each, str) for each in names) and _texts(told.get("answers"))
-
-
-def _decisions(told: object) -> bool:
-    return isinstance(told, Mapping) and all(isinstance(each, list) for each in told.values())
-
-
-def _texts(told: object) -> bool:
-    return isinstance(told, Mapping) and all(isinstance(each, str) for each in told.values())
-
-
-_FIELDS = frozenset(each.name for each in fields(Act))
+def _checked(text: str) -> Act:
+    """Return an act from JSON text; ValueError for one that no log of ours holds."""
+    act = from_text(Act, text)
+    from_json(_Details, act.details)
+    return act
 
 
 def _content(act: Act) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pyarrow import parquet
 
 from imil.core.records import Split
 from imil.storage.base import RECORDS, Store
-from imil.storage.codec import check_version, damaged, read_rows, typed_table
+from imil.storage.codec import read_rows, read_value, typed_table
 
 IMAGES_SCHEMA = 1
 IMAGE_COLUMNS = {
@@ -53,6 +53,11 @@ class Shard:
 
     name: str
     images: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Shards:
+    shards: tuple[tuple[str, int], ...]
 
 
 def encode_images(records: Sequence[ImageRecord]) -> bytes:
@@ -110,12 +115,8 @@ def load_shards(store: Store, study_id: str) -> tuple[Shard, ...]:
     content = store.read(_file(study_id))
     if content is None:
         return ()
-    try:
-        saved = json.loads(content)
-        check_version("A list of copied images", saved["schema_version"], IMAGES_SCHEMA)
-        return tuple(Shard(name, images) for name, images in saved["shards"])
-    except (ValueError, KeyError, TypeError) as cause:
-        raise damaged("A list of copied images") from cause
+    saved = read_value(_Shards, "A list of copied images", content, IMAGES_SCHEMA)
+    return tuple(Shard(*each) for each in saved.shards)
 
 
 def _file(study_id: str) -> str:

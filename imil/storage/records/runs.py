@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from types import MappingProxyType
 
 from pyarrow import parquet
 
+from imil.core.records import Figure
 from imil.storage.base import RECORDS, Store, new_record
-from imil.storage.codec import damaged, read_rows, typed_table
+from imil.storage.codec import read_rows, typed_table, value_of
 
 RUN_SCHEMA = 1
 # The arm of the first training.
@@ -61,10 +62,10 @@ class RunRow:
     arm: str
     seed: int
     epoch: int
-    train_loss: float
-    train_accuracy: float
-    validation_loss: float
-    validation_accuracy: float
+    train_loss: Figure
+    train_accuracy: Figure
+    validation_loss: Figure
+    validation_accuracy: Figure
     backbone: str
     masks: int
     time: datetime
@@ -103,15 +104,8 @@ def encode_runs(rows: Sequence[RunRow]) -> bytes:
 
 def decode_runs(content: bytes) -> tuple[RunRow, ...]:
     """Return what `encode_runs` was given; StoreError if it is damaged or of a newer version."""
-    rows = read_rows("A file of trainings", content, RUN_SCHEMA)
-    names = [each.name for each in fields(RunRow)]
-    try:
-        return tuple(
-            RunRow(**{n: row[n] for n in names} | {"time": datetime.fromisoformat(row["time"])})
-            for row in rows
-        )
-    except (KeyError, TypeError, ValueError) as cause:
-        raise damaged("A file of trainings") from cause
+    what = "A file of trainings"
+    return value_of(tuple[RunRow, ...], what, read_rows(what, content, RUN_SCHEMA))
 
 
 def _stored(row: RunRow) -> dict[str, object]:

@@ -5,21 +5,24 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import Field
 
 from imil.core.arms.variants import Variant
 from imil.core.bounds import quoted
 from imil.core.evaluation.rounds import Round
-from imil.core.records import Plan, Selection, Triage
-from imil.core.review.readers import UNNAMED
+from imil.core.records import Notice, Openings, Plan, RoundNumber, Selection, Triage
+from imil.core.review.readers import UNNAMED, PoolingName
 from imil.errors import StoreError
 from imil.storage.base import Store
-from imil.storage.codec import check_version, damaged, read_json
+from imil.storage.codec import check_version, read_json, read_value, value_of
 from imil.storage.records.acts import Head
-from imil.storage.values import from_json, to_json
+from imil.storage.values import Moment, to_json
 
 # 2: passed-over images a reader.
 STUDY_SCHEMA = 2
+Salt: TypeAlias = Annotated[str, Field(pattern="^[0-9a-f]{0,64}$")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +40,10 @@ class Comparison:
     seeds: tuple[int, ...]
     masks: tuple[str, ...]
     triage: tuple[Triage, ...] = ()
-    number: int = 1
+    number: RoundNumber = 1
     test_seen: bool = False
     readers: tuple[str, ...] = ()
-    pooling: str = ""
+    pooling: PoolingName = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ class Confirmation:
 
     masks: str
     reader: str
-    time: str
+    time: Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ class Consent:
 
     repo: str
     who: str
-    time: str
+    time: Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,24 +101,24 @@ class StudyRecord:
 
     study_id: str
     name: str
-    created: str
+    created: Moment
     source: Mapping[str, Any]
     plan: Plan
     started: bool = False
     skips: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     comparison: Comparison | None = None
-    test_openings: int = 0
-    notices: tuple[str, ...] = ()
+    test_openings: Openings = 0
+    notices: tuple[Notice, ...] = ()
     selection: Selection = Selection.IN_SAMPLE
     folds: bool = False
     triage: tuple[Triage, ...] = ()
     confirmation: Confirmation | None = None
     earlier: tuple[Comparison, ...] = ()
     head: Head | None = None
-    salt: str = ""
+    salt: Salt = ""
     consent: Consent | None = None
-    pooling: str = ""
-    unblinded: str = ""
+    pooling: PoolingName = ""
+    unblinded: Moment | Literal[""] = ""
     origin_id: str = ""
 
     @property
@@ -162,14 +165,12 @@ def load_study(store: Store, study_id: str) -> StudyRecord | None:
     content = store.read(study_file(study_id))
     if content is None:
         return None
-    saved = _parse("A study", content)
+    saved = read_json("A study", content)
+    check_version("A study", saved.get("schema_version", 0), STUDY_SCHEMA)
     # Studies of version 1 knew one reader.
     if "skips" not in saved and "skipped" in saved:
         saved["skips"] = {UNNAMED: saved["skipped"]}
-    try:
-        record = from_json(StudyRecord, saved)
-    except (KeyError, TypeError, ValueError) as cause:
-        raise damaged("A study") from cause
+    record = value_of(StudyRecord, "A study", saved)
     return replace(record, skips={who: images for who, images in record.skips.items() if images})
 
 
@@ -192,21 +193,7 @@ def save_round(store: Store, study_id: str, finished: Round, *, key: str) -> Non
 def load_round(store: Store, study_id: str, *, key: str) -> Round | None:
     """Return a finished comparison; None only where there is none."""
     content = store.read(round_file(study_id, key))
-    return None if content is None else round_from_json(_parse("A comparison", content))
-
-
-def round_from_json(saved: Mapping[str, Any]) -> Round:
-    """Return the round that `round_to_json` was given; StoreError if it is damaged."""
-    try:
-        return from_json(Round, saved)
-    except (KeyError, TypeError, ValueError) as cause:
-        raise damaged("A comparison") from cause
-
-
-def _parse(what: str, content: bytes) -> dict[str, Any]:
-    saved = read_json(what, content)
-    check_version(what, saved.get("schema_version", 0), STUDY_SCHEMA)
-    return saved
+    return None if content is None else read_value(Round, "A comparison", content, STUDY_SCHEMA)
 
 
 def lost_listing(name: str) -> StoreError:

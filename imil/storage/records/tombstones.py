@@ -8,8 +8,9 @@ from datetime import datetime
 
 from imil.errors import StoreError
 from imil.storage.base import Store, tombstone_file
-from imil.storage.codec import check_version, damaged
+from imil.storage.codec import read_value
 from imil.storage.records.acts import Head
+from imil.storage.values import Moment
 
 TOMBSTONE_SCHEMA = 1
 # Who is named where nobody asked for a deletion: the study was left for long.
@@ -29,7 +30,7 @@ class Tombstone:
     """
 
     study: str
-    time: str
+    time: Moment
     who: str
     acts: int
     head: Head | None
@@ -50,13 +51,7 @@ def load_tombstone(store: Store, study_id: str) -> Tombstone | None:
     content = store.read(tombstone_file(study_id))
     if content is None:
         return None
-    try:
-        saved = json.loads(content)
-        check_version("A tombstone", saved.pop("schema_version"), TOMBSTONE_SCHEMA)
-        head = None if saved["head"] is None else Head(**saved["head"])
-        return Tombstone(**saved | {"head": head})
-    except (ValueError, KeyError, TypeError) as cause:
-        raise damaged("A tombstone") from cause
+    return read_value(Tombstone, "A tombstone", content, TOMBSTONE_SCHEMA)
 
 
 def deleted_study(tombstone: Tombstone) -> StoreError:

@@ -18,6 +18,8 @@ from imil.core.evaluation.cases import Cases, broken, cases_of, fixed
 from imil.core.evaluation.rounds import Round
 from imil.core.nets.backbones import build, load_weights, weights_to_bytes
 from imil.core.records import EpochFigures, Queue, Region, Split
+from imil.core.review.agreement import ReaderSummary
+from imil.core.review.readers import POOLED
 from imil.core.training.fit import restore
 from imil.errors import ImilError, PlanError
 from imil.jobs.training.task import TrainingTask
@@ -39,11 +41,9 @@ from imil.study.comparison.looking import (
 from imil.study.comparison.results import About, results_csv, results_json
 from imil.study.review.maskbook import named
 from imil.study.review.pooled import used
-from imil.study.review.reading import Reading, agreement_csv, read_by
+from imil.study.review.reading import agreement_csv, read_by
 
 MODEL_SCHEMA = 1
-# In place of a reader: the mask made of all readers' masks.
-POOLED = ""
 
 
 class Reporting(Comparing):
@@ -53,7 +53,7 @@ class Reporting(Comparing):
     _making: threading.Thread | None = None
     _made_badly: Mapping[Path, ImilError] = {}
     # Who read it, by the masks of then.
-    _last_reading: tuple[object, Reading] | None = None
+    _last_reading: tuple[object, ReaderSummary] | None = None
 
     def shown_results(self) -> Round | None:
         """Return the comparison to look at: on the test set where it was opened for it.
@@ -118,7 +118,7 @@ class Reporting(Comparing):
 
     # ---- readers --------------------------------------------------------------------------------
 
-    def reading(self) -> Reading:
+    def reading(self) -> ReaderSummary:
         """Return who read the study and how far they agree, made once of the same masks."""
         with self._lock:
             skips, unblinded = self._record.skips, self._record.unblinded

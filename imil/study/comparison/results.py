@@ -14,12 +14,12 @@ from imil.core.evaluation.rounds import Advice, ArmFigures, Round
 from imil.core.images import ImageSet, describe
 from imil.core.nets.saliency import Explainer
 from imil.core.records import Plan, Selection
+from imil.core.review.agreement import ReaderSummary
 from imil.core.splits import DisjointProof
 from imil.jobs.training.machine import versions
 from imil.storage.records.studies import round_to_json
 from imil.storage.sheets import csv_text
 from imil.storage.values import to_json
-from imil.study.review.reading import Reading
 
 RESULTS_SCHEMA = 1
 
@@ -47,7 +47,7 @@ class About:
     before: Mapping[Metric, tuple[float, ...]] = field(default_factory=dict)
     outliers: str = Selection.IN_SAMPLE.value
     origins: Mapping[str, int] = field(default_factory=dict)
-    reading: Reading | None = None
+    reading: ReaderSummary | None = None
 
 
 def results_json(finished: Round, about: About) -> bytes:
@@ -102,7 +102,7 @@ def results_json(finished: Round, about: About) -> bytes:
     return json.dumps(content, indent=1).encode()
 
 
-def reading_json(found: Reading) -> dict[str, Any]:
+def reading_json(found: ReaderSummary) -> dict[str, Any]:
     """Return who read and how far they agree; no image by name, since readers may be blind."""
     agreed = found.agreement
     return {

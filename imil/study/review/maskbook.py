@@ -83,9 +83,8 @@ class MaskBook:
         `shown` is the same mask with its pictures, where a data set may show them.
         """
         name = new_record("masks", self._study_id, self.moment(record.time))
-        if shown is not None:
-            self._store.show(name, encode_mask(shown))
-        self._store.add(name, encode_mask(record))
+        pictures = None if shown is None else encode_mask(shown)
+        self._store.add(name, encode_mask(record), shown=pictures)
         self._keep(name, record)
         return name
 

@@ -3,57 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from math import isnan
 from statistics import median
 
 from imil.core.images import ImageSet
 from imil.core.records import Region
-from imil.core.review.agreement import Agreement, agreement
+from imil.core.review.agreement import Agreement, ReaderFigures, ReaderSummary, agreement
 from imil.storage.sheets import csv_text
 from imil.study.review.maskbook import MaskBook, named
 
 
-@dataclass(frozen=True, slots=True)
-class ReaderFigures:
-    """What one reader did.
-
-    Attributes:
-        reader: by name.
-        images: how many that reader masked.
-        skipped: how many that reader passed over.
-        seconds: that went into those masks, in all.
-        median_seconds: an image.
-    """
-
-    reader: str
-    images: int
-    skipped: int
-    seconds: float
-    median_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """Every reader, and how far they agree.
-
-    Attributes:
-        readers: in the order of their first masks.
-        agreement: of the masks that each reader saved before seeing the others'.
-        unblinded: when they were shown each other's masks; None while they are not.
-        late: masks saved after that, which are left out of the agreement.
-    """
-
-    readers: tuple[ReaderFigures, ...]
-    agreement: Agreement
-    unblinded: datetime | None
-    late: int
-
-
 def read_by(
     book: MaskBook, images: ImageSet, skips: Mapping[str, tuple[str, ...]], unblinded: str
-) -> Reading:
+) -> ReaderSummary:
     """Return who read a study, from its masks.
 
     Args:
@@ -68,7 +31,7 @@ def read_by(
     for record in book.by_name(blind):
         masks[named(record)][record.sample_id] = record.irrelevant
     patients = {s.sample_id: s.patient for s in images.samples if s.patient is not None}
-    return Reading(
+    return ReaderSummary(
         tuple(_figures(book, reader, len(skips.get(reader, ()))) for reader in book.readers()),
         agreement(masks, patients),
         until,

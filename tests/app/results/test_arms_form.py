@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from imil.app.results.arms_form import (
+    OFFERED,
+    PRESET_OWN,
+    PRESET_REVIEWED,
+    PRESETS,
+    ArmsForm,
+    build_arms_form,
+    chosen_arms,
+    preset_of,
+    show_choice,
+    shown_arms,
+)
+from imil.core.arms.registry import ARMS, parse_arms
+from imil.core.records import Arm, Budget, Split
+from imil.errors import PlanError
+
+# Gradio leaves an event loop open for each Blocks.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+OWN = PRESET_OWN
+# Of one reader: no pooling, and whose masks they are need not be asked.
+READ = (None, True)
+PAPER = [OWN, ["imil"], False, "black", "replace", "input_gradients", *READ]
+
+
+class Painted:
+    """All that the form reads of a study: how many of 1000 training images are masked."""
+
+    def __init__(self, painted: int, *readers: str) -> None:
+        self.painted = painted
+        self.images = self
+        self.pooling = "union" if readers else ""
+        self._readers = readers
+
+    def readers(self) -> tuple[str, ...]:
+        return self._readers
+
+    def budget(self) -> Budget:
+        return Budget(0.04, 40, self.painted)
+
+    def arms_to_compare(self) -> tuple[Arm, ...]:
+        return (Arm.CONTROL, Arm.IMIL, Arm.RELABEL, Arm.DROP)
+
+    def rows(self, split: Split) -> range:
+        assert split is Split.TRAIN
+        return range(1000)
+
+
+@pytest.fixture
+def form() -> Iterator[ArmsForm]:
+    with gr.Blocks():
+        yield build_arms_form()
+
+
+def names(painted: int, chosen: list[Any]) -> tuple[str, ...]:
+    return chosen_arms(Painted(painted), chosen)  # type: ignore[arg-type]  # all that is read of it
+
+
+def test_every_arm_that_a_clinicians_study_can_run_is_offered() -> None:
+    missing = set(ARMS) - set(OFFERED)
+
+    assert missing == {Arm.CONTROL, Arm.RANDOM_SAMPLE}
+
+
+def test_each_arm_is_offered_with_what_differs(form: ArmsForm) -> None:
+    words = {value: label for label, value in form.arms.choices}
+
+    assert words["upweight"] == "Same images, no masks: The mispredicted images ×10"
+    assert form.arms.value == ["imil"]
+
+
+def test_presets_are_the_papers_and_the_recommended_ones() -> None:
+    assert PRESETS["The paper"] == ("imil",)
+    assert PRESETS["Recommended"] == ("imil", "counterexample", "propagated", "upweight")
+
+
+def test_a_preset_chooses_its_arms_and_ones_own_choice_changes_none() -> None:
+    assert shown_arms(Painted(9), "The paper", ["mixup"]) == ["imil"]  # type: ignore[arg-type]  # all that is read
+    assert shown_arms(Painted(9), OWN, ["mixup"]) == ["mixup"]  # type: ignore[arg-type]  # all that is read
+
+
+def test_from_a_review_all_is_compared_that_it_has_made_possible(form: ArmsForm) -> None:
+    chosen = [PRESET_REVIEWED, ["imil"], *PAPER[2:]]
+
+    assert form.preset.value == PRESET_REVIEWED
+    assert names(9, chosen) == ("control", "imil", "relabel", "drop")
+
+
+def test_arms_that_are_a_preset_are_named_so_in_any_order() -> None:
+    assert preset_of(["upweight", "propagated", "imil", "counterexample"]) == "Recommended"
+    assert preset_of(["imil", "mixup"]) == "Own choice"
+
+
+def test_control_is_always_compared() -> None:
+    assert names(10, [OWN, [], *PAPER[2:]]) == ("control",)
+    assert names(10, PAPER) == ("control", "imil")
+
+
+def test_another_fill_or_mode_makes_a_variant_beside_the_papers_arm() -> None:
+    assert names(10, [OWN, ["imil"], False, "noise", "replace", "input_gradients", *READ]) == (
+        "control",
+        "imil",
+        "imil+noise",
+    )
+    assert names(10, [OWN, ["mixup"], False, "swap", "append", "input_gradients", *READ])[-1] == (
+        "imil+swap+append"
+    )
+
+
+def test_another_penalty_is_that_of_right_reason_if_it_is_compared() -> None:
+    with_it = [OWN, ["right_reason"], False, "black", "replace", "grad_cam", *READ]
+
+    assert names(10, with_it) == ("control", "right_reason+grad_cam")
+    assert names(10, [OWN, ["imil"], *with_it[2:]]) == ("control", "imil")
+
+
+def test_fewer_masks_are_variants_of_each_arm_that_is_given_masks() -> None:
+    chosen = [OWN, ["imil", "mixup"], True, "black", "replace", "input_gradients", *READ]
+
+    assert names(40, chosen) == ("control", "imil", "mixup", "imil+1%", "imil+2%")
+
+
+def test_what_the_form_asks_for_can_be_compared() -> None:
+    every = [arm.value for arm in OFFERED]
+    asked = names(40, [OWN, every, True, "blur", "append", "grad_cam", *READ])
+
+    assert parse_arms(asked) == asked
+
+
+def test_too_few_masks_to_compare_fewer_are_said() -> None:
+    with pytest.raises(
+        PlanError, match=r"Fewer of the masks can't be compared yet.*Mask more images, or clear"
+    ):
+        names(10, [OWN, ["imil"], True, "black", "replace", "input_gradients", *READ])
+
+
+def test_the_trainings_are_counted_weights_to_choose_from_included(form: ArmsForm) -> None:
+    chosen = [OWN, ["imil", "right_reason"], False, "black", "replace", "input_gradients", *READ]
+
+    shown = show_choice(form, Painted(40), 5, chosen)  # type: ignore[arg-type]  # all that is read
+
+    assert "3 arms × 5 seeds: 30 short trainings in all." in shown[form.cost]
+
+
+def test_a_choice_that_cannot_be_compared_is_said_where_it_is_made(form: ArmsForm) -> None:
+    shown = show_choice(form, Painted(2), 1, [OWN, ["imil"], True, *PAPER[3:]])  # type: ignore[arg-type]  # all that is read
+
+    assert "Fewer of the masks can" in shown[form.cost]
+    assert 'role="alert"' in shown[form.cost]
+
+
+def test_of_several_readers_each_ones_masks_are_compared_too_unless_that_is_cleared() -> None:
+    read = Painted(10, "Ada", "Bo")
+
+    with_them = chosen_arms(read, PAPER)  # type: ignore[arg-type]  # all that is read of it
+    without = chosen_arms(read, [*PAPER[:-1], False])  # type: ignore[arg-type]  # the same
+
+    assert with_them == ("control", "imil", "imil@Ada", "imil@Bo")
+    assert without == ("control", "imil")
+
+
+def test_how_masks_are_pooled_is_asked_only_where_several_readers_masked(form: ArmsForm) -> None:
+    alone = show_choice(form, Painted(9), 1, PAPER)  # type: ignore[arg-type]  # all that is read
+    several = show_choice(form, Painted(9, "Ada", "Bo"), 1, PAPER)  # type: ignore[arg-type]  # same
+    chosen = [*PAPER[:-2], "majority", True]
+    kept = show_choice(form, Painted(9, "Ada", "Bo"), 1, chosen)  # type: ignore[arg-type]  # same
+
+    assert [shown[form.reading]["visible"] for shown in (alone, several)] == [False, True]
+    assert [s[form.pooling] for s in (alone, several, kept)] == [None, "union", "majority"]
+    assert "<b>" not in several[form.cost]
+    assert "4 arms" in several[form.cost]

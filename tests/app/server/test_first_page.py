@@ -1,0 +1,54 @@
+"""What a visitor's browser is sent first."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from fastapi.responses import HTMLResponse
+from fastapi.testclient import TestClient
+from starlette.middleware import Middleware
+
+from imil.app.server.middleware import FirstPage
+
+PAGE = (
+    "<!doctype html><html><head><title>é</title></head><body>" + "words " * 5000 + "</body></html>"
+)
+
+
+@pytest.fixture
+def app() -> FastAPI:
+    made = FastAPI(middleware=[Middleware(FirstPage)])
+
+    async def page() -> str:
+        return PAGE
+
+    for path in ("/", "/other"):
+        made.get(path, response_class=HTMLResponse)(page)
+    return made
+
+
+def got(app: FastAPI, path: str, encoding: str) -> httpx.Response:
+    with TestClient(app) as client:
+        return cast(httpx.Response, client.get(path, headers={"accept-encoding": encoding}))
+
+
+def test_the_page_comes_packed_with_the_script_ahead_of_all_others(app: FastAPI) -> None:
+    packed, plain = got(app, "/", "gzip, br"), got(app, "/", "identity")
+
+    assert packed.headers["content-encoding"] == "gzip"
+    assert int(packed.headers["content-length"]) < len(PAGE) / 5
+    assert "content-encoding" not in plain.headers
+    assert packed.text == plain.text
+    before, _, after = plain.text.partition("<script>")
+    assert before == "<!doctype html><html><head>"
+    assert "requestAnimationFrame" in after
+    assert after.endswith(PAGE.partition("<head>")[2])
+
+
+def test_whatever_else_is_asked_for_comes_as_it_was(app: FastAPI) -> None:
+    other = got(app, "/other", "gzip")
+    assert other.text == PAGE
+    assert "content-encoding" not in other.headers

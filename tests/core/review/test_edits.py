@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from imil.core.review.edits import Fill, fill_region
+
+IMAGE = np.arange(2 * 16 * 16).reshape(2, 16, 16).astype(np.uint8)
+IRRELEVANT = np.zeros((16, 16), np.bool_)
+IRRELEVANT[:8] = True
+
+
+@pytest.mark.parametrize("fill", [fill for fill in Fill if fill is not Fill.SWAP])
+def test_every_fill_leaves_the_relevant_part_and_the_original_alone(fill: Fill) -> None:
+    before = IMAGE.copy()
+
+    edited = fill_region(IMAGE, IRRELEVANT, fill, rng=np.random.default_rng(0))
+
+    assert np.array_equal(edited[:, 8:], IMAGE[:, 8:])
+    assert not np.array_equal(edited[:, :8], IMAGE[:, :8])
+    assert np.array_equal(IMAGE, before)
+
+
+def test_black_is_zero() -> None:
+    rng = np.random.default_rng(0)
+
+    assert fill_region(IMAGE, IRRELEVANT, Fill.BLACK, rng=rng)[:, :8].max() == 0
+
+
+def test_mean_is_the_images_own_a_channel() -> None:
+    image = np.stack([np.full((4, 4), 10), np.full((4, 4), 200)]).astype(np.uint8)
+
+    edited = fill_region(image, np.eye(4, dtype=np.bool_), Fill.MEAN, rng=np.random.default_rng(0))
+
+    assert np.array_equal(edited, image)
+
+
+def test_noise_is_drawn_from_the_generator() -> None:
+    first, again, other = (
+        fill_region(IMAGE, IRRELEVANT, Fill.NOISE, rng=np.random.default_rng(seed))
+        for seed in (0, 0, 1)
+    )
+
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_a_swap_without_donor_is_a_callers_bug() -> None:
+    with pytest.raises(ValueError, match="needs a donor"):
+        fill_region(IMAGE, IRRELEVANT, Fill.SWAP, rng=np.random.default_rng(0))
+
+
+def test_a_mask_of_another_size_is_a_callers_bug() -> None:
+    with pytest.raises(ValueError, match="differ in size"):
+        fill_region(IMAGE, IRRELEVANT[:4], Fill.BLACK, rng=np.random.default_rng(0))

@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from imil.core.records import Origin, Region, Split
+from imil.core.review.irrelevance import PredictionKind, mean_dice
+from imil.errors import MaskError, PlanError
+from imil.storage.codec import decode_masks
+from imil.study.review.predictions import MODEL, SAMPLE
+from imil.study.study import Study
+from imil.synthetic.films import film
+from tests.standins.trained import as_if_trained, corner
+from tests.study.conftest import FILMS, Machine
+
+
+@pytest.fixture
+def study(machine: Machine) -> Study:
+    study = machine.studies.demo()
+    study.set_plan(replace(study.plan, size=32, epochs_after=1, budget=0.5))
+    return as_if_trained(study)
+
+
+def training(study: Study) -> list[str]:
+    return [s.sample_id for s in study.images.samples if s.split is Split.TRAIN]
+
+
+def paint(
+    study: Study, sample_id: str, irrelevant: Region, origin: Origin = Origin.PAINTED
+) -> None:
+    study.submit_mask(sample_id, irrelevant, reader="r", seconds=1, origin=origin)
+
+
+def paint_lungs(study: Study, number: int) -> None:
+    """Hide all but the lungs, as reference masks do."""
+    for sample_id in training(study)[:number]:
+        paint(study, sample_id, ~film(FILMS, study.images.position(sample_id)).relevant)
+
+
+def paint_against_each_other(study: Study) -> None:
+    """Hide the left half of every other image, and the right half of the rest."""
+    for place, sample_id in enumerate(training(study)[:6]):
+        irrelevant = np.zeros((FILMS.size, FILMS.size), np.bool_)
+        irrelevant[:, : FILMS.size // 2] = True
+        paint(study, sample_id, irrelevant if place % 2 else ~irrelevant)
+
+
+def test_from_one_mask_nothing_is_predicted_and_this_is_said(study: Study) -> None:
+    with pytest.raises(MaskError, match=r"No image is painted.*Paint another image"):
+        study.predicted(training(study)[0])
+    paint_lungs(study, 1)
+
+    with pytest.raises(MaskError, match=r"Only one image is painted.*better a dozen"):
+        study.predicted(training(study)[1])
+
+
+def test_masks_that_contradict_each_other_are_told_so(study: Study) -> None:
+    paint_against_each_other(study)
+
+    with pytest.raises(MaskError, match=r"contradict each other.*drawn the other way round"):
+        study.predictions.learn()
+
+
+def test_any_training_image_gets_a_predicted_region_of_its_own_size(study: Study) -> None:
+    paint_lungs(study, 8)
+    others = training(study)[8:]
+
+    regions = np.stack([study.predicted(sample_id) for sample_id in others])
+
+    truth = np.stack([~film(FILMS, study.images.position(s)).relevant for s in others])
+    assert regions.shape == (len(others), FILMS.size, FILMS.size)
+    assert mean_dice(regions, truth).mean() > 0.85
+
+
+def test_agreement_of_both_kinds_confidence_and_a_sample_are_told(study: Study) -> None:
+    paint_lungs(study, 8)
+
+    learned = study.predictions.learn()
+
+    assert learned.masks == 8
+    assert set(learned.predictor.agreement) == set(PredictionKind)
+    assert learned.agreement == learned.predictor.agreement[learned.kind] > 0.8
+    assert 0.5 < learned.confidence <= 1
+    assert len(set(learned.sample)) == SAMPLE
+    assert set(learned.sample) <= set(training(study)[8:])
+    assert study.predictions.known() is learned
+
+
+def test_a_mask_more_is_learned_from_anew_and_shows_other_images(study: Study) -> None:
+    paint_lungs(study, 4)
+    before = study.predictions.learn()
+
+    paint_lungs(study, 5)
+
+    assert study.predictions.known() is None
+    after = study.predictions.learn()
+    assert after.key != before.key
+    assert after.sample != before.sample
+
+
+def test_a_predicted_mask_accepted_as_it_was_teaches_nothing(study: Study) -> None:
+    paint_lungs(study, 4)
+    learned = study.predictions.learn()
+    sample_id = training(study)[10]
+
+    paint(study, sample_id, study.predicted(sample_id), Origin.PREDICTED)
+
+    assert study.predictions.learn() is learned
+    assert study.origin(sample_id) is Origin.PREDICTED
+    assert study.budget().painted == 5
+
+
+def test_a_corrected_mask_is_learned_from(study: Study) -> None:
+    paint_lungs(study, 4)
+    sample_id = training(study)[10]
+
+    paint(study, sample_id, corner(study, sample_id), Origin.CORRECTED)
+
+    assert study.predictions.masks == 5
+
+
+def test_only_training_images_are_predicted(study: Study) -> None:
+    paint_lungs(study, 4)
+    tested = next(s.sample_id for s in study.images.samples if s.split is Split.TEST)
+
+    with pytest.raises(MaskError, match=r"is a test image.*gallery of outliers"):
+        study.predicted(tested)
+
+
+def test_a_confirmation_says_who_when_and_on_which_masks_and_outlives_a_restart(
+    machine: Machine, study: Study
+) -> None:
+    paint_lungs(study, 4)
+    key = study.predictions.learn().key
+
+    study.confirm_predictions(key, reader="reader 1")
+
+    machine.restart()
+    again = machine.studies.open(study.study_id)
+    given = again.confirmation
+    assert given is not None
+    assert (given.masks, given.reader) == (key, "reader 1")
+    assert datetime.fromisoformat(given.time).tzinfo is not None
+    assert again.confirmed
+
+
+def test_a_mask_more_withdraws_the_confirmation(study: Study) -> None:
+    paint_lungs(study, 4)
+    study.confirm_predictions(study.predictions.learn().key, reader="r")
+
+    paint_lungs(study, 5)
+
+    assert not study.confirmed
+    assert study.confirmation is not None
+    with pytest.raises(PlanError, match=r"“propagated” needs.*have changed since.*confirm them"):
+        study.start_comparison(arms=("propagated",))
+
+
+def test_what_was_not_looked_at_can_not_be_confirmed(study: Study) -> None:
+    paint_lungs(study, 4)
+    seen = study.predictions.learn().key
+    paint_lungs(study, 5)
+
+    with pytest.raises(MaskError, match=r"changed since you looked.*Look at the predicted masks"):
+        study.confirm_predictions(seen, reader="r")
+    assert study.confirmation is None
+
+
+def test_nothing_can_be_confirmed_without_masks(study: Study) -> None:
+    with pytest.raises(MaskError, match=r"No image is painted.*Paint another image"):
+        study.confirm_predictions("", reader="r")
+
+
+def test_the_arm_that_uses_predictions_needs_them_confirmed(study: Study) -> None:
+    paint_lungs(study, 4)
+
+    with pytest.raises(PlanError, match=r"“propagated” needs.*a reader has confirmed.*Look at"):
+        study.start_comparison(arms=("imil", "propagated"))
+    assert study.comparison_status().state is None
+
+
+@pytest.mark.slow
+def test_once_confirmed_the_usual_comparison_has_the_arm_and_it_uses_what_was_seen(
+    study: Study,
+) -> None:
+    paint_lungs(study, 4)
+    study.confirm_predictions(study.predictions.learn().key, reader="r")
+
+    study.start_comparison()
+    study.stop()
+
+    task = next(t for t in study._tasks_of_comparison() if t.arm == "propagated")
+    assert task.edits is not None
+    used = np.load(task.edits / "predicted.npy")
+    row = study.images.position(training(study)[10])
+    learned = study.predictions.learn()
+    expected = learned.predictor.confidence(np.load(task.images)[row : row + 1])[0]
+    assert np.array_equal(used[row], learned.predictor.irrelevant(expected))
+
+
+def test_all_predicted_masks_are_exported_and_marked(study: Study, tmp_path: Path) -> None:
+    paint_lungs(study, 4)
+
+    study.export_predictions(tmp_path / "predicted_masks.parquet")
+
+    records = decode_masks((tmp_path / "predicted_masks.parquet").read_bytes())
+    assert [record.sample_id for record in records] == training(study)
+    assert {(r.origin, r.reader, r.study) for r in records} == {
+        (Origin.PREDICTED, MODEL, study.study_id)
+    }
+    assert np.array_equal(records[7].irrelevant, study.predicted(records[7].sample_id))
+    assert records[0].time <= datetime.now(UTC)
+    assert not list(tmp_path.glob("*.part"))
