@@ -164,7 +164,13 @@ def name_candidates(names: Sequence[str]) -> list[Candidate]:
             continue
         score = plausibility(values, len(names))
         kinds = set(values.values())
-        if score is None or len(kinds) > 20 or all(k.lower() in words.SIDES for k in kinds):
+        alone = 2 * len(kinds) > len(values)
+        if (
+            score is None
+            or alone
+            or len(kinds) > 20
+            or all(k.lower() in words.SIDES for k in kinds)
+        ):
             continue
         if any(k.isdigit() for k in kinds) and len(kinds) > MOST_NUMBERED:
             continue
