@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,6 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from imil.cli.hub import add_commands as add_hub_commands
+from imil.cli.inspect import inspect, tell_error
 from imil.cli.study import add_commands as add_study_commands
 from imil.core.arms.registry import parse_arms, with_readers, with_shares
 from imil.core.arms.variants import IMIL
@@ -33,7 +33,7 @@ from imil.core.review.readers import Pooling
 from imil.core.splits import DisjointProof, prove_disjoint
 from imil.core.training.shared import processes, rank
 from imil.datasets.archive.read import read_archive
-from imil.datasets.choices import Choices
+from imil.datasets.choices import Choices, parse_answers, parse_columns
 from imil.datasets.folder import read_folder
 from imil.datasets.hub.process import LIMIT, HubRequest
 from imil.datasets.hub.read import PREFIX, parse_hub_id, read_hub
@@ -45,7 +45,6 @@ from imil.datasets.listing import (
     require_learnable,
     with_splits,
 )
-from imil.datasets.tables.names import parse_columns
 from imil.errors import ImilError, PlanError
 from imil.jobs.device import pick_device
 from imil.jobs.pool import WorkerPool
@@ -64,8 +63,6 @@ from imil.study.library.studies import DEMO
 from imil.study.workspace import default_threads, usable_cores
 from imil.synthetic.films import FilmSpec, film_counts, film_set, write_films
 
-# The exit status of an error that says what, why and how to fix it.
-EXIT_ERROR = 2
 # What a shell gives a program that Ctrl-C ended.
 EXIT_INTERRUPTED = 130
 # Skipped files named on the terminal; more would push the rest off it.
@@ -88,6 +85,7 @@ app = typer.Typer(
     "Research use only, not for diagnosis.",
 )
 
+app.command()(inspect)
 add_hub_commands(app)
 add_study_commands(app)
 
@@ -98,10 +96,7 @@ def main(commands: typer.Typer = app) -> None:
         with full_disk("The result"):
             commands()
     except ImilError as error:
-        console = Console(stderr=True, soft_wrap=True, highlight=False)
-        for word, text in (("Error", error.what), ("Why", error.why), ("Fix", error.fix)):
-            console.print(f"{word}: {text}", markup=False)
-        sys.exit(EXIT_ERROR)
+        tell_error(error)
 
 
 @app.callback()
@@ -213,6 +208,10 @@ def run(
         str | None,
         typer.Option(help="How file names name patients, such as “{patient}_*” or “{patient}/*”."),
     ] = None,
+    answer: Annotated[
+        list[str] | None,
+        typer.Option(help="How the data are read, as “imil inspect” asks it; may be repeated."),
+    ] = None,
     frame: Annotated[
         int | None, typer.Option(help="Of DICOM files with several frames, counted from 1.")
     ] = None,
@@ -257,9 +256,12 @@ def run(
             images, proof = _hub_images(asked, settings, out, positive, show)
         else:
             choices = Choices(
+                answers=(
+                    *(() if columns is None else parse_columns(columns)),
+                    *(() if patient_pattern is None else (("patient", patient_pattern),)),
+                    *parse_answers(answer or ()),
+                ),
                 table_file=table,
-                columns=None if columns is None else parse_columns(columns),
-                patient_pattern=patient_pattern,
                 frame=frame,
                 preset=view,
                 black_corners=black_corners,

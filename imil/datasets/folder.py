@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import posixpath
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from imil.core.burnt_in import blacked_out, corner_text
@@ -13,8 +15,12 @@ from imil.core.duplicates import fingerprint
 from imil.core.records import Split
 from imil.datasets.choices import Choices
 from imil.datasets.files.pictures import Pictures, look_through, whose
-from imil.datasets.files.pixels import SUFFIXES, PixelsError, read_pixels, shown_size
+from imil.datasets.files.pixels import HEAD, SUFFIXES, PixelsError, read_pixels, shown_size
 from imil.datasets.files.tree import Findings, Tree, Tries, is_image, scan, stray, suffix_of
+from imil.datasets.layout.layout import Listed, read_layout
+from imil.datasets.layout.reading import ImageFile, require_answered
+from imil.datasets.layout.samples import MAX_BYTES, two_valued
+from imil.datasets.layout.words import SPLITS
 from imil.datasets.listing import (
     BurntIn,
     Entry,
@@ -25,33 +31,23 @@ from imil.datasets.listing import (
     require_learnable,
 )
 from imil.datasets.reading.dicom import DicomReader
-from imil.datasets.tables.claims import Claim, claims_of, labels_agree, read_tables
-from imil.datasets.tables.names import FileNames
-from imil.datasets.tables.patients import guess_pattern, parse_pattern
-from imil.datasets.tables.table import Table, is_other_table, is_table
+from imil.datasets.tables.table import (
+    Grid,
+    is_other_table,
+    is_table,
+    is_text_table,
+    looked_into,
+    read_grids,
+)
 from imil.errors import DataError
 
 # Where pictures made of DICOM files lie, below the folder's own root: hidden, so never listed.
 MADE = Path(".made")
 
 _LABEL_FIX = (
-    "Put each class in its own folder, or add a table (CSV or .xlsx) with a column of file names "
-    "and one of labels."
+    "Put each class in its own folder, add a table (CSV or .xlsx) with a column of file names and "
+    "one of labels, or say which column is which, as in --answer file=“column image”."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """An image to be taken if it can be read."""
-
-    name: str
-    label: str
-    split: Split | None
-    patient: str | None = None
-    group: str | None = None
-    mask: str | None = None
-    reference_label: str | None = None
-    frame: str | None = None
 
 
 def read_folder(
@@ -65,22 +61,19 @@ def read_folder(
     unread: Mapping[str, str] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Listing:
-    """Return the images of a folder in the Hugging Face ImageFolder convention, or like it.
+    """Return the images of a folder, understood as `imil.datasets.layout` does.
 
-    Split folders (train, validation, test, or `ALIASES`) or none; in them class folders, at any
-    depth below which images lie, or a metadata.csv with file_name, label, and optional patient_id,
-    group, split, frame, relevant_file_name, reference_label. Without a metadata.csv, the CSV or
-    .xlsx whose cells name most images is read, its columns guessed. A single folder around it all
-    is looked through. Each image is decoded once, whole, so that a truncated one is met here and
-    not in the middle of a training; one at a time is held in memory. DICOM files are decoded by a
-    process of its own into pictures; patients that they name are hashed, with a salt that is
-    forgotten.
+    What is an image, a label, a split, a patient and a mask is told by folders, file names and
+    tables, and may be answered by a person. Each image is decoded once, whole, so that a truncated
+    one is met here and not in the middle of a training; one at a time is held in memory. DICOM
+    files are decoded by a process of its own into pictures; patients that they name are hashed,
+    with a salt that is forgotten.
 
     Args:
         root: the folder.
         name: for people; the folder's name if None.
         positive: the task is this label against the rest.
-        choices: which table, columns, patients and frames; all guessed if None.
+        choices: answers, a table, frames; all is told from the data if None.
         made: folder for pictures made of DICOM files; a relative one lies below the root.
         also_skipped: what was skipped before, while unpacking; put first in the report.
         unread: files that belong to the folder and can't be read, by name, with the reason; they
@@ -91,9 +84,9 @@ def read_folder(
         The listing; its `root` is the folder inside a single wrapping one.
 
     Raises:
-        DataError: the folder is missing; no image, no label, a single class, a class with one
-            image, an unknown positive label, a ready split without an image, or with a patient of
-            another; an unreadable table; a table, column or pattern of `choices` that can't be.
+        DataError: the folder is missing; a question is open; no image, no label, a single class, a
+            class with one image, an unknown positive label, no training image, or a patient in two
+            ready splits; an unreadable table that was picked; an answer that can't be.
     """
     if not root.is_dir():
         raise DataError(
@@ -108,11 +101,11 @@ def read_folder(
     tree = scan(root, findings, unread)
     with DicomReader(salt=secrets.token_hex()) as reader:
         pictures = look_through(tree, reader, tree.root / made)
-        found = _owned(_find(tree, pictures, choices, findings), pictures, choices, findings)
+        found, positive = _found(tree, pictures, choices, findings, positive)
         burnt: list[str] = []
         entries = tuple(_verified(tree, found, pictures, choices, findings, burnt, on_progress))
-    _require_images(len(found), entries, findings)
-    _require_ready_splits(tree, entries)
+    _require_images(len(found) + sum(map(is_image, tree.unread)), entries, findings)
+    _require_ready_splits(tree, found, entries)
     listing = Listing(
         name=name or root.resolve().name,
         root=tree.root,
@@ -132,114 +125,124 @@ def read_folder(
     return listing
 
 
-def _find(tree: Tree, pictures: Pictures, choices: Choices, findings: Findings) -> list[_Found]:
-    """Return the images with a label, by name; tables come before class folders."""
-    # What tables may call files is worked out only where there is a table.
-    inside = any(is_table(name) or is_other_table(name) for name in tree.files)
-    tabled = inside or choices.table_file is not None
-    files = FileNames.of(tree.files if tabled else (), pictures.uids)
-    tables = read_tables(tree, files, choices, findings)
-    claims, spoken = claims_of(tree, tables, files, findings)
-    found = [item for name in claims if (item := _claimed(tree, name, claims[name], findings))]
-    covered = {posixpath.dirname(table): table for table in tables}
-    told = {skip.name for skip in findings.skipped if is_other_table(skip.name)}
-    unlabelled = len(claims) - len(found)
+def _found(
+    tree: Tree, pictures: Pictures, choices: Choices, findings: Findings, positive: str | None
+) -> tuple[tuple[ImageFile, ...], str | None]:
+    """Return the images with a label, by name below the tree's root, and the positive label."""
+    listed = list_folder(tree, pictures, choices, findings)
+    reading = read_layout(listed, choices.answered)
+    several = next((q for q in reading.questions if q.id == "several"), None)
+    if several is not None and positive in several.choices:
+        # Whichever image has it among its labels is positive.
+        reading = read_layout(listed, {**choices.answered, "several": positive})
+    require_answered(reading)
+    for sentence in reading.evidence:
+        findings.note(sentence)
+    known = {i.file for i in reading.images} | {m.file for m in reading.masks}
+    for left in reading.left_out:
+        findings.skip(left.file.removeprefix(tree.top), left.why)
+    known |= {left.file for left in reading.left_out} | set(reading.tables)
+    told = {skip.name for skip in findings.skipped}
     for name in tree.files:
-        if name in claims or name in spoken or name in tables:
-            continue
-        if suffix_of(name) not in SUFFIXES and not pictures.is_dicom(name):
-            if name not in told:
-                findings.skip(name, stray(name))
-        elif (table := _above(name, covered)) is not None:
-            findings.skip(name, f"The table “{table}” above it does not name it.")
-            unlabelled += 1
-        elif tree.splits and tree.split(name) is None:
-            findings.skip(name, "It lies outside of the split folders.")
-        elif (label := tree.folder_label(name)) is None:
-            findings.skip(name, "It lies in no class folder, and no table names it.")
-            unlabelled += 1
-        else:
-            found.append(_Found(name, label, tree.split(name)))
-    if unlabelled and not found:
-        raise _no_labels(unlabelled, tree, tables)
-    return sorted(found, key=lambda item: item.name)
+        if tree.top + name not in known and name not in told:
+            findings.skip(name, tree.unread.get(name) or stray(name))
+    if not reading.images and listed.images:
+        raise no_labels(listed.images, listed.tables)
+    found = tuple(
+        replace(
+            image,
+            file=image.file.removeprefix(tree.top),
+            mask=None if image.mask is None else image.mask.removeprefix(tree.top),
+            # Hashed as those of DICOM files are, so that one patient is one, whoever names it.
+            patient=pictures.hashed(image.patient)
+            if image.patient is not None
+            and listed.owners
+            and listed.owners.get(image.file) != image.patient
+            else image.patient,
+        )
+        for image in reading.images
+    )
+    spelled = {label.casefold(): label for label in reading.classes}
+    return found, positive and spelled.get(positive.casefold(), positive)
 
 
-def _above(name: str, covered: Mapping[str, str]) -> str | None:
-    """Return the file name of a table whose folder a file lies in."""
-    folder = posixpath.dirname(name)
-    while folder and folder not in covered:
-        folder = posixpath.dirname(folder)
-    return posixpath.basename(covered[folder]) if folder in covered else None
-
-
-def _claimed(tree: Tree, name: str, claims: Sequence[Claim], findings: Findings) -> _Found | None:
-    """Return the image that one or more rows name; None, and the reason told, without a label."""
-    first = claims[0]
-    for other in claims[1:]:
-        findings.skip(other.where, f"“{name}” was named before; the first row counts.")
-    if not labels_agree(claims):
-        findings.skip(name, "It is named more than once, with different labels.")
-        return None
-    label = first.row.label if first.has_label else tree.folder_label(name)
-    if label is None:
-        findings.skip(first.where, f"“{name}” has an empty label.")
-        return None
-    if tree.splits and first.split is None:
-        findings.skip(name, "It lies outside of the split folders.")
-        return None
-    row = first.row
-    return _Found(
-        name,
-        label,
-        first.split,
-        row.patient,
-        row.group,
-        first.mask,
-        row.reference_label,
-        row.frame,
+def list_folder(tree: Tree, pictures: Pictures, choices: Choices, findings: Findings) -> Listed:
+    """Return what a folder holds, as a layout is told from it."""
+    names = {tree.top + name: file for name, file in tree.files.items()}
+    here = len(tree.top)
+    # What is known not to be an image, whatever it is called, tells nothing of the others.
+    images = tuple(
+        name
+        for name in names
+        if name[here:] not in tree.unread
+        and (suffix_of(name) in SUFFIXES or pictures.is_dicom(name[here:]))
+    )
+    tables: dict[str, Grid] = {}
+    if choices.table_file is not None:
+        file = choices.table_file
+        if not file.is_file():
+            raise _no_table(file.name)
+        tables = read_grids(file, tree.top + file.name)
+    else:
+        for name, file in _tables(tree, names, images, choices):
+            try:
+                tables |= read_grids(file, name)
+            except DataError as error:
+                if is_table(name) or choices.answered.get("table") == name:
+                    raise
+                findings.skip(name[here:], error.why)
+    return Listed(
+        images,
+        tables,
+        {n: names[n].stat().st_size for n in images if n[here:] not in tree.unread},
+        partial(_flat, tree, names),
+        partial(_digest, tree, names),
+        {uid: tree.top + name for uid, name in pictures.uids.items()},
+        {tree.top + name: owner for name, owner in whose(pictures, findings).items()},
     )
 
 
-def _owned(
-    found: Sequence[_Found], pictures: Pictures, choices: Choices, findings: Findings
-) -> list[_Found]:
-    """Return the images with their patients: of a table, else of their name, else of DICOM."""
-    by_tag = whose(pictures, findings)
-    written = choices.patient_pattern
-    pattern = None if written is None else parse_pattern(written)
-    owned = []
-    for item in found:
-        patient = item.patient
-        if patient is None and pattern is not None:
-            patient = pattern.patient(item.name)
-        if by_tag:
-            # Hashed as those of DICOM files are, so that one patient is one, whoever names it.
-            patient = by_tag.get(item.name) if patient is None else pictures.hashed(patient)
-        owned.append(item if patient == item.patient else replace(item, patient=patient))
-    guess = guess_pattern([item.name for item in owned])
-    if pattern is None and guess is not None and all(item.patient is None for item in owned):
-        findings.note(
-            f"File names look as if they named patients: “{guess.pattern}” sorts the {len(owned)} "
-            f"images into {guess.groups} groups. Give that pattern to keep each group in one split."
-        )
-    if pattern is not None:
-        unnamed = sum(item.patient is None for item in owned)
-        groups = len({item.patient for item in owned if item.patient is not None})
-        findings.note(
-            f"Patients were read from file names by “{pattern.written}”: {groups} of them"
-            + ("." if not unnamed else f"; {_unfit(unnamed)} not fit it.")
-        )
-    return owned
+def _tables(
+    tree: Tree, names: Mapping[str, Path], images: Sequence[str], choices: Choices
+) -> Iterator[tuple[str, Path]]:
+    """Yield the tables of a folder that are looked into."""
+    here = len(tree.top)
+    sizes = {}
+    for name, file in names.items():
+        known = is_table(name) or is_other_table(name)
+        if name[here:] not in tree.unread and (known or _begins_like_a_table(name, file)):
+            sizes[name] = file.stat().st_size
+    picked = choices.answered.get("table")
+    for name in sorted(looked_into(sizes, images, picked=picked)):
+        yield name, names[name]
 
 
-def _unfit(images: int) -> str:
-    return "1 image does" if images == 1 else f"{images} images do"
+def _begins_like_a_table(name: str, file: Path) -> bool:
+    if "." in posixpath.basename(name):
+        return False
+    with file.open("rb") as opened:
+        return is_text_table(name, opened.read(HEAD))
+
+
+def _flat(tree: Tree, names: Mapping[str, Path], name: str) -> bool | None:
+    if name[len(tree.top) :] in tree.unread or suffix_of(name) not in SUFFIXES:
+        return None
+    if names[name].stat().st_size > MAX_BYTES:
+        return None
+    with names[name].open("rb") as opened:
+        return two_valued(opened)
+
+
+def _digest(tree: Tree, names: Mapping[str, Path], name: str) -> object:
+    if name[len(tree.top) :] in tree.unread:
+        return name
+    with names[name].open("rb") as opened:
+        return hashlib.file_digest(opened, "blake2b").digest()
 
 
 def _verified(
     tree: Tree,
-    found: Sequence[_Found],
+    found: Sequence[ImageFile],
     pictures: Pictures,
     choices: Choices,
     findings: Findings,
@@ -250,26 +253,26 @@ def _verified(
     tries = Tries()
     for done, item in enumerate(found, start=1):
         try:
-            file = pictures.file(item.name, tree.files[item.name], choices, item.frame)
+            file = pictures.file(item.file, tree.files[item.file], choices, item.frame)
             pixels = read_pixels(file)
             text = corner_text(pixels)
-            if text or pictures.annotated(item.name):
-                burnt.append(item.name)
+            if text or pictures.annotated(item.file):
+                burnt.append(item.file)
             if text and choices.black_corners:
                 pixels = blacked_out(pixels, text)
                 file = pictures.write(file, pixels)
         except PixelsError as error:
-            findings.skip(item.name, error.why)
-            if item.name not in tree.unread:
-                tries.note(item.name, error.why)
+            findings.skip(item.file, error.why)
+            if item.file not in tree.unread:
+                tries.note(item.file, error.why)
         else:
-            tries.note(item.name, None)
+            tries.note(item.file, None)
             height, width = pixels.shape[:2]
             yield Entry(
-                item.name,
+                item.file,
                 file,
                 item.label,
-                item.split,
+                None if item.split is None else Split(item.split),
                 item.patient,
                 item.group,
                 _fitting_mask(tree, item, (width, height), findings),
@@ -284,7 +287,7 @@ def _verified(
 
 
 def _fitting_mask(
-    tree: Tree, item: _Found, size: tuple[int, int], findings: Findings
+    tree: Tree, item: ImageFile, size: tuple[int, int], findings: Findings
 ) -> Path | None:
     """Return the image's reference mask if it can be opened and has the image's (width, height)."""
     if item.mask is None:
@@ -307,15 +310,24 @@ def _fitting_mask(
     return tree.files[item.mask]
 
 
-def _no_labels(images: int, tree: Tree, tables: Mapping[str, Table]) -> DataError:
-    one_folder = len({posixpath.dirname(n) for n in tree.files if is_image(n)}) == 1
+def _no_table(name: str) -> DataError:
+    return DataError(
+        f"There is no table “{name}”.",
+        why="Nothing of that name is there.",
+        fix="Name a table that lies beside the images, or check its path.",
+    )
+
+
+def no_labels(images: Sequence[str], tables: Mapping[str, Grid]) -> DataError:
+    """Return the error of images that nothing gives a label."""
+    count = len(images)
     if tables:
-        named = posixpath.basename(next(iter(tables)))
-        why = f"There are {images} images, and {named} gives none of them a label."
-    elif one_folder:
-        why = f"There are {images} images in one folder, and no table that names them."
+        named = posixpath.basename(min(tables))
+        why = f"There are {count} images, and {named} gives none of them a label."
+    elif len({posixpath.dirname(name) for name in images}) == 1:
+        why = f"There are {count} images in one folder, and no table that names them."
     else:
-        why = f"There are {images} images, none in a class folder, and no table that names them."
+        why = f"There are {count} images, none in a class folder, and no table that names them."
     return DataError("No labels found.", why=why, fix=_LABEL_FIX)
 
 
@@ -335,29 +347,29 @@ def _require_images(found: int, entries: Sequence[Entry], findings: Findings) ->
     )
 
 
-def _require_ready_splits(tree: Tree, entries: Sequence[Entry]) -> None:
-    """Refuse a split folder of which nothing can be used, and splits without train."""
+def _require_ready_splits(tree: Tree, found: Sequence[ImageFile], entries: Sequence[Entry]) -> None:
+    """Refuse a ready split of which no image can be read, and splits without images to train on."""
     taken = {entry.split for entry in entries}
-    for name, split in tree.splits.items():
-        if split not in taken:
-            raise DataError(
-                f"The {_SET_NAMES[split]} set is empty.",
-                why=f"The folder “{name}” is there, but it has no readable image with a label.",
-                fix="Put labelled images into it, or remove the folder so that the app makes the "
-                "split itself.",
-            )
-    if tree.splits and Split.TRAIN not in taken:
+    ready = {Split(image.split) for image in found if image.split}
+    # Of a folder that has nothing but damaged images, none was found.
+    inside = {SPLITS[f] for n in tree.files for f in n.lower().split("/")[:-1] if f in SPLITS}
+    lost = {SPLITS[f] for n in tree.unread for f in n.lower().split("/")[:-1] if f in SPLITS}
+    if Split.TRAIN in inside:
+        ready |= lost - {Split.TRAIN}
+    for split in sorted(ready - taken):
         raise DataError(
-            "There are no training images.",
-            why=f"The folders are {', '.join(sorted(tree.splits))}, and none of them is train.",
-            fix="Add a folder train, or remove the split folders so that the app makes the splits.",
+            f"The {_SET_NAMES[split]} set is empty.",
+            why=f"The data name its images ({split}), and none of them can be read.",
+            fix="Put readable images into it, or answer --answer split=none so that the app makes "
+            "the splits.",
         )
     if not taken <= {None} and Split.TRAIN not in taken:
         named = ", ".join(sorted(split for split in taken if split is not None))
         raise DataError(
             "There are no training images.",
-            why=f"The table's splits are {named}, and none of them is train.",
-            fix="Name train in it, or leave the column out so that the app makes the splits.",
+            why=f"The splits are {named}, and none of them is train.",
+            fix="Name one of them train, or answer --answer split=none so that the app makes the "
+            "splits.",
         )
 
 

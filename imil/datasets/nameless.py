@@ -35,6 +35,10 @@ PATIENT_BYTES = 6
 SUFFIX = ".png"
 
 
+# Evidence that quotes columns and patterns alone; any other note may quote a file's name.
+_NAMELESS_NOTES = ("label: column", "patients: by column", "split: by column")
+
+
 def pixel_id(pixels: Pixels, salt: str) -> str:
     """Return 32 hex digits: equal for equal pixels and salt, whatever file they came in.
 
@@ -160,6 +164,7 @@ def _report(report: ImportReport, ids: dict[str, str]) -> ImportReport:
     return replace(
         report,
         skipped=tuple(Skipped("", _unquoted(skip.reason)) for skip in report.skipped),
+        notes=tuple(_unnamed(note) for note in report.notes),
         twins=None if report.twins is None else _renamed_twins(report.twins, ids),
         burnt_in=None if report.burnt_in is None else _renamed_burnt(report.burnt_in, ids),
     )
@@ -170,6 +175,11 @@ def _unquoted(sentence: str) -> str:
     # A name may hold quotation marks itself, and a sentence that was cut has lost the last one.
     quoted = r"“.*$" if sentence.endswith("…") else r"“.*”"
     return re.sub(quoted, "“…”", sentence, flags=re.DOTALL)
+
+
+def _unnamed(note: str) -> str:
+    """Return a note without the names of files and folders that it quotes; columns stay."""
+    return note if note.startswith(_NAMELESS_NOTES) else _unquoted(note)
 
 
 def _renamed_burnt(found: BurntIn, ids: dict[str, str]) -> BurntIn:

@@ -33,8 +33,13 @@ from imil.datasets.files.tree import MOST_FAILED
 from imil.datasets.listing import MAX_SKIPPED, MAX_TOLD
 from imil.datasets.reading import uploads
 from imil.datasets.reading.uploads import AT_ONCE, LISTING, MOST_WAITING, UploadReader
-from imil.datasets.tables.claims import MOST_OWN_TABLES, MOST_TABLES
-from imil.datasets.tables.table import MAX_CELL, MAX_ROWS, read_grid
+from imil.datasets.tables.table import (
+    MAX_CELL,
+    MAX_ROWS,
+    MOST_OWN_TABLES,
+    MOST_TABLES,
+    read_grid,
+)
 from imil.errors import DataError, ImilError
 from tests.standins.dicoms import write_dicom
 from tests.standins.hostile import (
@@ -402,6 +407,23 @@ def test_a_hostile_workbook_is_refused(tmp_path: Path, part: str, content: bytes
         read_grid(file, "labels.xlsx")
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("t.xml", b"<!DOCTYPE x [" + LAUGHS + b"]><x><i a='&l11;'/></x>"),
+        ("t.xml", b"<!DOCTYPE x [<!ENTITY e SYSTEM 'file:///etc/passwd'>]><x><i>&e;</i></x>"),
+        ("t.json", b"[" * 100_000),
+        ("t.jsonl", b'{"a":' * 100_000),
+        ("t.parquet", b"PAR1" + bytes(99) + b"PAR1"),
+    ],
+)
+def test_hostile_records_are_refused(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+
+    with pytest.raises(DataError, match="read as a table"):
+        read_grid(tmp_path / name, name)
+
+
 def test_a_workbook_that_links_elsewhere_is_read_and_the_link_is_not(tmp_path: Path) -> None:
     link = b'<externalLink xmlns="x"><ddeLink ddeService="cmd" ddeTopic="/c calc"/></externalLink>'
     file = workbook(tmp_path, part="xl/externalLinks/externalLink1.xml", content=link)
@@ -419,9 +441,9 @@ def test_of_one_table_a_file_the_largest_are_looked_into(tmp_path: Path) -> None
     listing = read_archive(archive, tmp_path / "study")
 
     assert listing.report.taken == 2 * EACH
-    assert "from “image”" in " ".join(listing.report.notes)
+    assert "by “image”" in " ".join(listing.report.notes)
     assert sum(name.endswith(".csv") for name in files_in(tmp_path / "study")) == MOST_TABLES
-    assert look_into(archive).table == "labels.csv"
+    assert look_into(archive).classes == {name[0]: EACH for name in good()}
 
 
 def test_more_tables_of_the_convention_than_classes_are_refused(tmp_path: Path) -> None:

@@ -236,16 +236,19 @@ WHOLE: dict[str, tuple[bytes | Files, str]] = {
         images("1.png", "2.png", "3.png"),
         (
             "No labels found. There are 3 images in one folder, and no table that names them. Put "
-            "each class in its own folder, or add a table (CSV or .xlsx) with a column of file "
-            "names and one of labels."
+            "each class in its own folder, add a table (CSV or .xlsx) with a column of file names "
+            "and one of labels, or say which column is which, as in --answer "
+            "file=“column image”."
         ),
     ),
     "split folders without class folders": (
         images("train/1.png", "test/2.png"),
         (
             "No labels found. There are 2 images, none in a class folder, and no table that names "
-            "them. Put each class in its own folder, or add a table (CSV or .xlsx) with a column "
-            "of file names and one of labels."
+            "them. Put "
+            "each class in its own folder, add a table (CSV or .xlsx) with a column of file names "
+            "and one of labels, or say which column is which, as in --answer "
+            "file=“column image”."
         ),
     ),
     "images of which none can be read": (
@@ -273,32 +276,35 @@ WHOLE: dict[str, tuple[bytes | Files, str]] = {
     "an empty test set": (
         {**{f"train/{name}": content for name, content in CLASSES.items()}, "test/a/1.png": b""},
         (
-            "The test set is empty. The folder “test” is there, but it has no readable image with "
-            "a label. Put labelled images into it, or remove the folder so that the app makes the "
-            "split itself."
+            "The test set is empty. The data name its images (test), and none of them can be "
+            "read. Put readable images into it, or answer --answer split=none so that the app "
+            "makes the splits."
         ),
     ),
     "splits without train": (
         images("test/a/1.png", "val/b/1.png"),
         (
-            "There are no training images. The folders are test, val, and none of them is train. "
-            "Add a folder train, or remove the split folders so that the app makes the splits."
+            "There are no training images. The splits are test, validation, and none of them is "
+            "train. Name one of them train, or answer --answer split=none so that the app makes "
+            "the splits."
         ),
     ),
     "a table without labels": (
         labelled("file_name,sex\n0.png,f\n"),
         (
             "No labels found. There are 8 images, and metadata.csv gives none of them a label. Put "
-            "each class in its own folder, or add a table (CSV or .xlsx) with a column of file "
-            "names and one of labels."
+            "each class in its own folder, add a table (CSV or .xlsx) with a column of file names "
+            "and one of labels, or say which column is which, as in --answer "
+            "file=“column image”."
         ),
     ),
     "a table of other images": (
         labelled("name,label\nx,a\n"),
         (
-            "“metadata.csv” has no column “file_name”. Its first row must name the columns, and "
-            "file_name says which image a row is for. Add a first row with file_name and label, "
-            "parted by commas."
+            "No labels found. There are 8 images, and metadata.csv gives none of them a label. Put "
+            "each class in its own folder, add a table (CSV or .xlsx) with a column of file names "
+            "and one of labels, or say which column is which, as in --answer "
+            "file=“column image”."
         ),
     ),
     "a table that is none": (
@@ -405,12 +411,7 @@ PARTS: dict[str, tuple[Callable[[Path], bytes], str]] = {
 ROWS: dict[str, tuple[str, str]] = {
     "of a file that is missing": ("gone.png,a", "“gone.png” is not there."),
     "without a file": (",a", "No file_name."),
-    "without a label": ("8.png,", "“8.png” has an empty label."),
     "that leads out of the folder": ("../../etc/passwd,a", "“../../etc/passwd” is not there."),
-    "of a file that another row names": (
-        "0.png,a",
-        "“0.png” was named before; the first row counts.",
-    ),
 }
 
 
@@ -451,14 +452,15 @@ def test_each_is_left_out_by_name_and_the_rest_is_read(door: Door) -> None:
 
 
 def test_each_row_is_left_out_by_its_line_and_the_rest_is_read(door: Door) -> None:
-    entries = labelled(rows(*(row for row, _ in ROWS.values())), films=9)
+    entries = labelled(rows(*(row for row, _ in ROWS.values()), "8.png,", "0.png,a"), films=9)
 
     study = _brought(door, entries)
 
     assert isinstance(study, Study)
     told = {skip.name: skip.reason for skip in study.report.skipped}
     assert told == {
-        f"metadata.csv, line {line}": reason for line, (_, reason) in enumerate(ROWS.values(), 10)
+        "8.png": "Its cell of “label” is empty or says that nothing is known.",
+        **{f"metadata.csv, line {n}": why for n, (_, why) in enumerate(ROWS.values(), 10)},
     }
     assert len(study.images) == 8
 

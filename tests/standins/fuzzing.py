@@ -195,7 +195,7 @@ class Door:
                 study = studies.from_hub(archive, positive=positive)
             else:
                 with suppress(ImilError):
-                    look_into(archive, table=None if choices is None else choices.table_file)
+                    look_into(archive, choices)
                 study = studies.from_archive(archive, choices=choices, positive=positive)
         except ImilError as error:
             refusal = error

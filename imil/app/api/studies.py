@@ -8,11 +8,10 @@ from typing import Any
 
 from imil.app.api.given import READER
 from imil.core.review.readers import reader_name
-from imil.datasets.choices import Choices
+from imil.datasets.choices import Choices, parse_columns
 from imil.datasets.hub.process import LIMIT, HubRequest
 from imil.datasets.hub.read import parse_hub_id
 from imil.datasets.public_sets import PUBLIC_SETS, public_set
-from imil.datasets.tables.names import parse_columns
 from imil.report.parts import text
 from imil.study.library.studies import Studies
 from imil.study.study import Study
@@ -24,7 +23,7 @@ def open_demo(studies: Studies, trained: bool = True) -> dict[str, Any]:
 
 
 def look_at_archive(studies: Studies, archive: Path) -> dict[str, Any]:
-    """Return what a zip holds: images, tables, what columns and file names seem to mean."""
+    """Return what a zip holds: how it is understood, and what is asked about it."""
     return asdict(studies.look_into(archive))
 
 
@@ -38,15 +37,20 @@ def open_archive(
     frame: int = 0,
     view: int = 1,
     black_corners: bool = False,
+    answers: dict[str, str] | None = None,
 ) -> dict[str, Any]:
     """Begin a study of the images in a zip; `positive` makes it that label against the rest.
 
-    `columns` is as in “file=image,label=dx”; `frame` of DICOM files with several counts from 1,
+    `answers` are to the questions of `look_at_archive`, by their ids; `columns` is as in
+    “file=image,label=dx”; `frame` of DICOM files with several counts from 1,
     0 for none; `view` is which of their windows, 0 for none.
     """
     choices = Choices(
-        columns=parse_columns(columns) if columns else None,
-        patient_pattern=patient_pattern or None,
+        answers=(
+            *(parse_columns(columns) if columns else ()),
+            *((("patient", patient_pattern),) if patient_pattern else ()),
+            *(answers or {}).items(),
+        ),
         frame=frame or None,
         preset=view,
         black_corners=black_corners,

@@ -25,8 +25,16 @@ from imil.app.train.source_picker import (
     show_reading,
     show_side,
 )
-from imil.app.train.zip_options import choices_of, show_look, show_no_look
+from imil.app.train.zip_options import (
+    QUESTIONS,
+    Answers,
+    choices_of,
+    classes_of,
+    show_look,
+    show_no_look,
+)
 from imil.core.review.readers import reader_name
+from imil.datasets.choices import Choices
 from imil.datasets.public_sets import public_set
 from imil.errors import DataError, ImilError
 from imil.report.parts.markup import note
@@ -73,6 +81,9 @@ class SourceActs:
         picker.file.upload(self.new_file, files, looked, **QUIET)
         picker.file.change(self.no_file, files, looked, queue=False, **QUIET)
         picker.zip.table_file.change(self.new_file, files, looked, **QUIET)
+        for key, control in zip(QUESTIONS, picker.zip.questions, strict=True):
+            given = [*files, picker.zip.answers, control]
+            control.input(partial(self.answer, key), given, looked, **QUIET)
         zipped = [picker.file, picker.name, picker.positive, *picker.zip.inputs]
         picker.open_archive.click(self.open_archive, zipped, begun, **QUIET)
         picker.hub_look.click(self.look, picker.hub_choice, begun, **QUIET)
@@ -122,17 +133,44 @@ class SourceActs:
     @costs(Cost.BEGIN)
     def new_file(self, file: str | None, table: str | None, request: gr.Request) -> Shown:
         """Forget what was said about another file, and tell what this one seems to hold."""
-        picker, trouble = self.picker, self.screen.train.trouble
         if not file:
             return self.no_file(file, table, request)
         self.uploads.show((request.session_hash, "zip"), file, table)
+        return self._look(file, table, ())
+
+    @costs(Cost.BEGIN)
+    def answer(
+        self, key: str, file: str | None, table: str | None, answers: Answers, picked: str | None
+    ) -> Shown:
+        """Tell how a zip is read with one more answer; earlier ones that no longer fit go."""
+        if not file or not picked:
+            return unchanged()
+        newest = (key, picked)
+        return self._look(file, table, (*(a for a in answers or () if a[0] != key), newest), newest)
+
+    def _look(
+        self, file: str, table: str | None, answers: Answers, newest: tuple[str, str] | None = None
+    ) -> Shown:
+        picker, trouble = self.picker, self.screen.train.trouble
         try:
-            look = self.screen.studies.look_into(_there(file), table=_there(table))
+            choices = Choices(answers=answers, table_file=_there(table))
+            try:
+                look = self.screen.studies.look_into(_there(file), choices)
+            except DataError:
+                if newest is None or answers == (newest,):
+                    raise
+                answers = (newest,)
+                look = self.screen.studies.look_into(
+                    _there(file), replace(choices, answers=answers)
+                )
         except ImilError as error:
+            if newest is not None:
+                return {trouble: error_in_place(error)}
             told = {trouble: error_in_place(error), picker.positive: NO_CLASSES}
             return {**told, **show_no_look(picker.zip)}
-        classes = gr.update(choices=["", *look.classes], value="", visible=bool(look.classes))
-        return {trouble: "", picker.positive: classes, **show_look(picker.zip, look)}
+        labels = classes_of(look)
+        classes = gr.update(choices=["", *labels], value="", visible=bool(labels))
+        return {trouble: "", picker.positive: classes, **show_look(picker.zip, look, answers)}
 
     def no_file(self, file: str | None, table: str | None, request: gr.Request) -> Shown:
         """Forget a file that is shown no more; what was wrong with it may still stand there."""

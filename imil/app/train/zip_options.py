@@ -1,4 +1,4 @@
-"""How a zip is to be read: its table and columns, patients, DICOM frames, text in corners."""
+"""How a zip is to be read: the questions about it, DICOM frames, text in corners."""
 
 from __future__ import annotations
 
@@ -12,93 +12,77 @@ import gradio as gr
 from imil.app.server.shown import Shown, html
 from imil.datasets.archive.look import Look
 from imil.datasets.choices import Choices
-from imil.datasets.tables.table import Columns
+from imil.datasets.layout.candidates import MOST_CLASSES
+from imil.datasets.layout.reading import Question
 from imil.report.parts import numbers, text
-from imil.report.parts.markup import skipped_list
+from imil.report.parts.markup import note, skipped_list
 
 ZIP_UNTRIED = "The zip is large: which of its files are damaged is told once it is read."
-ZIP_COLUMNS = {
-    "file": "Column of files",
-    "label": "Column of labels",
-    "patient": "Column of patients",
-    "group": "Column of sites",
-    "split": "Column of splits",
-    "frame": "Column of frames",
+ZIP_QUESTIONS = {
+    "label": "What the label is",
+    "several": "Several labels of an image",
+    "patient": "Whose image it is",
+    "split": "Training and testing",
+    "masks": "Images that may be masks",
+    "variant": "Images that lie there twice",
+    "table": "Tables",
+    "file": "Which image a row is for",
+    "group": "Site, or a known shortcut",
+    "frame": "Frame of a DICOM file",
 }
-ZIP_PATTERN_FOUND = (
-    "File names look as if they named patients: {pattern} makes {groups}, as {patient} of "
-    "{example}. Tick to keep each group in one split."
-)
-
-# Columns that can be picked, in the order of `Columns`.
-MEANINGS = tuple(field.name for field in fields(Columns))
+PATIENT_INFO = "Or write how file names tell, such as {patient}_* or {patient}/*"
+# A person's answers, by question.
+Answers = tuple[tuple[str, str], ...]
+# The questions that have a control, in this order.
+QUESTIONS = tuple(ZIP_QUESTIONS)
+# Classes that are told with how many images they have; the rest is counted.
+MOST_TOLD = 12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ZipOptions:
-    """The components. Nothing is asked before a zip was looked into."""
+    """The components. Nothing is asked before a zip was looked into.
+
+    `answers` holds what a person picked, by question; what stands in a control may be a guess.
+    """
 
     has: gr.HTML
     box: gr.Accordion
     table_file: gr.File
-    table: gr.Dropdown
-    columns: tuple[gr.Dropdown, ...]
-    pattern_found: gr.HTML
-    pattern: gr.Textbox
-    use_pattern: gr.Checkbox
+    questions: tuple[gr.Dropdown, ...]
     frame: gr.Number
     view: gr.Number
     black: gr.Checkbox
+    answers: gr.State
 
     @property
     def outputs(self) -> list[Any]:
         """Every component that a callback may change."""
-        own = [getattr(self, field.name) for field in fields(self) if field.name != "columns"]
-        return [*own, *self.columns]
+        own = [getattr(self, field.name) for field in fields(self) if field.name != "questions"]
+        return [*own, *self.questions]
 
     @property
     def inputs(self) -> list[Any]:
         """What `choices_of` is made of, in its order."""
-        return [
-            self.table_file,
-            self.table,
-            self.pattern,
-            self.use_pattern,
-            self.frame,
-            self.view,
-            self.black,
-            *self.columns,
-        ]
+        return [self.table_file, self.frame, self.view, self.black, self.answers]
 
 
 def build_zip_options() -> ZipOptions:
     """Place the components where Gradio stands now."""
     has = html(elem_id="zip-has")
     box = gr.Accordion(
-        "Table, patients, DICOM, text in corners",
-        open=False,
-        elem_classes=["advanced"],
-        elem_id="zip-options",
+        "How the zip is read", open=False, elem_classes=["advanced"], elem_id="zip-options"
     )
     with box:
         with gr.Row(elem_classes=["fields2"]):
-            table = _pick("Table in the zip", "zip-table")
-            columns = tuple(_pick(ZIP_COLUMNS[name], f"zip-{name}") for name in MEANINGS)
+            questions = tuple(_pick(key) for key in QUESTIONS)
         table_file = gr.File(
             label="Table that is not in the zip (CSV or .xlsx)",
             file_types=[".csv", ".tsv", ".xlsx"],
             height=140,
             elem_id="zip-table-file",
         )
-        pattern_found = html(elem_id="zip-pattern-found")
         with gr.Row(elem_classes=["fields2"]):
-            pattern = gr.Textbox(
-                label="Patient in the file name",
-                info="{patient} stands for whose image it is, and * for anything else",
-                max_length=200,
-                elem_id="zip-pattern",
-            )
-            use_pattern = gr.Checkbox(label="Group images by it", elem_id="zip-use-pattern")
             frame = gr.Number(
                 0,
                 label="DICOM with several frames: use frame",
@@ -120,58 +104,63 @@ def build_zip_options() -> ZipOptions:
         has=has,
         box=box,
         table_file=table_file,
-        table=table,
-        columns=columns,
-        pattern_found=pattern_found,
-        pattern=pattern,
-        use_pattern=use_pattern,
+        questions=questions,
         frame=frame,
         view=view,
         black=black,
+        answers=gr.State(()),
     )
 
 
-def _pick(label: str, name: str) -> gr.Dropdown:
-    return gr.Dropdown([], label=label, visible=False, elem_id=name)
+def _pick(key: str) -> gr.Dropdown:
+    # A pattern of file names is written, not picked.
+    written = key == "patient"
+    return gr.Dropdown(
+        [],
+        label=ZIP_QUESTIONS[key],
+        info=PATIENT_INFO if written else None,
+        visible=False,
+        allow_custom_value=written,
+        elem_id=f"zip-{key}",
+    )
 
 
-def show_look(options: ZipOptions, look: Look) -> Shown:
-    """Return the options with what a zip seems to hold, guesses picked."""
-    said = (
-        f"Labels from {look.table}: please check the columns below."
-        if look.table
-        else "No table names them: class folders are the labels."
-    )
-    has = "{images} in the zip{dicom}. {table}".format(
-        images=numbers.some(look.images, "image", "images"),
-        dicom=f", {numbers.count(look.dicom)} of them DICOM" if look.dicom else "",
-        table=said,
-    )
-    guess = look.pattern
-    found = ""
-    if guess is not None:
-        found = ZIP_PATTERN_FOUND.format(
-            pattern=guess.pattern,
-            groups=numbers.some(guess.groups, "group", "groups"),
-            patient=guess.patient,
-            example=guess.example,
-        )
-    picks: Shown = {
-        column: _column(look, name) for name, column in zip(MEANINGS, options.columns, strict=True)
-    }
+def show_look(options: ZipOptions, look: Look, answers: Answers = ()) -> Shown:
+    """Return the options with how a zip would be read, and what is open.
+
+    Args:
+        options: the components.
+        look: what the zip seems to hold.
+        answers: what a person has picked so far.
+    """
+    asked = {question.id: question for question in look.questions}
+    controls = zip(QUESTIONS, options.questions, strict=True)
+    picks: Shown = {control: _control(asked.get(key)) for key, control in controls}
     return {
-        options.has: f'<p class="sub s13">{escape(has)}</p>{_left_out(look)}',
-        options.box: gr.update(open=look.table is not None or guess is not None),
-        options.table: gr.update(
-            choices=list(look.tables),
-            value=look.table if look.table in look.tables else None,
-            visible=len(look.tables) > 1,
-        ),
-        options.pattern_found: f'<p class="sub s13">{escape(found)}</p>' if found else "",
-        options.pattern: "" if guess is None else guess.pattern,
-        options.use_pattern: False,
+        options.has: _has(look),
+        options.box: gr.update(open=bool(look.questions)),
+        options.answers: answers,
         **picks,
     }
+
+
+def _has(look: Look) -> str:
+    """Return what is taken of a zip, why, what is open, and what is left out."""
+    images = numbers.some(look.images, "image", "images")
+    dicom = f", {numbers.count(look.dicom)} of them DICOM" if look.dicom else ""
+    masks = f", and {numbers.some(look.masks, 'mask', 'masks')}" if look.masks else ""
+    has = f"{images} in the zip{dicom}{masks}."
+    classes = [f"{label} {numbers.count(count)}" for label, count in (look.classes or {}).items()]
+    more = [f"and {len(classes) - MOST_TOLD} more"] if len(classes) > MOST_TOLD else []
+    told = [", ".join((*classes[:MOST_TOLD], *more)), *look.evidence]
+    listed = "".join(f"<li>{escape(line)}</li>" for line in told if line)
+    opened = "".join(
+        note(f"Asked before anything is read: {question.text} Pick one below.", tone="warn")
+        for question in look.questions
+        if question.chosen is None
+    )
+    why = f'<ul class="sub s13">{listed}</ul>' if listed else ""
+    return f'<p class="sub s13">{escape(has)}</p>{opened}{why}{_left_out(look)}'
 
 
 def _left_out(look: Look) -> str:
@@ -185,39 +174,36 @@ def _left_out(look: Look) -> str:
     return listed + more
 
 
-def _column(look: Look, meaning: str) -> Any:
-    guessed = None if look.columns is None else getattr(look.columns, meaning)
-    # A file is always named by some column; anything else may be by none.
-    none = [] if meaning == "file" else [("none", "")]
-    return gr.update(
-        choices=[*none, *((name, name) for name in look.names)],
-        value=guessed or ("" if none else None),
-        visible=look.columns is not None,
-    )
+def _control(question: Question | None) -> Any:
+    if question is None:
+        return gr.update(choices=[], value=None, visible=False)
+    several = len(question.choices) > 1 or question.id == "patient"
+    return gr.update(choices=list(question.choices), value=question.chosen, visible=several)
 
 
 def show_no_look(options: ZipOptions) -> Shown:
     """Return the options before a zip was looked into."""
     return {
         options.has: "",
-        options.pattern_found: "",
-        options.pattern: "",
-        options.use_pattern: False,
-        options.table: gr.update(choices=[], value=None, visible=False),
-        **{column: gr.update(choices=[], value=None, visible=False) for column in options.columns},
+        options.answers: (),
+        **{control: _control(None) for control in options.questions},
     }
 
 
 def choices_of(values: tuple[Any, ...]) -> Choices:
     """Return what was picked; `values` are those of `ZipOptions.inputs`."""
-    table_file, table, pattern, use_pattern, frame, view, black, *columns = values
-    named = {name: value or None for name, value in zip(MEANINGS, columns, strict=True)}
+    table_file, frame, view, black, answers = values
     return Choices(
-        table=table or None,
+        answers=tuple((str(key), str(value)) for key, value in answers or ()),
         table_file=Path(table_file) if table_file else None,
-        columns=Columns(**named) if named["file"] else None,
-        patient_pattern=(pattern or "").strip() or None if use_pattern else None,
         frame=None if not frame else int(frame),
         preset=1 if view is None else max(0, int(view)),
         black_corners=bool(black),
     )
+
+
+def classes_of(look: Look) -> tuple[str, ...]:
+    """Return the labels that one may be set against the rest of, where there are few of them."""
+    several = next((q.choices[1:] for q in look.questions if q.id == "several"), ())
+    found = tuple(dict.fromkeys((*several, *(look.classes or ()))))
+    return found if 2 <= len(found) <= MOST_CLASSES else ()

@@ -16,7 +16,8 @@ from pathlib import Path
 from imil.datasets.choices import Choices
 from imil.datasets.files.tree import is_system_file, suffix_of
 from imil.datasets.listing import Skipped, cut
-from imil.datasets.tables.table import is_other_table, is_table
+from imil.datasets.tables.spelling import JAPANESE, looks_japanese
+from imil.datasets.tables.table import is_sheet, is_table
 from imil.errors import DataError
 
 # Twice what a study of 100,000 images with a mask each needs.
@@ -107,7 +108,8 @@ def checked(
         )
     _require_sizes(zipped, entries, archive, limits)
     plan: dict[str, zipfile.ZipInfo] = {}
-    named = [(_safe_name(entry, archive), entry) for entry in entries]
+    page = _code_page(entries)
+    named = [(_safe_name(entry, archive, page), entry) for entry in entries]
     folders = _folders(name for name, _ in named)
     if len(entries) + len(folders) > limits.files:
         count = f"{len(entries)} files in {len(folders)} folders"
@@ -296,11 +298,12 @@ def require_tables(
 
     A table that was picked is all that is needed, and so is the convention's where one is there.
     """
-    tables = [entry for entry in lost if is_table(entry.name) or is_other_table(entry.name)]
-    if choices.table_file is not None:
+    tables = [entry for entry in lost if is_sheet(entry.name)]
+    picked = choices.answered.get("table")
+    if choices.table_file is not None or picked == "none":
         return
-    if choices.table is not None:
-        tables = [entry for entry in tables if f"/{entry.name}".endswith(f"/{choices.table}")]
+    if picked not in (None, "all"):
+        tables = [entry for entry in tables if f"/{entry.name}".endswith(f"/{picked}")]
     elif any(is_table(name) for name in readable):
         tables = [entry for entry in tables if is_table(entry.name)]
     if tables:
@@ -363,9 +366,9 @@ def _size(text: str) -> int:
     return len(text.encode())
 
 
-def _safe_name(entry: zipfile.ZipInfo, archive: str) -> str:
+def _safe_name(entry: zipfile.ZipInfo, archive: str, page: str) -> str:
     """Return the entry's path with "/", in Unicode NFC; DataError if it leads out of the folder."""
-    written = _decoded_name(entry).replace("\\", "/")
+    written = _decoded_name(entry, page).replace("\\", "/")
     # Sanitised first, checked afterwards: ".. " is harmless only until its blank is gone.
     parts = [_printable(part).strip(" ") for part in written.split("/")]
     if written.startswith("/") or written[1:2] == ":" or ".." in parts or "\0" in written:
@@ -378,14 +381,38 @@ def _safe_name(entry: zipfile.ZipInfo, archive: str) -> str:
     return "/".join(part for part in parts if part not in ("", "."))
 
 
-def _decoded_name(entry: zipfile.ZipInfo) -> str:
-    """Return the name; macOS writes UTF-8 without saying so, which then reads as code page 437."""
+def _decoded_name(entry: zipfile.ZipInfo, page: str) -> str:
+    """Return the name; macOS writes UTF-8 without saying so, which then reads as code page 437.
+
+    Args:
+        entry: of the zip.
+        page: code page of names that are not UTF-8, see `_code_page`.
+    """
     name = entry.orig_filename
     if not entry.flag_bits & _UTF8:
         # What fails here is what it says it is: a name in code page 437.
-        with suppress(UnicodeError):
-            name = name.encode("cp437").decode()
+        for encoding in ("utf-8", page):
+            with suppress(UnicodeError):
+                name = name.encode("cp437").decode(encoding)
+                break
     return unicodedata.normalize("NFC", name)
+
+
+def _code_page(entries: Iterable[zipfile.ZipInfo]) -> str:
+    """Return Shift JIS where all names that are not UTF-8 can be that, and one of them looks so."""
+    names = [entry.orig_filename for entry in entries if not entry.flag_bits & _UTF8]
+    japanese = False
+    for name in names:
+        try:
+            raw = name.encode("cp437")
+            text = raw.decode(JAPANESE)
+        except UnicodeError:
+            return "cp437"
+        with suppress(UnicodeError):
+            raw.decode()
+            continue
+        japanese |= looks_japanese(text)
+    return JAPANESE if japanese else "cp437"
 
 
 def _printable(name: str) -> str:

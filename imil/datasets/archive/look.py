@@ -1,12 +1,16 @@
-"""What a zip holds, told before its images are read: tables, names of patients, what is lost."""
+"""What a zip holds, told before its images are read: how it is understood, and what is lost."""
 
 from __future__ import annotations
 
+import io
+import secrets
 import tempfile
 import zipfile
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,50 +26,58 @@ from imil.datasets.archive.entries import (
 from imil.datasets.archive.read import opened
 from imil.datasets.choices import Choices
 from imil.datasets.files import dicom
-from imil.datasets.files.tree import ALIASES, is_data, is_image, suffix_of, wrapping
+from imil.datasets.files.dicom import Header, RefusedError
+from imil.datasets.files.pictures import owners
+from imil.datasets.files.pixels import SUFFIXES
+from imil.datasets.files.tree import is_image, may_be_dicom, suffix_of
+from imil.datasets.layout.layout import Listed, read_layout
+from imil.datasets.layout.reading import Question, Reading
+from imil.datasets.layout.samples import MAX_BYTES as MOST_SAMPLED
+from imil.datasets.layout.samples import two_valued
 from imil.datasets.listing import MAX_SKIPPED, Skipped
-from imil.datasets.tables import claims
-from imil.datasets.tables.claims import MOST_TABLES, largest, likeliest, require_few_tables
-from imil.datasets.tables.names import MOST_CLASSES, FileNames
-from imil.datasets.tables.patients import Guess, guess_pattern
-from imil.datasets.tables.table import MAX_BYTES, Columns, is_other_table, is_table
-
-# Tables that are named; a zip with more is hardly a table and its images.
-MAX_NAMED = 1000
+from imil.datasets.reading.dicom import DicomReader
+from imil.datasets.tables.table import (
+    MAX_BYTES,
+    Grid,
+    is_other_table,
+    is_table,
+    is_text_table,
+    looked_into,
+    read_grids,
+)
+from imil.errors import DataError
 
 # Bytes of a zip that are read to find what is damaged: it takes a second or two, as a look may.
 MAX_TRIED = 256 * 2**20
+# DICOM files whose headers a preview reads for patients and UIDs.
+MAX_HEADERS = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What an archive seems to hold.
+    """What an archive seems to hold, and how it would be read.
 
     Attributes:
-        images: files that are images by their names.
-        dicom: how many of them are DICOM.
-        tables: tables in it, by path, `MAX_NAMED` at most; those of the convention first.
-        table: the one that would be read; None where none names an image.
-        names: that table's columns.
-        columns: what they seem to mean; None without a table.
-        pattern: how file names seem to name patients; None where they don't.
+        images: how many would be taken; all that are there where nothing gives them a label.
+        dicom: how many images, taken or not, are DICOM.
+        masks: how many images are masks of others.
+        classes: how many images each label has.
+        evidence: one sentence for each decision.
+        questions: what can be decided otherwise; open ones have to be answered.
         skipped: the first `MAX_SKIPPED` files that will be left out, as far as they were tried.
         tried: whether all were; damaged ones of a large zip are met when it is read.
         more_skipped: how many more than `skipped` names.
-        classes: labels that the table gives, else class folders; empty where they are not plain.
     """
 
     images: int
     dicom: int
-    tables: tuple[str, ...]
-    table: str | None = None
-    names: tuple[str, ...] = ()
-    columns: Columns | None = None
-    pattern: Guess | None = None
+    masks: int = 0
+    classes: Mapping[str, int] | None = None
+    evidence: tuple[str, ...] = ()
+    questions: tuple[Question, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     tried: bool = True
     more_skipped: int = 0
-    classes: tuple[str, ...] = ()
 
     @property
     def left_out(self) -> int:
@@ -75,92 +87,178 @@ class Look:
     @classmethod
     def of(cls, told: dict[str, Any]) -> Look:
         """Return the look that `asdict` made JSON of."""
-        columns, pattern = told["columns"], told["pattern"]
-        skipped = (Skipped(**each) for each in told["skipped"])
+        asked = (Question(**{**q, "choices": tuple(q["choices"])}) for q in told["questions"])
         known = {
-            "tables": tuple(told["tables"]),
-            "names": tuple(told["names"]),
-            "columns": None if columns is None else Columns(**columns),
-            "pattern": None if pattern is None else Guess(**pattern),
-            "skipped": tuple(skipped),
-            "classes": tuple(told["classes"]),
+            "questions": tuple(asked),
+            "evidence": tuple(told["evidence"]),
+            "skipped": tuple(Skipped(**each) for each in told["skipped"]),
         }
         return cls(**{**told, **known})
 
 
-def look_into(archive: Path, *, table: Path | None = None, most_tried: int = MAX_TRIED) -> Look:
-    """Return what a zip holds, from its list of files and its tables; no image is opened.
+def look_into(
+    archive: Path, choices: Choices | None = None, *, most_tried: int = MAX_TRIED
+) -> Look:
+    """Return what a zip holds, from its list of files, its tables and a few images.
 
     Args:
         archive: the zip file.
-        table: a table that lies beside it, and is looked into instead of those inside.
+        choices: answers, and a table that lies beside it and is looked into alone.
         most_tried: bytes to read in search of damaged files.
 
     Raises:
         DataError: as `read_archive`, as far as it can be told so.
     """
-    with opened(archive) as zipped:
+    choices = choices or Choices()
+    with surveyed(archive, choices, most_tried=most_tried) as found:
+        reading = read_layout(found.listed, choices.answered)
+    skipped = [*found.skipped, *(Skipped(left.file, left.why) for left in reading.left_out)]
+    return Look(
+        images=len(reading.images) or len(found.listed.images),
+        dicom=found.dicom,
+        masks=len(reading.masks),
+        classes=dict(reading.classes),
+        evidence=reading.evidence,
+        questions=reading.questions,
+        skipped=tuple(skip.short() for skip in skipped[:MAX_SKIPPED]),
+        tried=found.tried,
+        more_skipped=max(0, len(skipped) - MAX_SKIPPED),
+    )
+
+
+def read_zip_layout(archive: Path, choices: Choices) -> tuple[Reading, Listed]:
+    """Return how a zip is understood, whole, with what it was told from; as `look_into`."""
+    with surveyed(archive, choices, headers=None) as found:
+        return read_layout(found.listed, choices.answered), found.listed
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """A zip's files as a layout is told from them; they can be looked at while it is open."""
+
+    listed: Listed
+    dicom: int
+    skipped: tuple[Skipped, ...]
+    tried: bool
+
+
+@contextmanager
+def surveyed(
+    archive: Path,
+    choices: Choices,
+    *,
+    most_tried: int = MAX_TRIED,
+    headers: int | None = MAX_HEADERS,
+) -> Iterator[Survey]:
+    """Open a zip and list what it holds.
+
+    Args:
+        archive: the zip file.
+        choices: a table that lies beside it, and which one was picked.
+        most_tried: bytes to read in search of damaged files.
+        headers: of DICOM files that are read at most; all if None.
+    """
+    with opened(archive) as zipped, tempfile.TemporaryDirectory(prefix="imil-look-") as folder:
         skipped: list[Skipped] = []
         entries = checked(zipped, archive.name, Limits(), skipped)
         lost, tried = _tried(zipped, entries, most_tried)
         entries = {name: entry for name, entry in entries.items() if name not in lost}
         skipped += lost.values()
         require_read(archive.name, len(entries), [*lost.values()], whole=False)
-        require_tables(archive.name, entries, [*lost.values()], Choices(table_file=table))
-        names = [name for name in entries if is_data(name) or is_other_table(name)]
-        top = wrapping(entries, set(names))
-        names = [name.removeprefix(top) for name in names if name.startswith(top)]
-        images = [name for name in names if is_image(name)]
-        inside = sorted(
-            (name for name in names if not is_image(name)), key=lambda name: not is_table(name)
+        require_tables(archive.name, entries, [*lost.values()], choices)
+        heads = _heads(zipped, entries)
+        bare = {name for name, head in heads.items() if dicom.is_marked(head)}
+        images = tuple(name for name in entries if is_image(name) or name in bare)
+        films = [name for name in images if suffix_of(name) not in SUFFIXES]
+        found: dict[str, Header] = {}
+        if headers is None or len(films) <= headers:
+            found = _headers(zipped, entries, films, Path(folder))
+        listed = Listed(
+            images,
+            _tables(zipped, entries, heads, images, choices, Path(folder), skipped),
+            {name: entries[name].file_size for name in images},
+            partial(_flat, zipped, entries),
+            lambda name: (entries[name].CRC, entries[name].file_size),
+            {header.uid: name for name, header in found.items() if header.uid},
+            owners(found)[0],
         )
-        require_few_tables(inside)
-        sizes = {name: entries[top + name].file_size for name in inside}
-        with tempfile.TemporaryDirectory(prefix="imil-look-") as folder:
-            if table is None:
-                copied = {
-                    name: _copied(zipped, entries[top + name], Path(folder) / str(number), name)
-                    for number, name in enumerate(_looked(inside, sizes))
-                    if sizes[name] <= MAX_BYTES
-                }
-                files = {name: file for name, file in copied.items() if file is not None}
-            else:
-                files = {table.name: table}
-            own = {name: file for name, file in files.items() if is_table(name)}
-            best = likeliest(own or files, FileNames.of(images if files else ()))
-    return Look(
-        images=len(images),
-        dicom=sum(suffix_of(name) in dicom.SUFFIXES for name in images),
-        tables=tuple(inside[:MAX_NAMED]),
-        table=None if best is None else best.table,
-        names=() if best is None else tuple(name for name in best.names if name),
-        columns=None if best is None else best.columns,
-        pattern=guess_pattern(images),
-        skipped=tuple(skip.short() for skip in skipped[:MAX_SKIPPED]),
-        tried=tried,
-        more_skipped=max(0, len(skipped) - MAX_SKIPPED),
-        classes=_classes(best, images),
-    )
+        yield Survey(listed, len(films), tuple(skipped), tried)
 
 
-def _classes(best: claims.Guess | None, images: Sequence[str]) -> tuple[str, ...]:
-    """Return the labels that are known before a zip is read, where there are few of them."""
-    labels: Iterable[str]
-    if best is not None:
-        labels = best.labels
-    else:
-        folders = (name.split("/")[:-1] for name in images)
-        inside = ((f[1:] if f and f[0].lower() in ALIASES else f) for f in folders)
-        labels = {each[0] for each in inside if each}
-    found = sorted(labels)
-    return tuple(found) if 2 <= len(found) <= MOST_CLASSES else ()
+def _tables(
+    zipped: zipfile.ZipFile,
+    entries: Mapping[str, zipfile.ZipInfo],
+    heads: Mapping[str, bytes],
+    images: tuple[str, ...],
+    choices: Choices,
+    folder: Path,
+    skipped: list[Skipped],
+) -> dict[str, Grid]:
+    """Return the tables that are looked into, by name; `skipped` is told of those that can't be."""
+    if choices.table_file is not None:
+        return read_grids(choices.table_file, choices.table_file.name)
+    sizes = {
+        name: entry.file_size
+        for name, entry in entries.items()
+        if is_table(name) or is_other_table(name) or is_text_table(name, heads.get(name, b""))
+    }
+    found: dict[str, Grid] = {}
+    picked = choices.answered.get("table")
+    for number, name in enumerate(sorted(looked_into(sizes, images, picked=picked))):
+        file = None
+        if sizes[name] <= MAX_BYTES:
+            file = _copied(zipped, entries[name], folder / str(number), name)
+        try:
+            if file is not None:
+                found |= read_grids(file, name)
+        except DataError as error:
+            if is_table(name) or name == picked:
+                raise
+            skipped.append(Skipped(name, error.why))
+    return found
 
 
-def _looked(inside: Sequence[str], sizes: Mapping[str, int]) -> list[str]:
-    """Return the tables that are looked into: those of the convention, or the largest others."""
-    own = [name for name in inside if is_table(name)]
-    kept = own[:MOST_TABLES] or largest(sizes)
-    return [name for name in inside if name in kept]
+def _heads(zipped: zipfile.ZipFile, entries: Mapping[str, zipfile.ZipInfo]) -> dict[str, bytes]:
+    """Return the first bytes of files whose name does not say what they are."""
+    heads = {}
+    for name, entry in entries.items():
+        if may_be_dicom(name):
+            try:
+                heads[name] = next(pieces(zipped, entry), b"")
+            except EntryError:
+                heads[name] = b""
+    return heads
+
+
+def _headers(
+    zipped: zipfile.ZipFile,
+    entries: Mapping[str, zipfile.ZipInfo],
+    films: list[str],
+    folder: Path,
+) -> dict[str, Header]:
+    """Return what DICOM files say of themselves, those that can be read."""
+    found: dict[str, Header] = {}
+    with DicomReader(salt=secrets.token_hex()) as reader:
+        for name in films:
+            file = _copied(zipped, entries[name], folder / "film", "film.dcm")
+            if file is None:
+                continue
+            # Why one can't be read is told with the images.
+            with suppress(RefusedError):
+                found[name] = reader.header(file.resolve())
+            file.unlink()
+    return found
+
+
+def _flat(
+    zipped: zipfile.ZipFile, entries: Mapping[str, zipfile.ZipInfo], name: str
+) -> bool | None:
+    if suffix_of(name) not in SUFFIXES or entries[name].file_size > MOST_SAMPLED:
+        return None
+    try:
+        return two_valued(io.BytesIO(b"".join(pieces(zipped, entries[name]))))
+    except EntryError:
+        return None
 
 
 def _tried(
@@ -185,11 +283,11 @@ def _tried(
 def _copied(
     zipped: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path, name: str
 ) -> Path | None:
-    """Write a table to a folder of its own; None where it turns out to be damaged."""
-    folder.mkdir()
+    """Write a file to a folder of its own; None where it turns out to be damaged."""
+    folder.mkdir(exist_ok=True)
     file = folder / Path(name).name
     try:
-        with file.open("xb") as target:
+        with file.open("wb") as target:
             target.writelines(pieces(zipped, entry))
     except EntryError:
         return None

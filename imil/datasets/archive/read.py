@@ -32,11 +32,10 @@ from imil.datasets.archive.entries import (
 )
 from imil.datasets.choices import Choices
 from imil.datasets.files.pixels import SUFFIXES, why_not_opened
-from imil.datasets.files.tree import Tries, stray, suffix_of, why_unread
+from imil.datasets.files.tree import Tries, is_image, stray, suffix_of, why_unread
 from imil.datasets.folder import MADE, read_folder
 from imil.datasets.listing import Listing, Skipped, with_splits
-from imil.datasets.tables.claims import largest, require_few_tables
-from imil.datasets.tables.table import is_other_table
+from imil.datasets.tables.table import is_other_table, is_table, looked_into, may_hold_rows
 from imil.errors import DataError, StoreError
 
 _STARTS = (b"PK\x03\x04", b"PK\x05\x06")
@@ -88,6 +87,7 @@ def read_archive(
     """
     choices = choices or Choices()
     report = unpack(archive, into, sieve=partial(_sieve, choices), on_progress=on_progress)
+    lost = [skip for skip in report.lost if is_image(skip.name)]
     try:
         require_tables(archive.name, report.names, report.lost, choices)
         with also_told(report.lost):
@@ -97,8 +97,9 @@ def read_archive(
                 positive=positive,
                 choices=choices,
                 made=made,
-                also_skipped=report.skipped,
-                unread=report.unread,
+                also_skipped=[skip for skip in report.skipped if skip not in lost],
+                # They count as what they are called, so that no set is made anew without them.
+                unread={**report.unread, **{skip.name: skip.reason for skip in lost}},
                 on_progress=on_progress,
             )
             return listing if seed is None else with_splits(listing, seed=seed)
@@ -111,14 +112,19 @@ def _sieve(
     choices: Choices, entries: Mapping[str, zipfile.ZipInfo]
 ) -> Callable[[str, bytes], str | None]:
     """Return what lets images and the tables pass that are looked into."""
-    require_few_tables(entries)
-    sizes = {name: entry.file_size for name, entry in entries.items() if is_other_table(name)}
-    tables = largest(sizes, but=choices.table)
+    sizes = {
+        name: entry.file_size
+        for name, entry in entries.items()
+        if is_table(name) or is_other_table(name)
+    }
+    images = (name for name in entries if is_image(name))
+    tables = looked_into(sizes, images, picked=choices.answered.get("table"))
 
     tries = Tries()
 
     def why_left(name: str, head: bytes) -> str | None:
-        reason = stray(name) if name in sizes and name not in tables else why_unread(name, head)
+        idle = name in sizes and (name not in tables or not may_hold_rows(name, head))
+        reason = stray(name) if idle else why_unread(name, head)
         # A small file is tried at once: writing it first would take longer.
         if reason is None and suffix_of(name) in SUFFIXES and entries[name].file_size == len(head):
             reason = why_not_opened(head)

@@ -113,17 +113,25 @@ def look_through(tree: Tree, reader: DicomReader, made: Path) -> Pictures:
 
 
 def whose(pictures: Pictures, findings: Findings) -> dict[str, str]:
-    """Return the patient of each DICOM file that names one, hashed, by file name.
+    """Return the patient of each DICOM file that names one, hashed, by file name; see `owners`."""
+    found, note = owners(pictures.headers)
+    if note:
+        findings.note(note)
+    return found
+
+
+def owners(headers: Mapping[str, Header]) -> tuple[dict[str, str], str]:
+    """Return the patient of each DICOM file that names one, hashed; and what is to be told of it.
 
     A file without a PatientID is its study's, which is of one patient. Where all files carry one
     PatientID and come of several studies, as after de-identification, studies stand for patients.
     """
-    headers = pictures.headers
     patients = {header.patient for header in headers.values()}
     studies = {header.study for header in headers.values() if header.study is not None}
     by_study = len(patients) == 1 and len(studies) > 1
+    note = ""
     if by_study:
-        findings.note(
+        note = (
             f"All DICOM files carry one PatientID or none, so their {len(studies)} studies were "
             "taken for patients."
         )
@@ -132,7 +140,7 @@ def whose(pictures: Pictures, findings: Findings) -> dict[str, str]:
         owner = header.study if by_study else header.patient or header.study
         if owner is not None:
             found[name] = owner
-    return found
+    return found, note
 
 
 def _key(file: Path, frame: int | None, preset: int) -> str:

@@ -9,24 +9,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from imil.core.records import Split
 from imil.datasets.files import dicom
 from imil.datasets.files.pixels import SUFFIXES, kind_of
+from imil.datasets.layout.words import SPLITS
 from imil.datasets.listing import MAX_SKIPPED, Skipped, cut
-from imil.datasets.tables.table import is_other_table, is_table
+from imil.datasets.tables.table import is_other_table, is_sheet, is_table, is_text_table
 from imil.errors import DataError
-
-# Folder names that mean a split, beside the three of the convention.
-ALIASES = {
-    "train": Split.TRAIN,
-    "training": Split.TRAIN,
-    "validation": Split.VALIDATION,
-    "val": Split.VALIDATION,
-    "valid": Split.VALIDATION,
-    "dev": Split.VALIDATION,
-    "test": Split.TEST,
-    "testing": Split.TEST,
-}
 
 _IMAGES = SUFFIXES | dicom.SUFFIXES
 
@@ -100,25 +88,15 @@ class Tree:
 
     Attributes:
         root: the folder.
-        files: all files below it by their NFC "/"-names; no system files.
-        splits: the folders in it that are splits.
+        top: "" or the path, with its last "/", of a single folder around all data.
+        files: all files below that by their NFC "/"-names; no system files.
         unread: why files can't be read that are known without being on the disk, by name.
     """
 
     root: Path
+    top: str
     files: Mapping[str, Path]
-    splits: Mapping[str, Split]
     unread: Mapping[str, str] = field(default_factory=dict)
-
-    def split(self, name: str) -> Split | None:
-        """Return the split whose folder a file lies in."""
-        return self.splits.get(name.partition("/")[0])
-
-    def folder_label(self, name: str) -> str | None:
-        """Return the class folder of a file: the topmost folder, below the split's."""
-        folders = name.split("/")[:-1]
-        inside = folders[1:] if self.split(name) else folders
-        return inside[0] if inside else None
 
 
 def is_system_file(name: str) -> bool:
@@ -162,6 +140,8 @@ def why_unread(name: str, head: bytes) -> str | None:
     if suffix_of(name) in SUFFIXES:
         return kind_of(head)
     if suffix_of(name) in dicom.SUFFIXES or may_be_dicom(name):
+        if is_text_table(name, head):
+            return None
         reason = dicom.NO_HEADER if suffix_of(name) in dicom.SUFFIXES else stray(name)
         return None if dicom.is_marked(head) else reason
     return None
@@ -169,15 +149,15 @@ def why_unread(name: str, head: bytes) -> str | None:
 
 def is_data(name: str) -> bool:
     """Return whether a file is an image by its name, or a table of images."""
-    return is_image(name) or is_table(name)
+    return is_image(name) or is_sheet(name)
 
 
 def stray(name: str) -> str:
     """Say why a file is not taken that is neither a table nor where images belong."""
     if is_image(name):
         return "It lies outside of the folder with the data."
-    if is_other_table(name):
-        return "No column of it names the images, or another table was read."
+    if is_sheet(name):
+        return "No column of it names the images, or it is not read."
     return "By its name it is not a PNG, JPEG, TIFF, BMP, WebP, GIF or DICOM image."
 
 
@@ -195,7 +175,7 @@ def scan(root: Path, findings: Findings, unread: Mapping[str, str] | None = None
     """
     unread = unread or {}
     files = _named_files(root, findings) | {name: root / name for name in unread}
-    data = {n for n, file in files.items() if is_data(n) or is_other_table(n)}
+    data = {n for n in files if is_data(n)}
     data |= {
         n for n, file in files.items() if n not in data and n not in unread and is_dicom(n, file)
     }
@@ -208,7 +188,7 @@ def scan(root: Path, findings: Findings, unread: Mapping[str, str] | None = None
     there = (name for name in inside if top + name not in unread)
     inner = next((inside[name].parents[name.count("/")] for name in there), root / top)
     left = {n.removeprefix(top): why for n, why in unread.items() if n.startswith(top)}
-    return Tree(inner, inside, _split_folders(inner, inside, findings), left)
+    return Tree(inner, top, inside, left)
 
 
 def _named_files(root: Path, findings: Findings) -> dict[str, Path]:
@@ -270,21 +250,7 @@ def wrapping(names: Iterable[str], data: Collection[str]) -> str:
         if len(folders) != 1 or any("/" not in name and top + name in data for name in inside):
             return top
         (folder,) = folders
-        if folder.lower() in ALIASES:
+        if folder.lower() in SPLITS:
             return top
         inside = [name.partition("/")[2] for name in inside if "/" in name]
         top = f"{top}{folder}/"
-
-
-def _split_folders(root: Path, names: Iterable[str], findings: Findings) -> dict[str, Split]:
-    """Return the folders that are splits: where one of them is train, or all are splits."""
-    there = {file.name for file in root.iterdir() if file.is_dir()} if root.is_dir() else set()
-    there |= {name.partition("/")[0] for name in names if "/" in name}
-    folders = sorted(name for name in there if not is_system_file(name))
-    splits = {name: ALIASES[name.lower()] for name in folders if name.lower() in ALIASES}
-    if Split.TRAIN not in splits.values() and len(splits) < len(folders):
-        return {}
-    for name, split in splits.items():
-        if name != split:
-            findings.note(f"The folder “{name}” was read as {split}.")
-    return splits

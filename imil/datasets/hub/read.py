@@ -24,8 +24,8 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # not in its __all__
 
 from imil.core.records import Split
-from imil.datasets.files.tree import ALIASES
 from imil.datasets.hub.process import HubRequest, ended_early, messages, out_of_reach
+from imil.datasets.layout.words import SPLITS
 from imil.datasets.listing import BurntIn, Entry, ImportReport, Listing, Skipped, require_learnable
 from imil.errors import DataError
 
@@ -191,7 +191,7 @@ def _entry(message: Mapping[str, Any], root: Path) -> Entry:
         message["file"],
         root / message["file"],
         message["label"],
-        ALIASES.get(message["split"].lower()),
+        SPLITS.get(message["split"].lower()),
         message["patient"],
         None,
         None,

@@ -32,7 +32,6 @@ from imil.datasets.listing import Listing, Skipped, listing_from_json, listing_t
 from imil.datasets.matching import put_back
 from imil.datasets.nameless import nameless_study
 from imil.datasets.reading.line_process import LineProcess, limit_self
-from imil.datasets.tables.table import Columns
 from imil.errors import DataError, ImilError, StoreError
 
 # Uploads read at the same time, and looked into; others wait. Each keeps a core busy.
@@ -118,9 +117,9 @@ class UploadReader:
         self._readings = _Places()
         self._looks = _Places()
 
-    def look(self, archive: Path, work: Path, *, table: Path | None = None) -> Look:
+    def look(self, archive: Path, work: Path, choices: Choices | None = None) -> Look:
         """Return what a zip holds, as `look_into`; `work` is as in `read`. DataError as there."""
-        asked = {"do": "look", "table": None if table is None else str(table.resolve())}
+        asked = {"do": "look", "choices": _choices_to_json(choices or Choices())}
         with self._looks.taken(None):
             limit = min(LOOK_SECONDS, self._limit)
             return Look.of(self._done(archive, work, asked, limit, None))
@@ -146,7 +145,7 @@ class UploadReader:
             salt: of the study's hashes.
             seed: of the splits that the data doesn't bring.
             positive: the task is this label against the rest.
-            choices: which table, columns, patients and frames.
+            choices: answers, a table, frames.
             on_progress: told (done, total); what it raises ends the reading.
 
         Raises:
@@ -278,10 +277,10 @@ def _choices_to_json(choices: Choices) -> dict[str, Any]:
 
 
 def _choices_from_json(told: dict[str, Any]) -> Choices:
-    table, columns = told["table_file"], told["columns"]
+    table = told["table_file"]
     known = {
         "table_file": None if table is None else Path(table),
-        "columns": None if columns is None else Columns(**columns),
+        "answers": tuple((key, value) for key, value in told["answers"]),
     }
     return Choices(**{**told, **known})
 
@@ -361,8 +360,7 @@ class _Teller:
 
 
 def _look(asked: dict[str, Any], archive: Path, work: Path, tell: Tell) -> Mapping[str, Any]:  # noqa: ARG001  # as the others
-    table = asked["table"]
-    return asdict(look_into(archive, table=None if table is None else Path(table)))
+    return asdict(look_into(archive, _choices_from_json(asked["choices"])))
 
 
 def _read(asked: dict[str, Any], archive: Path, work: Path, tell: Tell) -> Mapping[str, Any]:

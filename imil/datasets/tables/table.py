@@ -4,29 +4,37 @@ from __future__ import annotations
 
 import csv
 import posixpath
+import re
 import struct
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import ParseError
 
+from imil.datasets.tables.records import record_lines, trimmed, typed
+from imil.datasets.tables.spelling import JAPANESE, looks_japanese
 from imil.errors import DataError, how_to_install
 
 # The table of a folder in the ImageFolder convention.
 TABLE_NAME = "metadata.csv"
-# How tables are named.
-SUFFIXES = frozenset({".csv", ".tsv", ".xlsx"})
+# How tables are named: those of columns, lists, and records.
+_LISTS = frozenset({".txt", ".lst"})
+RECORDS = frozenset({".json", ".jsonl", ".ndjson", ".parquet", ".xml"})
+SHEETS = frozenset({".csv", ".tsv", ".xlsx", ".parquet", ".jsonl", ".ndjson"})
+SUFFIXES = SHEETS | _LISTS | RECORDS
+# Tables that are looked into: others than the convention's, and those, one a split and class.
+MOST_TABLES, MOST_OWN_TABLES = 40, 1000
 
 # What spreadsheet programs put between columns, depending on the country.
 _DELIMITERS = (",", ";", "\t")
 
 # Tried in this order: UTF-8 with or without a mark, then what older Windows programs write.
-_ENCODINGS = ("utf-8-sig", "cp1252")
+_ENCODINGS = ("utf-8-sig", JAPANESE, "cp1252")
 
 # Bytes of a table, inflated: a million rows of 200.
 MAX_BYTES = 200 * 2**20
@@ -42,6 +50,9 @@ MAX_CELLS = 10_000_000
 MAX_HEADER = 2**16
 # Characters kept of a cell: no name of a file or class is longer, and reports of doctors are.
 MAX_CELL = 1000
+
+# Rows in which a header is sought below titles, and sheets of a workbook that are read.
+MAX_TITLES, MAX_SHEETS = 10, 20
 
 # What openpyxl and the zip around a workbook raise where that is damaged.
 _BROKEN_BOOK = (
@@ -62,68 +73,31 @@ _BROKEN_BOOK = (
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
-    """Which column means what; None where none does.
-
-    Attributes:
-        file: which image a row is for: its path, name, name without suffix, or DICOM UID.
-        label: its class.
-        patient: whose image it is.
-        group: a site, or whether a known shortcut is present.
-        split: train, validation or test.
-        frame: which frame of a DICOM file, counted from 1.
-    """
-
-    file: str | None
-    label: str | None = None
-    patient: str | None = None
-    group: str | None = None
-    split: str | None = None
-    frame: str | None = None
-
-
-# The names in the ImageFolder convention, and ours beside it.
-CONVENTION = Columns("file_name", "label", "patient_id", "group", "split", "frame")
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row: names as written, stripped and in Unicode NFC; None where the cell is empty."""
-
-    line: int
-    file_name: str | None
-    label: str | None
-    patient: str | None
-    group: str | None
-    relevant_file_name: str | None
-    reference_label: str | None = None
-    split: str | None = None
-    frame: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Grid:
-    """A table as it is: column names in lower case, and each row's line and cells, none empty."""
+    """A table as it is: column names, and each row's line and cells, no row empty."""
 
     names: tuple[str, ...]
     rows: tuple[tuple[int, tuple[str, ...]], ...]
 
-    def column(self, name: str) -> list[str]:
-        """Return the cells of a column that are not empty."""
-        at = self.names.index(name)
-        return [cells[at] for _, cells in self.rows if at < len(cells) and cells[at]]
+    def picked(self, table: str, first: str, *others: str) -> Iterator[tuple[str, ...]]:
+        """Yield the cells of some columns, "" where one is not there; DataError without the first.
 
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table: whether it has a column of labels, and its rows in order.
-
-    `lenient` says that a row may name a file without its folder or suffix.
-    """
-
-    has_label: bool
-    rows: tuple[Row, ...]
-    lenient: bool = False
+        Args:
+            table: what to call it in the error.
+            first: the column that must be there, in any case, as the others.
+            others: more columns.
+        """
+        at = {name.lower(): number for number, name in reversed(list(enumerate(self.names)))}
+        if first not in at:
+            raise DataError(
+                f"“{table}” has no column “{first}”.",
+                why=f"Its first row must name the columns, and {first} says which image a row is "
+                "for.",
+                fix=f"Add a first row with {', '.join((first, *others))}, parted by commas.",
+            )
+        wanted = [at.get(name, len(self.names)) for name in (first, *others)]
+        for _, cells in self.rows:
+            yield tuple(cells[i] if i < min(len(cells), len(self.names)) else "" for i in wanted)
 
 
 def is_table(name: str) -> bool:
@@ -131,79 +105,99 @@ def is_table(name: str) -> bool:
     return posixpath.basename(name).lower() == TABLE_NAME
 
 
+def is_sheet(name: str) -> bool:
+    """Return whether a file is a table by its name alone, as lists and records may not be."""
+    return posixpath.splitext(name)[1].lower() in SHEETS
+
+
 def is_other_table(name: str) -> bool:
-    """Return whether a file is a table that is not named as the convention has it."""
+    """Return whether a file may be a table that is not named as the convention has it."""
     return posixpath.splitext(name)[1].lower() in SUFFIXES and not is_table(name)
 
 
-def read_table(file: Path, name: str) -> Table:
-    """Return the rows of a metadata.csv; unknown columns are ignored, empty rows left out.
+def is_text_table(name: str, head: bytes) -> bool:
+    """Return whether a file without a suffix begins like a table."""
+    first, newline, _ = head.partition(b"\n")
+    parted = any(sign.encode() in first for sign in _DELIMITERS)
+    return "." not in posixpath.basename(name) and bool(newline) and parted and b"\0" not in head
+
+
+def may_hold_rows(name: str, head: bytes) -> bool:
+    """Return whether a file that may be a table by its name may be one by its first bytes."""
+    listed = posixpath.splitext(name)[1].lower() in _LISTS
+    return not listed or (b"\n" in head and b"\0" not in head)
+
+
+def looked_into(
+    sizes: Mapping[str, int], images: Iterable[str], *, picked: str | None = None
+) -> frozenset[str]:
+    """Return the tables that are read: those of the convention, and the likeliest others.
 
     Args:
-        file: text in UTF-8, UTF-16 or Windows-1252; columns parted by comma, semicolon or tab.
-        name: what to call it in errors.
+        sizes: bytes of each file that may be a table.
+        images: a table that is called as an image, but for its suffix, is about that one alone.
+        picked: read in any case; its path, or the end of it.
 
     Raises:
-        DataError: it is no such table, or has no column `file_name`.
+        DataError: there are more of the convention than `MOST_OWN_TABLES`.
     """
-    grid = read_grid(file, name)
-    if CONVENTION.file not in grid.names:
+    own = [name for name in sizes if is_table(name)]
+    if len(own) > MOST_OWN_TABLES:
         raise DataError(
-            f"“{name}” has no column “file_name”.",
-            why="Its first row must name the columns, and file_name says which image a row is for.",
-            fix="Add a first row with file_name and label, parted by commas.",
+            f"There are {len(own)} tables named {TABLE_NAME}.",
+            why=f"One a split or class is read, and {MOST_OWN_TABLES} at most.",
+            fix="Join them into one, with a column of file names and one of labels.",
         )
-    return rows_of(grid, CONVENTION)
+    stems = {posixpath.splitext(posixpath.basename(name))[0] for name in images}
+    others = sorted(
+        (n for n in sizes if not is_table(n) and (is_sheet(n) or _stem(n) not in stems)),
+        key=lambda name: (not is_sheet(name), -sizes[name], name),
+    )
+    kept = {name for name in sizes if picked is not None and f"/{name}".endswith(f"/{picked}")}
+    return frozenset((*kept, *own, *others[:MOST_TABLES]))
 
 
-def rows_of(grid: Grid, columns: Columns, *, lenient: bool = False) -> Table:
-    """Return the rows of a table whose columns mean what `columns` says."""
-    meant = {
-        "file_name": columns.file,
-        "label": columns.label,
-        "patient": columns.patient,
-        "group": columns.group,
-        "split": columns.split,
-        "frame": columns.frame,
-        "relevant_file_name": "relevant_file_name",
-        "reference_label": "reference_label",
-    }
-    at = {field: grid.names.index(name) for field, name in meant.items() if name in grid.names}
-
-    def row(line: int, cells: tuple[str, ...]) -> Row:
-        # Short rows lack their last columns; cells beyond the header belong to none.
-        found = {field: cells[i] or None if i < len(cells) else None for field, i in at.items()}
-        return Row(line, **{**dict.fromkeys(meant), **found})
-
-    return Table("label" in at, tuple(row(*each) for each in grid.rows), lenient)
+def _stem(name: str) -> str:
+    return posixpath.splitext(posixpath.basename(name))[0]
 
 
-def read_grid(file: Path, name: str) -> Grid:
-    """Return a table as it is; rows without any content are left out.
+def read_grids(file: Path, name: str) -> dict[str, Grid]:
+    """Return the tables of a file by name, each sheet of a workbook under one of its own.
 
     Args:
-        file: CSV as `read_table` has it, or the first sheet of an .xlsx.
+        file: CSV in UTF-8, UTF-16, Windows-1252 or Shift JIS, parted by comma, semicolon, tab, bar
+            or, in a list, blanks; an .xlsx; Parquet; records in JSON, JSON lines or XML.
         name: what to call it in errors.
 
     Raises:
         DataError: it can't be read, has more bytes, rows or cells than are read, or is an .xlsx and
             the program that reads those is not installed.
     """
-    if file.suffix.lower() == ".xlsx":
-        return _grid(_sheet(file, name), name)
+    suffix = posixpath.splitext(name)[1].lower()
+    if suffix == ".xlsx":
+        return _sheets(file, name)
     if file.stat().st_size > MAX_BYTES:
         raise _too_large(name, f"It has more than {MAX_BYTES // 2**20} MB.")
-    return _grid(_lines(file, name), name)
+    if suffix in RECORDS:
+        return {name: _grid(record_lines(file, name, suffix), name)}
+    return {name: _grid(_lines(file, name), name)}
+
+
+def read_grid(file: Path, name: str) -> Grid:
+    """Return the first table of a file; see `read_grids`."""
+    return next(iter(read_grids(file, name).values()))
 
 
 def _grid(lines: Iterable[tuple[int, list[str]]], name: str) -> Grid:
-    """Return lines as a table; DataError where there are too many."""
+    """Return lines as a table, without titles above its header; DataError where it is too large."""
     names: tuple[str, ...] | None = None
     rows: list[tuple[int, tuple[str, ...]]] = []
     left = MAX_CELLS
-    for line, cells in lines:
+    source = iter(lines)
+    first = list(islice(source, MAX_TITLES))
+    for line, cells in chain(first[_titles(first) :], source):
         if names is None:
-            names = tuple(_clean(cell).lower() for cell in cells[:MAX_COLUMNS])
+            names = tuple(_clean(cell) for cell in cells[:MAX_COLUMNS])
         elif any(cells):
             rows.append((line, tuple(_clean(cell) for cell in cells[:MAX_COLUMNS])))
             left -= len(cells)
@@ -212,6 +206,14 @@ def _grid(lines: Iterable[tuple[int, list[str]]], name: str) -> Grid:
         if left < 0:
             raise _too_large(name, f"It has more than {MAX_CELLS // 10**6} million cells.")
     return Grid(names or (), tuple(rows))
+
+
+def _titles(first: Sequence[tuple[int, list[str]]]) -> int:
+    """Return how many rows stand above the header: of one cell or none, where others have more."""
+    filled = [sum(bool(cell.strip()) for cell in cells) for _, cells in first]
+    if max(filled, default=0) < 2:
+        return 0
+    return next(at for at, cells in enumerate(filled) if cells > 1)
 
 
 def _clean(cell: str) -> str:
@@ -230,13 +232,14 @@ def _lines(file: Path, name: str) -> Iterator[tuple[int, list[str]]]:
 
     with file.open(encoding=_encoding(file, name), newline="") as text:
         first = text.readline(MAX_HEADER)
-        text.seek(0)
-        # The one that parts the header into most names.
-        delimiter = max(_DELIMITERS, key=first.count)
-        lines = csv.reader(counted(text), delimiter=delimiter)
+        told = re.fullmatch(r"\"?sep=(.)\"?", first.strip("\r\n \ufeff"))
+        if told is None:
+            text.seek(0)
+        delimiter = told[1] if told else _delimiter(first, name)
+        lines = csv.reader(counted(text), delimiter=delimiter, skipinitialspace=delimiter == " ")
         try:
             for last in lines:
-                yield lines.line_num, last
+                yield lines.line_num + (told is not None), last
         except csv.Error as cause:
             raise unreadable(name) from cause
     if quotes % 2 and any("\n" in cell for cell in last):
@@ -247,8 +250,17 @@ def _lines(file: Path, name: str) -> Iterator[tuple[int, list[str]]]:
         )
 
 
-def _sheet(file: Path, name: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the rows of a workbook's first sheet, its cells as they would be typed."""
+def _delimiter(first: str, name: str) -> str:
+    """Return the sign that parts the first line into most names; blanks part lists alone."""
+    best = max(_DELIMITERS, key=first.count)
+    if first.count(best) == 0 and "|" in first:
+        return "|"
+    listed = posixpath.splitext(name)[1].lower() in _LISTS
+    return " " if listed and first.count(best) == 0 and " " in first.strip() else best
+
+
+def _sheets(file: Path, name: str) -> dict[str, Grid]:
+    """Return the sheets of a workbook, their cells as they would be typed; empty ones are none."""
     try:
         from openpyxl import load_workbook  # noqa: PLC0415  # an extra, see pyproject.toml
         from openpyxl.utils.exceptions import InvalidFileException  # noqa: PLC0415  # the same
@@ -266,36 +278,27 @@ def _sheet(file: Path, name: str) -> Iterator[tuple[int, list[str]]]:
                 raise _too_large(name, f"It has more than {MAX_BOOK_BYTES // 2**20} MB.")
             book = load_workbook(opened, read_only=True, data_only=True, keep_links=False)
             try:
-                sheet = book.worksheets[0]
-                # What a sheet says of its own size may be wrong, and rows would be lost.
-                sheet.reset_dimensions()
-                # No program writes more rows; a damaged number of one would have us count to it.
-                rows = sheet.iter_rows(max_row=2**20, max_col=MAX_COLUMNS, values_only=True)
-                for line, cells in enumerate(rows, start=1):
-                    if any(cell is not None for cell in cells):
-                        yield line, _trimmed([_typed(cell) for cell in cells])
+                if not book.worksheets:
+                    raise unreadable(name)
+                grids = {
+                    name if number == 0 else f"{name} [{sheet.title}]": _grid(_rows(sheet), name)
+                    for number, sheet in enumerate(book.worksheets[:MAX_SHEETS])
+                }
             finally:
                 book.close()
     except (InvalidFileException, *_BROKEN_BOOK) as cause:
         raise unreadable(name) from cause
+    return {title: grid for title, grid in grids.items() if grid.rows} or {name: Grid((), ())}
 
 
-def _trimmed(cells: list[str]) -> list[str]:
-    """Return a row without the empty cells at its end."""
-    while cells and not cells[-1]:
-        cells.pop()
-    return cells
-
-
-def _typed(cell: Any) -> str:
-    """Return a cell as somebody would type it: 12 for 12.0, and a day without its midnight."""
-    if cell is None:
-        return ""
-    if isinstance(cell, float) and cell.is_integer():
-        return str(int(cell))
-    if isinstance(cell, datetime) and (cell.hour, cell.minute, cell.second) == (0, 0, 0):
-        return cell.date().isoformat()
-    return str(cell)
+def _rows(sheet: Any) -> Iterator[tuple[int, list[str]]]:
+    # What a sheet says of its own size may be wrong, and rows would be lost.
+    sheet.reset_dimensions()
+    # No program writes more rows; a damaged number of one would have us count to it.
+    rows = sheet.iter_rows(max_row=2**20, max_col=MAX_COLUMNS, values_only=True)
+    for line, cells in enumerate(rows, start=1):
+        if any(cell is not None for cell in cells):
+            yield line, trimmed([typed(cell) for cell in cells])
 
 
 def _encoding(file: Path, name: str) -> str:
@@ -304,11 +307,13 @@ def _encoding(file: Path, name: str) -> str:
     for encoding in ("utf-16",) if marked else _ENCODINGS:
         try:
             with file.open(encoding=encoding, newline="") as text:
+                begin = text.read(2**20)
                 while text.read(2**20):
                     pass
         except UnicodeError:
             continue
-        return encoding
+        if encoding != JAPANESE or looks_japanese(begin):
+            return encoding
     raise unreadable(name)
 
 

@@ -172,7 +172,7 @@ class Studies:
             archive: an image folder, zipped; or a `study.zip`, which is opened as it was.
             name: for people; no patient data. The day and time if None: a file's name may be one.
             positive: the task is this label against the rest; None tells all classes apart.
-            choices: which table, columns, patients and frames; all guessed if None.
+            choices: answers, a table, frames; all is told from the data if None.
             on_progress: told (done, total) after each image.
 
         Raises:
@@ -200,12 +200,12 @@ class Studies:
 
         return self._listed(name, read)
 
-    def look_into(self, archive: Path, *, table: Path | None = None) -> Look:
+    def look_into(self, archive: Path, choices: Choices | None = None) -> Look:
         """Return what a zip holds, before its images are read; DataError as `from_archive`."""
         work = self._brought / secrets.token_hex(8)
         work.mkdir(parents=True)
         try:
-            return self._services.uploads.look(archive, work, table=table)
+            return self._services.uploads.look(archive, work, choices)
         finally:
             shutil.rmtree(work, ignore_errors=True)
 

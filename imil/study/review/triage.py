@@ -11,7 +11,7 @@ from imil.core.arms.variants import Variant
 from imil.core.images import ImageSet
 from imil.core.records import Decision, Split, Triage
 from imil.core.review.readers import UNNAMED, reader_name
-from imil.datasets.tables.table import read_table
+from imil.datasets.tables.table import read_grid
 from imil.errors import DataError, PlanError
 from imil.storage.records.acts import What
 from imil.study.audit.trail import AuditTrail
@@ -196,11 +196,10 @@ def read_decisions(path: Path, images: ImageSet) -> tuple[Triage, ...]:
     names = {PurePosixPath(s.sample_id).stem: s.sample_id for s in images.samples}
     names |= {s.sample_id: s.sample_id for s in images.samples}
     triage: tuple[Triage, ...] = ()
-    for row in read_table(path, path.name).rows:
-        written = row.file_name or ""
+    for written, label in read_grid(path, path.name).picked(path.name, "file_name", "label"):
         sample_id = names.get(written, names.get(PurePosixPath(written).stem, written))
-        act = Decision.EXCLUDE if row.label is None else Decision.RELABEL
-        triage = decided(images, triage, Triage(sample_id, act, row.label or ""))
+        act = Decision.RELABEL if label else Decision.EXCLUDE
+        triage = decided(images, triage, Triage(sample_id, act, label))
     if not triage:
         raise PlanError(
             f"“{path.name}” names no image.",

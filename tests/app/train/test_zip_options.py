@@ -15,9 +15,8 @@ from imil.app.train.source_acts import SourceActs
 from imil.app.train.zip_options import choices_of, show_look
 from imil.datasets.archive.look import Look
 from imil.datasets.choices import Choices
+from imil.datasets.layout.reading import Question
 from imil.datasets.listing import Skipped
-from imil.datasets.tables.patients import Guess
-from imil.datasets.tables.table import Columns
 from imil.study.library.imports import Imports
 
 # Gradio leaves sockets and event loops open.
@@ -26,7 +25,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-LOOK = Look(20, 2, ("a.csv",), "a.csv", ("bild", "dx"), Columns("bild", "dx"))
+LABEL = Question("label", "Which of these is the label?", ("column dx", "column <b>"), "column dx")
+LOOK = Look(20, 2, 3, {"x": 12, "<b>": 8}, ("label: column “<b>”.",), (LABEL,))
 
 
 def _export(folder: Path) -> Path:
@@ -43,17 +43,26 @@ def _export(folder: Path) -> Path:
     return archive
 
 
-def test_guesses_are_shown_for_correction_and_patterns_wait_for_a_tick(screen: Screen) -> None:
+def test_classes_evidence_and_a_control_for_each_question_are_shown(screen: Screen) -> None:
     options = screen.train.picker.zip
-    guess = Guess("{patient}_*", 10, "<b>_1.png", "<b>")
 
-    shown = show_look(options, replace(LOOK, pattern=guess))
+    shown = show_look(options, LOOK)
 
-    assert "20 images in the zip, 2 of them DICOM. Labels from a.csv" in shown[options.has]
-    assert shown[options.columns[0]]["value"] == "bild"
-    assert shown[options.columns[2]]["value"] == ""
-    assert shown[options.use_pattern] is False
-    assert "&lt;b&gt;_1.png" in shown[options.pattern_found]
+    assert "20 images in the zip, 2 of them DICOM, and 3 masks." in shown[options.has]
+    assert "<li>x 12, &lt;b&gt; 8</li><li>label: column “&lt;b&gt;”.</li>" in shown[options.has]
+    assert shown[options.questions[0]]["value"] == "column dx"
+    assert [shown[control]["visible"] for control in options.questions[1:]] == [False] * 9
+    assert "Asked before" not in shown[options.has]
+
+
+def test_an_open_question_is_said_and_nothing_is_picked_for_it(screen: Screen) -> None:
+    options = screen.train.picker.zip
+
+    shown = show_look(options, replace(LOOK, questions=(replace(LABEL, chosen=None),)))
+
+    assert "Asked before anything is read: Which of these is the label?" in shown[options.has]
+    assert shown[options.questions[0]]["value"] is None
+    assert shown[options.box]["open"]
 
 
 def test_what_will_be_left_out_of_a_zip_is_listed_before_it_is_read(screen: Screen) -> None:
@@ -71,18 +80,12 @@ def test_what_will_be_left_out_of_a_zip_is_listed_before_it_is_read(screen: Scre
 
 
 def test_what_is_picked_is_what_is_read() -> None:
-    picked = (None, "a.csv", "{patient}_*", True, 2, 0, True, "bild", "dx", "", None, "", "")
-    unticked = (None, None, "{patient}_*", False, 0, 1, False, *[None] * 6)
+    answers = (("label", "column dx"), ("patient", "{patient}_*"))
 
-    assert choices_of(picked) == Choices(
-        table="a.csv",
-        columns=Columns("bild", "dx"),
-        patient_pattern="{patient}_*",
-        frame=2,
-        preset=0,
-        black_corners=True,
+    assert choices_of((None, 2, 0, True, answers)) == Choices(
+        answers=answers, frame=2, preset=0, black_corners=True
     )
-    assert choices_of(unticked) == Choices()
+    assert choices_of((None, 0, 1, False, ())) == Choices()
 
 
 @pytest.mark.slow
@@ -91,7 +94,9 @@ def test_a_zip_is_looked_into_and_read_with_its_patients(screen: Screen, tmp_pat
     options = screen.train.picker.zip
     looked = acts.new_file(archive, None, gr.Request(session_hash="s"))
     assert looked[screen.train.picker.positive]["choices"] == ["", "x", "y"]
-    picked = (None, None, looked[options.pattern], True, 0, 1, False, "bild", "dx", *[""] * 4)
+    answered = acts.answer("patient", archive, None, (), "{patient}_*")
+    assert answered[options.answers] == (("patient", "{patient}_*"),)
+    picked = (None, 0, 1, False, answered[options.answers])
 
     begun = acts.open_archive(gr.Request(session_hash="s"), archive, "mine", None, *picked)
     import_id = begun[screen.train.picker.reading]

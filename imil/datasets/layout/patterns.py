@@ -5,20 +5,25 @@ from __future__ import annotations
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 
+from imil.datasets.layout.words import PATIENTS, SIDES, plain
 from imil.errors import DataError
 
 # What stands for the patient in a pattern, and for anything else.
 PATIENT, ANY = "{patient}", "*"
 # Patterns that are tried on a set's names, in this order.
-USUAL = ("{patient}/*", "{patient}_*", "{patient}-*", "{patient}.*")
+USUAL = (
+    "{patient}/*", "{patient}_*", "{patient}-*", "{patient}.*", "*-{patient}-*", "*_{patient}_*",
+)  # fmt: skip
 # Groups from which a pattern is believed: fewer may be classes, sites or a common first word.
-LEAST_GROUPS = 8
+# Long numbers that come again are hardly anything else.
+LEAST_GROUPS, FEWEST_LONG = 8, 3
 # Images a group has at most on average; a hundred views of one patient are rarely meant.
 MOST_A_GROUP = 50
+# A word for a person and a number.
+_PERSON = re.compile(rf"(?:{'|'.join(sorted(PATIENTS))})[\s_\-]?\d+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +54,15 @@ class Pattern:
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """What a pattern makes of a set's names: how many groups, and one name with its patient."""
+    """What a pattern makes of a set's names: the patient of each image that fits.
+
+    `sure` says that the names leave little doubt: a word for patients, sides of one person, or long
+    numbers that come again.
+    """
 
     pattern: str
-    groups: int
-    example: str
-    patient: str
+    patients: dict[str, str]
+    sure: bool
 
 
 def parse_pattern(written: str) -> Pattern:
@@ -74,20 +82,48 @@ def parse_pattern(written: str) -> Pattern:
     return Pattern(text, tuple(tuple(piece for piece in part if piece) for part in pieces))
 
 
-def guess_pattern(names: Sequence[str]) -> Guess | None:
-    """Return the first usual pattern that sorts all names into plausible patients, if any does."""
+def guess_pattern(names: Sequence[str], labels: Mapping[str, str]) -> Guess | None:
+    """Return the likeliest pattern that sorts names into plausible patients, if any does.
+
+    Groups that are the classes are no patients, nor are fewer than `LEAST_GROUPS`.
+    """
+    found: list[tuple[bool, int, Guess]] = []
     for written in USUAL:
         pattern = parse_pattern(written)
-        patients = list(takewhile(lambda patient: patient is not None, map(pattern.patient, names)))
-        if len(patients) < len(names):
+        patients = {n: p for n in names if (p := pattern.patient(n)) is not None}
+        spoken = sum(bool(_PERSON.fullmatch(patient)) for patient in patients.values())
+        if written == "{patient}_*" and 2 * spoken >= len(patients) >= 2 and spoken > 1:
+            kept = {n: p for n, p in patients.items() if _PERSON.fullmatch(p)}
+            if len(set(kept.values())) > 1:
+                return Guess(written, kept, sure=True)
+        if len(patients) < len(names) or not _plausible(patients, labels):
             continue
-        groups = Counter(patients)
-        plausible = max(LEAST_GROUPS, len(names) / MOST_A_GROUP) <= len(groups) < len(names)
-        if plausible:
-            # A name that shares its patient with another shows what is meant.
-            example = next(i for i, patient in enumerate(patients) if groups[patient] > 1)
-            return Guess(written, len(groups), names[example], str(patients[example]))
-    return None
+        groups = Counter(patients.values())
+        long = sum(bool(re.search(r"\d{3,}", patient)) for patient in groups) > 0.9 * len(groups)
+        rest = {posixpath.splitext(n.rpartition(p)[2])[0] for n, p in patients.items()}
+        sides = all(plain(part) in SIDES for part in rest)
+        found.append((sides or long, -len(groups), Guess(written, patients, sides or long)))
+    return max(found, key=lambda each: each[:2])[2] if found else None
+
+
+def _plausible(patients: Mapping[str, str], labels: Mapping[str, str]) -> bool:
+    """Return whether groups may be patients: neither classes nor numbers counted anew in each."""
+    kinds = Counter(patients.values())
+    long = all(re.search(r"\d{5,}", patient) for patient in kinds)
+    least = max(FEWEST_LONG if long else LEAST_GROUPS, len(patients) / MOST_A_GROUP)
+    if not least <= len(kinds) < len(patients):
+        return False
+    files = {name: name.rpartition("/")[2] for name in patients}
+    before = {(_before(files[name], patient), patient) for name, patient in patients.items()}
+    again = Counter(files.values())
+    if 1.5 * len(before) > len(patients) or 2 * len(again) <= len(patients):
+        return False
+    pairs = {(patient, labels.get(name)) for name, patient in patients.items()}
+    return not len(pairs) == len(kinds) == len(set(labels.values()))
+
+
+def _before(file: str, patient: str) -> str:
+    return file.partition(patient)[0] if patient in file else ""
 
 
 def _fit(part: tuple[str, ...], text: str) -> tuple[bool, str | None]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from imil.datasets.tables.patients import Guess, guess_pattern, parse_pattern
+from imil.datasets.layout.patterns import guess_pattern, parse_pattern
 from imil.errors import DataError
 
 
@@ -55,12 +55,33 @@ def test_a_long_name_takes_no_longer_for_a_hostile_pattern() -> None:
 def test_a_pattern_is_guessed_where_it_sorts_all_names_plausibly(
     names: list[str], guess: str | None
 ) -> None:
-    found = guess_pattern(names)
+    found = guess_pattern(names, {name: name[:2] for name in names})
 
     assert (None if found is None else found.pattern) == guess
 
 
-def test_a_guess_is_told_with_an_example() -> None:
-    names = [f"p{k // 2}_{k}.png" for k in range(20)]
+@pytest.mark.parametrize(
+    ("names", "sure"),
+    [
+        ([f"p{k // 2}_{k}.png" for k in range(20)], False),
+        ([f"{k // 2}_{('left', 'right')[k % 2]}.png" for k in range(20)], True),
+        ([f"{1000 + k // 2}-{k}.png" for k in range(20)], True),
+        ([f"person{k // 2}_{k}.png" for k in range(20)], True),
+    ],
+)
+def test_sides_long_numbers_and_words_for_persons_are_believed(
+    names: list[str], sure: bool
+) -> None:
+    found = guess_pattern(names, dict.fromkeys(names, "x"))
 
-    assert guess_pattern(names) == Guess("{patient}_*", 10, "p0_0.png", "p0")
+    assert found is not None
+    assert found.sure is sure
+    assert len(set(found.patients.values())) == 10
+
+
+def test_numbers_counted_anew_in_each_folder_and_classes_are_no_patients() -> None:
+    counted = [f"{label}/{n:04}_x.png" for label in "ab" for n in range(20)]
+    classes = {f"class{n % 9}_{n}.png": f"class{n % 9}" for n in range(36)}
+
+    assert guess_pattern(counted, {name: name[0] for name in counted}) is None
+    assert guess_pattern(list(classes), classes) is None

@@ -1,4 +1,4 @@
-"""Tables that are not named as the convention has it, through the whole of `read_folder`."""
+"""Tables of any name, through the whole of `read_folder`."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 
 from imil.core.records import Split
-from imil.datasets.choices import Choices
+from imil.datasets.choices import Choices, parse_columns
 from imil.datasets.folder import read_folder
 from imil.datasets.listing import Listing
-from imil.datasets.tables.table import Columns
 from imil.errors import DataError
 
 Save = Callable[..., Path]
@@ -51,16 +50,14 @@ def test_a_table_of_any_name_is_read_and_what_was_taken_for_what_is_said(
 
     first = listing.entries[0]
     assert (first.label, first.patient, first.group) == ("x", "p0", "A")
-    (said,) = listing.report.notes
-    assert said == (
-        "Read from the table: file from “bild”, label from “label”, patient from “pat_id”, "
-        "site from “site”."
-    )
+    said = " ".join(listing.report.notes)
+    assert "label: column “Label”: 2 different in 4 images." in said
+    assert "patients: by column Pat_ID: 4 of 4 images." in said
 
 
 def test_columns_can_be_corrected(tmp_path: Path, save_image: Save) -> None:
     rows = ["Bild,Label,Befund", *(f"{n},x,{v}" for n, v in enumerate("abab"))]
-    choices = Choices(columns=Columns("bild", "befund"))
+    choices = Choices(answers=parse_columns("file=bild,label=befund"))
 
     listing = read_folder(_folder(tmp_path, save_image, rows=rows), choices=choices)
 
@@ -91,7 +88,7 @@ def test_a_broken_workbook_is_told(tmp_path: Path, save_image: Save) -> None:
     (tmp_path / "labels.xlsx").write_bytes(b"PK\x03\x04 and no more")
 
     with pytest.raises(DataError, match=r"“labels\.xlsx” can't be read as a table"):
-        read_folder(tmp_path, choices=Choices(table="labels.xlsx"))
+        read_folder(tmp_path, choices=Choices(answers=(("table", "labels.xlsx"),)))
 
 
 def test_without_openpyxl_the_way_out_is_said(
@@ -112,7 +109,7 @@ def test_without_openpyxl_the_way_out_is_said(
     with pytest.raises(
         DataError, match=r"needs openpyxl, which is not installed\. Save it as “CSV"
     ):
-        read_folder(tmp_path, choices=Choices(table="labels.xlsx"))
+        read_folder(tmp_path, choices=Choices(answers=(("table", "labels.xlsx"),)))
 
 
 def test_a_table_beside_the_data_may_be_given(tmp_path: Path, save_image: Save) -> None:
@@ -132,26 +129,22 @@ def test_a_table_that_names_no_image_or_is_not_there_is_refused(
     _folder(tmp_path, save_image, rows=["a,b", "1x,2x"])
 
     with pytest.raises(DataError, match=r"“liste\.csv” names none of the images\. Its columns are"):
-        read_folder(tmp_path, choices=Choices(table="liste.csv"))
+        read_folder(tmp_path, choices=Choices(answers=(("table", "liste.csv"),)))
     with pytest.raises(DataError, match=r"There is no table “other\.csv”"):
-        read_folder(tmp_path, choices=Choices(table="other.csv"))
+        read_folder(tmp_path, choices=Choices(answers=(("table", "other.csv"),)))
     with pytest.raises(DataError, match=r"There is no table “gone\.csv”"):
         read_folder(tmp_path, choices=Choices(table_file=tmp_path / "gone.csv"))
 
 
-def test_of_several_tables_the_one_with_labels_for_most_images_is_read(
-    tmp_path: Path, save_image: Save
-) -> None:
-    _folder(tmp_path, save_image, "a.csv", ["image,age", *(f"{n},{40 + n}" for n in range(4))])
-    (tmp_path / "b.csv").write_text("image,label\n0,x\n")
-    (tmp_path / "c.csv").write_text("image,label\n0,x\n1,y\n2,x\n3,y\n")
+def test_several_tables_are_joined(tmp_path: Path, save_image: Save) -> None:
+    _folder(tmp_path, save_image, "a.csv", ["image,patient", *(f"{n},p{n // 2}" for n in range(4))])
+    (tmp_path / "b.csv").write_text("image,label\n0,x\n1,y\n")
+    (tmp_path / "c.csv").write_text("image,label\n2,x\n3,y\n")
 
     listing = read_folder(tmp_path)
 
-    assert listing.report.taken == 4
-    assert _reasons(listing) == dict.fromkeys(
-        ("a.csv", "b.csv"), "No column of it names the images, or another table was read."
-    )
+    assert [e.label for e in listing.entries] == list("xyxy")
+    assert [e.patient for e in listing.entries] == ["p0", "p0", "p1", "p1"]
 
 
 def test_splits_are_read_from_a_column(tmp_path: Path, save_image: Save) -> None:
@@ -168,25 +161,25 @@ def test_splits_are_read_from_a_column(tmp_path: Path, save_image: Save) -> None
         *[Split.VALIDATION] * 2,
         Split.TEST,
     ]
-    assert _reasons(listing) == {"metadata.csv, line 9": "“7.png” has an empty split."}
+    why = "Nothing says whether it is for training or testing."
+    assert _reasons(listing) == {"7.png": why}
 
 
-def test_a_column_of_other_splits_is_told_and_not_read(tmp_path: Path, save_image: Save) -> None:
-    rows = [f"{n},{'xy'[n % 2]},fold {n}" for n in range(4)]
+def test_a_column_of_other_splits_is_not_read_and_cannot_be_picked(
+    tmp_path: Path, save_image: Save
+) -> None:
+    rows = ["image,label,split", *(f"{n},{'xy'[n % 2]},fold {n}" for n in range(4))]
+    root = _folder(tmp_path, save_image, rows=rows)
 
-    listing = read_folder(
-        _folder(tmp_path, save_image, rows=["image,label,split", *rows]),
-        choices=Choices(columns=Columns("image", "label", split="split")),
-    )
-
-    assert {entry.split for entry in listing.entries} == {None}
-    assert "The table's column of splits names others and is not read." in listing.report.notes
+    assert {entry.split for entry in read_folder(root).entries} == {None}
+    with pytest.raises(DataError, match=r"“column split” answers no question “split”.*“none”"):
+        read_folder(root, choices=Choices(answers=(("split", "column split"),)))
 
 
 def test_splits_without_train_are_refused(tmp_path: Path, save_image: Save) -> None:
     rows = ["image,label,split", "0,x,test", "1,y,test", "2,x,val", "3,y,val"]
 
-    with pytest.raises(DataError, match="The table's splits are test, validation, and none of"):
+    with pytest.raises(DataError, match="The splits are test, validation, and none of"):
         read_folder(_folder(tmp_path, save_image, rows=rows))
 
 
@@ -209,7 +202,7 @@ def test_file_names_name_patients_where_a_pattern_is_given(
         save_image(tmp_path / "xy"[number % 2] / f"p{number // 4}_{number}.png")
     save_image(tmp_path / "x" / "odd.png")
 
-    listing = read_folder(tmp_path, choices=Choices(patient_pattern="{patient}_*"))
+    listing = read_folder(tmp_path, choices=Choices(answers=(("patient", "{patient}_*"),)))
 
     assert [entry.patient for entry in listing.entries if entry.label == "x"] == [
         None,
@@ -218,9 +211,7 @@ def test_file_names_name_patients_where_a_pattern_is_given(
         "p1",
         "p1",
     ]
-    assert listing.report.notes == (
-        "Patients were read from file names by “{patient}_*”: 2 of them; 1 image does not fit it.",
-    )
+    assert "patients: by {patient}_*: 2 of 8 images." in listing.report.notes
 
 
 def test_names_that_look_like_patients_are_told_and_not_believed(
@@ -232,8 +223,7 @@ def test_names_that_look_like_patients_are_told_and_not_believed(
     listing = read_folder(tmp_path)
 
     assert {entry.patient for entry in listing.entries} == {None}
-    (said,) = listing.report.notes
-    assert said == (
-        "File names look as if they named patients: “{patient}_*” sorts the 20 images into 10 "
-        "groups. Give that pattern to keep each group in one split."
-    )
+    assert (
+        "patients: file names look as if they named them: “{patient}_*” sorts the 20 images into "
+        "10 groups."
+    ) in listing.report.notes

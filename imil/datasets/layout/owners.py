@@ -1,0 +1,110 @@
+"""Whose image each is: columns, DICOM headers, folders and file names that may tell."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from imil.datasets.layout import words
+from imil.datasets.layout.folders import people
+from imil.datasets.layout.patterns import PATIENT, guess_pattern, parse_pattern
+from imil.datasets.layout.sheets import Column, Sheet, any_column
+
+# How patterns of file names are picked.
+IN_NAMES = "file name "
+
+
+@dataclass(frozen=True, slots=True)
+class Owners:
+    """What may say whose image each is, the likeliest first.
+
+    Attributes:
+        useful: the patient of each image, by what says so.
+        inferred: those that names of files and folders say.
+        doubtful: those of them that may well be something else.
+    """
+
+    useful: Mapping[str, dict[str, str]]
+    inferred: frozenset[str]
+    doubtful: frozenset[str]
+
+
+def owners_of(
+    names: Sequence[str],
+    labels: Mapping[str, str],
+    sheets: Sequence[Sheet],
+    columns: Mapping[str, Column],
+    headers: Mapping[str, str],
+    written: str,
+) -> Owners:
+    """Return what may say whose image each is.
+
+    Args:
+        names: the images.
+        labels: of the images; groups that are the classes are no patients.
+        sheets: tables that name images.
+        columns: of these tables, joined.
+        headers: patients by DICOM header.
+        written: what a person answered: a choice, or a pattern.
+    """
+    told = _owner_columns(sheets, columns)
+    if 2 * sum(name in headers for name in names) > len(names):
+        told["DICOM headers"] = dict(headers)
+    told |= {c: o for c, o in any_column(columns).items() if c.casefold() == written.casefold()}
+    inferred: dict[str, dict[str, str]] = {}
+    if (found := people(names)) is not None:
+        inferred[found[0]] = found[1]
+    guess = guess_pattern(names, labels)
+    if guess is not None:
+        inferred[f"{IN_NAMES}{guess.pattern}"] = guess.patients
+    doubtful = frozenset(() if guess is None or guess.sure else (f"{IN_NAMES}{guess.pattern}",))
+    if PATIENT in written:
+        own = parse_pattern(written.removeprefix(IN_NAMES))
+        inferred[written] = {n: p for n in names if (p := own.patient(n)) is not None}
+    useful = {
+        choice: kept
+        for choice, own in {**told, **inferred}.items()
+        if (kept := {n: own[n] for n in names if n in own and not words.is_unknown(own[n])})
+        and (choice == written or choice in told or _groups(kept, labels))
+    }
+    return Owners(useful, frozenset(inferred), doubtful)
+
+
+def _owner_columns(
+    sheets: Sequence[Sheet], columns: Mapping[str, Column]
+) -> dict[str, dict[str, str]]:
+    """Return the columns of patients, then those of cases and lesions, with each image's."""
+    found: dict[str, dict[str, str]] = {}
+    for known in (words.PATIENTS, words.CASES):
+        for column in sorted(columns.values(), key=lambda c: c.title):
+            title = column.title.rpartition(".")[2]
+            spoken = set(words.words(title)) - {"id", "nr", "no", "number", "name", "index"}
+            if spoken and (spoken <= known or words.plain(title) in known):
+                found[f"column {column.title}"] = {
+                    file: cells[0] for file, cells in column.cells.items() if cells[0]
+                }
+        for sheet in sheets:
+            if words.has(sheet.column, known) and sheet.labelled():
+                own = found.setdefault(f"column {sheet.column}", {})
+                for named, cell in zip(sheet.files, sheet.cells(sheet.at), strict=True):
+                    own |= dict.fromkeys(named, cell)
+    return found
+
+
+def _groups(owners: Mapping[str, str], labels: Mapping[str, str]) -> bool:
+    """Return whether owners may be patients: several, and not the classes under another name."""
+    kinds = set(owners.values())
+    if len(kinds) < 2:
+        return False
+    pairs = {(owner, labels[name]) for name, owner in owners.items()}
+    return not len(pairs) == len(kinds) == len(set(labels.values()))
+
+
+def shared(owners: Mapping[str, str], splits: Mapping[str, str]) -> int:
+    """Return how many owners have images in two splits."""
+    inside: dict[str, set[str]] = defaultdict(set)
+    for name, owner in owners.items():
+        if name in splits:
+            inside[owner].add(splits[name])
+    return sum(len(own) > 1 for own in inside.values())

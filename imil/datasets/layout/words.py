@@ -1,0 +1,136 @@
+"""Words that names are made of, and what they speak for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from imil.core.records import Split
+
+# Folder names, and cells, that mean a split.
+SPLITS = {
+    "train": Split.TRAIN,
+    "training": Split.TRAIN,
+    "validation": Split.VALIDATION,
+    "val": Split.VALIDATION,
+    "valid": Split.VALIDATION,
+    "dev": Split.VALIDATION,
+    "test": Split.TEST,
+    "testing": Split.TEST,
+}
+
+
+def _set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+MASKS = _set(
+    "mask masks seg segs segmentation segmentations gt roi rois manual annotation annotations "
+    "contour contours groundtruth labelmap labelmaps delineation delineations outline outlines "
+    "vessel vessels maske masken"
+)
+# Images made of others.
+DERIVED = _set(
+    "augmented augment augmentation aug cropped crop crops resized resize enhanced preprocessed "
+    "processed thumbnail thumbnails thumb thumbs normalized denoised rotated flipped segmented"
+)
+# Columns whose name says that they hold the label.
+LABELS = _set(
+    "label labels labelname class classes classname diagnosis diagnose diagnostic dx finding "
+    "findings target category outcome groundtruth gt befund befunde pathology malignancy choices "
+    "value severity "
+    "grade level choice abnormality disease condition type result impression sentiment y stage "
+    "tumor tumour klasse klassen diagnosen annotation tag tags ground truth histology"
+)
+_WEAK = _set("level type result y choice annotation stage grade condition tag tags")
+# Columns of what is no finding.
+OTHER = _set(
+    "sex gender age male female race ethnicity view position laterality side eye device scanner "
+    "site hospital center centre clinic institution localization location region date time year "
+    "width height rows columns x y xmin ymin xmax ymax bbox rad reader annotator rater id index "
+    "number no nr url link source path file filename image img study series uid spacing pixel "
+    "size format method confirm confirmed confidence quality breast projection modality dir "
+    "folder directory frame slice split set subset fold partition patient subject weight smoke "
+    "area magnification left right user comment comments note notes lesion manufacturer group "
+    "dataset train test created updated email offset finding follow"
+) - {"finding"}
+# Words of labels themselves.
+CLASSES = _set(
+    "benign malignant normal abnormal positive negative healthy disease diseased sick cancer "
+    "tumor tumour lesion nodule pneumonia covid tuberculosis tb control case treated untreated "
+    "pathology melanoma nevus naevus carcinoma adenocarcinoma fracture fractured no yes none "
+    "viral bacterial infected uninfected parasitized mild moderate severe demented gutartig "
+    "bösartig normalbefund polyp cyst stone glaucoma cataract glioma meningioma effusion "
+    "cardiomegaly"
+)
+# Folders in which a part of the images lies, for no reason of theirs.
+PARTS = _set("part parts images image imgs img batch folder dir chunk archive vol volume fold")
+# Folders that hold images because of where they come from.
+CONTAINERS = _set(
+    "set sets dataset datasets all files file data images image img imgs png jpg jpeg dicom dcm "
+    "collection source hospital center centre site input database export download project"
+)
+# Words of a view or a side, which are no findings.
+SIDES = _set("left right l r od os cc mlo ap pa lat lateral frontal axial coronal sagittal")
+# Folders and columns of one person.
+PATIENTS = _set(
+    "patient patients pat pid subject subjects person persons mrn participant patnr patid "
+    "patientid subjectid personid participantid"
+)
+# Patients only where nothing better is known: a case or a lesion is of one patient.
+CASES = _set("case caseid lesion lesionid exam examid study studyid accession")
+READERS = _set("rad reader annotator rater radiologist expert observer")
+BOXES = _set("xmin ymin xmax ymax bbox width height x y box")
+NOT_TRUTH = _set("submission submissions prediction predictions predicted template")
+# What stands where a value is unknown.
+UNKNOWN = _set("nan na n/a null ? - #n/a #na <na> nil missing") | {""}
+# Folders of images that nobody labelled.
+UNLABELLED = frozenset(
+    {"nolabel", "unlabelled", "unlabeled", "notlabelled", "notlabeled", "unannotated"}
+)
+
+_WORD = re.compile(r"[^\W\d_]+")
+_CAMEL = re.compile(r"(?<=[a-zà-ÿ])(?=[A-ZÀ-Þ])")
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a name in lower case: “leftMask_01” has left and mask."""
+    return [word.lower() for word in _WORD.findall(_CAMEL.sub(" ", text))]
+
+
+def plain(text: str) -> str:
+    """Return a name's letters and digits alone, in lower case."""
+    return re.sub(r"[\W_]", "", text).lower()
+
+
+def has(text: str, known: Iterable[str]) -> bool:
+    """Return whether one of the words, or all of them together, is known."""
+    own = words(text)
+    return any(word in known for word in (*own, plain(text)))
+
+
+def split_word(text: str) -> Split | None:
+    """Return the split that a name speaks of; None where it speaks of none or of several."""
+    found = {SPLITS[word] for word in words(text) if word in SPLITS}
+    return found.pop() if len(found) == 1 else None
+
+
+def label_prior(column: str) -> float:
+    """Return how much a column's name says that it holds the label."""
+    own = words(column)
+    if plain(column) in LABELS or (own and all(word in LABELS or word in CLASSES for word in own)):
+        return 1.5 if plain(column) in _WEAK else 3.0
+    known = sum(word in LABELS or word in CLASSES for word in own)
+    other = sum(word in OTHER for word in own)
+    return (2.0 if known else 0.0) - 2.5 * bool(other)
+
+
+def class_share(labels: Iterable[str]) -> float:
+    """Return the share of labels that have a word of a finding."""
+    own = list(labels)
+    return sum(has(label, CLASSES) for label in own) / len(own) if own else 0.0
+
+
+def is_unknown(cell: str) -> bool:
+    """Return whether a cell stands for no value."""
+    return cell.strip().lower() in UNKNOWN
