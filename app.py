@@ -26,13 +26,13 @@ from imil.storage.hub.files import HubModels
 from imil.storage.hub.repo import HubRepo, prepare_client
 from imil.storage.hub.store import HubStore, side_folder, store_folder
 from imil.storage.local import LocalStore
-from imil.study.library.shipped import TrainedDemo, read_trained_demo
+from imil.study.library.demo_training import TrainedDemo, read_trained_demo
 from imil.study.library.studies import DEMO, Studies
 from imil.study.services import Services
 from imil.study.workspace import default_threads, usable_cores
 
 if TYPE_CHECKING:
-    from imil.jobs.zero_gpu import ZeroPool
+    from imil.jobs.zero_gpu import ZeroGpuTrainer
 
 # Seconds between two looks for studies that nobody visits any more.
 LOOK_FOR_IDLE = 6 * 3600
@@ -125,7 +125,7 @@ def _serve(settings: Settings) -> None:
     finally:
         ended.set()
         pool.close()
-        studies.settle()
+        studies.flush()
         if isinstance(store, HubStore):
             store.close()
 
@@ -174,14 +174,14 @@ def _checkpoints(settings: Settings) -> HubModels | None:
     return HubModels(settings.state_repo, token=settings.token, endpoint=settings.endpoint)
 
 
-def _trainer(worker: WorkerPool, home: Path, settings: Settings) -> WorkerPool | ZeroPool:
+def _trainer(worker: WorkerPool, home: Path, settings: Settings) -> WorkerPool | ZeroGpuTrainer:
     """Return where studies train: the worker, and on a Space with ZeroGPU what is lent there."""
     if not settings.zero:
         return worker
     # Only there, and before anything asks for a GPU: it changes torch and Gradio.
-    from imil.jobs.zero_gpu import ZeroPool  # noqa: PLC0415  # see above
+    from imil.jobs.zero_gpu import ZeroGpuTrainer  # noqa: PLC0415  # see above
 
-    return ZeroPool(home / "leases", worker)
+    return ZeroGpuTrainer(home / "leases", worker)
 
 
 def _trained_demo() -> TrainedDemo | None:

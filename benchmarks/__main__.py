@@ -39,7 +39,7 @@ from imil.core.records import Plan
 from imil.jobs.device import pick_device
 from imil.jobs.pool import WorkerPool
 from imil.settings import Settings
-from imil.study.batch.headless import Request
+from imil.study.batch.runner import Request
 from imil.study.workspace import default_threads, usable_cores
 
 app = typer.Typer(

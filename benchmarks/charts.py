@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from imil.core.evaluation.metrics import Metric, Robustness
-from imil.report.charts import LEGEND, POINTS, TONES
+from imil.report.charts import CHART_TONES, LEGEND, POINTS
 from imil.report.parts import numbers
 from imil.report.plots import Axis, Bar, Group, interval_plot
 
@@ -55,7 +55,7 @@ def image_plots(content: Mapping[str, Any]) -> dict[str, str]:
         )
     }
     bars = tuple(
-        Bar(arm, *_ends(found["swapped"][swapped]), TONES[found["verdict"]])
+        Bar(arm, *_ends(found["swapped"][swapped]), CHART_TONES[found["verdict"]])
         for arm, found in paired.items()
         if swapped in found["swapped"]
     )
@@ -70,7 +70,7 @@ def _gains(heading: str, paired: Mapping[str, Any]) -> Group:
     return Group(
         heading,
         tuple(
-            Bar(arm, *_ends(found[Metric.ACCURACY.value]), TONES[found["verdict"]])
+            Bar(arm, *_ends(found[Metric.ACCURACY.value]), CHART_TONES[found["verdict"]])
             for arm, found in paired.items()
         ),
     )
@@ -81,7 +81,7 @@ def _gap(cell: Mapping[str, Any]) -> Group:
     return Group(
         heading,
         tuple(
-            Bar(arm, closed["value"], closed["low"], closed["high"], TONES[found["verdict"]])
+            Bar(arm, closed["value"], closed["low"], closed["high"], CHART_TONES[found["verdict"]])
             for arm, found in cell["paired"].items()
             if (closed := found["share_closed"]) is not None
         ),

@@ -27,7 +27,7 @@ from imil.errors import PlanError, WeightsError
 from imil.jobs.pool import WorkerPool
 from imil.jobs.training.machine import versions
 from imil.storage.local import write_atomic
-from imil.study.batch.headless import Request, as_now, run_study
+from imil.study.batch.runner import Request, as_now, run_study
 from imil.synthetic.films import FILMS_VERSION, FilmSpec, film_set
 
 # The grid: share of the training films whose token agrees with the label, and of wrong labels.

@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.pooled import Outcome, against, chosen, share_closed
 from imil.core.arms.variants import CONTROL, Variant
 from imil.core.evaluation.metrics import Metric
-from imil.core.evaluation.recommendation import Case, always, recommend_by_swapping, score_rule
+from imil.core.evaluation.recommendation import RuleCase, always, recommend_by_swapping, score_rule
 from imil.core.evaluation.verdict import Decision, Difference, Verdict, decide_all
 from imil.core.records import Arm
 
@@ -136,9 +136,9 @@ def _followed(recommended: Variant, paired: Mapping[Variant, Any]) -> dict[str, 
     }
 
 
-def _case(content: Mapping[str, Any], places: Sequence[int], recommended: str) -> Case:
+def _case(content: Mapping[str, Any], places: Sequence[int], recommended: str) -> RuleCase:
     """Return what some seeds of a cell say of each arm; harmful is what the whole cell says."""
-    return Case(
+    return RuleCase(
         recommended,
         {
             arm: sum(values[place] for place in places) / len(places)
@@ -151,7 +151,7 @@ def _case(content: Mapping[str, Any], places: Sequence[int], recommended: str) -
 
 
 def _rule(
-    kinds: Mapping[str, Mapping[str, Sequence[Case]]], arms: Sequence[Variant]
+    kinds: Mapping[str, Mapping[str, Sequence[RuleCase]]], arms: Sequence[Variant]
 ) -> dict[str, Any]:
     """Return how each rule did, and how each arm would have done if it were always chosen."""
     recommended = kinds[RULES[0][0]]

@@ -16,7 +16,7 @@ from imil.core.records import Arm, Split
 from imil.errors import DataError
 from imil.jobs.pool import WorkerPool
 from imil.storage.local import write_atomic
-from imil.study.batch.headless import Request, run_study
+from imil.study.batch.runner import Request, run_study
 
 ARMS_BY_DEFAULT = (
     CONTROL,

@@ -25,7 +25,7 @@ from imil.core.arms.registry import ArmInputs, control
 from imil.core.evaluation.rounds import clusters_of
 from imil.core.records import Plan, Split
 from imil.core.review.queues import allowed_masks, label_suspects
-from imil.core.training.dynamics import without_gaps
+from imil.core.training.dynamics import fill_gaps
 from imil.core.training.fit import EpochReport, fit, initial_state, predict, restore
 from imil.core.training.folds import make_folds
 from imil.synthetic.films import FILMS_VERSION, FilmSpec, film_set
@@ -145,7 +145,7 @@ def _scores(films: Any, plan: Plan) -> Scores:
     for held in make_folds(films.labels[rows], clusters_of(samples), seed=plan.seed):
         _, other = trained(np.delete(rows, held))
         held_out[held] = predict(other, pixels[rows[held]]).numpy()
-    return Scores(without_gaps(epochs, final), final, held_out)
+    return Scores(fill_gaps(epochs, final), final, held_out)
 
 
 def _table(measured: list[dict[str, Any]]) -> Iterator[str]:

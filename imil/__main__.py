@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 
-def main() -> None:
+def _main() -> None:
     """Run the command line; `inspect` alone, since it needs no torch, which takes seconds."""
     if sys.argv[1:2] == ["inspect"]:
         from imil.cli import inspect as command  # noqa: PLC0415  # as said above
@@ -15,4 +15,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    _main()

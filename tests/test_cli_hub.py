@@ -14,7 +14,7 @@ from imil.cli.main import app
 from imil.core.nets.backbones import build, weights_to_bytes
 from imil.jobs.pool import WorkerPool
 from imil.storage.base import study_of
-from imil.storage.hub.repo import ANSWER_SECONDS
+from imil.storage.hub.repo import HUB_ANSWER_SECONDS
 from imil.storage.local import LocalStore
 from imil.study.library.publishing import LOCK
 from imil.study.library.studies import Studies
@@ -67,7 +67,7 @@ def test_a_study_is_pushed_from_the_command_line(study: str, tmp_path: Path) -> 
         for each in (done, refused):
             assert not any(token in told(each) for token in (TOKEN, READER))
         # A Hub that has gone silent is given up.
-        assert get_session().timeout.read == ANSWER_SECONDS
+        assert get_session().timeout.read == HUB_ANSWER_SECONDS
 
 
 def test_a_pushed_study_is_pulled_on_another_machine(study: str, tmp_path: Path) -> None:

@@ -25,9 +25,9 @@ from imil.core.arms.registry import ArmInputs, control, imil
 from imil.core.plans import default_plan
 from imil.core.records import Plan
 from imil.core.training.batches import Batches
-from imil.core.training.captured import CapturedStep
+from imil.core.training.cuda_graph import CudaGraphStep
+from imil.core.training.device_images import cache_on_gpu
 from imil.core.training.fit import fit, initial_state, restore
-from imil.core.training.pictures import resident
 
 NOT_MEASURED = "not measured: there is no GPU here"
 
@@ -88,7 +88,7 @@ def _of(size: Size, device: str) -> dict[str, Any]:
         device=device,
     )
     inputs = _inputs(plan, size)
-    there = replace(inputs, resident=resident(inputs.images, device))
+    there = replace(inputs, resident=cache_on_gpu(inputs.images, device))
     ways: dict[str, Callable[[], float]] = {
         "bare_step": lambda: _bare(plan, size, captured=False),
         "captured_step": lambda: _bare(plan, size, captured=True),
@@ -162,7 +162,7 @@ def _bare(plan: Plan, size: Size, *, captured: bool) -> float:
     def step(shown: Tensor, of: Tensor) -> tuple[Tensor, Tensor]:
         return _bare_step(net, optimiser, shown, of)
 
-    once = CapturedStep(step) if captured and plan.device == "cuda" else step
+    once = CudaGraphStep(step) if captured and plan.device == "cuda" else step
     with torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=True):
         while not clock.step():
             once(images[number % len(images)], labels)

@@ -20,12 +20,12 @@ from typing import Any
 import gradio as gr
 import torch
 
-from imil.app.painter.painter import encode_runs
+from imil.app.painter.painter import encode_run_lengths
 from imil.app.results.results_tab import build_results_tab
-from imil.app.review.outliers_acts import OutliersActs
+from imil.app.review.outliers_handlers import OutliersHandlers
 from imil.app.review.outliers_tab import build_outliers_tab
 from imil.app.screen import Screen
-from imil.app.server.shown import html
+from imil.app.server.updates import html
 from imil.app.train.train_tab import build_train_tab
 from imil.core.records import Queue
 from imil.study.library.studies import Studies
@@ -54,7 +54,7 @@ def painted(study: Study, sample_id: str, turn: int) -> dict[str, Any]:
     """Return what the page sends."""
     irrelevant = corner(study, sample_id, side=10 + turn)
     height, width = irrelevant.shape
-    runs = encode_runs(irrelevant)
+    runs = encode_run_lengths(irrelevant)
     about = {"study": study.study_id, "sample": sample_id, "size": [width, height]}
     return {**about, "runs": runs, "rev": turn, "seconds": 3.0 + turn}
 
@@ -83,8 +83,8 @@ def main(images: int, folder: Path) -> None:
             study.review.submit(sample_id, corner(study, sample_id), reader="visitor", seconds=2)
         else:
             study.review.skip(sample_id)
-    left, acts, kind = queue[len(queue) // 3 :], OutliersActs(screen_of(studies)), "random"
-    study.settle()
+    left, acts, kind = queue[len(queue) // 3 :], OutliersHandlers(screen_of(studies)), "random"
+    study.flush()
     black = lambda turn: acts.black_out(painted(study, left[turn], turn), kind, None)  # noqa: E731
     skip = lambda turn: acts.skip(painted(study, left[TURNS + turn], 1), kind, None)  # noqa: E731
     told = {

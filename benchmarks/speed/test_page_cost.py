@@ -13,8 +13,8 @@ import pytest
 from playwright.sync_api import Browser, CDPSession, Page, expect
 
 from imil.app.app import build_app
-from imil.app.server.shown import QUIET
 from imil.app.server.theme import launch_options
+from imil.app.server.updates import QUIET_EVENT
 from imil.jobs.pool import WorkerPool
 from imil.study.library.studies import Studies
 from imil.study.services import Services
@@ -115,7 +115,7 @@ def test_a_page_costs_a_browser_what_it_shows_and_not_what_gradio_tells_each_out
 ) -> None:
     options = launch_options() | {"prevent_thread_lock": True}
     quiet = build_app(studies)
-    monkeypatch.delitem(QUIET, "show_progress_on")
+    monkeypatch.delitem(QUIET_EVENT, "show_progress_on")
     telling = build_app(studies)
     urls = {"quiet": quiet.launch(**options)[1], "telling": telling.launch(**options)[1]}
 

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from imil.core.evaluation.readings import SWAPS
+from imil.core.evaluation.probe import SWAPS
 from imil.core.images import open_cache
 from imil.core.records import Plan, Region, Split
 from imil.core.review.queues import find_outliers
 from imil.core.training.fit import predict, restore
 from imil.jobs.training.task import TrainingTask, run_task
 from imil.storage.codec import decode_checkpoint
-from imil.study.review.masksets import Review
+from imil.study.review.mask_sets import Review
 from imil.study.review.predictions import extend
 from imil.study.workspace import Workspace
 from imil.synthetic.films import FilmSpec, film_set

@@ -32,7 +32,7 @@ from imil.core.training.fit import (
     predict,
     restore,
 )
-from imil.core.training.steps import optimiser_of, step_of
+from imil.core.training.steps import make_optimiser, make_step
 from imil.jobs.training.machine import cpu_model, has_native_bf16
 from imil.synthetic.films import FILMS_VERSION, FilmSpec, film_set
 
@@ -155,7 +155,7 @@ def test_resnet50_at_224_px_trains_three_times_as_fast_as_a_plain_loop(record: R
 def steps_of(plan: Plan, inputs: ArmInputs, state: TrainState) -> Iterator[None]:
     """Train as `fit` does, and yield after each step."""
     module = restore(plan, state)
-    step = step_of(module, optimiser_of(module, plan, state.tensors), plan, None)
+    step = make_step(module, make_optimiser(module, plan, state.tensors), plan, None)
     module.train()
     while True:
         for batch in control(inputs).epoch(plan.seed):

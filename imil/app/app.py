@@ -7,25 +7,25 @@ from dataclasses import dataclass
 import gradio as gr
 
 from imil.app.api.endpoints import add_endpoints
-from imil.app.header.account_acts import AccountActs
+from imil.app.header.account_handlers import AccountHandlers
 from imil.app.header.account_menu import account_of, build_account_menu, link_script
 from imil.app.header.header import build_header
-from imil.app.header.header_acts import HeaderActs
+from imil.app.header.header_handlers import HeaderHandlers
 from imil.app.painter.reader_field import kept_name
-from imil.app.predicted.predicted_acts import PredictedActs
+from imil.app.predicted.predicted_handlers import PredictedHandlers
 from imil.app.results import results_tab
-from imil.app.results.results_acts import ResultsActs
+from imil.app.results.results_handlers import ResultsHandlers
 from imil.app.review import outliers_tab
-from imil.app.review.label_decisions import LabelDecisions
-from imil.app.review.outliers_acts import OutliersActs
+from imil.app.review.label_handlers import LabelHandlers
+from imil.app.review.outliers_handlers import OutliersHandlers
 from imil.app.screen import Screen, show_all, show_news, show_progress
 from imil.app.server.errors import error_in_place
 from imil.app.server.page import Page
-from imil.app.server.served_files import Uploads, forget_handouts
-from imil.app.server.shown import QUIET, Shown, kept_text
+from imil.app.server.served_files import Uploads, forget_downloads
+from imil.app.server.updates import QUIET_EVENT, Updates, kept_text
 from imil.app.train import train_tab
-from imil.app.train.source_acts import SourceActs
-from imil.app.train.train_acts import TrainActs
+from imil.app.train.source_handlers import SourceHandlers
+from imil.app.train.train_handlers import TrainHandlers
 from imil.core.review.readers import reader_name
 from imil.errors import StoreError
 from imil.report.parts import text
@@ -33,13 +33,13 @@ from imil.study.library.imports import Imports
 from imil.study.library.studies import Studies
 
 # Seconds between two looks at a running training.
-POLL = 1.0
+_POLL = 1.0
 # Whatever else Gradio lays down: swept every hour, gone after a day.
 SWEEP = (3600, 86400)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Visits:
+class PageVisits:
     """Callbacks of a page: it opens, and it looks how far a training is."""
 
     screen: Screen
@@ -49,12 +49,12 @@ class Visits:
         """Attach the callbacks."""
         screen = self.screen
         opened = [screen.study_id, screen.reader]
-        app.load(self.on_load, opened, screen.outputs, js=link_script(), **QUIET)
+        app.load(self.on_load, opened, screen.outputs, js=link_script(), **QUIET_EVENT)
         looked = [screen.study_id, screen.results.seen]
-        screen.timer.tick(self.on_tick, looked, screen.progress, **QUIET)
-        screen.train.news.tick(self.on_news, opened, screen.outputs, **QUIET)
+        screen.timer.tick(self.on_tick, looked, screen.progress, **QUIET_EVENT)
+        screen.train.news.tick(self.on_news, opened, screen.outputs, **QUIET_EVENT)
 
-    def on_load(self, study_id: str, reader: str, profile: gr.OAuthProfile | None) -> Shown:
+    def on_load(self, study_id: str, reader: str, profile: gr.OAuthProfile | None) -> Updates:
         """Open the visitor's study again; else the demo, where there is one.
 
         Whoever has signed in reads under the account's name, unless another was given.
@@ -65,8 +65,8 @@ class Visits:
             return {**self._opened(study_id, reader), self.screen.reader: reader}
         return self._opened(study_id, reader)
 
-    def _opened(self, study_id: str, reader: str) -> Shown:
-        trouble: Shown = {}
+    def _opened(self, study_id: str, reader: str) -> Updates:
+        trouble: Updates = {}
         if study_id:
             try:
                 return show_all(self.screen, self.screen.studies.open(study_id), reader)
@@ -78,11 +78,11 @@ class Visits:
         nothing = train_tab.show_nothing(self.screen.train)
         return {self.screen.study_id: "", **nothing, **trouble}
 
-    def on_tick(self, study_id: str, seen: str) -> Shown:
+    def on_tick(self, study_id: str, seen: str) -> Updates:
         """Show how far a training is."""
         return show_progress(self.screen, self.screen.studies.open(study_id), seen)
 
-    def on_news(self, study_id: str, reader: str) -> Shown:
+    def on_news(self, study_id: str, reader: str) -> Updates:
         """Show what a training has brought."""
         return show_news(self.screen, self.screen.studies.open(study_id), reader)
 
@@ -105,7 +105,7 @@ def build_app(
         proxied: requests come through a proxy in front of the app, as on a Space.
     """
     uploads = uploads or Uploads()
-    studies.when_gone(forget_handouts)
+    studies.when_gone(forget_downloads)
     with Page(
         title=text.TITLE,
         analytics_enabled=False,
@@ -128,17 +128,17 @@ def build_app(
                 outliers = outliers_tab.build_outliers_tab(tab)
             with gr.Tab("Results", id="results") as place:
                 results = results_tab.build_results_tab()
-        timer = gr.Timer(POLL, active=False)
+        timer = gr.Timer(_POLL, active=False)
         screen = Screen(studies, study_id, reader, top, tabs, timer, train, outliers, results)
         # First, so that the endpoints have the plain names; the screen's own events are private.
         add_endpoints(studies, uploads)
-        Visits(screen, demo).wire(app)
-        HeaderActs(screen).wire()
-        AccountActs(screen, menu, demo).wire()
-        TrainActs(screen).wire()
-        SourceActs(screen, Imports(), uploads).wire(app)
-        OutliersActs(screen).wire()
-        LabelDecisions(screen).wire()
-        PredictedActs(screen).wire()
-        ResultsActs(screen).wire(place)
+        PageVisits(screen, demo).wire(app)
+        HeaderHandlers(screen).wire()
+        AccountHandlers(screen, menu, demo).wire()
+        TrainHandlers(screen).wire()
+        SourceHandlers(screen, Imports(), uploads).wire(app)
+        OutliersHandlers(screen).wire()
+        LabelHandlers(screen).wire()
+        PredictedHandlers(screen).wire()
+        ResultsHandlers(screen).wire(place)
     return app  # type: ignore[no-any-return]  # Gradio's Blocks has no typed context manager

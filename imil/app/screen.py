@@ -11,11 +11,11 @@ import gradio as gr
 from imil.app.header.header import header
 from imil.app.results import results_tab
 from imil.app.results.arms_form import chosen_arms, chosen_pooling
-from imil.app.results.results_tab import SEEDS, ResultsTab
+from imil.app.results.results_tab import SEED_CHOICES, ResultsTab
 from imil.app.review import outliers_tab
 from imil.app.review.outliers_tab import OutliersTab
 from imil.app.review.queue_picker import show_folds
-from imil.app.server.shown import Shown
+from imil.app.server.updates import Updates
 from imil.app.train import train_tab
 from imil.app.train.train_tab import TrainTab
 from imil.core.review.readers import reader_name
@@ -62,7 +62,7 @@ class Screen:
         return [*self.train.progress, *self.results.progress, picker.folds, picker.use_folds]
 
 
-def show_all(screen: Screen, study: Study, reader: str) -> Shown:
+def show_all(screen: Screen, study: Study, reader: str) -> Updates:
     """Return everything for a study that has just been opened by a reader."""
     # Asked before, too: what ends while it is being shown is shown ended at the next tick.
     was_busy = busy(study)
@@ -77,7 +77,7 @@ def show_all(screen: Screen, study: Study, reader: str) -> Shown:
     }
 
 
-def show_progress(screen: Screen, study: Study, seen: str = "") -> Shown:
+def show_progress(screen: Screen, study: Study, seen: str = "") -> Updates:
     """Return what a second of training changes, and whether there is more to show.
 
     Args:
@@ -94,7 +94,7 @@ def show_progress(screen: Screen, study: Study, seen: str = "") -> Shown:
     }
 
 
-def show_news(screen: Screen, study: Study, reader: str = "") -> Shown:
+def show_news(screen: Screen, study: Study, reader: str = "") -> Updates:
     """Return what training has brought; when it has ended, all that depends on it."""
     ended = not busy(study)
     shown = {
@@ -117,21 +117,23 @@ def _first_view(reader: str) -> View:
     return View(reader=reader_name(reader))
 
 
-def _show_folds(screen: Screen, study: Study) -> Shown:
+def _show_folds(screen: Screen, study: Study) -> Updates:
     """Return how far the folds are, where they were asked for; the film is left alone."""
     if study.training.out_of_fold_status().state is None:
         return {}
     return show_folds(screen.outliers.picker, study, study.queues.selection)
 
 
-def compare(screen: Screen, study: Study, reader: str, seeds: str, chosen: Sequence[Any]) -> Shown:
+def start_comparison(
+    screen: Screen, study: Study, reader: str, seeds: str, chosen: Sequence[Any]
+) -> Updates:
     """Start the comparison and return the screen on its way.
 
     Args:
         screen: what shows it.
         study: whose masks are compared.
         reader: who asked for it.
-        seeds: a choice of `SEEDS`.
+        seeds: a choice of `SEED_CHOICES`.
         chosen: the values of `ArmsForm.chosen`.
 
     Raises:
@@ -139,7 +141,7 @@ def compare(screen: Screen, study: Study, reader: str, seeds: str, chosen: Seque
     """
     study.comparison.start(
         arms=chosen_arms(study, chosen),
-        seeds=SEEDS.get(seeds, 1),
+        seeds=SEED_CHOICES.get(seeds, 1),
         pooling=chosen_pooling(study, chosen),
         who=reader_name(reader),
     )

@@ -32,7 +32,7 @@ from imil.study.workspace import default_threads
 PUBLIC = "Also take, or make, a repo that everybody can read."
 
 
-def add_commands(app: typer.Typer) -> None:
+def add_hub_commands(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     for command in (push, pull, export_onnx, space):
         app.command()(command)
@@ -154,7 +154,7 @@ def open_studies(settings: Settings) -> Iterator[Studies]:
             threads=default_threads(headless=True),
         )
         yield studies
-        studies.settle()
+        studies.flush()
     finally:
         pool.close()
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from imil.datasets.archive.look import read_zip_layout
+from imil.datasets.archive.inspect import read_zip_layout
 from imil.datasets.choices import Choices, parse_answers
 from imil.datasets.files.pictures import look_through
 from imil.datasets.files.tree import Findings, scan
@@ -24,7 +24,7 @@ from imil.errors import DataError, ImilError
 # The exit status of an error that says what, why and how to fix it.
 EXIT_ERROR = 2
 # Files named on the terminal; `--json` names all.
-SHOWN = 10
+_SHOWN = 10
 
 
 def inspect(
@@ -55,7 +55,7 @@ def inspect(
         _print(reading)
 
 
-def main() -> None:
+def _main() -> None:
     """Run the command alone."""
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command()(inspect)
@@ -97,10 +97,10 @@ def _print(reading: Reading) -> None:
         console.print(f"  {label}: {count}")
     for sentence in reading.evidence:
         console.print(f"  {sentence}")
-    for left in reading.left_out[:SHOWN]:
+    for left in reading.left_out[:_SHOWN]:
         console.print(f"  left out {left.file}: {left.why}")
-    if len(reading.left_out) > SHOWN:
-        console.print(f"  … and {len(reading.left_out) - SHOWN} more")
+    if len(reading.left_out) > _SHOWN:
+        console.print(f"  … and {len(reading.left_out) - _SHOWN} more")
     for question in reading.questions:
         mark = "open" if question.chosen is None else f"“{question.chosen}”"
         console.print(f"{question.text} {mark}")

@@ -16,9 +16,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-from imil.cli.hub import add_commands as add_hub_commands
+from imil.cli.hub import add_hub_commands
 from imil.cli.inspect import inspect, tell_error
-from imil.cli.study import add_commands as add_study_commands
+from imil.cli.study import add_study_commands
 from imil.core.arms.registry import parse_arms, with_readers, with_shares
 from imil.core.arms.variants import IMIL
 from imil.core.bounds import check_seed, quoted
@@ -31,7 +31,7 @@ from imil.core.plans import check_plan, check_seeds, default_plan
 from imil.core.records import Plan, Precision, Selection
 from imil.core.review.readers import Pooling
 from imil.core.splits import DisjointProof, prove_disjoint
-from imil.core.training.shared import processes, rank
+from imil.core.training.data_parallel import rank, world_size
 from imil.datasets.archive.read import read_archive
 from imil.datasets.choices import Choices, parse_answers, parse_columns
 from imil.datasets.folder import read_folder
@@ -48,17 +48,17 @@ from imil.datasets.listing import (
 from imil.errors import ImilError, PlanError
 from imil.jobs.device import pick_device
 from imil.jobs.pool import WorkerPool
+from imil.jobs.training.distributed import DistributedTrainer, join_process_group, run_follower
 from imil.jobs.training.machine import versions
-from imil.jobs.training.together import TeamPool, follow, join
 from imil.models.pretrained import pretrained_bytes
 from imil.report.charts import run_plots
-from imil.report.in_words import in_words
 from imil.report.report import report_html
+from imil.report.sentences import in_words
 from imil.settings import Settings
 from imil.storage.local import write_atomic
 from imil.study.batch.clinicians import readers_in
-from imil.study.batch.headless import WORK, Request, run_study, settled_plan
-from imil.study.library.shipped import make_trained_demo
+from imil.study.batch.runner import WORK, Request, run_study, settled_plan
+from imil.study.library.demo_training import make_trained_demo
 from imil.study.library.studies import DEMO
 from imil.study.workspace import default_threads, usable_cores
 from imil.synthetic.films import FilmSpec, film_counts, film_set, write_films
@@ -66,9 +66,9 @@ from imil.synthetic.films import FilmSpec, film_counts, film_set, write_films
 # What a shell gives a program that Ctrl-C ended.
 EXIT_INTERRUPTED = 130
 # Skipped files named on the terminal; more would push the rest off it.
-SKIPPED_SHOWN = 10
+_SKIPPED_SHOWN = 10
 # Words for a verdict, as on screen.
-VERDICT_WORDS = {
+_VERDICT_WORDS = {
     Verdict.SHOWN: "shown",
     Verdict.NOT_SHOWN: "not shown",
     Verdict.HARMFUL: "harmful",
@@ -231,9 +231,9 @@ def run(
     """Run a whole study without a screen: train, mask the outliers, train on, compare."""
     settings = Settings.from_env(os.environ)
     trains_on = pick_device(device or settings.device)
-    join(os.environ, trains_on)
+    join_process_group(os.environ, trains_on)
     if rank() > 0:
-        follow()
+        run_follower()
         return
     numbers = parse_seeds(seeds)
     usual = () if masks is None else with_readers((IMIL,), readers_in(masks))
@@ -268,13 +268,13 @@ def run(
             )
             images, proof = read_images(data, out, positive, show, choices)
         plan = usual_plan(images, backbone, size)
-        workers = min(len(numbers), usable_cores()) if processes() == 1 else 1
+        workers = min(len(numbers), usable_cores()) if world_size() == 1 else 1
         changes = {
             "epochs": epochs,
             "epochs_after": epochs_after,
             "budget": budget,
             "device": trains_on,
-            "threads": threads or default_threads(headless=True, jobs=max(workers, processes())),
+            "threads": threads or default_threads(headless=True, jobs=max(workers, world_size())),
             "precision": precision,
         }
         plan = check_plan(replace(plan, **given(changes)))
@@ -291,10 +291,10 @@ def run(
             triage=triage,
             pooling=None if pooling is None else pooling.value,
         )
-        pool: WorkerPool | TeamPool = (
+        pool: WorkerPool | DistributedTrainer = (
             WorkerPool(out / WORK / "jobs", workers=workers, warm=True)
-            if processes() == 1
-            else TeamPool()
+            if world_size() == 1
+            else DistributedTrainer()
         )
         with closing(pool):
             finished = run_study(request, pool, on_progress=show)
@@ -313,7 +313,7 @@ def run(
 
 
 @contextmanager
-def closing(pool: WorkerPool | TeamPool) -> Iterator[None]:
+def closing(pool: WorkerPool | DistributedTrainer) -> Iterator[None]:
     """Close a pool afterwards; Ctrl-C says how to go on."""
     try:
         yield
@@ -397,10 +397,10 @@ def _hub_images(
 def _print_report(report: ImportReport) -> None:
     console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     console.print(f"{report.taken} images taken, {report.left_out} files skipped.")
-    for item in report.skipped[:SKIPPED_SHOWN]:
+    for item in report.skipped[:_SKIPPED_SHOWN]:
         console.print(f"  skipped {item.name}: {item.reason}")
-    if report.left_out > SKIPPED_SHOWN:
-        console.print(f"  … and {report.left_out - SKIPPED_SHOWN} more")
+    if report.left_out > _SKIPPED_SHOWN:
+        console.print(f"  … and {report.left_out - _SKIPPED_SHOWN} more")
     for note in report.notes:
         console.print(f"  {note}")
     burnt = report.burnt_in
@@ -491,7 +491,7 @@ def _print_round(finished: Round, proof: DisjointProof, out: Path) -> None:
         if against is not None:
             d = against.differences[Metric.ACCURACY]
             points = f"{d.points:+.1f} [{d.low:+.1f}, {d.high:+.1f}]"
-            verdict = VERDICT_WORDS[against.verdict]
+            verdict = _VERDICT_WORDS[against.verdict]
         kinds = (Robustness.SWAPPED_BALANCED_ACCURACY, Robustness.FLIP_RATE)
         more = [_interval(arm.swapped[kind]) for kind in kinds if swapped]
         table.add_row(arm.arm, *cells, points, verdict, *more)

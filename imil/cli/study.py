@@ -16,20 +16,20 @@ from imil.cli.hub import open_studies
 from imil.errors import ComputeError
 from imil.models.pretrained import pretrained_bytes
 from imil.settings import Settings
-from imil.study.audit.replaying import Replay, replay
+from imil.study.audit.replay import Replay, replay
 from imil.study.audit.trail import Audit
 
 # Figures that an error names.
-NAMED = 5
+_NAMED = 5
 STUDY = "A study's id, as in the app's link to it."
 
 
-def add_commands(app: typer.Typer) -> None:
+def add_study_commands(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     app.command("export")(export_study)
     app.command("import")(import_study)
     app.command("replay")(replay_study)
-    app.command("delete")(delete_study)
+    app.command("delete")(_delete_study)
 
 
 def export_study(
@@ -79,7 +79,7 @@ def replay_study(
     _say(f"Made again: {len(found.figures)} figures, each {close}.")
 
 
-def delete_study(
+def _delete_study(
     study: Annotated[str, typer.Argument(help=STUDY)],
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
 ) -> None:
@@ -101,7 +101,7 @@ def _differs(found: Replay, differing: list[str], tolerance: float) -> ComputeEr
     where = [f"{name} {then} then, {now} now" for name, (then, now) in found.machine.items()]
     return ComputeError(
         f"{len(differing)} of {len(found.figures)} figures are more than {tolerance:g} from the "
-        f"study's: {', '.join(differing[:NAMED])}.",
+        f"study's: {', '.join(differing[:_NAMED])}.",
         why=f"What is known to be another since: {'; '.join(where) or 'nothing'}.",
         fix="Replay it on the same processor with the same versions, or allow for rounding with "
         "--tolerance. If these are the same, something in the zip was changed.",

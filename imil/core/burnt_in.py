@@ -18,18 +18,18 @@ HIGH = 0.25
 # is then still letters of six pixels, and the look takes no longer than to decode the image.
 LOOKED_AT = 1400
 # Letters: px high and wide at that size, and the share of their box that strokes fill.
-HEIGHTS, WIDTHS, FILLED = (6, 42), (1, 50), (0.12, 0.95)
+HEIGHTS, WIDTHS, _FILLED = (6, 42), (1, 50), (0.12, 0.95)
 # Grey levels by which strokes stand out of what is around them; overlays are drawn at full white.
 CONTRAST = 60
 # Px around a stroke that are called around; wider than the thickest stroke.
-AROUND = 11
+_AROUND = 11
 # Letters of a line, at least; fewer is a side mark such as “L”, or chance.
 LETTERS = 5
 # In a line: letters are at most so much higher than the lowest, and lie so near each other, in
 # heights; and their brightest pixels differ by at most so many grey levels.
 TALLER, GAP, UNEVEN = 2.2, 1.6, 40
 # Px by which the black box is larger than the text, at the size looked at.
-MARGIN = 6
+_MARGIN = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,8 @@ def corner_text(pixels: Pixels) -> tuple[Box, ...]:
             own = [line for line in lines if (line.left <= wide - line.right) == left]
             if not own:
                 continue
-            deep = max(line.bottom if top else high - line.top for line in own) + MARGIN
-            broad = max(line.right if left else wide - line.left for line in own) + MARGIN
+            deep = max(line.bottom if top else high - line.top for line in own) + _MARGIN
+            broad = max(line.right if left else wide - line.left for line in own) + _MARGIN
             found.append(_corner((height, width), deep * step, broad * step, top=top, left=left))
     return tuple(found)
 
@@ -112,7 +112,7 @@ def _lines(strip: NDArray[np.uint8]) -> list[Box]:
 
 
 def _bright_lines(strip: NDArray[np.uint8]) -> list[Box]:
-    strokes = ndimage.white_tophat(strip, size=AROUND) >= CONTRAST
+    strokes = ndimage.white_tophat(strip, size=_AROUND) >= CONTRAST
     if not strokes.any():
         return []
     numbered, _ = ndimage.label(strokes, structure=np.ones((3, 3)))
@@ -122,7 +122,7 @@ def _bright_lines(strip: NDArray[np.uint8]) -> list[Box]:
         if not (HEIGHTS[0] <= high <= HEIGHTS[1] and WIDTHS[0] <= wide <= WIDTHS[1]):
             continue
         own = numbered[rows, columns] == number
-        if not FILLED[0] <= own.mean() <= FILLED[1] + (wide <= high / 3):
+        if not _FILLED[0] <= own.mean() <= _FILLED[1] + (wide <= high / 3):
             continue
         bright = float(np.quantile(strip[rows, columns][own], 0.8))
         letters.append((Box(rows.start, columns.start, rows.stop, columns.stop), bright))

@@ -41,17 +41,17 @@ def full_disk(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as cause:
-        if not refused(cause):
+        if not is_disk_refusal(cause):
             raise
-        raise not_saved(what, cause) from cause
+        raise not_saved_error(what, cause) from cause
 
 
-def refused(error: OSError) -> bool:
+def is_disk_refusal(error: OSError) -> bool:
     """Return whether a disk has no room, or does not let us write."""
     return error.errno in NO_ROOM | NOT_WRITABLE
 
 
-def not_saved(what: str, error: OSError) -> ComputeError:
+def not_saved_error(what: str, error: OSError) -> ComputeError:
     """Return what a refusal of the disk means for who asked."""
     full = error.errno in NO_ROOM
     return ComputeError(

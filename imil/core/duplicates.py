@@ -15,7 +15,7 @@ from imil.core.records import Pixels, Split
 
 # Cells a row and column of a fingerprint, and of the neighbourhood whose mean is taken off a cell:
 # detail, not anatomy. Usual hashes of 8 × 8 brightness cells take two patients' films for one.
-SIDE, AROUND = 32, 5
+_SIDE, _AROUND = 32, 5
 # Correlation from which two fingerprints are of one image. In trials films of different patients
 # reached .95, of recompressed, halved or brightened copies 95 % stayed above .97; see
 # docs/trials/near-duplicates.md.
@@ -36,7 +36,7 @@ MAX_NAMED = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Twins:
+class NearDuplicates:
     """What is known of near duplicates in an image set.
 
     Attributes:
@@ -61,22 +61,22 @@ class Twins:
 def fingerprint(pixels: Pixels) -> bytes:
     """Return 1 kB that changes little when an image is scaled, recompressed or brightened.
 
-    The image's detail: `SIDE`² cells less the mean around each, as signed bytes.
+    The image's detail: `_SIDE`² cells less the mean around each, as signed bytes.
 
     Args:
         pixels: (H, W) or (H, W, 3), uint8 or uint16.
     """
     image = Image.fromarray(to_uint8(pixels)).convert("L")
-    cells = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BOX), np.float32)
-    wide = np.pad(cells, AROUND // 2, mode="reflect")
-    detail = cells - sliding_window_view(wide, (AROUND, AROUND)).mean((2, 3))
+    cells = np.asarray(image.resize((_SIDE, _SIDE), Image.Resampling.BOX), np.float32)
+    wide = np.pad(cells, _AROUND // 2, mode="reflect")
+    detail = cells - sliding_window_view(wide, (_AROUND, _AROUND)).mean((2, 3))
     largest = float(np.abs(detail).max())
     # Of a blank image nothing is left but rounding.
     scaled = np.zeros_like(detail) if largest < 1 / 16 else detail * (127 / largest)
     return bytes(np.round(scaled).astype(np.int8).tobytes())
 
 
-def near_pairs(
+def near_duplicate_pairs(
     fingerprints: Sequence[bytes], *, most: int = MAX_COMPARED
 ) -> tuple[tuple[int, int], ...]:
     """Return (i, j), i < j, for each two fingerprints that correlate by `SAME` or more.
@@ -97,7 +97,7 @@ def _near_pairs(fingerprints: Sequence[bytes], most: int) -> Iterator[tuple[int,
             last[fingerprints[row]] = row
         return
     detail = np.frombuffer(b"".join(fingerprints[row] for row in told), np.int8)
-    units = detail.reshape(len(told), SIDE**2).astype(np.float32)
+    units = detail.reshape(len(told), _SIDE**2).astype(np.float32)
     units /= np.linalg.norm(units, axis=1, keepdims=True)
     for start in range(0, len(told), _BLOCK):
         alike = units[start : start + _BLOCK] @ units[start:].T
@@ -106,7 +106,7 @@ def _near_pairs(fingerprints: Sequence[bytes], most: int) -> Iterator[tuple[int,
                 yield told[start + int(i)], told[start + int(j)]
 
 
-def together(
+def group_duplicates(
     owners: Sequence[str | None], pairs: Sequence[tuple[int, int]]
 ) -> tuple[str | None, ...]:
     """Return who owns each image once duplicates are taken for images of one patient.
@@ -138,7 +138,7 @@ def together(
     )
 
 
-def apart(
+def separate_duplicates(
     labels: Sequence[str], splits: Sequence[Split], pairs: Sequence[tuple[int, int]]
 ) -> tuple[Split, ...]:
     """Return ready splits of images of unknown patients, with near duplicates in one of them.
@@ -155,7 +155,7 @@ def apart(
         N splits; unchanged where more than `MAX_MOVED` of the training images would move, or where
         a class would be missing from a split that had it.
     """
-    owners = together((None,) * len(splits), pairs)
+    owners = group_duplicates((None,) * len(splits), pairs)
     together_in: dict[str, set[Split]] = {}
     for owner, split in zip(owners, splits, strict=True):
         if owner is not None:
@@ -176,19 +176,19 @@ def apart(
     return made
 
 
-def twins(
+def find_near_duplicates(
     sample_ids: Sequence[str],
     splits: Sequence[Split | None],
     pairs: Sequence[tuple[int, int]],
     *,
     kept: int = 0,
     moved: int = 0,
-) -> Twins:
-    """Return what there is to say about near duplicates; see `Twins`."""
+) -> NearDuplicates:
+    """Return what there is to say about near duplicates; see `NearDuplicates`."""
     across = [pair for pair in pairs if splits[pair[0]] is not splits[pair[1]]]
     inside = [pair for pair in pairs if splits[pair[0]] is splits[pair[1]]]
     named = tuple((sample_ids[i], sample_ids[j]) for i, j in [*across, *inside][:MAX_NAMED])
-    return Twins(
+    return NearDuplicates(
         compared=len(sample_ids),
         inside=len(inside),
         across=len(across),

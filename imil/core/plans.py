@@ -16,7 +16,7 @@ from imil.core.bounds import (
     is_whole,
     quoted,
 )
-from imil.core.nets.backbones import backbone, check_size
+from imil.core.nets.backbones import backbone, check_input_size
 from imil.core.records import Plan, Precision
 from imil.core.review.queues import allowed_masks
 from imil.errors import PlanError
@@ -73,7 +73,7 @@ def check_plan(plan: Plan) -> Plan:
             why="It must be a whole number of pixels.",
             fix="Change size and try again.",
         )
-    check_size(plan.backbone, plan.size)
+    check_input_size(plan.backbone, plan.size)
     for name, (low, high) in _WHOLE.items():
         check_whole(_words(name), getattr(plan, name), low, high)
     for name, (least, most) in _NUMBERS.items():

@@ -91,7 +91,7 @@ class Selection(StrEnum):
     PERSISTENT = "persistent"
 
 
-class Decision(StrEnum):
+class LabelDecision(StrEnum):
     """What a reader says of a training image's label; the values are also what is stored."""
 
     RELABEL = "relabel"
@@ -115,7 +115,7 @@ class Triage:
     """
 
     sample_id: str
-    decision: Decision
+    decision: LabelDecision
     label: str = ""
 
 

@@ -14,8 +14,8 @@ from imil.core.burnt_in import blacked_out, corner_text
 from imil.core.duplicates import fingerprint
 from imil.core.records import Split
 from imil.datasets.choices import Choices
-from imil.datasets.files.pictures import Pictures, look_through, whose
-from imil.datasets.files.pixels import HEAD, SUFFIXES, PixelsError, read_pixels, shown_size
+from imil.datasets.files.pictures import PictureFiles, look_through, whose
+from imil.datasets.files.pixels import HEAD, IMAGE_SUFFIXES, PixelsError, read_pixels, shown_size
 from imil.datasets.files.tree import Findings, Tree, Tries, is_image, scan, stray, suffix_of
 from imil.datasets.layout.layout import Listed, read_layout
 from imil.datasets.layout.reading import ImageFile, require_answered
@@ -126,7 +126,7 @@ def read_folder(
 
 
 def _found(
-    tree: Tree, pictures: Pictures, choices: Choices, findings: Findings, positive: str | None
+    tree: Tree, pictures: PictureFiles, choices: Choices, findings: Findings, positive: str | None
 ) -> tuple[tuple[ImageFile, ...], str | None]:
     """Return the images with a label, by name below the tree's root, and the positive label."""
     listed = list_folder(tree, pictures, choices, findings)
@@ -166,7 +166,7 @@ def _found(
     return found, positive and spelled.get(positive.casefold(), positive)
 
 
-def list_folder(tree: Tree, pictures: Pictures, choices: Choices, findings: Findings) -> Listed:
+def list_folder(tree: Tree, pictures: PictureFiles, choices: Choices, findings: Findings) -> Listed:
     """Return what a folder holds, as a layout is told from it."""
     names = {tree.top + name: file for name, file in tree.files.items()}
     here = len(tree.top)
@@ -175,7 +175,7 @@ def list_folder(tree: Tree, pictures: Pictures, choices: Choices, findings: Find
         name
         for name in names
         if name[here:] not in tree.unread
-        and (suffix_of(name) in SUFFIXES or pictures.is_dicom(name[here:]))
+        and (suffix_of(name) in IMAGE_SUFFIXES or pictures.is_dicom(name[here:]))
     )
     tables: dict[str, Grid] = {}
     if choices.table_file is not None:
@@ -225,7 +225,7 @@ def _begins_like_a_table(name: str, file: Path) -> bool:
 
 
 def _flat(tree: Tree, names: Mapping[str, Path], name: str) -> bool | None:
-    if name[len(tree.top) :] in tree.unread or suffix_of(name) not in SUFFIXES:
+    if name[len(tree.top) :] in tree.unread or suffix_of(name) not in IMAGE_SUFFIXES:
         return None
     if names[name].stat().st_size > MAX_BYTES:
         return None
@@ -243,7 +243,7 @@ def _digest(tree: Tree, names: Mapping[str, Path], name: str) -> object:
 def _verified(
     tree: Tree,
     found: Sequence[ImageFile],
-    pictures: Pictures,
+    pictures: PictureFiles,
     choices: Choices,
     findings: Findings,
     burnt: list[str],

@@ -10,7 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from imil.core.duplicates import Twins, apart, near_pairs, together, twins
+from imil.core.duplicates import (
+    NearDuplicates,
+    find_near_duplicates,
+    group_duplicates,
+    near_duplicate_pairs,
+    separate_duplicates,
+)
 from imil.core.images import ImageSet
 from imil.core.records import Pixels, Region, Sample, Split
 from imil.core.splits import (
@@ -127,7 +133,7 @@ class ImportReport:
     taken: int
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
-    twins: Twins | None = None
+    twins: NearDuplicates | None = None
     burnt_in: BurntIn | None = None
     more_skipped: int = 0
 
@@ -148,7 +154,7 @@ class Listing:
         positive: if given, the task is this label against all others.
         entries: in the order of their paths.
         report: what was taken and skipped.
-        named: whether ids are paths; see `imil.datasets.nameless`.
+        named: whether ids are paths; see `imil.datasets.deidentify`.
     """
 
     name: str
@@ -240,8 +246,8 @@ def with_splits(listing: Listing, *, seed: int = 0) -> Listing:
     Without any ready split, train, validation and test are made; with training images alone, too.
     A missing validation or test set is taken out of train. Where the app makes a split, near
     duplicates stay together in it as images of one patient do; in ready splits of unknown patients
-    they are moved, see `imil.core.duplicates.apart`, and told where patients are known.
-    Equal listings and seeds give equal splits; another positive label may give others, since
+    they are moved, see `imil.core.duplicates.separate_duplicates`, and told where patients are
+    known. Equal listings and seeds give equal splits; another positive label may give others, since
     classes are shared out evenly.
 
     Raises:
@@ -257,13 +263,13 @@ def with_splits(listing: Listing, *, seed: int = 0) -> Listing:
     pairs = _twin_rows(listing)
     moved = 0
     if len(ready) == len(labels) and set(patients) == {None}:
-        parted = apart(labels, ready, pairs)
+        parted = separate_duplicates(labels, ready, pairs)
         moved = sum(old is not new for old, new in zip(ready, parted, strict=True))
         ready = list(parted)
     if complete:
         require_every_class(labels, ready)
         return _told(listing, ready, pairs, moved=moved)
-    owners = together(patients, pairs)
+    owners = group_duplicates(patients, pairs)
     try:
         splits, note = _made(labels, owners, ready, seed)
     except DataError:
@@ -291,7 +297,7 @@ def _made(
 
 def _twin_rows(listing: Listing) -> tuple[tuple[int, int], ...]:
     taken = [e.fingerprint for e in listing.entries if e.fingerprint is not None]
-    return near_pairs(taken) if len(taken) == len(listing.entries) else ()
+    return near_duplicate_pairs(taken) if len(taken) == len(listing.entries) else ()
 
 
 def _told(
@@ -316,7 +322,9 @@ def _told(
         report=replace(
             listing.report,
             notes=notes,
-            twins=twins(names, splits, pairs, kept=kept, moved=moved) if looked else None,
+            twins=find_near_duplicates(names, splits, pairs, kept=kept, moved=moved)
+            if looked
+            else None,
         ),
     )
 
@@ -383,7 +391,7 @@ class _Saved:
     skipped: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
     # What follows is missing in lists of older versions.
-    twins: Twins | None = None
+    twins: NearDuplicates | None = None
     burnt_in: BurntIn | None = None
     more_skipped: int = 0
     named: bool = True

@@ -9,15 +9,15 @@ from pathlib import Path
 from imil.core.burnt_in import blacked_out, corner_text
 from imil.core.records import Pixels
 from imil.datasets.choices import Choices
+from imil.datasets.deidentify import numbered, pixel_id, write_pixels
 from imil.datasets.files.pictures import look_through
 from imil.datasets.files.pixels import PixelsError, read_pixels
-from imil.datasets.files.tree import Findings, is_dicom, is_image, scan
+from imil.datasets.files.tree import Findings, is_dicom_file, is_image, scan
 from imil.datasets.folder import MADE
-from imil.datasets.nameless import numbered, pixel_id, write_pixels
 from imil.datasets.reading.dicom import DicomReader
 
 
-def put_back(
+def match_by_pixels(
     folder: Path,
     files: Mapping[str, Path],
     *,
@@ -38,7 +38,7 @@ def put_back(
         How many missing images were put back, and how many others there were.
     """
     tree = scan(folder, Findings())
-    names = sorted(n for n, file in tree.files.items() if is_image(n) or is_dicom(n, file))
+    names = sorted(n for n, file in tree.files.items() if is_image(n) or is_dicom_file(n, file))
     seen: Counter[str] = Counter()
     found = 0
     with DicomReader(salt=salt) as reader:

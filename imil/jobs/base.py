@@ -59,7 +59,7 @@ class JobStatus:
         return self.state in {JobState.QUEUED, JobState.RUNNING}
 
 
-class Followers:
+class EndCallbacks:
     """Who is to be called as a job's tasks end; each in a thread of its own, whatever it raises."""
 
     def __init__(self) -> None:
@@ -154,7 +154,7 @@ def ended(status: JobStatus, state: JobState, error: ImilError | None = None) ->
     return replace(status, state=state, share=share, seconds_left=None, error=error)
 
 
-def advanced(status: JobStatus, report: Mapping[str, Any], *, number: int, tasks: int) -> JobStatus:
+def advance(status: JobStatus, report: Mapping[str, Any], *, number: int, tasks: int) -> JobStatus:
     """Return the status after one report, `Progress` or `EpochFigures` as a dict.
 
     Args:
@@ -200,7 +200,7 @@ def finished_epochs(task: TrainingTask) -> int:
         return 0
 
 
-def crashed(traceback: str) -> ComputeError:
+def crash_error(traceback: str) -> ComputeError:
     """Return what a fault of the program means for who asked, from its traceback."""
     kind = traceback.strip().splitlines()[-1].split(":")[0]
     return ComputeError(

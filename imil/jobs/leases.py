@@ -14,13 +14,13 @@ from imil.errors import ComputeError
 # side; what is not used is not charged.
 START = 8
 # A lease ends by itself this long before it would be killed, s.
-MARGIN = 3
+LEASE_MARGIN = 3
 # What is asked for beyond the measured seconds: a lease that is killed loses an epoch.
-RESERVE = 1.3
+_RESERVE = 1.3
 # The first lease of a plan that nobody has measured, s.
-FIRST = 30
+_FIRST = 30
 # The longest lease asked for without need, s: half of what a visitor without account has a day.
-LONGEST = 60
+LONGEST_LEASE = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Refusal(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class LeaseRefused:
     """What ZeroGPU said in place of lending a GPU; `title` is a `Refusal`, or nothing we know."""
 
     title: str
@@ -82,13 +82,13 @@ def plan_lease(left: int, pace: float | None, longest: int, stop: Path) -> Lease
         stop: the file that stops it.
     """
     if pace is None:
-        return Lease(min(FIRST, longest), left, stop)
-    each = max(pace * RESERVE, 1e-3)
+        return Lease(min(_FIRST, longest), left, stop)
+    each = max(pace * _RESERVE, 1e-3)
     epochs = min(left, max(1, int((longest - START) / each)))
     return Lease(math.ceil(START + epochs * each), epochs, stop)
 
 
-def shorter(lease: Lease, pace: float | None, refused: Refused) -> int | None:
+def shorter_lease(lease: Lease, pace: float | None, refused: LeaseRefused) -> int | None:
     """Return how many seconds may be asked for instead; None where that would bring nothing.
 
     Args:
@@ -104,11 +104,11 @@ def shorter(lease: Lease, pace: float | None, refused: Refused) -> int | None:
         allowed = left * lease.seconds // max(1, requested)
     else:
         return None
-    needed = START + (MARGIN if pace is None else pace * RESERVE)
+    needed = START + (LEASE_MARGIN if pace is None else pace * _RESERVE)
     return allowed if needed <= allowed < lease.seconds else None
 
 
-def explain(refused: Refused, *, kept: str) -> ComputeError:
+def refusal_error(refused: LeaseRefused, *, kept: str) -> ComputeError:
     """Return what a refusal means for who asked, and when to go on; `kept` says how far it is."""
     what, why, fix = _WORDS[_kind(refused)]
     seconds = refused.seconds or (0, 0)
@@ -127,7 +127,7 @@ def fruitless_error(times: int, lease: Lease) -> ComputeError:
     )
 
 
-def _kind(refused: Refused) -> str:
+def _kind(refused: LeaseRefused) -> str:
     match refused.title:
         case Refusal.QUOTA:
             return refused.title if refused.wait else _SPACE

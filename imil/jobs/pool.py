@@ -20,11 +20,11 @@ from imil.core.records import Plan
 from imil.environment import child_environment
 from imil.errors import ComputeError, ImilError
 from imil.jobs.base import (
-    Followers,
+    EndCallbacks,
     JobState,
     JobStatus,
-    advanced,
-    crashed,
+    advance,
+    crash_error,
     ended,
     epochs_of_task,
     finished_epochs,
@@ -91,7 +91,7 @@ class WorkerPool:
         self._cores = cores
         self._lock_file = hold(folder)
         self._changed = threading.Condition()
-        self._followers = Followers()
+        self._followers = EndCallbacks()
         self._jobs: dict[str, _Job] = {}
         # Jobs of which a task is waiting, in order.
         self._waiting: list[_Job] = []
@@ -288,7 +288,7 @@ class WorkerPool:
                         self._end_task(job, number, ComputeError(**_error(event["error"])))
                     case "crashed":
                         sys.stderr.write(event["traceback"])
-                        self._end_task(job, number, crashed(event["traceback"]))
+                        self._end_task(job, number, crash_error(event["traceback"]))
                     case _:
                         self._advance(job, number, event["report"])
                         continue
@@ -351,7 +351,7 @@ class WorkerPool:
             self._finish(job)
 
     def _advance(self, job: _Job, number: int, report: Mapping[str, Any]) -> None:
-        job.at_work[number] = advanced(job.at_work[number], report, number=0, tasks=1)
+        job.at_work[number] = advance(job.at_work[number], report, number=0, tasks=1)
         self._tell_how_far(job)
         now, share = time.monotonic(), job.status.share
         if job.measured_from is None:

@@ -30,27 +30,27 @@ import torch
 from imil.core.records import EpochFigures, Plan, Progress
 from imil.errors import ComputeError, ImilError
 from imil.jobs.base import (
-    Followers,
+    EndCallbacks,
     JobState,
     JobStatus,
-    advanced,
+    advance,
     begun,
-    crashed,
+    crash_error,
     ended,
     epochs_of_task,
     finished_epochs,
     time_left,
 )
 from imil.jobs.leases import (
-    LONGEST,
-    MARGIN,
+    LEASE_MARGIN,
+    LONGEST_LEASE,
     Lease,
+    LeaseRefused,
     Refusal,
-    Refused,
-    explain,
     fruitless_error,
     plan_lease,
-    shorter,
+    refusal_error,
+    shorter_lease,
 )
 from imil.jobs.pool import WorkerPool
 from imil.jobs.training.task import TrainingTask, epoch_seconds, run_task
@@ -78,7 +78,7 @@ def train_in_lease(lease: Lease, tasks: tuple[TrainingTask, ...]) -> Iterator[di
         `{"report": dict, "pace": seconds an epoch, "new": whether it is an epoch trained now}` for
         each `Progress` and `EpochFigures`, those of earlier leases among them.
     """
-    ends = time.monotonic() + lease.seconds - MARGIN
+    ends = time.monotonic() + lease.seconds - LEASE_MARGIN
     left = lease.epochs
     try:
         for number, task in enumerate(tasks):
@@ -131,7 +131,7 @@ class _Borrower:
     paces: list[float] = field(default_factory=list)
     guessed: float | None = None
     # The longest lease that may be asked for, s.
-    longest: int = LONGEST
+    longest: int = LONGEST_LEASE
     measured_from: tuple[float, float] | None = None
 
     @property
@@ -143,7 +143,7 @@ class _Borrower:
         return median(self.paces) if self.paces else self.guessed
 
 
-class ZeroPool:
+class ZeroGpuTrainer:
     """Trains on ZeroGPU what a visitor asks for, and on the CPU what is small enough for it.
 
     Jobs on a GPU run side by side: ZeroGPU itself puts them in a queue. One that waits for a quota
@@ -167,7 +167,7 @@ class ZeroPool:
         self._worker = worker
         self._borrow = borrow
         self._changed = threading.Condition()
-        self._followers = Followers()
+        self._followers = EndCallbacks()
         self._jobs: dict[str, _Borrower] = {}
         self._threads: list[threading.Thread] = []
 
@@ -269,7 +269,7 @@ class ZeroPool:
         except Exception:  # noqa: BLE001  # told to who waits: a thread that dies tells nobody
             text = traceback.format_exc()
             sys.stderr.write(text)
-            self._end(job, JobState.FAILED, crashed(text))
+            self._end(job, JobState.FAILED, crash_error(text))
 
     def _borrow_until_done(self, job: _Borrower, mark: Path) -> None:
         """Borrow until all is trained, or somebody has to act."""
@@ -283,9 +283,9 @@ class ZeroPool:
             lease = plan_lease(left, pace, job.longest, mark)
             refused = self._use(job, lease)
             if refused is not None:
-                allowed = shorter(lease, pace, refused)
+                allowed = shorter_lease(lease, pace, refused)
                 if allowed is None:
-                    self._end(job, JobState.STOPPED, explain(refused, kept=_kept(job.tasks)))
+                    self._end(job, JobState.STOPPED, refusal_error(refused, kept=_kept(job.tasks)))
                     return
                 job.longest = allowed
                 continue
@@ -293,7 +293,7 @@ class ZeroPool:
             if fruitless >= MAX_FRUITLESS and not job.stopping:
                 self._end(job, JobState.FAILED, fruitless_error(fruitless, lease))
 
-    def _use(self, job: _Borrower, lease: Lease) -> Refused | None:
+    def _use(self, job: _Borrower, lease: Lease) -> LeaseRefused | None:
         """Train within one lease; return why ZeroGPU gave none, None where it gave one."""
         try:
             for told in self._borrowed(lease, job.tasks):
@@ -302,7 +302,7 @@ class ZeroPool:
         except gr.Error as error:
             if error.title == Refusal.ABORTED:
                 return None
-            return Refused(error.title, error.message)
+            return LeaseRefused(error.title, error.message)
         return None
 
     def _borrowed(self, lease: Lease, tasks: tuple[TrainingTask, ...]) -> Iterator[dict[str, Any]]:
@@ -323,7 +323,7 @@ class ZeroPool:
                 self._end(job, JobState.FAILED, ComputeError(**parts))
             case {"crash": text}:
                 sys.stderr.write(text)
-                self._end(job, JobState.FAILED, crashed(text))
+                self._end(job, JobState.FAILED, crash_error(text))
             case {"report": report, "pace": pace, "new": new}:
                 self._advance(job, report, pace, new=new)
         self._changed.notify_all()
@@ -331,7 +331,7 @@ class ZeroPool:
     def _advance(
         self, job: _Borrower, report: Mapping[str, Any], pace: float, *, new: bool
     ) -> None:
-        status = advanced(job.status, report, number=job.number, tasks=len(job.tasks))
+        status = advance(job.status, report, number=job.number, tasks=len(job.tasks))
         if new:
             job.paces.append(pace)
         elif "batch" in report:

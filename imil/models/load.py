@@ -20,13 +20,13 @@ from imil.errors import WeightsError
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 # Seconds until the Hub has to say whether it has the model.
-ANSWER_SECONDS = 5.0
+_ANSWER_SECONDS = 5.0
 # The newest layout of `config.json` that this version reads.
-MODEL_SCHEMA = 1
+_MODEL_SCHEMA = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class HandedOver:
+class LoadedModel:
     """A model as it was handed over.
 
     Attributes:
@@ -46,7 +46,7 @@ class HandedOver:
 
 def load_model(
     source: str | Path, *, endpoint: str | None = None, token: str | None = None
-) -> HandedOver:
+) -> LoadedModel:
     """Return the model of a folder, or of a model repo on the Hub.
 
     Args:
@@ -71,7 +71,7 @@ def _fetch(repo: str, name: str, into: Path, endpoint: str | None, token: str | 
     try:
         # One short question first: the download would wait and ask again for half a minute.
         url = hf_hub_url(repo, name, endpoint=endpoint)
-        get_hf_file_metadata(url, timeout=ANSWER_SECONDS, token=sent, endpoint=endpoint)
+        get_hf_file_metadata(url, timeout=_ANSWER_SECONDS, token=sent, endpoint=endpoint)
         hf_hub_download(repo, name, local_dir=into, endpoint=endpoint, token=sent)
     except EntryNotFoundError as error:
         raise _no_model(repo) from error
@@ -92,7 +92,7 @@ def _fetch(repo: str, name: str, into: Path, endpoint: str | None, token: str | 
         raise _no_model(repo) from error
 
 
-def _load(folder: Path, source: str) -> HandedOver:
+def _load(folder: Path, source: str) -> LoadedModel:
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         weights = (folder / WEIGHTS).read_bytes()
@@ -100,15 +100,15 @@ def _load(folder: Path, source: str) -> HandedOver:
         name, channels, size = config["backbone"], config["channels"], config["size"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _no_model(source) from error
-    if version > MODEL_SCHEMA:
+    if version > _MODEL_SCHEMA:
         raise WeightsError(
             f"The model of {source} is of a newer version.",
-            why=f"Its layout is {version}; this version of IMIL reads up to {MODEL_SCHEMA}.",
+            why=f"Its layout is {version}; this version of IMIL reads up to {_MODEL_SCHEMA}.",
             fix="Install a newer version of IMIL.",
         )
     model = build(name, classes=len(classes), channels=channels, size=size, seed=0)
     load_weights(model, weights)
-    return HandedOver(model.eval(), classes, channels, size, config)
+    return LoadedModel(model.eval(), classes, channels, size, config)
 
 
 def _no_model(source: str) -> WeightsError:

@@ -26,7 +26,7 @@ REPO_FILE = "model.safetensors"
 PACKAGED = "tf_efficientnet_lite0"
 # One short question before the download, which itself waits and asks again for half a minute: a
 # machine without a network should say so while somebody is still looking.
-ANSWER_SECONDS = 3.0
+WEIGHTS_ANSWER_SECONDS = 3.0
 
 
 def pretrained_bytes(
@@ -65,7 +65,7 @@ def _from_hub(name: str, cache: Path, endpoint: str | None, token: str | None) -
         path = _cached(repo, cache)
         if path is None:
             url = hf_hub_url(repo, REPO_FILE, endpoint=endpoint)
-            get_hf_file_metadata(url, timeout=ANSWER_SECONDS, token=sent, endpoint=endpoint)
+            get_hf_file_metadata(url, timeout=WEIGHTS_ANSWER_SECONDS, token=sent, endpoint=endpoint)
             path = hf_hub_download(repo, REPO_FILE, cache_dir=cache, endpoint=endpoint, token=sent)
         return Path(path).read_bytes()
     except HfHubHTTPError as error:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from imil.core.evaluation.doses import DoseLine, doses
+from imil.core.evaluation.budget_curves import BudgetCurve, budget_curves
 from imil.core.evaluation.metrics import Metric
 from imil.core.evaluation.rounds import Round
 from imil.core.evaluation.verdict import Verdict
 from imil.report.parts import numbers
 from imil.report.plots import Axis, Bar, Group, Line, Point, Tone, interval_plot, line_plot
 
-TONES: Mapping[str, Tone] = {
+CHART_TONES: Mapping[str, Tone] = {
     Verdict.SHOWN: Tone.GOOD,
     Verdict.HARMFUL: Tone.BAD,
     Verdict.NOT_SHOWN: Tone.FLAT,
@@ -37,12 +37,12 @@ def run_plots(found: Round) -> dict[str, str]:
     `minutes.svg` where it is known what these took.
     """
     plots = {"gain.svg": gain_plot(found)}
-    lines = doses(found)
+    lines = budget_curves(found)
     if lines:
-        drawn = [_line(line, [dose.masks for dose in line.doses]) for line in lines]
+        drawn = [_line(line, [dose.masks for dose in line.points]) for line in lines]
         plots["masks.svg"] = line_plot("Accuracy against images masked", drawn, MASKED, POINTS)
     timed = [
-        _line(line, [minutes for dose in line.doses if (minutes := dose.minutes) is not None])
+        _line(line, [minutes for dose in line.points if (minutes := dose.minutes) is not None])
         for line in lines
         if line.timed
     ]
@@ -51,8 +51,8 @@ def run_plots(found: Round) -> dict[str, str]:
     return plots
 
 
-def _line(line: DoseLine, xs: Sequence[float]) -> Line:
-    gains = [dose.accuracy for dose in line.doses]
+def _line(line: BudgetCurve, xs: Sequence[float]) -> Line:
+    gains = [dose.accuracy for dose in line.points]
     return Line(
         line.arm,
         tuple(Point(x, g.points, g.low, g.high) for x, g in zip(xs, gains, strict=True)),
@@ -68,7 +68,7 @@ def gain_plot(found: Round) -> str:
             paired.differences[accuracy].points,
             paired.differences[accuracy].low,
             paired.differences[accuracy].high,
-            TONES[paired.verdict],
+            CHART_TONES[paired.verdict],
         )
         for paired in found.paired
     )

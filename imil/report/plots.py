@@ -16,12 +16,12 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 # At most this many marks on an axis.
-MARKS = 6
+_MARKS = 6
 # Inches: width of a plot, height of a line plot, of a row of intervals, of what frames the rows.
-WIDTH, HEIGHT, ROW, FRAME = 9.0, 5.0, 0.28, 1.5
-INK, FAINT, GRID = "#1c2430", "#5b6573", "#dde2e8"
+_WIDTH, _HEIGHT, _ROW, FRAME = 9.0, 5.0, 0.28, 1.5
+INK, FAINT, _GRID = "#1c2430", "#5b6573", "#dde2e8"
 # Okabe and Ito's colours, darkened until text in them can be read on white; then again, dashed.
-COLOURS = ("#0b62a4", "#c4460f", "#0a7d55", "#8a3f9c", "#8a6400", "#b3286f", "#40505f", "#157a8c")
+_COLOURS = ("#0b62a4", "#c4460f", "#0a7d55", "#8a3f9c", "#8a6400", "#b3286f", "#40505f", "#157a8c")
 # Text stays text, and the same values give the same file.
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -30,7 +30,7 @@ STYLE: dict[Any, Any] = {
     "font.size": 9.5,
     "text.color": INK,
     "axes.labelcolor": FAINT,
-    "axes.edgecolor": GRID,
+    "axes.edgecolor": _GRID,
     "axes.unicode_minus": True,
     "xtick.color": FAINT,
     "ytick.color": FAINT,
@@ -46,7 +46,12 @@ class Tone(StrEnum):
     WARN = "warn"
 
 
-TONES = {Tone.GOOD: "#0a7d55", Tone.BAD: "#b3261e", Tone.FLAT: "#5b6573", Tone.WARN: "#9a6200"}
+PLOT_COLOURS = {
+    Tone.GOOD: "#0a7d55",
+    Tone.BAD: "#b3261e",
+    Tone.FLAT: "#5b6573",
+    Tone.WARN: "#9a6200",
+}
 # Colour alone would not tell everybody.
 SHAPES = {Tone.GOOD: "o", Tone.BAD: "D", Tone.FLAT: "o", Tone.WARN: "s"}
 
@@ -124,9 +129,9 @@ def interval_plot(
     bars = [bar for group in groups for bar in group.bars]
     rows = len(bars) + len(groups)
     with mpl.rc_context(STYLE):
-        figure, axes = _empty(title, FRAME + ROW * rows)
+        figure, axes = _empty(title, FRAME + _ROW * rows)
         axes.axvline(0, color=FAINT, linewidth=1)
-        axes.grid(axis="x", color=GRID)
+        axes.grid(axis="x", color=_GRID)
         row = 0
         for group in groups:
             beside = axes.get_yaxis_transform()
@@ -158,15 +163,15 @@ def line_plot(title: str, lines: Sequence[Line], x_axis: Axis, y_axis: Axis) -> 
         y_axis: upwards.
     """
     with mpl.rc_context(STYLE):
-        figure, axes = _empty(title, HEIGHT)
-        axes.grid(axis="y", color=GRID)
+        figure, axes = _empty(title, _HEIGHT)
+        axes.grid(axis="y", color=_GRID)
         drawn = [line for line in lines if line.points]
         for number, line in enumerate(drawn):
             _draw_line(axes, line, number)
         places = [point for line in drawn for point in line.points]
         _across(axes, x_axis, [point.x for point in places])
         axes.set_ylim(*_ends([end for p in places for end in (p.y, p.low, p.high)], y_axis))
-        axes.yaxis.set_major_locator(MaxNLocator(MARKS, steps=[1, 2, 5, 10]))
+        axes.yaxis.set_major_locator(MaxNLocator(_MARKS, steps=[1, 2, 5, 10]))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _write(value, y_axis)))
         axes.set_ylabel(y_axis.words)
         if drawn:
@@ -175,7 +180,7 @@ def line_plot(title: str, lines: Sequence[Line], x_axis: Axis, y_axis: Axis) -> 
 
 
 def _empty(title: str, height: float) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    figure = Figure(figsize=(_WIDTH, height), layout="constrained")
     axes = figure.add_subplot()
     axes.set_title(title, loc="left", weight="bold", fontsize=12, pad=28)
     axes.spines[["top", "right", "left"]].set_visible(False)
@@ -186,7 +191,7 @@ def _empty(title: str, height: float) -> tuple[Figure, Axes]:
 
 def _draw_bar(axes: Axes, bar: Bar, row: int, axis: Axis) -> None:
     """Draw one interval, its name at the left and its figures at the right."""
-    beside, colour = axes.get_yaxis_transform(), TONES[bar.tone]
+    beside, colour = axes.get_yaxis_transform(), PLOT_COLOURS[bar.tone]
     if not isnan(bar.low) and not isnan(bar.high):
         axes.plot([bar.low, bar.high], [row, row], color=colour, marker="|", markersize=9)
     axes.plot([bar.value], [row], **_mark_style(bar.tone))
@@ -205,8 +210,8 @@ def _draw_line(axes: Axes, line: Line, number: int) -> None:
         xs,
         ys,
         yerr=[below, above],
-        color=COLOURS[number % len(COLOURS)],
-        linestyle="-" if number < len(COLOURS) else "--",
+        color=_COLOURS[number % len(_COLOURS)],
+        linestyle="-" if number < len(_COLOURS) else "--",
         marker="o",
         markersize=4,
         elinewidth=1,
@@ -216,7 +221,7 @@ def _draw_line(axes: Axes, line: Line, number: int) -> None:
 
 def _mark_style(tone: Tone) -> dict[str, Any]:
     filled = tone in {Tone.GOOD, Tone.BAD}
-    colour = TONES[tone]
+    colour = PLOT_COLOURS[tone]
     return {
         "marker": SHAPES[tone],
         "markersize": 7,
@@ -230,7 +235,7 @@ def _across(axes: Axes, axis: Axis, values: Sequence[float]) -> None:
     """Frame the axis below and write its marks."""
     low, high = _ends(values, axis)
     axes.set_xlim(low, high)
-    axes.xaxis.set_major_locator(MaxNLocator(MARKS, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_locator(MaxNLocator(_MARKS, steps=[1, 2, 5, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _write(value, axis)))
     axes.set_xlabel(axis.words)
 

@@ -12,10 +12,10 @@ from imil.core.records import Plan
 from imil.core.review.agreement import ReaderSummary
 from imil.report.cards.readers_card import readers_words
 from imil.report.cards.verdict_card import verdict_card
-from imil.report.in_words import in_words
 from imil.report.parts import numbers, text
 from imil.report.parts.markup import ASSETS, render, trusted
 from imil.report.round_page import round_page
+from imil.report.sentences import in_words
 
 _ADDRESS = re.compile(r"""url\((?:"[^"]*"|'[^']*'|[^)]*)\)""")
 
@@ -56,7 +56,7 @@ def report_html(
         readers=readers_words(readers),
         sentences=in_words(found),
         data=(
-            ("Split", text.SPLITS[found.split]),
+            ("Split", text.SPLIT_NAMES[found.split]),
             ("Images", numbers.count(found.images)),
             ("Patients", proof),
         ),

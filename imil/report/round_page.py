@@ -9,8 +9,8 @@ from markupsafe import Markup
 from imil.core.evaluation.cases import Cases
 from imil.core.evaluation.rounds import Round
 from imil.report.cards.arms_table import arms_table
+from imil.report.cards.budget_curves_card import budget_curves_cards
 from imil.report.cards.cases_card import changes_in_words
-from imil.report.cards.doses_card import doses_cards
 from imil.report.cards.figures_cards import (
     classes_card,
     confusion_card,
@@ -44,7 +44,7 @@ def details(found: Round, classes: Sequence[str], rounds: Sequence[Round] = ()) 
     """
     arms = key_arms(found)
     cards = (
-        doses_cards(found),
+        budget_curves_cards(found),
         rounds_card(rounds),
         figures_card(found, arms),
         classes_card(found, arms, classes),

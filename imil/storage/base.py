@@ -116,7 +116,7 @@ def study_of(name: str) -> str | None:
     return None if found is None else found["study"]
 
 
-def renamed(name: str, study_id: str) -> str:
+def renamed_for(name: str, study_id: str) -> str:
     """Return the name that the same file has in another study; ValueError for a file of none."""
     owner = study_of(name)
     if owner is None:
@@ -155,7 +155,7 @@ def new_record(kind: str, study_id: str, moment: datetime, ending: str = "parque
     return check_name(f"{RECORDS}{kind}/{moment:%Y%m}/{rest}")
 
 
-def taken(name: str) -> StoreError:
+def name_taken_error(name: str) -> StoreError:
     """Return the error of adding a name twice."""
     return StoreError(
         f"“{name}” is already in the store.",

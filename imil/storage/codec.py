@@ -36,19 +36,19 @@ from imil.core.training.fit import TrainState
 from imil.errors import DamagedError, StoreError
 from imil.storage.values import from_json
 
-Value = TypeVar("Value")
+_Value = TypeVar("_Value")
 
 MASK_SCHEMA = 1
 CHECKPOINT_SCHEMA = 1
 # Masks of one file that are in memory at a time.
 ROWS_AT_ONCE = 256
 # Rounds that a mask can belong to: what its column can hold.
-MOST_ROUNDS = 2**31 - 1
+_MOST_ROUNDS = 2**31 - 1
 # Rows that a table can have, and bytes of a text in it; above what any of ours has.
-MOST_ROWS = 1_000_000
+_MOST_ROWS = 1_000_000
 LONGEST_WORD = 10_000
 # Pixels of a mask: none is larger than its image, and larger images are not read.
-MOST_PIXELS = 80_000_000
+MOST_MASK_PIXELS = 80_000_000
 
 # What Pillow raises for a picture that claims to be huge.
 BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
@@ -76,7 +76,7 @@ MASK_COLUMNS = {
 }
 
 # In place of a queue: the reader chose the image, from a cell of the confusion matrix or a sample.
-CHOSEN = "chosen"
+CHOSEN_BY_READER = "chosen"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,7 +124,7 @@ class MaskRecord:
         # Whoever adds up times, or writes one into the log, relies on it.
         if not 0 <= self.seconds <= MOST_SECONDS:
             raise ValueError("a mask's seconds are out of range")
-        if not 0 <= self.round <= MOST_ROUNDS or len(self.reader) > LONGEST_NAME:
+        if not 0 <= self.round <= _MOST_ROUNDS or len(self.reader) > LONGEST_NAME:
             raise ValueError("a mask's round or reader is out of range")
 
 
@@ -189,7 +189,7 @@ def _mask_row(record: MaskRecord) -> dict[str, Any]:
         "seconds": record.seconds,
         "round": record.round,
         "time": record.time.isoformat(),
-        "queue": CHOSEN if record.queue is None else record.queue,
+        "queue": CHOSEN_BY_READER if record.queue is None else record.queue,
         "selection": record.selection,
         "origin": record.origin.value,
         "source": record.source,
@@ -210,7 +210,7 @@ def read_json(what: str, content: bytes) -> dict[str, Any]:
     return saved
 
 
-def read_value(kind: type[Value], what: str, content: bytes, known: int) -> Value:
+def read_value(kind: type[_Value], what: str, content: bytes, known: int) -> _Value:
     """Return the value in a JSON file that says its format.
 
     Args:
@@ -227,7 +227,7 @@ def read_value(kind: type[Value], what: str, content: bytes, known: int) -> Valu
     return value_of(kind, what, saved)
 
 
-def value_of(kind: type[Value], what: str, saved: Any) -> Value:
+def value_of(kind: type[_Value], what: str, saved: Any) -> _Value:
     """Return the value that was saved as JSON; StoreError where it is damaged."""
     try:
         return from_json(kind, saved)
@@ -245,7 +245,7 @@ def _not_finite(written: str) -> float:
 
 
 def read_rows(
-    what: str, content: bytes, known: int, *, most: int = MOST_ROWS
+    what: str, content: bytes, known: int, *, most: int = _MOST_ROWS
 ) -> list[dict[str, Any]]:
     """Return the rows of a Parquet file whose format is at most the `known` one.
 
@@ -348,7 +348,7 @@ def _bytes_of(stored: Mapping[str, bytes] | None) -> bytes | None:
 
 
 def _queue(stored: str) -> Queue | None:
-    return None if stored == CHOSEN else Queue(stored)
+    return None if stored == CHOSEN_BY_READER else Queue(stored)
 
 
 def encode_region(region: Region) -> bytes:
@@ -358,7 +358,7 @@ def encode_region(region: Region) -> bytes:
     return sink.getvalue()
 
 
-def encode_pixels(pixels: Pixels) -> bytes:
+def encode_png(pixels: Pixels) -> bytes:
     """Return (H, W) or (H, W, 3) pixels as a PNG that holds nothing else, at their own depth."""
     sink = io.BytesIO()
     # Level 1: films hardly get smaller by more, and a large one takes seconds.
@@ -369,7 +369,7 @@ def encode_pixels(pixels: Pixels) -> bytes:
 def decode_region(content: bytes) -> Region:
     """Return the (H, W) region of a PNG written by `encode_region`."""
     with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
-        if image.width * image.height > MOST_PIXELS:
+        if image.width * image.height > MOST_MASK_PIXELS:
             raise ValueError("a mask of too many pixels")
         return np.asarray(image.convert("1"), np.bool_)
 

@@ -16,8 +16,8 @@ from imil.storage.base import (
     by_file_name,
     check_name,
     is_record,
+    name_taken_error,
     study_of,
-    taken,
     tombstone_file,
 )
 
@@ -115,7 +115,7 @@ class LocalStore:
             write_atomic(path, content, replace=replace)
         except OSError as cause:
             if not replace and path.exists():
-                raise taken(name) from cause
+                raise name_taken_error(name) from cause
             full = cause.errno in {errno.ENOSPC, errno.EDQUOT}
             raise StoreError(
                 f"“{name}” could not be saved.",

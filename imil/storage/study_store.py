@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from imil.errors import StoreError
-from imil.storage.base import Saved, Store, renamed, study_of, tombstone_file
+from imil.storage.base import Saved, Store, renamed_for, study_of, tombstone_file
 
 
 class StudyStore:
@@ -90,11 +90,11 @@ class StudyStore:
 
     def _there(self, name: str) -> str:
         """Return the name that the store has a file of the study under."""
-        return renamed(name, self._study_id)
+        return renamed_for(name, self._study_id)
 
     def _here(self, name: str) -> str:
         """Return the name that the study's own files use."""
-        return renamed(name, self._log_id)
+        return renamed_for(name, self._log_id)
 
     @contextmanager
     def _allowed(self, name: str) -> Iterator[None]:

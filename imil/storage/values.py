@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeAlias, TypeVar
 
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
 
-Value = TypeVar("Value")
+_Value = TypeVar("_Value")
 
 
 def _time(written: str) -> str:
@@ -47,7 +47,7 @@ def to_json(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def from_json(kind: type[Value], saved: Any) -> Value:
+def from_json(kind: type[_Value], saved: Any) -> _Value:
     """Return the value of that type that `to_json` was given.
 
     A field that is missing takes its default, and one that is not known is left out: files of other
@@ -62,10 +62,10 @@ def from_json(kind: type[Value], saved: Any) -> Value:
     return from_text(kind, json.dumps(saved))
 
 
-def from_text(kind: type[Value], text: str) -> Value:
+def from_text(kind: type[_Value], text: str) -> _Value:
     """Return the value of that type in a JSON text; ValueError as `from_json`."""
     of: Any = kind
-    value: Value
+    value: _Value
     (value,) = _reader(of).validate_json(f"[{text}]")
     return value
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from imil.errors import ImilError, PlanError
 from imil.jobs.training.task import TrainingTask
 from imil.storage.base import new_record
-from imil.storage.records.acts import What
+from imil.storage.records.acts import ActKind
 from imil.storage.records.images import (
     ImageRecord,
     Shard,
@@ -24,7 +24,7 @@ from imil.storage.records.studies import Consent
 from imil.study.audit.trail import AuditTrail
 from imil.study.context import StudyContext
 from imil.study.image_files import ImageFiles
-from imil.study.library.idle import tell_failed
+from imil.study.library.visits import expiry_failed
 
 # Bytes of images in one record: a few seconds to send, and as much memory.
 SHARD_BYTES = 32 * 2**20
@@ -77,7 +77,7 @@ class RemoteBackup:
                 )
             if self.consent is None:
                 context.state.update(consent=Consent(repo, who, context.now().isoformat()))
-                self._audit.note(What.CONSENT_GIVEN, who=who, details={"repo": repo})
+                self._audit.note(ActKind.CONSENT_GIVEN, who=who, details={"repo": repo})
             self.send()
 
     def withdraw_consent(self, *, who: str = "") -> None:
@@ -89,7 +89,7 @@ class RemoteBackup:
             if self.consent is not None:
                 self._context.state.update(consent=None)
                 self._context.store.hide(self._context.study_id)
-                self._audit.note(What.CONSENT_WITHDRAWN, who=who)
+                self._audit.note(ActKind.CONSENT_WITHDRAWN, who=who)
 
     def end(self) -> None:
         """Withdraw the consent, if there is one, and wait until nothing is on its way."""
@@ -208,6 +208,6 @@ class RemoteBackup:
             except ImilError as error:
                 self.trouble = error
             except Exception as error:  # noqa: BLE001  # said by the study's id, and tried again later
-                tell_failed(self._context.study_id, error)
+                expiry_failed(self._context.study_id, error)
 
         threading.Thread(target=run, daemon=True).start()

@@ -12,9 +12,9 @@ from imil.core.records import Plan
 from imil.errors import PlanError
 from imil.jobs.training.task import TrainingTask
 from imil.storage.base import Store
-from imil.storage.records.acts import Head
+from imil.storage.records.acts import ChainHead
 from imil.storage.records.studies import StudyRecord, save_study
-from imil.study.review.maskbook import MaskBook
+from imil.study.review.mask_book import MaskBook
 from imil.study.services import Services
 from imil.study.workspace import Workspace
 
@@ -29,7 +29,7 @@ class StudyState:
         self.record = record
         self.lock = threading.RLock()
         # Returns the last event of the log; the log is made after the state, which it reads.
-        self.log_head: Callable[[], Head | None] = lambda: None
+        self.log_head: Callable[[], ChainHead | None] = lambda: None
         # Set while whatever trains is being stopped: no figures are begun meanwhile.
         self.ending = threading.Event()
         # Set once the study is being deleted: nothing begins any more.

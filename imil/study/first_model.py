@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from imil.core.nets.saliency import SaliencyMap
 from imil.core.records import Region, Split
 from imil.core.review.counterfactual import Answer
-from imil.core.training.dynamics import without_gaps
+from imil.core.training.dynamics import fill_gaps
 from imil.errors import PlanError
 from imil.jobs.training.task import TrainingTask
 from imil.study.context import StudyContext
@@ -19,7 +19,7 @@ from imil.study.workspace import Workspace, read_curves, read_logits
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class MaskAnswer:
     """What a trained model says of an image's label, as far as that is known.
 
     Attributes:
@@ -62,16 +62,16 @@ class FirstModel:
         context = self._context
         return self._warm.saliency(context.workspace, context.trained(), sample_id, irrelevant)
 
-    def said(self, first: TrainingTask, sample_id: str, irrelevant: Region) -> Said:
+    def said(self, first: TrainingTask, sample_id: str, irrelevant: Region) -> MaskAnswer:
         """Return the model and the label's probability before and after; none that can't be had."""
         try:
             answer = self._warm.answer(self._context.workspace, first, sample_id, irrelevant)
             before, after = answer.before[answer.label], answer.after[answer.label]
-            return Said(self._version(first), round(before, 6), round(after, 6))
+            return MaskAnswer(self._version(first), round(before, 6), round(after, 6))
         except Exception:  # noqa: BLE001  # the log goes on all the same, without the figures
-            return Said()
+            return MaskAnswer()
 
-    def known(self, sample_id: str, irrelevant: Region) -> Said:
+    def known(self, sample_id: str, irrelevant: Region) -> MaskAnswer:
         """Return what is known of the model's answer without asking it.
 
         Call it without the study's lock: it may have to read the checkpoint.
@@ -82,9 +82,9 @@ class FirstModel:
             plain = known or self._warm.answer(self._context.workspace, first, sample_id, None)
             before = round(plain.before[plain.label], 6)
             after = None if known is None else round(known.after[known.label], 6)
-            return Said(self._version(first), before, after)
+            return MaskAnswer(self._version(first), before, after)
         except Exception:  # noqa: BLE001  # the log goes on all the same, without the figures
-            return Said()
+            return MaskAnswer()
 
     @property
     def _warm(self) -> WarmModels:
@@ -111,4 +111,4 @@ def dynamics(workspace: Workspace, first: TrainingTask) -> NDArray[np.float32]:
             fix="Begin a new study of the same images, or use the mispredicted queue in-sample.",
         )
     epochs = np.stack([np.load(path, allow_pickle=False) for path in paths])
-    return without_gaps(epochs, read_logits(first)[workspace.rows(Split.TRAIN)])
+    return fill_gaps(epochs, read_logits(first)[workspace.rows(Split.TRAIN)])

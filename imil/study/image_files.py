@@ -12,12 +12,12 @@ from pathlib import Path
 from imil.datasets.choices import Choices
 from imil.datasets.files.pixels import PixelsError
 from imil.datasets.listing import Listing
-from imil.datasets.matching import put_back
+from imil.datasets.matching import match_by_pixels
 from imil.datasets.reading.uploads import UploadReader
 from imil.errors import DataError
 
 # Folder of what is fetched again, while it is compared.
-FILLED = "filled"
+_FILLED = "filled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +112,9 @@ class ImageFiles:
         """
 
         def take(work: Path) -> tuple[int, int, int]:
-            unreadable = fill(work / FILLED)
-            found, others = put_back(
-                work / FILLED,
+            unreadable = fill(work / _FILLED)
+            found, others = match_by_pixels(
+                work / _FILLED,
                 self._files,
                 salt=self._salt,
                 choices=self._choices,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from imil.jobs.training.task import TrainingTask
-from imil.storage.records.runs import FIRST, RunRow
+from imil.storage.records.runs import FIRST_TRAINING, RunRow
 from imil.study.context import StudyContext
 from imil.study.workspace import read_curves
 
@@ -15,7 +15,7 @@ def first_rows(context: StudyContext) -> tuple[RunRow, ...]:
     """Return how the first training went; nothing where it was not done here."""
     if context.is_shipped:
         return ()
-    return run_rows(context, (context.first,), arm=FIRST, number=0, masks=0)
+    return run_rows(context, (context.first,), arm=FIRST_TRAINING, number=0, masks=0)
 
 
 def run_rows(

@@ -15,34 +15,34 @@ from imil.core.splits import DisjointProof
 from imil.datasets.listing import ImportReport
 from imil.jobs.training.task import machines
 from imil.storage.base import Saved
-from imil.storage.records.acts import What
+from imil.storage.records.acts import ActKind
 from imil.storage.records.studies import StudyRecord
 from imil.storage.study_store import StudyStore
 from imil.study.audit.trail import Audit, AuditTrail
 from imil.study.backup import RemoteBackup
-from imil.study.comparison.comparing import Comparisons
+from imil.study.comparison.comparisons import Comparisons
 from imil.study.comparison.figures import Figures
-from imil.study.comparison.looking import Looks
 from imil.study.comparison.results import Results
+from imil.study.comparison.saliency_comparison import SaliencyComparisons
 from imil.study.comparison.segments import Segments
 from imil.study.context import StudyContext, StudyState
 from imil.study.first_model import FirstModel
 from imil.study.image_files import ImageFiles
-from imil.study.library.studyzip import pack
+from imil.study.library.study_zip import pack
 from imil.study.pictures import Pictures
 from imil.study.review.masks import MaskReview
 from imil.study.review.predictions import PredictedMasks
 from imil.study.review.queueing import Queues
-from imil.study.review.reading import Readers
+from imil.study.review.reader_summary import Readers
 from imil.study.review.triage import Labels
 from imil.study.services import Services
 from imil.study.training import FirstTraining
 from imil.study.workspace import Workspace
 
 # The longest that a batch takes which is still trained when a study is deleted, seconds.
-STOPPING = 30.0
+_STOPPING = 30.0
 # The longest that anybody waits for figures to be made, s; those that are not are made later.
-SETTLING = 30.0
+_SETTLING = 30.0
 
 
 class Study:
@@ -97,7 +97,7 @@ class Study:
         segments = Segments(context, self.queues)
         figures = Figures(context, self.audit, self.queues, segments)
         self.results = Results(context, self.readers, segments, figures, proof)
-        self.looks = Looks(context, self.pictures, segments, self.results)
+        self.looks = SaliencyComparisons(context, self.pictures, segments, self.results)
         self.comparison = Comparisons(
             context,
             self.audit,
@@ -201,10 +201,10 @@ class Study:
         self.training.stop(who=who)
         self.comparison.stop(who=who)
 
-    def settle(self) -> None:
+    def flush(self) -> None:
         """Wait until every act is written, and the figures of a training that has just ended."""
-        self.context.services.pool.followed(self._jobs, timeout=SETTLING)
-        self.audit.settle()
+        self.context.services.pool.followed(self._jobs, timeout=_SETTLING)
+        self.audit.flush()
 
     def end(self) -> None:
         """Stop whatever trains, and wait for it: nothing is written to the study's folder then."""
@@ -212,10 +212,10 @@ class Study:
         state.ending.set()
         try:
             self.stop()
-            self.training.join(STOPPING)
+            self.training.join(_STOPPING)
             known = [job for job in self._jobs if pool.status(job) is not None]
-            pool.wait(known, timeout=STOPPING)
-            pool.followed(self._jobs, timeout=STOPPING)
+            pool.wait(known, timeout=_STOPPING)
+            pool.followed(self._jobs, timeout=_STOPPING)
         finally:
             state.ending.clear()
 
@@ -254,7 +254,7 @@ class Study:
         )
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        self.audit.note(What.EXPORTED, who=who, details={"whole": whole, "sha256": digest})
+        self.audit.note(ActKind.EXPORTED, who=who, details={"whole": whole, "sha256": digest})
         return found
 
     def check_readable(self) -> None:

@@ -13,15 +13,15 @@ from imil.core.disk import full_disk
 from imil.core.plans import check_plan, with_arithmetic
 from imil.core.records import Plan, Precision
 from imil.errors import ImilError, PlanError
-from imil.jobs.base import JobState, JobStatus, crashed
+from imil.jobs.base import JobState, JobStatus, crash_error
 from imil.jobs.training.machine import has_native_bf16
 from imil.jobs.training.task import TrainingTask
-from imil.storage.records.acts import PROGRAM, What
+from imil.storage.records.acts import PROGRAM, ActKind
 from imil.study.audit.trail import AuditTrail
 from imil.study.backup import RemoteBackup
 from imil.study.context import StudyContext
 from imil.study.pictures import Pictures
-from imil.study.review.outoffold import (
+from imil.study.review.out_of_fold import (
     FoldCost,
     fold_cost,
     fold_tasks,
@@ -90,7 +90,7 @@ class FirstTraining:
                 )
             if plan != self._context.plan:
                 self._context.state.update(plan=check_plan(plan))
-                self._audit.note(What.PLAN_SET, who=who, details={"plan": asdict(plan)})
+                self._audit.note(ActKind.PLAN_SET, who=who, details={"plan": asdict(plan)})
 
     def start(self, *, who: str = "") -> None:
         """Train round 0, or go on with it; nothing happens while it waits or runs.
@@ -113,7 +113,7 @@ class FirstTraining:
         """
         self._stopping.set()
         if self.status().active:
-            self._audit.note(What.TRAINING_STOPPED, who=who)
+            self._audit.note(ActKind.TRAINING_STOPPED, who=who)
         for job in self.jobs:
             self._pool.stop(job)
 
@@ -157,7 +157,7 @@ class FirstTraining:
             context.workspace.make_ready(context.plan)
             write_folds(context.workspace, first)
             context.state.update(folds=True)
-            self._audit.note(What.FOLDS_STARTED, who=who)
+            self._audit.note(ActKind.FOLDS_STARTED, who=who)
             self._pool.submit(self._folds_job, fold_tasks(first))
 
     def out_of_fold_status(self) -> JobStatus:
@@ -191,7 +191,7 @@ class FirstTraining:
     def _begin(self, plan: Plan, who: str) -> None:
         plan = with_arithmetic(plan, native_bf16=has_native_bf16())
         self._context.state.update(started=True, plan=plan)
-        self._audit.note(What.TRAINING_STARTED, who=who, details={"plan": asdict(plan)})
+        self._audit.note(ActKind.TRAINING_STARTED, who=who, details={"plan": asdict(plan)})
         self._prepare_then_submit()
 
     def _prepare_then_submit(self) -> None:
@@ -212,7 +212,7 @@ class FirstTraining:
         except Exception:  # noqa: BLE001  # told to who waits: a thread that dies tells nobody
             text = traceback.format_exc()
             sys.stderr.write(text)
-            self.failure = crashed(text)
+            self.failure = crash_error(text)
         finally:
             self._preparing = None
 

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from imil.core.arms.registry import ARMS, Masks
+from imil.core.arms.registry import ARMS, MaskSource
 from imil.core.arms.variants import CONTROL, Variant
 from imil.core.evaluation.groups import check_groups
 from imil.core.evaluation.metrics import Explanation, check_classes
@@ -33,7 +33,7 @@ from imil.jobs.training.inputs import (
     write_samples,
     write_triage,
 )
-from imil.jobs.training.task import TrainingTask, read_readings
+from imil.jobs.training.task import TrainingTask, read_probe_answers
 from imil.storage.codec import encode_region, read_checkpoint_figures
 from imil.storage.local import write_atomic
 
@@ -177,7 +177,7 @@ class Workspace:
                 return task
             folder, triage = home / f"{arm}-{triage_key}-{seed}", home / f"triage-{triage_key}.npy"
             return replace(task, arm=arm, folder=folder, triage=triage)
-        if ARMS[arm.arm].masks is Masks.NONE:
+        if ARMS[arm.arm].masks is MaskSource.NONE:
             return replace(task, arm=arm, folder=home / f"{arm}-{seed}")
         if masks_key is None:
             return task
@@ -312,7 +312,7 @@ class _SplitReadings:
 
 def _readings(task: TrainingTask, rows: NDArray[np.int64]) -> _SplitReadings | None:
     """Return the answers on a split; None where not every image of it was asked about."""
-    readings = read_readings(task)
+    readings = read_probe_answers(task)
     if readings is None or task.probe is None:
         return None
     probe = read_probe(task.probe)

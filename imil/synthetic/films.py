@@ -126,7 +126,7 @@ class FilmSpec:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Film:
+class SyntheticFilm:
     """One film and the truth about it.
 
     Attributes:
@@ -171,7 +171,7 @@ def film_counts(spec: FilmSpec) -> dict[Split, int]:
     }
 
 
-def film(spec: FilmSpec, index: int) -> Film:
+def film(spec: FilmSpec, index: int) -> SyntheticFilm:
     """Return one film, the same for the same spec and index whatever was drawn before.
 
     Args:
@@ -306,10 +306,10 @@ def _sample(spec: FilmSpec, deal: _Deal, index: int) -> Sample:
     )
 
 
-def _film(spec: FilmSpec, deal: _Deal, index: int) -> Film:
+def _film(spec: FilmSpec, deal: _Deal, index: int) -> SyntheticFilm:
     sample = _sample(spec, deal, index)
     scene = _scene(spec, deal, index)
-    return Film(
+    return SyntheticFilm(
         sample_id=sample.sample_id,
         pixels=draw(scene, size=spec.size),
         label=sample.label,

@@ -13,7 +13,7 @@ import pytest
 from imil.app.results.results_tab import build_results_tab
 from imil.app.review.outliers_tab import build_outliers_tab
 from imil.app.screen import Screen
-from imil.app.server.shown import html
+from imil.app.server.updates import html
 from imil.app.train.train_tab import build_train_tab
 from imil.jobs.pool import WorkerPool
 from imil.study.library.studies import Studies

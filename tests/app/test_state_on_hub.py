@@ -16,7 +16,7 @@ from gradio_client import Client, handle_file
 from PIL import Image
 
 from imil.storage.codec import MaskRecord, decode_masks
-from imil.storage.records.runs import decode_runs
+from imil.storage.records.runs import decode_run_rows
 from tests.browser.serving import Server, serve
 from tests.standins.fakehub import TOKEN, FakeHub
 from tests.standins.search import found_in
@@ -145,7 +145,7 @@ def test_with_consent_the_mask_shows_the_image_and_what_is_left_of_it(kept: Kept
 
 def test_the_first_training_is_in_the_table_of_trainings(kept: Kept) -> None:
     (shard,) = kept.hub.glob("data/runs/2*/*.parquet")
-    (row,) = decode_runs(shard.read_bytes())
+    (row,) = decode_run_rows(shard.read_bytes())
 
     assert (row.round, row.arm, row.epoch, row.backbone) == (0, "first", 1, "film_net")
 

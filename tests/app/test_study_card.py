@@ -21,7 +21,7 @@ def test_of_a_damaged_mask_the_log_still_tells_the_image(studies: Studies) -> No
     study = as_if_trained(studies.demo())
     sample_id = study.queues.offers()[0].sample_id
     study.review.submit(sample_id, corner(study, sample_id), reader="Ada", seconds=3)
-    study.settle()
+    study.flush()
     name = study.context.masks.name_of(sample_id)
     study.context.services.store.write(name, b"cut short")
     studies._open.clear()

@@ -14,7 +14,7 @@ from imil.app.header.header import SAVED_HERE, header
 from imil.app.results import results_tab
 from imil.app.results.results_tab import RESULTS_NEEDS_TRAINING
 from imil.app.review import outliers_tab
-from imil.app.review.filmstrip import PAGE, page_of, page_value
+from imil.app.review.filmstrip import STRIP_PAGE, page_of, page_value
 from imil.app.review.queue_view import next_to_review, step_from
 from imil.app.server.theme import launch_options
 from imil.app.train import train_tab
@@ -153,8 +153,8 @@ def test_a_page_of_the_queue_holds_fifty_and_says_which(study: Study) -> None:
 
     second = page_value(study, queue, 1)
 
-    assert page_of(PAGE) == 1
-    assert [film["id"] for film in second["films"]] == names[PAGE:]
+    assert page_of(STRIP_PAGE) == 1
+    assert [film["id"] for film in second["films"]] == names[STRIP_PAGE:]
     assert second["span"] == f"51–{len(names)} of {len(names)}"
     assert second["films"][0]["confidence"] == ".90"
     assert page_value(study, queue, 9)["page"] == 1

@@ -17,7 +17,7 @@ from imil.jobs.base import JobStatus
 from imil.storage.base import tombstone_file
 from imil.storage.local import LocalStore
 from imil.storage.study_store import StudyStore
-from imil.study.batch.progress import Untrained
+from imil.study.batch.progress import StudyProgress
 from imil.study.library.studies import Studies
 from imil.study.services import Services
 from imil.study.study import Study
@@ -30,7 +30,7 @@ FILMS = FilmSpec(images=40, size=32, shortcut=0.95)
 PATIENCE = 30
 
 
-class Counting(Untrained):
+class Counting(StudyProgress):
     """Trains nothing, and counts what it is asked to train."""
 
     def __init__(self) -> None:
@@ -161,7 +161,7 @@ def test_after_a_deletion_no_thread_that_holds_the_study_writes_it_again(
     home.studies.delete(study.study_id)
     for thread in threads:
         thread.join(PATIENCE)
-    study.settle()
+    study.flush()
 
     assert len(refused) == 8
     assert home.left_of(study.study_id) == only_tombstone(study.study_id)
@@ -214,7 +214,7 @@ def test_a_deletion_that_is_killed_at_any_step_leaves_the_study_or_a_deleted_one
         study = as_if_trained(home.studies.demo())
         sample_id = study.queues.offers()[0].sample_id
         study.review.submit(sample_id, corner(study, sample_id), reader="dr", seconds=3)
-        study.settle()
+        study.flush()
         changes = kill_at(home.store, step)
         try:
             home.studies.delete(study.study_id)
@@ -277,7 +277,7 @@ def test_an_import_that_is_killed_leaves_nothing_after_the_next_start_or_a_whole
         irrelevant = corner(study, offer.sample_id)
         study.review.submit(offer.sample_id, irrelevant, reader="dr", seconds=3)
     study.export(tmp_path / "study.zip")
-    study.settle()
+    study.flush()
     before, step, opened = set(home.left_of("")), 0, 0
     while True:
         changes = kill_at(home.store, step)

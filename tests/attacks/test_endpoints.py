@@ -23,7 +23,7 @@ from gradio.block_function import BlockFunction
 from gradio.events import EventData
 
 from imil.app.app import build_app
-from imil.app.painter.painter import encode_runs
+from imil.app.painter.painter import encode_run_lengths
 from imil.app.server.page import Page
 from imil.app.server.rates import Cost, Rate
 from imil.app.server.sessions import Session
@@ -190,7 +190,7 @@ def takes_a_study(event: BlockFunction) -> bool:
 
 def is_sound(house: House) -> None:
     """Assert that both studies open in a new process, and that their logs vouch for them."""
-    house.studies.settle()
+    house.studies.flush()
     again = studies_of(house.home)
     for study in (house.study, house.other):
         opened = again.open(study.study_id)
@@ -199,7 +199,7 @@ def is_sound(house: House) -> None:
         check_plan(opened.plan)
         for reader in opened.readers.names():
             assert len(reader) < 100
-    again.settle()
+    again.flush()
 
 
 def faults(
@@ -318,7 +318,7 @@ def payload(house: House, **changes: Any) -> dict[str, Any]:
         "study": house.study.study_id,
         "sample": house.sample,
         "size": [width, height],
-        "runs": encode_runs(irrelevant),
+        "runs": encode_run_lengths(irrelevant),
         "rev": 1,
         "seconds": 2.0,
         "origin": "painted",

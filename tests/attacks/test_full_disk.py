@@ -69,7 +69,7 @@ def reviewed(studies: Studies) -> tuple[Study, str]:
     study = as_if_trained(small(studies.demo()))
     sample_id = study.queues.answers()[0].sample_id
     study.review.submit(sample_id, corner(study, sample_id), reader="r", seconds=1)
-    study.settle()
+    study.flush()
     return study, sample_id
 
 
@@ -168,7 +168,7 @@ def test_every_act_on_a_full_disk_is_a_sentence_and_goes_on_once_there_is_room(
     assert study.review.budget().painted == (2 if not told["mask"] else 1)
     disk.free()
     again = {name: shown(act) for name, act in acts.items()}
-    study.settle()
+    study.flush()
     assert {name: words for name, words in again.items() if words} == {}
     assert set(disk.folder.rglob("*.npy")) >= there
     assert studies.open(study.study_id).review.budget().painted == 2

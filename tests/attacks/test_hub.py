@@ -21,7 +21,7 @@ from imil.storage.hub.background import BackgroundReads
 from imil.storage.hub.outbox import Pace
 from imil.storage.hub.store import HubStore
 from imil.storage.local import LocalStore
-from imil.study.review.maskbook import MaskBook
+from imil.study.review.mask_book import MaskBook
 from tests.standins.fakehub import FakeHub, Fault
 from tests.storage.hub_disks import PACE, REPO, files, hub_store, make_anew, until
 

@@ -14,7 +14,7 @@ import pytest
 
 from imil.storage.codec import decode_masks
 from imil.storage.local import LocalStore
-from imil.storage.records.acts import What, files_of
+from imil.storage.records.acts import ActKind, files_of
 from tests.standins.documents import ROOT
 from tests.standins.trained import as_if_trained
 from tests.standins.untraining import opened
@@ -55,8 +55,8 @@ def test_every_acknowledged_mask_survives_kills(
         if name.startswith("data/masks/")
     }
     times = Counter(mask.seconds for mask in kept.values())
-    accepted = Counter(a.details["mask"] for a in found.acts if a.what is What.MASK_ACCEPTED)
-    gaps = [name for act in found.acts if act.what is What.GAP for name in files_of(act)]
+    accepted = Counter(a.details["mask"] for a in found.acts if a.what is ActKind.MASK_ACCEPTED)
+    gaps = [name for act in found.acts if act.what is ActKind.GAP for name in files_of(act)]
     told = {"acknowledged": len(acknowledged), "kept": len(kept), "in_gaps": len(gaps)}
     record({"kills": kills, **told, "lost": len(set(acknowledged) - {int(n) for n in times})})
     assert lines.count(["killed"]) == kills

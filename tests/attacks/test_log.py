@@ -22,7 +22,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from imil.app.results.handout import FILES, make_file
+from imil.app.results.downloads import FILES, make_file
 from imil.core.bounds import MOST_SECONDS
 from imil.core.records import Region
 from imil.errors import ImilError, MaskError, StoreError
@@ -31,7 +31,7 @@ from imil.storage.codec import MaskRecord
 from imil.storage.local import LocalStore
 from imil.storage.records.acts import (
     Act,
-    What,
+    ActKind,
     act_file,
     acts_folder,
     chained,
@@ -40,7 +40,7 @@ from imil.storage.records.acts import (
 )
 from imil.storage.records.studies import study_file
 from imil.storage.sheets import csv_text, safe_cell
-from imil.study.audit.acts import ActLog
+from imil.study.audit.act_log import ActLog
 from imil.study.review.answers import WarmModels
 from imil.study.study import Study
 from tests.standins.compared import FORMULA, READERS, compared_study
@@ -254,7 +254,7 @@ def test_a_log_of_an_older_version_is_intact_and_says_what_it_does_not_cover(hom
 
     (told,) = found.uncovered
     assert found.broken is None
-    assert found.acts[-1].what is What.FILES_NOTED
+    assert found.acts[-1].what is ActKind.FILES_NOTED
     assert told.startswith(f"Act {found.acts[-1].seq} vouches for 5 files from then on")
     edit(home.own / "listing.json", lambda saved: swap(saved, "label"))
     assert f"list of images that act {found.acts[-1].seq} tells of" in words(home)
@@ -262,7 +262,7 @@ def test_a_log_of_an_older_version_is_intact_and_says_what_it_does_not_cover(hom
 
 def test_what_was_decided_when_the_log_was_cut_off_by_a_kill_is_told_as_a_gap(home: Home) -> None:
     # Saved, and killed before the act was written.
-    (last,) = (a for a in home.study().audit.check().acts if a.what is What.EXCLUDED)
+    (last,) = (a for a in home.study().audit.check().acts if a.what is ActKind.EXCLUDED)
     image = last.sample_id
     edit(
         home.own / "study.json",
@@ -274,7 +274,7 @@ def test_what_was_decided_when_the_log_was_cut_off_by_a_kill_is_told_as_a_gap(ho
     found = home.study().audit.check()
 
     gap = found.acts[-1]
-    assert (found.broken, gap.what) == (None, What.GAP)
+    assert (found.broken, gap.what) == (None, ActKind.GAP)
     assert set(gap.details["triage"]) >= {image, "another"}
 
 
@@ -287,7 +287,7 @@ def test_an_opening_of_the_test_set_that_a_kill_kept_out_of_the_log_is_told_as_a
     again = home.study().audit.check()
 
     gap = found.acts[-1]
-    assert (found.broken, gap.what, gap.details["openings"]) == (None, What.GAP, 2)
+    assert (found.broken, gap.what, gap.details["openings"]) == (None, ActKind.GAP, 2)
     assert len(again.acts) == len(found.acts)
     edit(home.own / "study.json", lambda saved: saved.update(test_openings=1))
     assert "fewer openings of the test set" in words(home)
@@ -302,7 +302,7 @@ def test_a_study_whose_log_is_gone_whole_says_that_nothing_of_before_is_vouched_
     found = home.study().audit.check()
 
     assert found.broken is None
-    assert [act.what for act in found.acts][:2] == [What.STUDY_BEGUN, What.GAP]
+    assert [act.what for act in found.acts][:2] == [ActKind.STUDY_BEGUN, ActKind.GAP]
     assert len(found.uncovered) >= 2
 
 
@@ -321,7 +321,7 @@ def test_an_audit_leaves_a_broken_log_as_it_was_found(home: Home) -> None:
 
 def forged(**changes: Any) -> bytes:
     """Return an act with a right digest and other values than ours ever have."""
-    act = chained(Act(What.SKIPPED, NOW, "Ada", "film_1"), seq=0, previous="0" * 64)
+    act = chained(Act(ActKind.SKIPPED, NOW, "Ada", "film_1"), seq=0, previous="0" * 64)
     content = json.loads(encode_act(act)) | changes
     del content["digest"]
     written = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -370,16 +370,16 @@ def test_an_act_of_deep_json_is_no_act() -> None:
 @pytest.mark.parametrize(
     "act",
     [
-        Act(What.TRAINING_FINISHED, NOW, details={"plan": {"epochs": []}, "scores": 5}),
-        Act(What.TRAINING_FINISHED, NOW, details={"plan": [1]}),
+        Act(ActKind.TRAINING_FINISHED, NOW, details={"plan": {"epochs": []}, "scores": 5}),
+        Act(ActKind.TRAINING_FINISHED, NOW, details={"plan": [1]}),
         Act(
-            What.COMPARISON_FINISHED,
+            ActKind.COMPARISON_FINISHED,
             NOW,
             details={"trained": [{"segment": "/etc", "model": "", "answers": {"passwd": "0"}}]},
         ),
-        Act(What.RELABELLED, NOW, details={"label": {"a": 1}}),
-        Act(What.GAP, NOW, details={"triage": {"film": [1, None]}}),
-        Act(What.STUDY_BEGUN, NOW, details={"source": 3}),
+        Act(ActKind.RELABELLED, NOW, details={"label": {"a": 1}}),
+        Act(ActKind.GAP, NOW, details={"triage": {"film": [1, None]}}),
+        Act(ActKind.STUDY_BEGUN, NOW, details={"source": 3}),
     ],
     ids=lambda act: f"{act.what}-{act.details}",
 )
@@ -399,7 +399,7 @@ def test_an_act_that_names_a_file_which_is_none_breaks_the_log_and_reads_nothing
 ) -> None:
     films.review.skip(films.queues.answers()[0].sample_id)
     details = {"files": {name: "0" * 64}}
-    films.audit._log.append(Act(What.FILES_NOTED, NOW, details=details))
+    films.audit._log.append(Act(ActKind.FILES_NOTED, NOW, details=details))
 
     broken = films.audit.check().broken
 
@@ -477,7 +477,7 @@ def test_a_store_that_holds_a_mask_with_no_time_opens_and_goes_on(
     images = [offer.sample_id for offer in films.queues.answers()[:2]]
     for sample_id in images:
         films.review.submit(sample_id, corner(films, sample_id), reader="Ada", seconds=1)
-    films.settle()
+    films.flush()
     state = tmp_path / "state"
     for path in (state / "data" / "masks").rglob("*.parquet"):  # as an older version kept it
         table = parquet.read_table(path)
@@ -492,7 +492,7 @@ def test_a_store_that_holds_a_mask_with_no_time_opens_and_goes_on(
     assert again.review.seconds_spent() == 2
     found = again.audit.check()
     assert found.broken is None
-    assert What.GAP in {act.what for act in found.acts}
+    assert ActKind.GAP in {act.what for act in found.acts}
 
 
 @pytest.mark.parametrize(
@@ -503,17 +503,17 @@ def test_a_store_that_holds_a_mask_with_no_time_opens_and_goes_on(
 def test_words_that_can_not_be_written_never_stop_the_log(
     films: Study, who: str, organisation: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    films.audit.note(What.SHARED, who=who, details={"organisation": organisation})
+    films.audit.note(ActKind.SHARED, who=who, details={"organisation": organisation})
     films.review.skip(films.queues.answers()[0].sample_id)
 
     found = films.audit.check()
 
     whats = [act.what for act in found.acts]
     assert found.broken is None
-    assert whats[-1] is What.SKIPPED
-    assert {What.SHARED, What.GAP} & set(whats)
+    assert whats[-1] is ActKind.SKIPPED
+    assert {ActKind.SHARED, ActKind.GAP} & set(whats)
     told = capsys.readouterr().err
-    assert (What.GAP in whats) == ("log could not be written" in told)
+    assert (ActKind.GAP in whats) == ("log could not be written" in told)
     assert films.study_id not in told
     assert organisation not in told
 
@@ -556,18 +556,18 @@ def test_whatever_the_store_raises_the_act_is_told_of_as_soon_as_it_can_be(
 ) -> None:
     store = FailingStore()
     log = ActLog(store, STUDY)
-    log.append(Act(What.SKIPPED, NOW, "before"))
+    log.append(Act(ActKind.SKIPPED, NOW, "before"))
     store.error = error
-    log.append(Act(What.SKIPPED, NOW, "lost"))
+    log.append(Act(ActKind.SKIPPED, NOW, "lost"))
     waiting = log.waiting
     store.error = None
-    log.append(Act(What.SKIPPED, NOW, "after"))
+    log.append(Act(ActKind.SKIPPED, NOW, "after"))
 
     found = log.read()
 
     assert waiting == 1
     assert found.broken is None
-    assert [act.what for act in found.acts] == [What.SKIPPED, What.GAP, What.SKIPPED]
+    assert [act.what for act in found.acts] == [ActKind.SKIPPED, ActKind.GAP, ActKind.SKIPPED]
     assert found.acts[1].details["not_written"][0]["who"] == "lost"
     assert kind(error) in capsys.readouterr().err
 
@@ -581,17 +581,17 @@ def test_whatever_is_raised_in_the_background_ends_no_writing_and_no_wait(
     def fail() -> Act:
         raise error
 
-    log.append(Act(What.SKIPPED, NOW, "before"))
-    log.later(Act(What.ANSWERED, NOW, "lost"), fail)
-    log.later(Act(What.ANSWERED, NOW), lambda: Act(What.ANSWERED, NOW, "made"))
-    settled = log.settle(AT_ONCE)
-    log.append(Act(What.SKIPPED, NOW, "after"))
+    log.append(Act(ActKind.SKIPPED, NOW, "before"))
+    log.later(Act(ActKind.ANSWERED, NOW, "lost"), fail)
+    log.later(Act(ActKind.ANSWERED, NOW), lambda: Act(ActKind.ANSWERED, NOW, "made"))
+    settled = log.flush(AT_ONCE)
+    log.append(Act(ActKind.SKIPPED, NOW, "after"))
 
     told = [(act.what, act.who) for act in log.read().acts]
     assert settled
-    assert (What.ANSWERED, "made") in told
-    assert (What.GAP, "imil") in told
-    assert told[-1] == (What.SKIPPED, "after")
+    assert (ActKind.ANSWERED, "made") in told
+    assert (ActKind.GAP, "imil") in told
+    assert told[-1] == (ActKind.SKIPPED, "after")
 
 
 def test_a_log_that_no_thread_can_be_had_for_is_told_of_and_waits_for_nothing(
@@ -604,11 +604,11 @@ def test_a_log_that_no_thread_can_be_had_for_is_told_of_and_waits_for_nothing(
 
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", no_thread)
-        log.later(Act(What.ANSWERED, NOW, "lost"), lambda: Act(What.ANSWERED, NOW))
-    assert log.settle(AT_ONCE)
-    log.append(Act(What.SKIPPED, NOW))
+        log.later(Act(ActKind.ANSWERED, NOW, "lost"), lambda: Act(ActKind.ANSWERED, NOW))
+    assert log.flush(AT_ONCE)
+    log.append(Act(ActKind.SKIPPED, NOW))
 
-    assert [act.what for act in log.read().acts] == [What.GAP, What.SKIPPED]
+    assert [act.what for act in log.read().acts] == [ActKind.GAP, ActKind.SKIPPED]
 
 
 class Held(WarmModels):
@@ -631,7 +631,7 @@ def held(films: Study) -> Iterator[tuple[Study, Held]]:
     object.__setattr__(films.context, "services", services)
     yield films, models
     models.go.set()
-    assert films.audit._log.settle(AT_ONCE)
+    assert films.audit._log.flush(AT_ONCE)
 
 
 def test_nothing_that_a_reader_does_waits_for_a_model_that_hangs(held: tuple[Study, Held]) -> None:
@@ -643,7 +643,7 @@ def test_nothing_that_a_reader_does_waits_for_a_model_that_hangs(held: tuple[Stu
     study.review.skip(other, reader="Ada")
     study.labels.exclude(third, reader="Ada")
     study.training.status()
-    look, settled = study.audit.check(whole=False), study.audit._log.settle(0.1)
+    look, settled = study.audit.check(whole=False), study.audit._log.flush(0.1)
     took = time.monotonic() - began
     models.go.set()
     after = study.audit.check()
@@ -651,12 +651,12 @@ def test_nothing_that_a_reader_does_waits_for_a_model_that_hangs(held: tuple[Stu
     assert took < AT_ONCE
     assert not settled
     assert [act.what for act in look.acts][1:] == [
-        What.MASK_ACCEPTED,
-        What.SKIPPED,
-        What.EXCLUDED,
+        ActKind.MASK_ACCEPTED,
+        ActKind.SKIPPED,
+        ActKind.EXCLUDED,
     ]
     assert look.waiting == 1
-    assert (after.waiting, after.acts[-1].what) == (0, What.ANSWERED)
+    assert (after.waiting, after.acts[-1].what) == (0, ActKind.ANSWERED)
 
 
 # ---- what a look costs --------------------------------------------------------------------------

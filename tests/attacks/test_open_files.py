@@ -14,8 +14,8 @@ from imil.errors import PlanError
 from imil.jobs.pool import WorkerPool
 from imil.report.parts.markup import ASSETS
 from imil.storage.local import LocalStore
+from imil.study.library.demo_training import read_trained_demo
 from imil.study.library.handles import Handles
-from imil.study.library.shipped import read_trained_demo
 from imil.study.library.studies import DEMO, Studies
 from imil.study.services import Services
 from imil.synthetic.films import FilmSpec
@@ -62,7 +62,7 @@ def test_more_studies_are_looked_at_than_files_may_be_open(tmp_path: Path) -> No
             study.model.answer(sample_id, None)
             study.review.submit(sample_id, corner(study, sample_id), reader="r", seconds=1)
             study.pictures.thumbnail(sample_id)
-            study.settle()
+            study.flush()
         opened = open_files() - before
         study.export(tmp_path / "study.zip")
 

@@ -26,10 +26,10 @@ from pyarrow import parquet
 from imil.errors import ImilError
 from imil.storage.base import study_of
 from imil.storage.codec import decode_masks, encode_masks
-from imil.storage.records.accounts import Listed, account_key, load_listed, owner_of
+from imil.storage.records.accounts import ListedStudy, account_key, load_listed, owner_of
 from imil.study.library.accounts import Account, Accounts
 from imil.study.library.demo import demo_films
-from imil.study.library.studyzip import ABOUT
+from imil.study.library.study_zip import MANIFEST_FILE
 from imil.study.study import Study
 from imil.synthetic.films import FilmSpec
 from tests.standins.fakehub import FakeHub
@@ -108,7 +108,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
 
 
 def own_id(files: Files) -> str:
-    found: str = json.loads(files[ABOUT])["study"]
+    found: str = json.loads(files[MANIFEST_FILE])["study"]
     return found
 
 
@@ -187,7 +187,7 @@ def with_field(draw: Callable[[Any], Any], files: Files) -> Files:
             at.insert(key, new)
 
     changed = files | {name: written(put(value, path, change))}
-    return changed if name == ABOUT else redigested(changed)
+    return changed if name == MANIFEST_FILE else redigested(changed)
 
 
 def with_bytes(draw: Callable[[Any], Any], files: Files) -> Files:
@@ -205,12 +205,12 @@ def with_bytes(draw: Callable[[Any], Any], files: Files) -> Files:
     else:
         content[at:at] = content[at : at + 64] * 4
     changed = files | {name: bytes(content)}
-    return changed if name == ABOUT else redigested(changed)
+    return changed if name == MANIFEST_FILE else redigested(changed)
 
 
 def with_files(draw: Callable[[Any], Any], files: Files) -> Files:
     """Add, remove, swap, copy or rename whole files."""
-    names = sorted(name for name in files if name != ABOUT)
+    names = sorted(name for name in files if name != MANIFEST_FILE)
     one, other = draw(st.sampled_from(names)), draw(st.sampled_from(names))
     own, changed = f"state/studies/{own_id(files)}/", dict(files)
     how = draw(st.sampled_from(["add", "remove", "swap", "copy", "rename"]))
@@ -316,9 +316,9 @@ def test_a_zip_that_claims_an_id_gets_a_new_one(
 def test_a_zip_that_claims_what_is_no_id_is_refused(
     home: Home, sound: Files, study_id: str
 ) -> None:
-    about = json.loads(sound[ABOUT]) | {"study": study_id}
+    about = json.loads(sound[MANIFEST_FILE]) | {"study": study_id}
 
-    assert home.bring(sound | {ABOUT: json.dumps(about).encode()}) is None
+    assert home.bring(sound | {MANIFEST_FILE: json.dumps(about).encode()}) is None
 
 
 def test_no_list_owner_or_tombstone_comes_in_with_a_zip(sound: Files, tmp_path: Path) -> None:
@@ -416,7 +416,7 @@ def test_an_imported_study_comes_back_from_the_data_set_after_a_lost_disk(
     with FakeHub() as hub:
         with hub_store(hub, tmp_path / "a") as store:
             study = studies_in(tmp_path / "a", store).import_zip(path)
-            study.settle()
+            study.flush()
             until(lambda: study.saved.waiting == 0 and study.saved.ago is not None)
             acts, masks = study.audit.check().acts, study.review.records()
         with hub_store(hub, tmp_path / "b") as store:
@@ -518,8 +518,8 @@ def test_films_that_a_zip_asks_for_never_lie_in_the_folder_of_other_films(
     assert len(folders) == 2
 
 
-def _listed(study: Study) -> Listed:
-    return Listed(study.study_id, study.name, "")
+def _listed(study: Study) -> ListedStudy:
+    return ListedStudy(study.study_id, study.name, "")
 
 
 def _fields(value: Any) -> dict[str, Any]:
@@ -531,8 +531,8 @@ def _without_log(files: Files) -> Files:
     left = {name: content for name, content in files.items() if "/acts/" not in name}
     name = first(left, "/study.json")
     record = json.loads(left[name]) | {"head": None}
-    about = json.loads(left[ABOUT]) | {"head": None}
-    return left | {name: json.dumps(record).encode(), ABOUT: json.dumps(about).encode()}
+    about = json.loads(left[MANIFEST_FILE]) | {"head": None}
+    return left | {name: json.dumps(record).encode(), MANIFEST_FILE: json.dumps(about).encode()}
 
 
 def _unlogged(files: Files, name: str, table: pa.Table) -> Files:

@@ -24,9 +24,9 @@ from PIL import Image
 from imil.app.results.results_tab import build_results_tab
 from imil.app.review.outliers_tab import build_outliers_tab
 from imil.app.screen import Screen
-from imil.app.server.served_files import KEEP_SECONDS, Uploads, forget_handouts, handout_folder
-from imil.app.server.shown import html
-from imil.app.train.source_acts import SourceActs
+from imil.app.server.served_files import KEEP_SECONDS, Uploads, download_folder, forget_downloads
+from imil.app.server.updates import html
+from imil.app.train.source_handlers import SourceHandlers
 from imil.app.train.train_tab import build_train_tab
 from imil.study.library.imports import Imports, ImportStatus
 from tests.app.conftest import leftovers_of_gradio  # noqa: F401  # a fixture
@@ -134,7 +134,7 @@ def served(home: Path) -> Path:
 class Desk:
     """A page's acts on uploads, and the folders that they leave something in."""
 
-    acts: SourceActs
+    acts: SourceHandlers
     home: Path
     folder: Path
 
@@ -172,7 +172,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
             parts = build_train_tab(), build_outliers_tab(place), build_results_tab()
         timer = gr.Timer(1, active=False)
     screen = Screen(studies_at(home), study_id, reader, header, tabs, timer, *parts)
-    return Desk(SourceActs(screen, Imports(), Uploads(folder)), home, folder)
+    return Desk(SourceHandlers(screen, Imports(), Uploads(folder)), home, folder)
 
 
 def page(name: str = "p") -> gr.Request:
@@ -277,11 +277,11 @@ def test_what_was_handed_out_of_a_study_goes_with_it_and_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    made = [handout_folder(study) for study in ("one", "one", "two")]
+    made = [download_folder(study) for study in ("one", "one", "two")]
     for folder in made:
         (folder / "study.zip").write_bytes(b"x")
 
-    forget_handouts("one")
+    forget_downloads("one")
 
     assert [folder.exists() for folder in made] == [False, False, True]
     assert not any("one" in folder.name or "two" in folder.name for folder in tmp_path.iterdir())

@@ -15,7 +15,7 @@ from imil.jobs.base import JobState
 from imil.jobs.pool import WorkerPool
 from imil.jobs.training.task import run_task
 from imil.storage.local import LocalStore
-from imil.storage.records.acts import What, acts_folder, read_act
+from imil.storage.records.acts import ActKind, acts_folder, read_act
 from imil.study.library.studies import Studies
 from imil.study.services import Services
 from imil.study.study import Study
@@ -45,7 +45,7 @@ class Home:
         names = self.store.names(f"studies/{study.study_id}/rounds/")
         return [name for name in names if name.endswith(".json")]
 
-    def acts(self, study: Study) -> list[What]:
+    def acts(self, study: Study) -> list[ActKind]:
         """Return what is in the log on disk; the study itself is asked nothing."""
         files = self.store.names(acts_folder(study.study_id))
         acts = [read_act(self.store.read(name) or b"") for name in files]
@@ -90,7 +90,7 @@ def test_a_comparison_that_nobody_looks_at_is_computed_saved_and_logged(home: Ho
 
     home.pool.stop(study.comparison.job)  # how it ends makes no difference to what is trained
 
-    until(lambda: What.COMPARISON_FINISHED in home.acts(study))
+    until(lambda: ActKind.COMPARISON_FINISHED in home.acts(study))
     (name,) = home.rounds(study)
     before = home.store.read(name)
     found = study.results.current()
@@ -98,7 +98,7 @@ def test_a_comparison_that_nobody_looks_at_is_computed_saved_and_logged(home: Ho
     assert [arm.arm for arm in found.arms] == list(ARMS)
     # Whoever looks is shown what was saved: nothing is computed or written again.
     assert home.store.read(name) == before
-    assert home.acts(study).count(What.COMPARISON_FINISHED) == 1
+    assert home.acts(study).count(ActKind.COMPARISON_FINISHED) == 1
     assert study.audit.check().broken is None
 
 
@@ -106,7 +106,7 @@ def test_a_comparison_that_ended_while_the_app_was_down_is_finished_when_the_stu
     home: Home,
 ) -> None:
     study = compared(home)
-    study.settle()
+    study.flush()
     home.pool.close()
     train(study)
     shutil.rmtree(home.folder / "jobs")
@@ -115,7 +115,7 @@ def test_a_comparison_that_ended_while_the_app_was_down_is_finished_when_the_stu
 
     home.studies.open(study.study_id)
 
-    until(lambda: What.COMPARISON_FINISHED in home.acts(study))
+    until(lambda: ActKind.COMPARISON_FINISHED in home.acts(study))
     assert len(home.rounds(study)) == 1
 
 
@@ -149,8 +149,8 @@ def test_figures_that_fail_say_so_on_the_page_and_are_made_when_it_is_asked_for_
 
     rounds.unlink()
     study.comparison.start(arms=ARMS)  # nothing is left to train
-    study.settle()
+    study.flush()
 
     assert study.results.current() is not None
     assert study.comparison.status().state is JobState.DONE
-    assert What.COMPARISON_FINISHED in home.acts(study)
+    assert ActKind.COMPARISON_FINISHED in home.acts(study)

@@ -27,15 +27,20 @@ from PIL import Image
 from pydicom.dataset import Dataset
 
 from imil.datasets.archive.entries import MAX_DEPTH, MAX_FILES, Limits, lists
-from imil.datasets.archive.look import look_into
+from imil.datasets.archive.inspect import inspect_archive
 from imil.datasets.archive.read import opened, read_archive, unpack
 from imil.datasets.files.tree import MOST_FAILED
 from imil.datasets.listing import MAX_SKIPPED, MAX_TOLD
 from imil.datasets.reading import uploads
-from imil.datasets.reading.uploads import AT_ONCE, LISTING, MOST_WAITING, UploadReader
+from imil.datasets.reading.uploads import (
+    LISTING,
+    MOST_UPLOADS_WAITING,
+    UPLOADS_AT_ONCE,
+    UploadReader,
+)
 from imil.datasets.tables.table import (
     MAX_CELL,
-    MAX_ROWS,
+    MAX_TABLE_ROWS,
     MOST_OWN_TABLES,
     MOST_TABLES,
     read_grid,
@@ -227,7 +232,7 @@ def test_an_entry_that_no_data_set_has_is_left_out(tmp_path: Path, name: str, re
     archive = written(tmp_path / "films.zip", [*good().items(), (name, image(99))])
 
     listing = read_archive(archive, tmp_path / "study")
-    look = look_into(archive)
+    look = inspect_archive(archive)
 
     (told,) = listing.report.skipped
     assert (told.reason, len(told.name) <= MAX_TOLD) == (reason, True)
@@ -329,7 +334,7 @@ HEADER = b"file_name,label\n"
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (HEADER + b"x.png,a\n" * (MAX_ROWS + 1), "more than 400,000 rows"),
+        (HEADER + b"x.png,a\n" * (MAX_TABLE_ROWS + 1), "more than 400,000 rows"),
         (b"," * 499 + b"\n" + (b"1" + b"," * 499 + b"\n") * 20_100, "more than 10 million cells"),
         (HEADER + b'1.png,"a\n2.png,b\n3.png,a\n', "never closed"),
         (HEADER + b"1.png," + b"a" * 200_000 + b"\n", "not text with comma-separated columns"),
@@ -443,14 +448,14 @@ def test_of_one_table_a_file_the_largest_are_looked_into(tmp_path: Path) -> None
     assert listing.report.taken == 2 * EACH
     assert "by “image”" in " ".join(listing.report.notes)
     assert sum(name.endswith(".csv") for name in files_in(tmp_path / "study")) == MOST_TABLES
-    assert look_into(archive).classes == {name[0]: EACH for name in good()}
+    assert inspect_archive(archive).classes == {name[0]: EACH for name in good()}
 
 
 def test_more_tables_of_the_convention_than_classes_are_refused(tmp_path: Path) -> None:
     tables = [(f"{n}/metadata.csv", HEADER) for n in range(MOST_OWN_TABLES + 1)]
     archive = written(tmp_path / "films.zip", [*good().items(), *tables])
 
-    for read in (look_into, lambda path: read_archive(path, tmp_path / "study")):
+    for read in (inspect_archive, lambda path: read_archive(path, tmp_path / "study")):
         with pytest.raises(DataError, match=f"There are {MOST_OWN_TABLES + 1} tables"):
             read(archive)
     assert not (tmp_path / "study").exists()
@@ -661,7 +666,9 @@ def test_uploads_beyond_those_that_may_wait_are_refused_at_once(home: Path, tmp_
         except (DataError, InterruptedError) as error:
             told.append(str(error))
 
-    many = [threading.Thread(target=read) for _ in range(3 * (AT_ONCE + MOST_WAITING))]
+    many = [
+        threading.Thread(target=read) for _ in range(3 * (UPLOADS_AT_ONCE + MOST_UPLOADS_WAITING))
+    ]
     for one in many:
         one.start()
     end = time.monotonic() + STALLS

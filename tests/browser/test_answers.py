@@ -14,12 +14,12 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from imil.app.painter.painter import (
-    Film,
     Painted,
+    PainterImage,
     build_painter,
     decode_painted,
-    encode_film,
     encode_image,
+    encode_painter_image,
     kept_value,
     offer,
 )
@@ -52,7 +52,9 @@ class Desk:
 
 
 def film(name: str) -> dict[str, Any]:
-    return encode_film(Film("study", name, encode_image(np.zeros((SIDE, SIDE), np.uint8))))
+    return encode_painter_image(
+        PainterImage("study", name, encode_image(np.zeros((SIDE, SIDE), np.uint8)))
+    )
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ def begun_elsewhere(archive: Path, server: Server, folder: Path) -> str:
     store = LocalStore(store_folder(server.home))
     studies = Studies(folder / "work", Services(store, pool, no_weights))
     study = studies.from_archive(archive, name="Chest films")
-    study.settle()
+    study.flush()
     pool.close()
     return study.study_id
 

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from playwright.sync_api import Browser, BrowserContext, CDPSession, Page
 
 from imil.app.painter.painter import (
-    Film,
     Painted,
+    PainterImage,
     build_painter,
     decode_painted,
-    encode_film,
     encode_image,
+    encode_painter_image,
 )
 from imil.app.server.page import Page as OurPage
 from imil.app.server.theme import launch_options
@@ -71,9 +71,9 @@ def url() -> Iterator[str]:
     with OurPage(analytics_enabled=False) as demo:
         painter = build_painter(elem_id="painter")
         for width, height in SIZES:
-            film = Film("study", f"{width}", encode_image(stored(width, height)))
+            film = PainterImage("study", f"{width}", encode_image(stored(width, height)))
             gr.Button(f"open {width}").click(
-                lambda film=film: encode_film(film), None, painter, show_progress="hidden"
+                lambda film=film: encode_painter_image(film), None, painter, show_progress="hidden"
             )
         painter.skip(note, painter, None, show_progress="hidden", trigger_mode="multiple")
     _, address, _ = demo.launch(

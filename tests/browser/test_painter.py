@@ -14,12 +14,12 @@ from playwright.sync_api import Locator, Page, expect
 
 from imil.app.painter.painter import (
     Accepted,
-    Film,
     Painted,
+    PainterImage,
     build_painter,
     decode_painted,
-    encode_film,
     encode_image,
+    encode_painter_image,
     press,
     saliency_value,
 )
@@ -57,7 +57,9 @@ def film(
     # A stored mask has a name, by which the painter knows that it is another than the open one.
     base = "" if irrelevant is None else "stored"
     image = encode_image(pixels)
-    return encode_film(Film("study", name, image, irrelevant, f"{name} of 3", accepted, base=base))
+    return encode_painter_image(
+        PainterImage("study", name, image, irrelevant, f"{name} of 3", accepted, base=base)
+    )
 
 
 @dataclass

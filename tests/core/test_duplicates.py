@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imil.core.duplicates import apart, fingerprint, near_pairs, together, twins
+from imil.core.duplicates import (
+    find_near_duplicates,
+    fingerprint,
+    group_duplicates,
+    near_duplicate_pairs,
+    separate_duplicates,
+)
 from imil.core.records import Pixels, Split
 from imil.synthetic.films import FilmSpec, film_set
 
@@ -39,13 +45,13 @@ def test_a_copy_is_found_and_films_of_other_patients_are_not(
 ) -> None:
     shown = [*films, change(films[7])]
 
-    assert near_pairs([fingerprint(pixels) for pixels in shown]) == ((7, 40),)
+    assert near_duplicate_pairs([fingerprint(pixels) for pixels in shown]) == ((7, 40),)
 
 
 def test_blank_images_are_nobodys_copy() -> None:
     blank = fingerprint(np.full((20, 30), 128, np.uint8))
 
-    assert near_pairs([blank, blank]) == ()
+    assert near_duplicate_pairs([blank, blank]) == ()
 
 
 def test_of_a_huge_set_only_equal_images_are_found(
@@ -53,21 +59,21 @@ def test_of_a_huge_set_only_equal_images_are_found(
 ) -> None:
     taken = [fingerprint(pixels) for pixels in (*films[:3], films[1], recompressed(films[2]))]
 
-    assert near_pairs(taken, most=3) == ((1, 3),)
+    assert near_duplicate_pairs(taken, most=3) == ((1, 3),)
 
 
 def test_duplicates_and_all_other_images_of_their_patients_belong_together() -> None:
     owners = ["ann", "ann", "ben", None, None]
 
-    joined = together(owners, [(0, 2), (3, 2)])
+    joined = group_duplicates(owners, [(0, 2), (3, 2)])
 
     assert joined[0] == joined[1] == joined[2] == joined[3] is not None
     assert joined[4] is None
-    assert together(owners, []) == ("ann", "ann", "ben", None, None)
+    assert group_duplicates(owners, []) == ("ann", "ann", "ben", None, None)
 
 
 def test_a_row_without_patient_is_not_taken_for_a_patient_of_that_number() -> None:
-    joined = together([None, None, "0", "0"], [(0, 1)])
+    joined = group_duplicates([None, None, "0", "0"], [(0, 1)])
 
     assert joined[0] == joined[1] != joined[2] == "0"
 
@@ -75,7 +81,7 @@ def test_a_row_without_patient_is_not_taken_for_a_patient_of_that_number() -> No
 def test_pairs_across_splits_are_counted_apart_and_named_first() -> None:
     splits = [Split.TRAIN, Split.TRAIN, Split.TEST]
 
-    found = twins(["a", "b", "c"], splits, [(0, 1), (1, 2)], kept=0)
+    found = find_near_duplicates(["a", "b", "c"], splits, [(0, 1), (1, 2)], kept=0)
 
     assert (found.compared, found.inside, found.across) == (3, 1, 1)
     assert found.named == (("b", "c"), ("a", "b"))
@@ -88,7 +94,7 @@ MANY = [TRAIN] * 20
 def test_duplicates_go_to_the_strictest_split_that_one_is_in() -> None:
     splits = [*MANY, VALIDATION, VALIDATION, TEST]
 
-    made = apart(["a"] * 23, splits, [(0, 20), (1, 21), (21, 22)])
+    made = separate_duplicates(["a"] * 23, splits, [(0, 20), (1, 21), (21, 22)])
 
     assert made == (VALIDATION, TEST, *MANY[2:], VALIDATION, TEST, TEST)
 
@@ -98,6 +104,6 @@ def test_nothing_moves_where_much_would_or_a_class_would_be_missing() -> None:
     rare = [*MANY, TEST, TEST]
     labels = ["b", *"a" * 20, "b"]
 
-    assert apart(["a"] * 24, many, [(0, 20), (1, 21), (2, 22)]) == tuple(many)
-    assert apart(labels, rare, [(0, 21)]) == tuple(rare)
-    assert apart(labels, rare, []) == tuple(rare)
+    assert separate_duplicates(["a"] * 24, many, [(0, 20), (1, 21), (2, 22)]) == tuple(many)
+    assert separate_duplicates(labels, rare, [(0, 21)]) == tuple(rare)
+    assert separate_duplicates(labels, rare, []) == tuple(rare)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from imil.jobs.leases import Lease, Refused, explain, plan_lease, shorter
+from imil.jobs.leases import Lease, LeaseRefused, plan_lease, refusal_error, shorter_lease
 
 STOP = Path("stop")
 QUOTA = "You have exceeded your free ZeroGPU quota (90s requested vs. {left}s left). Try again in "
@@ -28,10 +28,10 @@ def test_an_epoch_that_takes_longer_than_a_lease_is_asked_for_all_the_same() -> 
 def test_a_shorter_lease_is_asked_for_where_the_quota_holds_an_epoch(
     left: int, allowed: int | None
 ) -> None:
-    refused = Refused("ZeroGPU quota exceeded", QUOTA.format(left=left) + "1:00:00. ")
+    refused = LeaseRefused("ZeroGPU quota exceeded", QUOTA.format(left=left) + "1:00:00. ")
 
     # Of 60 seconds that were asked for 90 are counted; an epoch needs 8 + 1.3 times 8 seconds.
-    assert shorter(Lease(60, 4, STOP), 8, refused) == allowed
+    assert shorter_lease(Lease(60, 4, STOP), 8, refused) == allowed
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_a_shorter_lease_is_asked_for_where_the_quota_holds_an_epoch(
 def test_each_refusal_says_what_it_means_and_that_nothing_is_lost(
     title: str, message: str, told: str
 ) -> None:
-    error = explain(Refused(title, message), kept="4 of 10 epochs are kept")
+    error = refusal_error(LeaseRefused(title, message), kept="4 of 10 epochs are kept")
 
     assert told in str(error)
     assert "4 of 10 epochs are kept" in error.fix

@@ -19,7 +19,7 @@ from imil.jobs.base import JobState, JobStatus, finished_epochs
 from imil.jobs.leases import Lease
 from imil.jobs.pool import WorkerPool
 from imil.jobs.training.task import TrainingTask, run_task, task_to_json
-from imil.jobs.zero_gpu import ZeroPool, train_in_lease
+from imil.jobs.zero_gpu import ZeroGpuTrainer, train_in_lease
 from tests.standins.documents import ROOT
 from tests.standins.fakezero import FakeZero
 
@@ -115,21 +115,21 @@ def worker(tmp_path: Path) -> Iterator[WorkerPool]:
 
 
 @pytest.fixture
-def lending(tmp_path: Path, worker: WorkerPool) -> Callable[..., tuple[ZeroPool, Lender]]:
+def lending(tmp_path: Path, worker: WorkerPool) -> Callable[..., tuple[ZeroGpuTrainer, Lender]]:
     """Return a maker of pools that lend their own CPU, whatever a plan says."""
 
-    class Lent(ZeroPool):
+    class Lent(ZeroGpuTrainer):
         def lent(self, plan: Plan) -> bool:  # noqa: ARG002  # see above
             return True
 
-    def make(*said: tuple[str, str]) -> tuple[ZeroPool, Lender]:
+    def make(*said: tuple[str, str]) -> tuple[ZeroGpuTrainer, Lender]:
         lender = Lender(*said)
         return Lent(tmp_path / "leases", worker, borrow=lender), lender
 
     return make
 
 
-def ended(pool: ZeroPool) -> JobStatus:
+def ended(pool: ZeroGpuTrainer) -> JobStatus:
     assert pool.wait(["job"], timeout=60)
     found = pool.status("job")
     assert found is not None
@@ -141,7 +141,7 @@ WAIT = "Try again in 3:20:00. "
 
 
 def test_a_job_is_trained_on_borrowed_time(
-    lending: Callable[..., tuple[ZeroPool, Lender]], make_task: MakeTask
+    lending: Callable[..., tuple[ZeroGpuTrainer, Lender]], make_task: MakeTask
 ) -> None:
     pool, lender = lending()
     tasks = (make_task("one"), make_task("two"))
@@ -155,7 +155,7 @@ def test_a_job_is_trained_on_borrowed_time(
 
 
 def test_what_follows_a_job_is_called_once_however_it_ends(
-    lending: Callable[..., tuple[ZeroPool, Lender]],
+    lending: Callable[..., tuple[ZeroGpuTrainer, Lender]],
     make_task: MakeTask,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
@@ -181,7 +181,7 @@ def test_what_follows_a_job_is_called_once_however_it_ends(
 
 
 def test_without_quota_a_job_waits_says_for_how_long_and_goes_on_when_asked(
-    lending: Callable[..., tuple[ZeroPool, Lender]], make_task: MakeTask
+    lending: Callable[..., tuple[ZeroGpuTrainer, Lender]], make_task: MakeTask
 ) -> None:
     pool, lender = lending(("ZeroGPU quota exceeded", QUOTA.format(asked=45, left=2) + WAIT))
     task = make_task()
@@ -198,7 +198,7 @@ def test_without_quota_a_job_waits_says_for_how_long_and_goes_on_when_asked(
 
 
 def test_what_is_left_of_a_quota_is_used(
-    lending: Callable[..., tuple[ZeroPool, Lender]], make_task: MakeTask
+    lending: Callable[..., tuple[ZeroGpuTrainer, Lender]], make_task: MakeTask
 ) -> None:
     pool, lender = lending(("ZeroGPU quota exceeded", QUOTA.format(asked=45, left=30) + WAIT))
 
@@ -210,7 +210,7 @@ def test_what_is_left_of_a_quota_is_used(
 
 
 def test_a_lease_that_is_too_long_for_this_visitor_is_halved(
-    lending: Callable[..., tuple[ZeroPool, Lender]], make_task: MakeTask
+    lending: Callable[..., tuple[ZeroGpuTrainer, Lender]], make_task: MakeTask
 ) -> None:
     pool, lender = lending(("ZeroGPU illegal duration", "larger than the maximum allowed"))
 
@@ -221,7 +221,7 @@ def test_a_lease_that_is_too_long_for_this_visitor_is_halved(
 
 
 def test_leases_that_bring_nothing_are_given_up(
-    lending: Callable[..., tuple[ZeroPool, Lender]], make_task: MakeTask
+    lending: Callable[..., tuple[ZeroGpuTrainer, Lender]], make_task: MakeTask
 ) -> None:
     killed = ("ZeroGPU worker error", "GPU task aborted")
     pool, lender = lending(killed, killed)
@@ -234,7 +234,7 @@ def test_leases_that_bring_nothing_are_given_up(
 
 
 def test_an_answer_that_nobody_expects_is_told_and_logged(
-    lending: Callable[..., tuple[ZeroPool, Lender]],
+    lending: Callable[..., tuple[ZeroGpuTrainer, Lender]],
     make_task: MakeTask,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
@@ -253,7 +253,7 @@ def test_an_answer_that_nobody_expects_is_told_and_logged(
 
 
 def test_a_stopped_job_ends_within_a_batch_and_goes_on(
-    lending: Callable[..., tuple[ZeroPool, Lender]], make_task: MakeTask
+    lending: Callable[..., tuple[ZeroGpuTrainer, Lender]], make_task: MakeTask
 ) -> None:
     pool, lender = lending()
 
@@ -276,7 +276,7 @@ def test_a_stopped_job_ends_within_a_batch_and_goes_on(
 
 
 def test_an_error_within_a_lease_fails_the_job_with_its_words(
-    lending: Callable[..., tuple[ZeroPool, Lender]], make_task: MakeTask
+    lending: Callable[..., tuple[ZeroGpuTrainer, Lender]], make_task: MakeTask
 ) -> None:
     pool, _ = lending()
     task = make_task()
@@ -293,7 +293,7 @@ def test_what_is_small_trains_on_the_cpu_and_costs_no_quota(
     tmp_path: Path, worker: WorkerPool, make_task: MakeTask
 ) -> None:
     lender = Lender()
-    pool = ZeroPool(tmp_path / "leases", worker, borrow=lender)
+    pool = ZeroGpuTrainer(tmp_path / "leases", worker, borrow=lender)
     task = make_task()
 
     assert pool.device_for(Plan(backbone="film_net", device="cuda")) == "cpu"
@@ -307,7 +307,7 @@ def test_what_is_small_trains_on_the_cpu_and_costs_no_quota(
 
 
 def test_nobodys_quota_is_used_before_they_ask(tmp_path: Path, worker: WorkerPool) -> None:
-    pool = ZeroPool(tmp_path / "leases", worker)
+    pool = ZeroGpuTrainer(tmp_path / "leases", worker)
 
     assert pool.takes_up(Plan(device="cpu"))
     assert not pool.takes_up(Plan(device="cuda"))

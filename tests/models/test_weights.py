@@ -11,7 +11,7 @@ import torch
 
 from imil.core.nets.backbones import Classifier, build, load_pretrained
 from imil.errors import PlanError, WeightsError
-from imil.models.pretrained import ANSWER_SECONDS, pretrained_bytes, renamed_in_order
+from imil.models.pretrained import WEIGHTS_ANSWER_SECONDS, pretrained_bytes, renamed_in_order
 from tests.standins.fakehub import TOKEN, FakeHub, Fault
 
 WEIGHTS = safetensors.torch.save({"conv1.weight": torch.ones(2)})
@@ -54,7 +54,7 @@ def test_a_hub_that_is_not_there_is_told_at_once_with_the_way_out(tmp_path: Path
     with pytest.raises(WeightsError) as caught:
         pretrained_bytes("resnet18", cache=tmp_path, endpoint="http://127.0.0.1:9")
 
-    assert time.monotonic() - started < ANSWER_SECONDS
+    assert time.monotonic() - started < WEIGHTS_ANSWER_SECONDS
     assert caught.value.what == "There are no pretrained weights for resnet18."
     assert caught.value.why == "The Hub could not be reached."
     assert "go on from random weights" in caught.value.fix
@@ -64,13 +64,13 @@ def test_a_hub_that_is_not_there_is_told_at_once_with_the_way_out(tmp_path: Path
 def test_a_hub_that_does_not_answer_is_given_up_within_seconds(
     hub: FakeHub, tmp_path: Path
 ) -> None:
-    hub.faults.append(Fault("HEAD", stall=ANSWER_SECONDS + 1))
+    hub.faults.append(Fault("HEAD", stall=WEIGHTS_ANSWER_SECONDS + 1))
     started = time.monotonic()
 
     with pytest.raises(WeightsError, match="could not be reached"):
         pretrained_bytes("resnet18", cache=tmp_path, endpoint=hub.endpoint)
 
-    assert time.monotonic() - started < ANSWER_SECONDS + 1
+    assert time.monotonic() - started < WEIGHTS_ANSWER_SECONDS + 1
 
 
 def test_a_hub_without_the_file_says_what_it_answered(hub: FakeHub, tmp_path: Path) -> None:

@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 from imil.core.arms.variants import CONTROL, IMIL, parse_variant
 from imil.core.evaluation.metrics import Explanation, Interval, Metric
 from imil.core.evaluation.robustness import MaskOnly
-from imil.core.evaluation.rounds import Round, Setting, Trained, Validation, clusters_of, compare
+from imil.core.evaluation.rounds import (
+    Round,
+    RoundContext,
+    Trained,
+    Validation,
+    clusters_of,
+    evaluate_round,
+)
 from imil.core.evaluation.verdict import Difference
 from imil.core.nets.saliency import Explainer
 from imil.core.records import EpochFigures, Sample, Split
@@ -53,7 +60,7 @@ def make_round(
         said = np.where(np.arange(200) < number, labels, 1 - labels)
         return Trained((np.eye(2, dtype=np.float32)[said],) * seeds, (CURVE,) * seeds)
 
-    setting = Setting(
+    setting = RoundContext(
         number=1,
         split=split,
         seeds=tuple(range(seeds)),
@@ -64,7 +71,9 @@ def make_round(
         test_openings=int(split is Split.TEST),
     )
     trained = {CONTROL: right_on(150), IMIL: right_on(150 + gained)}
-    return compare(trained, samples, setting, Validation(trained, labels, clusters_of(samples)))
+    return evaluate_round(
+        trained, samples, setting, Validation(trained, labels, clusters_of(samples))
+    )
 
 
 def probed(
@@ -163,7 +172,7 @@ def _compared(names: tuple[str, ...], seeds: int, classes: int, zeros: int) -> R
         )
         for n in range(IMAGES)
     )
-    setting = Setting(
+    setting = RoundContext(
         number=1,
         split=Split.TEST,
         seeds=tuple(range(seeds)),
@@ -175,4 +184,4 @@ def _compared(names: tuple[str, ...], seeds: int, classes: int, zeros: int) -> R
         swapped_by="predicted",
     )
     arms = {parse_variant(name): trained(*USUAL[name]) for name in names}
-    return compare(arms, samples, setting, Validation(arms, labels, clusters_of(samples)))
+    return evaluate_round(arms, samples, setting, Validation(arms, labels, clusters_of(samples)))

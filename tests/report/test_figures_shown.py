@@ -15,9 +15,9 @@ from imil.report.cards.arms_table import arms_table
 from imil.report.cards.cases_card import cases_cards, changes_in_words
 from imil.report.cards.figures_cards import figures_card, mcnemar_words
 from imil.report.cards.verdict_card import key_arms, verdict_card
-from imil.report.in_words import in_words
 from imil.report.parts import text
 from imil.report.round_page import round_page
+from imil.report.sentences import in_words
 from tests.report.fabricated import make_round, probed
 from tests.report.golden import Page
 from tests.report.test_golden import CLASSES, cases_of_all, report, shot

@@ -17,22 +17,22 @@ from markupsafe import Markup
 from PIL import Image
 
 from imil.core.arms.variants import IMIL, parse_variant
-from imil.core.duplicates import Twins
+from imil.core.duplicates import NearDuplicates
 from imil.core.evaluation.cases import Cases, cases_of
 from imil.core.evaluation.metrics import Interval, Metric
 from imil.core.evaluation.rounds import Round
 from imil.core.images import ImageSet
 from imil.core.records import EpochFigures, Plan, Region, Sample, Split
-from imil.core.review.agreement import ReaderFigures, ReaderSummary, agreement
+from imil.core.review.agreement import ReaderFigures, ReaderSummary, measure_agreement
 from imil.core.review.readers import POOLED
 from imil.core.splits import prove_disjoint
 from imil.datasets.listing import BurntIn, ImportReport, Skipped
+from imil.report.cards.budget_curves_card import budget_curves_cards
 from imil.report.cards.cases_card import cases_cards, unknown_cases
 from imil.report.cards.data_card import ANSWERS_FILE, MASKS_FILE, data_card
-from imil.report.cards.doses_card import doses_cards
 from imil.report.cards.model_card import model_card
 from imil.report.cards.readers_card import MaskedImage, readers_card
-from imil.report.cards.study_card import StudyData, no_study, study_card
+from imil.report.cards.study_card import StudyData, no_study_yet, study_card
 from imil.report.cards.verdict_card import verdict_card
 from imil.report.parts.figures import interval_axis, interval_domain, interval_row, training_curves
 from imil.report.report import report_html
@@ -174,7 +174,7 @@ def test_plots(case: str, bless: bool) -> None:
         "intervals": interval_axis(domain)
         + Markup().join(interval_row(*each, domain=domain, tone="good") for each in intervals)
         + interval_row(None, float("nan"), float("nan"), domain=domain, tone="flat"),
-        "doses": doses_cards(probed(*SHARES, ("propagated+1%", 20.0, 3, 30.0))),
+        "doses": budget_curves_cards(probed(*SHARES, ("propagated+1%", 20.0, 3, 30.0))),
     }
 
     check_page(f"plot_{case}", drawn[case], bless=bless, plots=True)
@@ -200,18 +200,20 @@ def test_images_of_a_study(case: str, tmp_path: Path, bless: bool) -> None:
     images, path = image_set(), small(tmp_path)
     pairs = tuple((f"i{n}", f"i{n + 1}") for n in range(14))
     reports = {
-        "sound": ImportReport(40, twins=Twins(1200, inside=1, kept=2, named=pairs[:1])),
+        "sound": ImportReport(40, twins=NearDuplicates(1200, inside=1, kept=2, named=pairs[:1])),
         "doubtful": ImportReport(
             40,
             tuple(Skipped(f"{n} & <b>.png", "It is damaged.") for n in range(201)),
             ("Read from the table.",) * 3,
-            Twins(50_000, across=15, inside=2, named=pairs, exact_only=True),
+            NearDuplicates(50_000, across=15, inside=2, named=pairs, exact_only=True),
             BurntIn(2, named=("i0", "i1")),
             more_skipped=1000,
         ),
         "missing": ImportReport(40, (Skipped("", "It is empty."),), burnt_in=BurntIn(0)),
         "moved": ImportReport(
-            40, twins=Twins(900, moved=1), burnt_in=BurntIn(1, blacked_out=True, named=("i2",))
+            40,
+            twins=NearDuplicates(900, moved=1),
+            burnt_in=BurntIn(1, blacked_out=True, named=("i2",)),
         ),
     }
     samples = (
@@ -232,7 +234,7 @@ def test_images_of_a_study(case: str, tmp_path: Path, bless: bool) -> None:
 
 
 def test_what_is_not_there_yet(bless: bool) -> None:
-    check_page("nothing_yet", no_study() + unknown_cases(probed()), bless=bless)
+    check_page("nothing_yet", no_study_yet() + unknown_cases(probed()), bless=bless)
 
 
 LABELS = np.arange(IMAGES) % 2
@@ -273,7 +275,7 @@ def summary(*, unblinded: bool, apart: bool = False) -> ReaderSummary:
     patients = {name: f"p{n // 2}" for n, name in enumerate(ids)}
     return ReaderSummary(
         (ReaderFigures("Ada & Co", 15, 0, 93.0, 6.0), ReaderFigures("Bo", 14, 1, 4.0, 2.0)),
-        agreement(masks, patients),
+        measure_agreement(masks, patients),
         datetime(2026, 11, 3, 14, 5, tzinfo=UTC) if unblinded else None,
         int(unblinded),
     )

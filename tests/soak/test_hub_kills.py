@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from imil.storage.codec import decode_masks
-from imil.study.review.maskbook import MaskBook
+from imil.study.review.mask_book import MaskBook
 from tests.standins.fakehub import FakeHub, Fault
 from tests.standins.hub_writer import SAVES, SHARED, VISITORS, acknowledged, begin_writer, opened
 from tests.storage.hub_disks import until

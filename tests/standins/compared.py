@@ -62,5 +62,5 @@ def compared_study(home: Path, store: Store) -> Study:
     study.comparison.start(arms=["control", "imil"], seeds=2)
     assert study.results.current() is not None
     study.comparison.open_test_set()
-    study.settle()
+    study.flush()
     return study

@@ -18,7 +18,7 @@ from openpyxl import Workbook
 from PIL import Image
 from pydicom import data as pydicom_data
 
-from imil.datasets.archive.look import look_into
+from imil.datasets.archive.inspect import inspect_archive
 from imil.datasets.choices import Choices
 from imil.datasets.hub.process import HubRequest
 from imil.errors import ImilError
@@ -195,7 +195,7 @@ class Door:
                 study = studies.from_hub(archive, positive=positive)
             else:
                 with suppress(ImilError):
-                    look_into(archive, choices)
+                    inspect_archive(archive, choices)
                 study = studies.from_archive(archive, choices=choices, positive=positive)
         except ImilError as error:
             refusal = error

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from imil.core.records import Plan
 from imil.jobs.base import JobState, JobStatus
 from imil.jobs.training.task import TrainingTask
-from imil.study.batch.progress import Untrained
+from imil.study.batch.progress import StudyProgress
 
 
-class IdlePool(Untrained):
+class IdlePool(StudyProgress):
     """A `Trainer` whose jobs wait for ever."""
 
     def __init__(self) -> None:

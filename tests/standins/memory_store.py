@@ -10,8 +10,8 @@ from imil.storage.base import (
     by_file_name,
     check_name,
     is_record,
+    name_taken_error,
     study_of,
-    taken,
     tombstone_file,
 )
 
@@ -36,7 +36,7 @@ class MemoryStore:
         """Set the content of a new name; StoreError if the name is taken."""
         with self._lock:
             if check_name(name) in self._content:
-                raise taken(name)
+                raise name_taken_error(name)
             self._content[name] = content
 
     def hide(self, study_id: str) -> None:

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from pyarrow import parquet
 
-from imil.core.evaluation.readings import take_readings
+from imil.core.evaluation.probe import answer_probe
 from imil.core.images import open_cache
 from imil.core.records import EpochFigures
 from imil.core.training.fit import initial_state, next_round, predict, restore
@@ -25,9 +25,9 @@ from imil.jobs.training.inputs import read_probe, write_array
 from imil.jobs.training.task import TrainingTask, _write_readings
 from imil.storage.base import Store
 from imil.storage.codec import encode_checkpoint
-from imil.study.batch.progress import Untrained
+from imil.study.batch.progress import StudyProgress
 from imil.study.library.studies import Studies
-from imil.study.library.studyzip import ABOUT
+from imil.study.library.study_zip import MANIFEST_FILE
 from imil.study.services import Services
 from imil.study.study import Study
 from imil.synthetic.films import CLASSES
@@ -41,7 +41,7 @@ EPOCH = EpochFigures(1, 0.7, 0.5, 0.7, 0.5)
 
 def studies_in(home: Path, store: Store | None = None) -> Studies:
     """Return the studies of a home that trains nothing."""
-    tools = Services(MemoryStore() if store is None else store, Untrained(), no_weights)
+    tools = Services(MemoryStore() if store is None else store, StudyProgress(), no_weights)
     return Studies(home / "work", tools)
 
 
@@ -64,7 +64,7 @@ def sound_study(home: Path) -> Study:
         _as_if_trained_on(study, task, seed)
     assert study.results.shown() is not None
     study.comparison.open_test_set()
-    study.settle()
+    study.flush()
     return study
 
 
@@ -84,18 +84,18 @@ def zipped(path: Path, files: Mapping[str, bytes]) -> Path:
 
 def redigested(files: Files) -> Files:
     """Return the files of a study.zip that says of itself that each is as it was exported."""
-    about = json.loads(files[ABOUT])
+    about = json.loads(files[MANIFEST_FILE])
     about["files"] = {
         name: hashlib.sha256(content).hexdigest()
         for name, content in files.items()
-        if name != ABOUT
+        if name != MANIFEST_FILE
     }
-    return files | {ABOUT: json.dumps(about).encode()}
+    return files | {MANIFEST_FILE: json.dumps(about).encode()}
 
 
 def as_of(files: Files, study_id: str) -> Files:
     """Return the files of a study.zip as if the study had another id, wherever it is written."""
-    own = json.loads(files[ABOUT])["study"]
+    own = json.loads(files[MANIFEST_FILE])["study"]
     renamed = {name.replace(own, study_id): content for name, content in files.items()}
     for name, content in renamed.items():
         if name.endswith(".json"):
@@ -167,5 +167,5 @@ def _as_if_trained_on(study: Study, task: TrainingTask, seed: int) -> None:
     module, cache = restore(task.plan, state), open_cache(task.images)
     if task.probe is not None and task.readings is not None:
         torch.set_num_threads(1)
-        _write_readings(task.readings, take_readings(module, cache, read_probe(task.probe)))
+        _write_readings(task.readings, answer_probe(module, cache, read_probe(task.probe)))
     write_array(task.logits, predict(module, cache).numpy())

@@ -20,9 +20,9 @@ from imil.core.arms.registry import ArmInputs, batches_of
 from imil.core.arms.variants import parse_variant
 from imil.core.nets import backbones
 from imil.core.records import Plan
+from imil.core.training.data_parallel import rank
 from imil.core.training.fit import EpochReport, fit, initial_state
-from imil.core.training.shared import rank
-from imil.jobs.training.together import TeamPool, follow, join
+from imil.jobs.training.distributed import DistributedTrainer, join_process_group, run_follower
 
 # An odd batch, so that two processes have parts of two sizes.
 PLAN = Plan(backbone="plain", size=32, epochs=2, batch_size=9, threads=1)
@@ -74,12 +74,12 @@ def _trained(arm: str) -> Iterator[tuple[str, object]]:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     backbones.BACKBONES = with_plain()
-    join(os.environ, "cpu")
+    join_process_group(os.environ, "cpu")
     group = weakref.ref(distributed.group.WORLD)
     torch.save(became(), Path(sys.argv[1]) / f"{rank()}.pt")
     if rank() == 0:
-        TeamPool().close()
+        DistributedTrainer().close()
     else:
-        follow()
+        run_follower()
     if group() is not None:
         sys.exit("The group's threads live on, and may abort this process at its end.")

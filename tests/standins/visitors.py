@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 import numpy as np
 
-from imil.app.painter.painter import encode_runs
+from imil.app.painter.painter import encode_run_lengths
 from imil.core.records import Region
 from imil.errors import WeightsError
 from imil.jobs.pool import WorkerPool
@@ -172,7 +172,7 @@ class Visitor:
 def painted(film: Mapping[str, Any], irrelevant: Region | None) -> dict[str, Any]:
     """Return what the painter sends of a film."""
     width, height = film["size"]
-    runs = [width * height] if irrelevant is None else encode_runs(irrelevant)
+    runs = [width * height] if irrelevant is None else encode_run_lengths(irrelevant)
     return {
         "study": film["study"],
         "sample": film["sample"],

@@ -31,13 +31,13 @@ from imil.core.records import Plan  # noqa: E402
 from imil.jobs.leases import Lease  # noqa: E402
 from imil.jobs.pool import WorkerPool  # noqa: E402
 from imil.jobs.training.task import TrainingTask, task_from_json  # noqa: E402
-from imil.jobs.zero_gpu import ZeroPool, train_in_lease  # noqa: E402
+from imil.jobs.zero_gpu import ZeroGpuTrainer, train_in_lease  # noqa: E402
 
 # Seconds of each lease.
 PLENTY = 600
 
 
-class EverythingLent(ZeroPool):
+class EverythingLent(ZeroGpuTrainer):
     """Trains on borrowed time even what says "cpu": there is no GPU here."""
 
     def lent(self, plan: Plan) -> bool:  # noqa: ARG002  # see above

@@ -14,8 +14,8 @@ from imil.core.evaluation.rounds import Advice, ArmFigures, Paired, Round
 from imil.core.evaluation.verdict import Difference, Verdict
 from imil.core.records import EpochFigures, Split
 from imil.storage.local import LocalStore
-from imil.storage.records.accounts import Listed, load_listed, owner_of, save_listed, set_owner
-from imil.storage.records.acts import Act, What, chained, encode_act, first_link, read_act
+from imil.storage.records.accounts import ListedStudy, load_listed, owner_of, save_listed, set_owner
+from imil.storage.records.acts import Act, ActKind, chained, encode_act, first_link, read_act
 from imil.storage.records.images import Shard, load_shards, save_shards
 from imil.storage.records.studies import (
     Comparison,
@@ -69,7 +69,7 @@ ROUND = Round(
 )
 ACT = chained(
     Act(
-        What.MASK_ACCEPTED,
+        ActKind.MASK_ACCEPTED,
         "2026-11-01T10:00:00+00:00",
         who="Ada Łovelace",
         sample_id="a",
@@ -90,7 +90,7 @@ def test_every_kind_of_file_is_written_as_ever_and_read_again(tmp_path: Path) ->
     store = LocalStore(tmp_path)
     record = replace(RECORD, head=ACT.head, earlier=(Comparison((CONTROL,), (1,), ()),))
     record = replace(record, consent=Consent("alice/state", "Ada", "2026-11-01T10:00:00+00:00"))
-    listed = (Listed("abc", "Films", "2026-11-01T00:00:00+00:00"),)
+    listed = (ListedStudy("abc", "Films", "2026-11-01T00:00:00+00:00"),)
     tombstone = Tombstone("gone", "2026-11-01T00:00:00+00:00", "Ada", 1, ACT.head)
     shards = (Shard("data/images/202611/x-abc.parquet", 12),)
 

@@ -13,7 +13,7 @@ from imil.jobs.base import JobState
 from imil.jobs.leases import Lease
 from imil.jobs.pool import WorkerPool
 from imil.jobs.training.task import TrainingTask
-from imil.jobs.zero_gpu import ZeroPool
+from imil.jobs.zero_gpu import ZeroGpuTrainer
 from imil.study.library.studies import Studies
 from imil.study.services import Services
 from imil.study.study import Study
@@ -54,7 +54,7 @@ def lender() -> NoQuota:
 def studies(tmp_path: Path, lender: NoQuota) -> Iterator[Studies]:
     """Studies on a Space that has a GPU to lend, but not to this visitor."""
     worker = WorkerPool(tmp_path / "jobs")
-    pool = ZeroPool(tmp_path / "leases", worker, borrow=lender)
+    pool = ZeroGpuTrainer(tmp_path / "leases", worker, borrow=lender)
     films = FilmSpec(images=60, size=48, shortcut=0.95)
     tools = Services(MemoryStore(), pool, no_weights)
     yield Studies(tmp_path / "work", tools, device="cuda", demo=films)

@@ -120,7 +120,7 @@ def test_a_refused_mask_leaves_the_study_as_it_was(trained: Trained, painted: st
         "everything": np.ones(shape, np.bool_),
         "another size": np.ones((3, 3), np.bool_),
     }
-    study.settle()  # the log of what was done before
+    study.flush()  # the log of what was done before
     before = machine.store.names("")
 
     with pytest.raises(MaskError):

@@ -18,7 +18,7 @@ from gradio.events import api
 from gradio_client.utils import python_type_to_json_schema
 
 from imil.app.api import results, review, studies, training
-from imil.app.api.given import as_sent
+from imil.app.api.parameters import as_sent
 from imil.app.server.rates import Cost, costs
 from imil.app.server.served_files import Uploads
 from imil.study.library.studies import Studies

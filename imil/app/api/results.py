@@ -8,11 +8,11 @@ from typing import Any
 
 import gradio as gr
 
-from imil.app.api.given import READER
-from imil.app.results.handout import export
-from imil.app.results.looks_card import overlay
-from imil.app.results.viewer import asked_cases
-from imil.core.evaluation.cases import Case, confusion
+from imil.app.api.parameters import API_READER
+from imil.app.results.downloads import export_file
+from imil.app.results.image_viewer import asked_cases
+from imil.app.results.saliency_card import overlay
+from imil.core.evaluation.cases import Case, arm_confusion
 from imil.core.review.readers import reader_name
 from imil.errors import PlanError
 from imil.report.parts import text
@@ -33,7 +33,7 @@ def results(study: Study) -> dict[str, Any]:
     return parsed
 
 
-def final_comparison(study: Study, reader: str = READER) -> dict[str, Any]:
+def final_comparison(study: Study, reader: str = API_READER) -> dict[str, Any]:
     """Open the test set, which is counted, and return the comparison on it."""
     study.comparison.open_test_set(who=reader_name(reader))
     return results(study)
@@ -66,7 +66,7 @@ def confusion_matrices(study: Study) -> dict[str, list[list[int]]]:
     if cases is None:
         return {}
     return {
-        arm: [list(row) for row in confusion(cases, arm, classes=classes)]
+        arm: [list(row) for row in arm_confusion(cases, arm, classes=classes)]
         for arm in cases.predicted
     }
 
@@ -87,7 +87,7 @@ def looks(study: Study) -> list[dict[str, Any]]:
 
     Secondary: a better map is not evidence of a better model.
     """
-    study.settle()
+    study.flush()
     classes = study.images.classes
     return [
         {
@@ -113,7 +113,7 @@ def download(study: Study, file: str, arm: str | None = None) -> gr.FileData:
     Of several readers: agreement (a CSV), once they have been shown each other's masks.
     Compared or not: study (a study.zip), study_light (without images), acts_csv, acts_jsonl.
     """
-    return gr.FileData(path=str(export(study, file, arm)))
+    return gr.FileData(path=str(export_file(study, file, arm)))
 
 
 def _cases(study: Study, ask: dict[str, Any]) -> list[dict[str, Any]]:

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from imil.app.api.given import READER
-from imil.app.results.handout import export_predictions
+from imil.app.api.parameters import API_READER
+from imil.app.results.downloads import export_predictions
 from imil.core.records import Origin, Queue, Region, Selection
 from imil.core.review.counterfactual import Answer
 from imil.core.review.readers import reader_name
@@ -22,11 +22,11 @@ from imil.errors import PlanError
 from imil.report.parts import text
 from imil.study.comparison.formats import reading_json
 from imil.study.review.queueing import Offer
-from imil.study.review.viewing import Sort, look, seen
+from imil.study.review.viewing import Sort, parse_view, view_offers
 from imil.study.study import Study
 
 
-def select(study: Study, selection: Selection, reader: str = READER) -> str:
+def select(study: Study, selection: Selection, reader: str = API_READER) -> str:
     """Find the mispredicted in another way: in_sample, out_of_fold or persistent."""
     study.queues.select(selection, who=reader_name(reader))
     return study.queues.selection.value
@@ -47,7 +47,7 @@ def queue(
     is told; without one, what anybody did. `found` is how many images the queue found, of which
     it offers only as many as the budget allows to paint.
     """
-    view = look(
+    view = parse_view(
         queue,
         sort=sort,
         label=None if label is None else _number(study, label),
@@ -55,7 +55,7 @@ def queue(
         classes=len(study.images.classes),
         reader=reader,
     )
-    images = [_offer(study, offer, reader and view.reader) for offer in seen(study, view)]
+    images = [_offer(study, offer, reader and view.reader) for offer in view_offers(study, view)]
     found = len(images) if view.cell is not None else study.queues.found(view.queue)
     return {"images": images, "found": found}
 
@@ -96,7 +96,7 @@ def submit_mask(
     study: Study,
     sample: str,
     mask: Region,
-    reader: str = READER,
+    reader: str = API_READER,
     seconds: float = 0.0,
     queue: Queue = Queue.MISPREDICTED,
     origin: Origin = Origin.PAINTED,
@@ -109,7 +109,7 @@ def submit_mask(
     budget = study.review.submit(
         sample,
         mask,
-        reader=reader or READER,
+        reader=reader or API_READER,
         seconds=max(0.0, float(seconds)),
         queue=queue,
         origin=origin,
@@ -117,25 +117,27 @@ def submit_mask(
     return asdict(budget)
 
 
-def skip(study: Study, sample: str, reader: str = READER) -> dict[str, Any]:
+def skip(study: Study, sample: str, reader: str = API_READER) -> dict[str, Any]:
     """Pass over an image; return the budget."""
     study.review.skip(sample, reader=reader)
     return asdict(study.review.budget())
 
 
-def relabel(study: Study, sample: str, label: str, reader: str = READER) -> list[dict[str, Any]]:
+def relabel(
+    study: Study, sample: str, label: str, reader: str = API_READER
+) -> list[dict[str, Any]]:
     """Say which class a training image should carry; return all that is triaged."""
     study.labels.relabel(sample, label, reader=reader)
     return [asdict(triage) for triage in study.labels.changed()]
 
 
-def exclude(study: Study, sample: str, reader: str = READER) -> list[dict[str, Any]]:
+def exclude(study: Study, sample: str, reader: str = API_READER) -> list[dict[str, Any]]:
     """Say that a training image should not be learned from; return all that is triaged."""
     study.labels.exclude(sample, reader=reader)
     return [asdict(triage) for triage in study.labels.changed()]
 
 
-def keep_label(study: Study, sample: str, reader: str = READER) -> list[dict[str, Any]]:
+def keep_label(study: Study, sample: str, reader: str = API_READER) -> list[dict[str, Any]]:
     """Say that a label is right, or take a decision back; return all that is triaged."""
     study.labels.keep(sample, reader=reader)
     return [asdict(triage) for triage in study.labels.changed()]
@@ -177,7 +179,7 @@ def readers(study: Study) -> dict[str, Any]:
     return reading_json(study.readers.reading())
 
 
-def unblind(study: Study, reader: str = READER) -> dict[str, Any]:
+def unblind(study: Study, reader: str = API_READER) -> dict[str, Any]:
     """Show readers each other's masks from now on; return what `readers` does."""
     study.readers.unblind(who=reader_name(reader))
     return reading_json(study.readers.reading())

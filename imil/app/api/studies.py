@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from imil.app.api.given import READER
+from imil.app.api.parameters import API_READER
 from imil.core.review.readers import reader_name
 from imil.datasets.choices import Choices, parse_columns
 from imil.datasets.hub.process import LIMIT, HubRequest
@@ -105,7 +105,7 @@ def open_study(study: Study) -> dict[str, Any]:
     return _about(study)
 
 
-def set_consent(study: Study, agreed: bool, reader: str = READER) -> dict[str, Any]:
+def set_consent(study: Study, agreed: bool, reader: str = API_READER) -> dict[str, Any]:
     """Let a copy of a study's images leave this machine, or no further one."""
     if agreed:
         study.backup.give_consent(reader_name(reader))
@@ -163,7 +163,7 @@ def _about(study: Study) -> dict[str, Any]:
         "missing_images": study.pictures.missing,
         "goes_to": study.goes_to,
         "consent": None if study.backup.consent is None else asdict(study.backup.consent),
-        "splits": {split.value: len(study.images.rows(split)) for split in text.SPLITS},
+        "splits": {split.value: len(study.images.rows(split)) for split in text.SPLIT_NAMES},
         "disjoint": study.proof.sentence,
         "taken": report.taken,
         "skipped": [asdict(skip) for skip in report.skipped],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, fields, replace
 from typing import Any
 
-from imil.app.api.given import READER
+from imil.app.api.parameters import API_READER
 from imil.core.evaluation.verdict import MIN_SEEDS
 from imil.core.plans import check_plan, precision_of
 from imil.core.records import Plan
@@ -16,19 +16,19 @@ from imil.study.library.presets import Preset, preset_plan
 from imil.study.study import Study
 
 
-def set_plan(study: Study, plan: dict[str, Any], reader: str = READER) -> dict[str, Any]:
+def set_plan(study: Study, plan: dict[str, Any], reader: str = API_READER) -> dict[str, Any]:
     """Change settings of the plan by name; the others stay."""
     study.training.set_plan(_changed(study.plan, plan), who=reader_name(reader))
     return asdict(study.plan)
 
 
-def set_preset(study: Study, preset: Preset, reader: str = READER) -> dict[str, Any]:
+def set_preset(study: Study, preset: Preset, reader: str = API_READER) -> dict[str, Any]:
     """Plan a study as a preset has it: recommended, or paper."""
     study.training.set_plan(preset_plan(preset, study.images, study.plan), who=reader_name(reader))
     return asdict(study.plan)
 
 
-def train(study: Study, reader: str = READER) -> dict[str, Any]:
+def train(study: Study, reader: str = API_READER) -> dict[str, Any]:
     """Start the first training, or go on with it."""
     study.training.start(who=reader_name(reader))
     return _progress(study.training.status())
@@ -39,7 +39,7 @@ def out_of_fold_cost(study: Study) -> dict[str, Any]:
     return asdict(study.training.out_of_fold_cost())
 
 
-def start_out_of_fold(study: Study, reader: str = READER) -> dict[str, Any]:
+def start_out_of_fold(study: Study, reader: str = API_READER) -> dict[str, Any]:
     """Train the folds; training_status says how far they are."""
     study.training.start_out_of_fold(who=reader_name(reader))
     return _progress(study.training.out_of_fold_status())
@@ -50,7 +50,7 @@ def compare(
     seeds: int = 1,
     arms: list[str] | None = None,
     pooling: str | None = None,
-    reader: str = READER,
+    reader: str = API_READER,
 ) -> dict[str, Any]:
     """Train on with and without the masks; `arms` names what to compare with control.
 
@@ -61,7 +61,7 @@ def compare(
     return _progress(study.comparison.status())
 
 
-def more_seeds(study: Study, seeds: int = MIN_SEEDS, reader: str = READER) -> dict[str, int]:
+def more_seeds(study: Study, seeds: int = MIN_SEEDS, reader: str = API_READER) -> dict[str, int]:
     """Go on with the last comparison up to that many seeds in all; those done are kept."""
     study.comparison.more_seeds(seeds, who=reader_name(reader))
     return {"done": study.comparison.seeds_done(), "asked": study.comparison.seeds_asked()}
@@ -76,7 +76,7 @@ def training_status(study: Study) -> dict[str, Any]:
     }
 
 
-def stop(study: Study, reader: str = READER) -> dict[str, Any]:
+def stop(study: Study, reader: str = API_READER) -> dict[str, Any]:
     """Stop whatever trains, within one batch."""
     study.stop(who=reader_name(reader))
     return _progress(study.training.status())

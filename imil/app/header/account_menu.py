@@ -13,7 +13,7 @@ import gradio as gr
 from imil.errors import ImilError
 from imil.report.parts import text
 from imil.report.parts.markup import ASSETS, icon
-from imil.storage.records.accounts import Listed
+from imil.storage.records.accounts import ListedStudy
 from imil.study.library.accounts import Account, Organisation
 from imil.study.library.studies import Studies
 from imil.study.study import Study
@@ -82,9 +82,9 @@ def account_of(profile: gr.OAuthProfile | None) -> Account | None:
     return Account(str(profile["sub"]), profile.username, organisations)
 
 
-def listed(study: Study) -> Listed:
+def listed_study(study: Study) -> ListedStudy:
     """Return how a study stands in a list."""
-    return Listed(study.study_id, study.name, study.created)
+    return ListedStudy(study.study_id, study.name, study.created)
 
 
 def menu_value(
@@ -100,7 +100,7 @@ def menu_value(
         studies: whose lists.
         account: who has signed in.
         study_id: the open study; "" for none.
-        told: what an act has led to, of `said` or `refused`.
+        told: what an act has led to, of `success_value` or `refusal_value`.
     """
     shown: dict[str, Any] = {"told": told, "time": secrets.token_hex(4), "account": None}
     if account is None:
@@ -115,12 +115,12 @@ def menu_value(
     }
 
 
-def said(words: str, url: str = "") -> dict[str, str]:
+def success_value(words: str, url: str = "") -> dict[str, str]:
     """Return that an act has done what it should; `url` is where to."""
     return {"tone": "good", "words": words, "url": url}
 
 
-def refused(error: ImilError) -> dict[str, str]:
+def refusal_value(error: ImilError) -> dict[str, str]:
     """Return why an act could not be done."""
     return {"tone": "bad", "words": str(error), "url": ""}
 

@@ -15,9 +15,9 @@ What comes from the browser is the component's value (`decode_painted`) and its 
 - `keep`: a mask that was handed in while the connection was lost, in the event's data as `painted`;
   the film that is open may be another. To be answered by the prop `kept` (`kept_value`).
 
-What goes to it is the value (`encode_film`) and the props `offered` (`offer`), `heat`, `kept` and
-`refused` (`refusal`). A mask that was handed in stays in the browser until one of these names it
-as accepted or refused, and is sent again when the connection was lost.
+What goes to it is the value (`encode_painter_image`) and the props `offered` (`offer`), `heat`,
+`kept` and `refused` (`refusal`). A mask that was handed in stays in the browser until one of these
+names it as accepted or refused, and is sent again when the connection was lost.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ from imil.errors import ImilError, MaskError, PlanError
 from imil.report.parts.markup import ASSETS, render
 
 # Larger films than this are not taken from a browser. Our choice: four times a mammogram.
-MAX_PIXELS = 80_000_000
+MAX_PAINTED_PIXELS = 80_000_000
 
 # The browser's half: files of one scope, in this order.
 PARTS = ("state", "masks", "drafts", "film", "drawing", "pointer", "keys", "sending", "opening")
@@ -64,7 +64,7 @@ _RESEND = "Open the film again and repeat the last stroke."
 class Accepted:
     """A mask that the server has stored; the browser may drop its copy up to revision `rev`.
 
-    `base` names it, as `Film.base` does; `reader` painted it.
+    `base` names it, as `PainterImage.base` does; `reader` painted it.
     """
 
     sample_id: str
@@ -74,7 +74,7 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Film:
+class PainterImage:
     """What the painter shows.
 
     Attributes:
@@ -129,7 +129,7 @@ class Painted:
     reader: str = UNNAMED
 
 
-def encode_runs(irrelevant: Region) -> list[int]:
+def encode_run_lengths(irrelevant: Region) -> list[int]:
     """Return the mask's run lengths, row by row, starting with the pixels that stay.
 
     Args:
@@ -145,17 +145,18 @@ def encode_runs(irrelevant: Region) -> list[int]:
     return [0, *counts] if flat[0] else counts
 
 
-def decode_runs(runs: Sequence[int], *, width: int, height: int) -> Region:
+def decode_run_lengths(runs: Sequence[int], *, width: int, height: int) -> Region:
     """Return the (height, width) mask, True = hide, of its run lengths.
 
     Raises:
         MaskError: if the size is out of bounds, or the counts don't fill it exactly.
     """
     whole = all(is_whole(n) for n in (width, height, *runs))
-    if not whole or min(width, height) < 1 or width * height > MAX_PIXELS:
+    if not whole or min(width, height) < 1 or width * height > MAX_PAINTED_PIXELS:
         raise MaskError(
             "The mask could not be read.",
-            why=f"Its size is not that of a film of up to {MAX_PIXELS // 1_000_000} megapixels.",
+            why="Its size is not that of a film of up to "
+            f"{MAX_PAINTED_PIXELS // 1_000_000} megapixels.",
             fix=_RESEND,
         )
     if any(run < 0 for run in runs) or sum(runs) != width * height:
@@ -193,7 +194,7 @@ def decode_painted(payload: Any) -> Painted | None:
             why="The browser sent a value that the painter does not make.",
             fix="Reload the page; what you painted is kept in the browser.",
         ) from error
-    irrelevant = decode_runs(runs, width=width, height=height)
+    irrelevant = decode_run_lengths(runs, width=width, height=height)
     return Painted(
         study_id,
         sample_id,
@@ -214,7 +215,7 @@ def _text(payload: Mapping[str, Any], name: str, usual: str | None = None) -> st
     return check_text(name, payload[name] if usual is None else payload.get(name, usual))
 
 
-def encode_pixels(pixels: Pixels) -> str:
+def encode_pixel_steps(pixels: Pixels) -> str:
     """Return the stored values for the browser: deflated differences, as base64.
 
     A canvas would read a 16-bit PNG at 8 bits, so the values travel as they are: each channel as
@@ -242,7 +243,7 @@ def encode_image(pixels: Pixels) -> dict[str, Any]:
         "size": [width, height],
         "depth": 16 if deep else 8,
         "channels": 1 if pixels.ndim == 2 else 3,
-        "pixels": encode_pixels(pixels),
+        "pixels": encode_pixel_steps(pixels),
         "range": list(full_bounds(pixels)),
         "windows": {name.value: list(bounds) for name, bounds in window_presets(pixels).items()},
         # More than 8 bits open as the classifier sees them.
@@ -250,12 +251,12 @@ def encode_image(pixels: Pixels) -> dict[str, Any]:
     }
 
 
-def encode_film(film: Film) -> dict[str, Any]:
+def encode_painter_image(film: PainterImage) -> dict[str, Any]:
     """Return the value that the browser's half loads: JSON."""
     width, height = film.image["size"]
     stored = film.irrelevant
     accepted = film.accepted
-    runs = [width * height] if stored is None else encode_runs(stored)
+    runs = [width * height] if stored is None else encode_run_lengths(stored)
     return {
         **film.image,
         "study": film.study_id,
@@ -294,7 +295,7 @@ def offer(study_id: str, sample_id: str, irrelevant: Region, *, stroke: str) -> 
 
     `stroke` makes each offer a new value, so that one can be taken again after an undo.
     """
-    runs = encode_runs(irrelevant)
+    runs = encode_run_lengths(irrelevant)
     return {"study": study_id, "sample": sample_id, "runs": runs, "stroke": stroke}
 
 
@@ -345,11 +346,11 @@ def changed_value(
     Args:
         painted: the mask that is refused.
         error: that there is another.
-        base: names the stored mask, as `Film.base`.
+        base: names the stored mask, as `PainterImage.base`.
         stored: that mask.
         origin: how that one came about.
     """
-    runs = encode_runs(stored)
+    runs = encode_run_lengths(stored)
     began = {"base": base, "runs": runs, "start": _start(origin, runs), "origin": origin}
     return refusal(painted, error) | began
 
@@ -388,11 +389,11 @@ def read_mask_png(path: Path) -> Region:
     is more than half opaque, whatever its colour.
 
     Raises:
-        MaskError: if the file is no image, or larger than `MAX_PIXELS`.
+        MaskError: if the file is no image, or larger than `MAX_PAINTED_PIXELS`.
     """
     try:
         with Image.open(path) as image:
-            if image.width * image.height > MAX_PIXELS:
+            if image.width * image.height > MAX_PAINTED_PIXELS:
                 raise MaskError(
                     "The mask is too large.",
                     why=f"It has {image.width} × {image.height} pixels.",

@@ -10,8 +10,8 @@ from typing import Any
 import gradio as gr
 
 from imil.app.server.errors import error_in_place
-from imil.app.server.shown import Shown
-from imil.core.review.irrelevance import FEWEST_PAINTED, PredictionKind, too_few
+from imil.app.server.updates import Updates
+from imil.core.review.irrelevance import FEWEST_PAINTED, PredictionKind, too_few_masks_error
 from imil.core.review.readers import UNNAMED
 from imil.errors import ImilError
 from imil.report.parts import numbers, text
@@ -93,7 +93,7 @@ def build_predicted_panel() -> PredictedPanel:
     return PredictedPanel(frame, seen, body, look, confirm, prepare, download)
 
 
-def show_start(button: gr.Button, study: Study, sample_id: str, reader: str = UNNAMED) -> Shown:
+def show_start(button: gr.Button, study: Study, sample_id: str, reader: str = UNNAMED) -> Updates:
     """Return the button to begin from a predicted mask; how sure it is only where that is known."""
     predictions = study.predictions.of(reader)
     learned = predictions.known()
@@ -105,7 +105,7 @@ def show_start(button: gr.Button, study: Study, sample_id: str, reader: str = UN
     return {button: gr.update(value=label, interactive=enough)}
 
 
-def show_predicted(panel: PredictedPanel, study: Study | None, reader: str = UNNAMED) -> Shown:
+def show_predicted(panel: PredictedPanel, study: Study | None, reader: str = UNNAMED) -> Updates:
     """Return the panel as it is without computing anything; hidden where there is no review.
 
     A reader who must not see the others' masks sees what their own predict, and confirms nothing:
@@ -119,12 +119,12 @@ def show_predicted(panel: PredictedPanel, study: Study | None, reader: str = UNN
         return _known(panel, study, learned, reader)
     if predictions.masks >= FEWEST_PAINTED:
         return _panel(panel, _before(study, predictions), look=True)
-    error = too_few(predictions.masks)
+    error = too_few_masks_error(predictions.masks)
     words = note(f"{error.why} {error.fix}", tone="info", lead=error.what)
     return _panel(panel, f"{_withdrawn(study)}{words}", look=False)
 
 
-def look_at_predicted(panel: PredictedPanel, study: Study, reader: str = UNNAMED) -> Shown:
+def look_at_predicted(panel: PredictedPanel, study: Study, reader: str = UNNAMED) -> Updates:
     """Return the panel with the sample, predicting it where that was not done; errors in place."""
     try:
         learned = study.predictions.of(reader).learn()
@@ -133,7 +133,7 @@ def look_at_predicted(panel: PredictedPanel, study: Study, reader: str = UNNAMED
     return _known(panel, study, learned, reader)
 
 
-def _known(panel: PredictedPanel, study: Study, learned: Learned, reader: str) -> Shown:
+def _known(panel: PredictedPanel, study: Study, learned: Learned, reader: str) -> Updates:
     predictions, blind = study.predictions.of(reader), study.readers.blind(reader)
     state = note(PREDICTED_BLIND, tone="info") if blind else _state(study, learned)
     body = f"{_figures(learned)}{state}{_sample(study, predictions, learned)}"
@@ -145,7 +145,7 @@ def _known(panel: PredictedPanel, study: Study, learned: Learned, reader: str) -
     }
 
 
-def _panel(panel: PredictedPanel, body: str, *, look: bool) -> Shown:
+def _panel(panel: PredictedPanel, body: str, *, look: bool) -> Updates:
     return {
         panel.frame: gr.update(visible=True),
         panel.seen: "",

@@ -9,10 +9,10 @@ from typing import Any
 import gradio as gr
 
 from imil.app.server.errors import error_in_place
-from imil.app.server.shown import Shown, html
-from imil.core.arms.registry import ARMS, Masks, with_readers, with_shares, with_weights
+from imil.app.server.updates import Updates, html
+from imil.core.arms.registry import ARMS, MaskSource, with_readers, with_shares, with_weights
 from imil.core.arms.variants import CONTROL, Penalty, Variant
-from imil.core.evaluation.doses import SHARES, smaller_shares
+from imil.core.evaluation.budget_curves import BUDGET_SHARES, smaller_shares
 from imil.core.records import Arm, Split
 from imil.core.review.edits import Fill, Mode
 from imil.errors import PlanError
@@ -34,9 +34,9 @@ TRAININGS = "{arms} × {seeds}: {trainings} in all. What is trained already is n
 
 # What a clinician's study can run beside control: nobody paints on random images there.
 OFFERED = tuple(
-    arm for arm in ARMS if arm != Arm.CONTROL and ARMS[arm].masks is not Masks.RANDOM_SAMPLE
+    arm for arm in ARMS if arm != Arm.CONTROL and ARMS[arm].masks is not MaskSource.RANDOM_SAMPLE
 )
-PRESETS = {
+ARM_PRESETS = {
     PRESET_PAPER: (Arm.IMIL,),
     "Recommended": (Arm.IMIL, Arm.COUNTEREXAMPLE, Arm.PROPAGATED, Arm.UPWEIGHT),
 }
@@ -91,7 +91,7 @@ def build_arms_form() -> ArmsForm:
         ARMS_ADVANCED, open=False, elem_classes=["advanced"], elem_id="arms-advanced"
     ):
         preset = gr.Radio(
-            [PRESET_REVIEWED, *PRESETS, PRESET_OWN],
+            [PRESET_REVIEWED, *ARM_PRESETS, PRESET_OWN],
             value=PRESET_REVIEWED,
             label="Arms",
             elem_classes=["segments"],
@@ -113,16 +113,19 @@ def build_arms_form() -> ArmsForm:
         with gr.Row(elem_classes=["fields3"]):
             fill = _dropdown(
                 "What hides a region",
-                text.FILLS,
+                text.FILL_NAMES,
                 "Other than black: a variant of IMIL beside it",
                 "fill",
             )
             mode = _dropdown(
-                "Edited images", text.MODES, "Other than in their place: a variant of IMIL", "mode"
+                "Edited images",
+                text.MODE_NAMES,
+                "Other than in their place: a variant of IMIL",
+                "mode",
             )
             penalty = _dropdown(
                 "Penalty of Right reason",
-                text.PENALTIES,
+                text.PENALTY_NAMES,
                 "Its weight is chosen on validation",
                 "penalty",
             )
@@ -165,7 +168,7 @@ def chosen_pooling(study: Study, chosen: Sequence[Any]) -> str | None:
     return str(pooling) if pooling and len(study.readers.names()) > 1 else None
 
 
-def show_choice(form: ArmsForm, study: Study, seeds: int, chosen: Sequence[Any]) -> Shown:
+def show_arms(form: ArmsForm, study: Study, seeds: int, chosen: Sequence[Any]) -> Updates:
     """Return the arms that are compared, their preset, and how many trainings that takes."""
     preset, arms, *_ = chosen
     several = len(study.readers.names()) > 1
@@ -185,7 +188,7 @@ def shown_arms(study: Study, preset: str, arms: Sequence[str]) -> list[str]:
     """
     if preset == PRESET_REVIEWED:
         return [arm.value for arm in study.comparison.default_arms() if arm != Arm.CONTROL]
-    return _values(preset) if preset in PRESETS else list(arms)
+    return _values(preset) if preset in ARM_PRESETS else list(arms)
 
 
 def _cost(study: Study, seeds: int, chosen: Sequence[Any]) -> str:
@@ -202,9 +205,9 @@ def _cost(study: Study, seeds: int, chosen: Sequence[Any]) -> str:
     return remark(words)
 
 
-def preset_of(arms: Sequence[str]) -> str:
+def arms_preset(arms: Sequence[str]) -> str:
     """Return the preset that these arms are, or that they are a choice of one's own."""
-    return next((name for name in PRESETS if set(_values(name)) == set(arms)), PRESET_OWN)
+    return next((name for name in ARM_PRESETS if set(_values(name)) == set(arms)), PRESET_OWN)
 
 
 def _choice(arm: Arm) -> str:
@@ -212,7 +215,7 @@ def _choice(arm: Arm) -> str:
 
 
 def _values(preset: str) -> list[str]:
-    return [arm.value for arm in PRESETS[preset]]
+    return [arm.value for arm in ARM_PRESETS[preset]]
 
 
 def _dropdown(label: str, names: dict[str, str], info: str, name: str) -> Any:
@@ -228,7 +231,7 @@ def _dropdown(label: str, names: dict[str, str], info: str, name: str) -> Any:
 
 
 def _shares_in_words() -> str:
-    return ", ".join(numbers.percent(share) for share in SHARES[:2]) + " …"
+    return ", ".join(numbers.percent(share) for share in BUDGET_SHARES[:2]) + " …"
 
 
 def _smaller(study: Study) -> tuple[float, ...]:
@@ -238,7 +241,7 @@ def _smaller(study: Study) -> tuple[float, ...]:
         raise PlanError(
             "Fewer of the masks can't be compared yet.",
             why=f"{painted} of {training} training images are masked, and the smallest share "
-            f"compared is {numbers.percent(SHARES[0])} of them, at least two masks.",
+            f"compared is {numbers.percent(BUDGET_SHARES[0])} of them, at least two masks.",
             fix=f"Mask more images, or clear that choice under “{ARMS_ADVANCED}”.",
         )
     return shares

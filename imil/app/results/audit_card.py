@@ -8,12 +8,12 @@ from functools import partial
 
 from markupsafe import Markup
 
-from imil.app.results.handout import file_rows
+from imil.app.results.downloads import file_rows
 from imil.app.server.errors import error_in_place
 from imil.errors import ImilError
 from imil.report.parts import numbers, text
 from imil.report.parts.markup import badge, closed_card, note, part, remark, short_title, stacked
-from imil.storage.records.acts import Act, What
+from imil.storage.records.acts import Act, ActKind
 from imil.study.audit.trail import Audit
 from imil.study.study import Study
 
@@ -42,46 +42,46 @@ AUDIT_COMPARED = (
     "Compared with the copy in {repo} on the Hub: {acts}, head {digest}, asked on {time} UTC."
 )
 ACTS = {
-    What.STUDY_BEGUN: "Study begun",
-    What.PLAN_SET: "Plan set",
-    What.TRAINING_STARTED: "Training started",
-    What.ARITHMETIC_CHOSEN: "Arithmetic chosen",
-    What.TRAINING_STOPPED: "Training stopped",
-    What.TRAINING_FINISHED: "Training finished",
-    What.MASK_ACCEPTED: "Mask accepted",
-    What.MASK_COPIED: "Mask copied",
-    What.ANSWERED: "Model answered to a mask",
-    What.SKIPPED: "Image skipped",
-    What.RELABELLED: "Label changed",
-    What.EXCLUDED: "Image excluded",
-    What.LABEL_KEPT: "Label found right",
-    What.SELECTION_SET: "Way of finding outliers set",
-    What.FOLDS_STARTED: "Out-of-fold training started",
-    What.PREDICTIONS_CONFIRMED: "Predicted masks confirmed",
-    What.COMPARISON_ASKED: "Comparison asked for",
-    What.COMPARISON_STOPPED: "Comparison stopped",
-    What.COMPARISON_FINISHED: "Comparison finished",
-    What.TEST_OPENED: "Test set opened",
-    What.UNBLINDED: "Readers shown each other's masks",
-    What.CONSENT_GIVEN: "Consent given",
-    What.CONSENT_WITHDRAWN: "Consent withdrawn",
-    What.SHARED: "Study shared",
-    What.EXPORTED: "Study exported",
-    What.IMPORTED: "Study imported",
-    What.IMAGES_REMOVED: "Images and models removed, long unvisited",
-    What.FILES_NOTED: "Fingerprints of files taken",
-    What.GAP: "Gap: something was not written down",
+    ActKind.STUDY_BEGUN: "Study begun",
+    ActKind.PLAN_SET: "Plan set",
+    ActKind.TRAINING_STARTED: "Training started",
+    ActKind.ARITHMETIC_CHOSEN: "Arithmetic chosen",
+    ActKind.TRAINING_STOPPED: "Training stopped",
+    ActKind.TRAINING_FINISHED: "Training finished",
+    ActKind.MASK_ACCEPTED: "Mask accepted",
+    ActKind.MASK_COPIED: "Mask copied",
+    ActKind.ANSWERED: "Model answered to a mask",
+    ActKind.SKIPPED: "Image skipped",
+    ActKind.RELABELLED: "Label changed",
+    ActKind.EXCLUDED: "Image excluded",
+    ActKind.LABEL_KEPT: "Label found right",
+    ActKind.SELECTION_SET: "Way of finding outliers set",
+    ActKind.FOLDS_STARTED: "Out-of-fold training started",
+    ActKind.PREDICTIONS_CONFIRMED: "Predicted masks confirmed",
+    ActKind.COMPARISON_ASKED: "Comparison asked for",
+    ActKind.COMPARISON_STOPPED: "Comparison stopped",
+    ActKind.COMPARISON_FINISHED: "Comparison finished",
+    ActKind.TEST_OPENED: "Test set opened",
+    ActKind.UNBLINDED: "Readers shown each other's masks",
+    ActKind.CONSENT_GIVEN: "Consent given",
+    ActKind.CONSENT_WITHDRAWN: "Consent withdrawn",
+    ActKind.SHARED: "Study shared",
+    ActKind.EXPORTED: "Study exported",
+    ActKind.IMPORTED: "Study imported",
+    ActKind.IMAGES_REMOVED: "Images and models removed, long unvisited",
+    ActKind.FILES_NOTED: "Fingerprints of files taken",
+    ActKind.GAP: "Gap: something was not written down",
 }
 
 # Acts in the table; all of them are in the files.
-SHOWN = 12
+_SHOWN = 12
 # Sentences on what a log does not vouch for; the rest are counted.
-NAMED = 5
+_NAMED = 5
 # Digits of a digest that are shown: enough to compare by eye.
 DIGITS = 12
 # A moment, for people.
 TIME = "%d %b %Y, %H:%M:%S"
-HEAD = (
+_HEAD = (
     "No.",
     "Time (UTC)",
     "Who",
@@ -123,7 +123,7 @@ def audit_card(study: Study, *, opened: bool = False, whole: bool = False) -> Ma
         _state(found),
         _limits(found),
         _beside(study, found),
-        acts_table(found.acts[-SHOWN:][::-1], called),
+        acts_table(found.acts[-_SHOWN:][::-1], called),
         _more(found),
         file_rows(files),
     )
@@ -145,7 +145,7 @@ def chain_words(found: Audit) -> str:
 
 def acts_table(acts: Sequence[Act], called: Callable[[str], str]) -> Markup:
     """Return the acts as a table; `called` is what people call an image."""
-    return stacked(HEAD, [_row(act, called) for act in acts], kind="small trail")
+    return stacked(_HEAD, [_row(act, called) for act in acts], kind="small trail")
 
 
 def _state(found: Audit) -> Markup:
@@ -160,9 +160,9 @@ def _limits(found: Audit) -> Markup:
     """Return what the log does not vouch for, and what is not in it yet."""
     told = Markup()
     if found.uncovered:
-        more = len(found.uncovered) - NAMED
+        more = len(found.uncovered) - _NAMED
         rest = [f"And {numbers.count(more)} more."] if more > 0 else []
-        words = " ".join([*found.uncovered[:NAMED], *rest])
+        words = " ".join([*found.uncovered[:_NAMED], *rest])
         told = note(words, tone="info", lead="What the log does not vouch for:")
     if found.waiting:
         acts = numbers.some(found.waiting, AUDIT_ACT, AUDIT_ACTS)
@@ -195,7 +195,7 @@ def _beside(study: Study, found: Audit) -> Markup:
 
 
 def _more(found: Audit) -> Markup:
-    left = len(found.acts) - SHOWN
+    left = len(found.acts) - _SHOWN
     return remark(f"{left} earlier acts are in the files.") if left > 0 else Markup()
 
 

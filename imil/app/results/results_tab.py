@@ -10,12 +10,12 @@ import gradio as gr
 
 from imil.app.results.arms_form import ArmsForm, build_arms_form
 from imil.app.results.audit_card import audit_card
-from imil.app.results.handout import build_handout, downloads_card
-from imil.app.results.looks_card import looks_card
+from imil.app.results.downloads import build_downloads, downloads_card
+from imil.app.results.image_viewer import build_viewer
+from imil.app.results.saliency_card import saliency_card
 from imil.app.results.seeds_line import seeds_line
-from imil.app.results.viewer import build_viewer
 from imil.app.review.queue_view import finished_queue
-from imil.app.server.shown import Shown, html
+from imil.app.server.updates import Updates, html
 from imil.app.train.training_card import training_card
 from imil.core.evaluation.rounds import Round
 from imil.core.evaluation.verdict import MIN_SEEDS, Verdict
@@ -23,7 +23,7 @@ from imil.core.records import Split
 from imil.jobs.base import JobState
 from imil.report.cards.cases_card import cases_cards, unknown_cases
 from imil.report.cards.readers_card import MaskedImage, readers_card
-from imil.report.cards.verdict_card import TONES, main_arm, second_arm, verdict_card
+from imil.report.cards.verdict_card import VERDICT_TONES, main_arm, second_arm, verdict_card
 from imil.report.parts import numbers, text
 from imil.report.parts.markup import ASSETS, data_url, empty, heading
 from imil.report.round_page import details, headline
@@ -46,7 +46,7 @@ SEEDS_FIVE = "5 seeds, a verdict"
 CHANGED_SINCE = "You changed masks or labels since. The next comparison is round {number}."
 FINAL_COUNTED = "Final comparison opens the test set, and each opening is counted."
 
-SEEDS = {SEEDS_ONE: 1, SEEDS_FIVE: 5}
+SEED_CHOICES = {SEEDS_ONE: 1, SEEDS_FIVE: 5}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,7 +117,7 @@ def build_results_tab() -> ResultsTab:
             with gr.Column(visible=False, elem_classes=["asking"]) as asking:
                 with gr.Row(elem_classes=["actrow"]):
                     seeds = gr.Radio(
-                        list(SEEDS),
+                        list(SEED_CHOICES),
                         value=SEEDS_ONE,
                         label="Seeds",
                         elem_classes=["segments"],
@@ -140,7 +140,7 @@ def build_results_tab() -> ResultsTab:
         downloads = html(visible=False, elem_id="downloads", js_on_load=asks)
         audit = html(visible=False, elem_id="audit", js_on_load=asks)
         viewer = build_viewer(elem_id="viewer")
-        handout = build_handout(elem_id="handout")
+        handout = build_downloads(elem_id="handout")
     return ResultsTab(
         frame=frame,
         none=none,
@@ -173,14 +173,14 @@ def build_results_tab() -> ResultsTab:
     )
 
 
-def show_results(tab: ResultsTab, study: Study) -> Shown:
+def show_results(tab: ResultsTab, study: Study) -> Updates:
     """Return the whole tab for a study."""
     # Read before what it names: a seed that ends meanwhile is shown at the next tick.
     seen, active = signature(study), study.comparison.status().active
     found = study.results.shown()
     trained = finished_queue(study) is not None
     there = found is not None
-    shown: Shown = {
+    shown: Updates = {
         **show_comparison(tab, study),
         tab.frame: gr.update(
             visible=there or not active,
@@ -216,7 +216,7 @@ def signature(study: Study) -> str:
     )
 
 
-def show_reviewed(tab: ResultsTab, study: Study, seen: str) -> Shown:
+def show_review_changes(tab: ResultsTab, study: Study, seen: str) -> Updates:
     """Return what a review has changed; all of the tab where other things are to be seen."""
     found = study.results.shown()
     if signature(study) != seen:
@@ -227,7 +227,7 @@ def show_reviewed(tab: ResultsTab, study: Study, seen: str) -> Shown:
     return {**_acts(tab, study, found, active=study.comparison.status().active), **more}
 
 
-def show_readers(tab: ResultsTab, study: Study, reader: str | None = None) -> Shown:
+def show_readers(tab: ResultsTab, study: Study, reader: str | None = None) -> Updates:
     """Return who read the study, where several did, or where a reader was refused their masks."""
     told = readers_shown(study, reader)
     return {tab.readers: gr.update(value=told, visible=bool(told))}
@@ -244,18 +244,18 @@ def readers_shown(study: Study, reader: str | None = None) -> str:
     return readers_card(study.readers.reading(), masked, refused=refused)
 
 
-def show_missing(tab: ResultsTab, study: Study) -> Shown:
+def show_missing(tab: ResultsTab, study: Study) -> Updates:
     """Return the empty state after a mask more."""
     return {tab.none: _none(_missing(study))}
 
 
-def show_audit(tab: ResultsTab, study: Study) -> Shown:
+def show_audit(tab: ResultsTab, study: Study) -> Updates:
     """Return the log as it is now."""
     card = audit_card(study)
     return {tab.audit: gr.update(value=card, visible=bool(card))}
 
 
-def show_comparison(tab: ResultsTab, study: Study) -> Shown:
+def show_comparison(tab: ResultsTab, study: Study) -> Updates:
     """Return what changes while arms train: small, for it is sent every second."""
     status = study.comparison.status()
     status = replace(status, step=_step(status.step))
@@ -275,7 +275,7 @@ def _compare_words(study: Study) -> str:
     return text.GO_ON if waits and study.comparison.is_current() else text.COMPARE
 
 
-def show_stopping(tab: ResultsTab) -> Shown:
+def show_comparison_stopping(tab: ResultsTab) -> Updates:
     """Return the stop button as pressed."""
     return {tab.stop: gr.update(value=text.STOPPING, interactive=False)}
 
@@ -285,10 +285,10 @@ def seeds_wanted(study: Study) -> int:
     return max(MIN_SEEDS, study.comparison.seeds_asked())
 
 
-def _found(tab: ResultsTab, study: Study, found: Round, *, active: bool) -> Shown:
+def _found(tab: ResultsTab, study: Study, found: Round, *, active: bool) -> Updates:
     current = study.comparison.seeds_done() > 0
     asked = study.comparison.seeds_asked() if active and current else 0
-    looks = looks_card(study)
+    looks = saliency_card(study)
     return {
         tab.verdict: gr.update(value=verdict_card(found, asked=asked), visible=True),
         tab.tables: gr.update(value=headline(found), visible=True),
@@ -302,7 +302,7 @@ def _found(tab: ResultsTab, study: Study, found: Round, *, active: bool) -> Show
     }
 
 
-def _acts(tab: ResultsTab, study: Study, found: Round, *, active: bool) -> Shown:
+def _acts(tab: ResultsTab, study: Study, found: Round, *, active: bool) -> Updates:
     """Return the buttons under the verdict: one of them is what to do next."""
     # What is shown may be the comparison before one that was stopped at once.
     current = study.comparison.seeds_done() > 0
@@ -359,7 +359,7 @@ def _frame_classes(found: Round) -> list[str]:
     """Return the classes of the frame: its edge has the colour of the first verdict."""
     named = main_arm(found) or second_arm(found)
     verdict = Verdict.NOT_SHOWN if named is None else named.verdict
-    return ["card", "verdictcard", TONES[verdict][0]]
+    return ["card", "verdictcard", VERDICT_TONES[verdict][0]]
 
 
 def _step(step: str) -> str:

@@ -14,12 +14,12 @@ from imil.study.review.queueing import Offer
 from imil.study.study import Study
 
 # Pictures a page. Our choice: each is a few kB, and travels in the page.
-PAGE = 50
+STRIP_PAGE = 50
 
 
 def page_of(position: int) -> int:
     """Return the page that holds a position of the queue, both from 0."""
-    return max(0, position) // PAGE
+    return max(0, position) // STRIP_PAGE
 
 
 def page_value(
@@ -36,10 +36,10 @@ def page_value(
         page: from 0.
         states: from films' ids to what the reader did with each; "" for nothing yet.
     """
-    pages = max(1, -(-len(queue) // PAGE))
+    pages = max(1, -(-len(queue) // STRIP_PAGE))
     page = min(max(0, page), pages - 1)
-    first = page * PAGE
-    shown = queue[first : first + PAGE]
+    first = page * STRIP_PAGE
+    shown = queue[first : first + STRIP_PAGE]
     classes = study.images.classes
     reviewed = states(offer.sample_id for offer in shown)
     films = [

@@ -9,14 +9,14 @@ from typing import Any
 import gradio as gr
 
 from imil.app.painter.coach import build_coach, coach
-from imil.app.painter.painter import Accepted, Film, build_painter, encode_film
+from imil.app.painter.painter import Accepted, PainterImage, build_painter, encode_painter_image
 from imil.app.predicted.predicted_panel import PredictedPanel, build_predicted_panel, show_predicted
-from imil.app.review.film_shelf import FilmShelf
-from imil.app.review.filmstrip import PAGE, build_filmstrip, page_of, page_value
+from imil.app.review.filmstrip import STRIP_PAGE, build_filmstrip, page_of, page_value
+from imil.app.review.image_cache import ImageCache
 from imil.app.review.queue_picker import QueuePicker, build_picker, show_picker
 from imil.app.review.queue_view import (
-    being_made,
     finished_queue,
+    is_being_made,
     next_to_review,
     nothing_here,
     part_is_empty,
@@ -26,13 +26,13 @@ from imil.app.review.queue_view import (
 )
 from imil.app.review.read_column import (
     ReadColumn,
-    Reviewed,
+    ReviewCounts,
     build_read_column,
     show_budget,
-    show_no_film,
+    show_no_image,
     show_read_column,
 )
-from imil.app.server.shown import Shown, html
+from imil.app.server.updates import Updates, html
 from imil.core.records import Queue
 from imil.report.parts import numbers, text
 from imil.report.parts.markup import empty
@@ -76,7 +76,7 @@ class OutliersTab:
     read: ReadColumn
     opened: gr.State
     predicted: PredictedPanel
-    films: FilmShelf
+    films: ImageCache
 
     @property
     def outputs(self) -> list[Any]:
@@ -92,7 +92,7 @@ class OutliersTab:
 
     @property
     def film(self) -> list[Any]:
-        """What `show_film` changes."""
+        """What `show_image` changes."""
         page = [self.none_here, self.paint_random, self.strip, self.reviewed, self.show_whole]
         return [*page, self.painter, self.coach, self.opened, *self.read.outputs]
 
@@ -136,7 +136,7 @@ def build_outliers_tab(tab: gr.Tab) -> OutliersTab:
         read=read,
         opened=gr.State(("", "")),
         predicted=predicted,
-        films=FilmShelf(),
+        films=ImageCache(),
     )
 
 
@@ -146,7 +146,7 @@ def show_outliers(
     view: View | None = None,
     *,
     keep: str | None = None,
-) -> Shown:
+) -> Updates:
     """Return the whole tab for a study.
 
     Args:
@@ -157,13 +157,13 @@ def show_outliers(
     """
     view = view or View()
     trained = finished_queue(study) is not None
-    shown: Shown = {
+    shown: Updates = {
         tab.tab: gr.update(label=_tab_label(study)),
         tab.none: gr.update(visible=not trained),
         tab.none_words: _nothing_yet(study),
         tab.work: gr.update(visible=trained),
         tab.opened: ("", ""),
-        tab.again: gr.Timer(active=trained and being_made(study, view)),
+        tab.again: gr.Timer(active=trained and is_being_made(study, view)),
         **show_predicted(tab.predicted, study if trained else None, view.reader),
     }
     if not trained:
@@ -175,12 +175,12 @@ def show_outliers(
     sample_id = next_to_review(study, view, after=None) or queue[0].sample_id
     if keep in study.queues.places(queue):
         sample_id = str(keep)
-    return {**shown, **show_film(tab, study, view, sample_id, page=True)}
+    return {**shown, **show_image(tab, study, view, sample_id, page=True)}
 
 
-def _show_nothing_here(tab: OutliersTab, study: Study, view: View) -> Shown:
+def _show_nothing_here(tab: OutliersTab, study: Study, view: View) -> Updates:
     """Return the tab with no film: why there is none, and what else can be done."""
-    waits = being_made(study, view) or part_is_empty(study, view)
+    waits = is_being_made(study, view) or part_is_empty(study, view)
     return {
         tab.none_here: nothing_here(study, view),
         tab.paint_random: gr.update(visible=not waits and view.queue is not Queue.RANDOM),
@@ -188,11 +188,11 @@ def _show_nothing_here(tab: OutliersTab, study: Study, view: View) -> Shown:
         tab.show_whole: gr.update(visible=view.narrowed),
         tab.strip: gr.update(value=page_value(study, (), 0), marks=None),
         tab.painter: None,
-        **show_no_film(tab.read, study, view.reader),
+        **show_no_image(tab.read, study, view.reader),
     }
 
 
-def show_film(
+def show_image(
     tab: OutliersTab,
     study: Study,
     view: View,
@@ -200,7 +200,7 @@ def show_film(
     *,
     accepted: Accepted | None = None,
     page: bool = False,
-) -> Shown:
+) -> Updates:
     """Return the tab with a film of the queue opened.
 
     Args:
@@ -221,7 +221,7 @@ def show_film(
     at = study.queues.places(offers).get(sample_id)
     offer = None if at is None else offers[at]
     place = "" if position is None else _place(position, len(queue))
-    film = Film(
+    film = PainterImage(
         study.study_id,
         sample_id,
         tab.films.image(study.images, sample_id),
@@ -234,10 +234,10 @@ def show_film(
         title=study.images.title(sample_id),
         reader=view.reader,
     )
-    shown: Shown = {
+    shown: Updates = {
         tab.none_here: "",
         tab.paint_random: gr.update(visible=False),
-        tab.painter: encode_film(film),
+        tab.painter: encode_painter_image(film),
         tab.coach: coach(study, sample_id),
         tab.opened: (study.study_id, sample_id),
         **show_read_column(tab.read, study, sample_id, view, offer),
@@ -251,12 +251,12 @@ def show_film(
     return shown
 
 
-def show_page(tab: OutliersTab, study: Study, view: View, page: int) -> Shown:
+def show_page(tab: OutliersTab, study: Study, view: View, page: int) -> Updates:
     """Return another page of the films."""
     return {tab.strip: gr.update(value=_page(study, view, page))}
 
 
-def show_list(tab: OutliersTab, study: Study, view: View, current: str) -> Shown:
+def show_list(tab: OutliersTab, study: Study, view: View, current: str) -> Updates:
     """Return the films of a view beside one that is open, and is left alone."""
     shown = {
         tab.again: gr.Timer(active=False),
@@ -267,7 +267,7 @@ def show_list(tab: OutliersTab, study: Study, view: View, current: str) -> Shown
     return {**shown, tab.strip: strip}
 
 
-def show_counts(tab: OutliersTab, study: Study, view: View) -> Shown:
+def show_counts(tab: OutliersTab, study: Study, view: View) -> Updates:
     """Return what a decision on a label changes besides the film: how many each queue offers."""
     label = gr.update(label=_tab_label(study))
     return {tab.tab: label, **show_picker(tab.picker, study, view)}
@@ -275,7 +275,7 @@ def show_counts(tab: OutliersTab, study: Study, view: View) -> Shown:
 
 def show_reviewed(
     tab: OutliersTab, study: Study, view: View, current: str, *, others: Sequence[str] = ()
-) -> Shown:
+) -> Updates:
     """Return ticks, budget, and which act comes next.
 
     Args:
@@ -289,8 +289,10 @@ def show_reviewed(
     states: dict[str, str] = {}
     if found is not None:
         place = found.place(current)
-        first = 0 if place is None else page_of(place) * PAGE
-        states = found.states([offer.sample_id for offer in found.offers[first : first + PAGE]])
+        first = 0 if place is None else page_of(place) * STRIP_PAGE
+        states = found.states(
+            [offer.sample_id for offer in found.offers[first : first + STRIP_PAGE]]
+        )
         states |= found.states([name for name in others if found.place(name) is not None])
     # One is done with a queue when all of it is reviewed, not the part that is looked at.
     whole = review_list(study, view.whole) if view.narrowed else None
@@ -299,7 +301,7 @@ def show_reviewed(
         tab.strip: gr.update(marks={"current": current, "reviewed": states}),
         tab.reviewed: progress_line(study, view),
         tab.show_whole: gr.update(visible=view.narrowed),
-        **show_budget(tab.read, study, view, Reviewed.of(every)),
+        **show_budget(tab.read, study, view, ReviewCounts.of(every)),
     }
 
 

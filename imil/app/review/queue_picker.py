@@ -10,14 +10,14 @@ import gradio as gr
 
 from imil.app.painter.reader_field import build_reader_field, kept_name, show_reader
 from imil.app.server.errors import error_in_place
-from imil.app.server.shown import Shown, html
+from imil.app.server.updates import Updates, html
 from imil.core.records import Queue, Selection
 from imil.core.review.queues import PERSISTENT_AT_LEAST, PERSISTENT_OF_LAST
 from imil.errors import PlanError
 from imil.jobs.base import JobState
 from imil.report.parts import numbers, text
 from imil.report.parts.markup import ASSETS, meter
-from imil.study.review.viewing import View, look, sorts_of
+from imil.study.review.viewing import View, parse_view, sorts_of
 from imil.study.study import Study
 
 QUEUES = {
@@ -85,7 +85,7 @@ ORDER = (
     Queue.RANDOM,
 )
 # Columns of the matrix that have room for their class's name.
-NAMED = 3
+_NAMED = 3
 # Queues of which the number says something about the model.
 COUNTED = frozenset({Queue.MISPREDICTED, Queue.LABEL_SUSPECT, Queue.WRONG_REASON})
 
@@ -159,10 +159,10 @@ def read_view(study: Study, kind: Any, chosen: Any) -> View:
     """
     asked = chosen if isinstance(chosen, dict) else {}
     parts = {name: asked.get(name) for name in ("sort", "label", "cell", "reader")}
-    return look(kind, **parts, classes=len(study.images.classes))
+    return parse_view(kind, **parts, classes=len(study.images.classes))
 
 
-def show_picker(picker: QueuePicker, study: Study, view: View) -> Shown:
+def show_picker(picker: QueuePicker, study: Study, view: View) -> Updates:
     """Return the picker for a study and what is looked at of it."""
     try:
         counts = study.queues.counts()
@@ -187,7 +187,7 @@ def show_picker(picker: QueuePicker, study: Study, view: View) -> Shown:
     }
 
 
-def show_folds(picker: QueuePicker, study: Study, wanted: Selection) -> Shown:
+def show_folds(picker: QueuePicker, study: Study, wanted: Selection) -> Updates:
     """Return what out-of-fold answers cost, or how far they are."""
     status = study.training.out_of_fold_status()
     asked = wanted is Selection.OUT_OF_FOLD or status.state is not None
@@ -229,7 +229,7 @@ def _build_filters() -> gr.HTML:
     """Place order, class and matrix where Gradio stands now.
 
     The value is `_chosen`'s, in both directions; the prop `about` is `_about`'s. It triggers
-    `look` when another order, class or cell is chosen.
+    `parse_view` when another order, class or cell is chosen.
     """
     return gr.HTML(
         html_template=f"""
@@ -281,7 +281,7 @@ def _about(study: Study, view: View) -> dict[str, Any]:
     said = [f"said {name}" for name in classes]
     # Where many stand side by side, a column is told by its number, which its row has too.
     heads, rows, corner = said, list(classes), ""
-    if len(classes) > NAMED:
+    if len(classes) > _NAMED:
         heads = [numbers.count(number) for number in range(1, len(classes) + 1)]
         rows = [f"{number} {name}" for number, name in zip(heads, classes, strict=True)]
         corner = "label, said →"

@@ -6,14 +6,14 @@ import threading
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from imil.app.review.label_acts import label_state
+from imil.app.review.label_buttons import label_state
 from imil.core.records import Queue
 from imil.core.review.readers import UNNAMED
 from imil.errors import MaskError, PlanError
 from imil.report.parts import numbers
 from imil.report.parts.markup import empty, note
 from imil.study.review.queueing import Offer
-from imil.study.review.viewing import Sort, View, following, reviewed, seen, source_of
+from imil.study.review.viewing import Sort, View, next_ids, reviewed, source_of, view_offers
 from imil.study.study import Study
 
 QUEUE_EMPTY = {
@@ -108,7 +108,7 @@ class ReviewList:
         return self
 
     def _make(self) -> None:
-        self.offers = seen(self._study, self._view)
+        self.offers = view_offers(self._study, self._view)
         self._places = self._study.queues.places(self.offers)
         self._states: dict[str, str] = {}
         self._left = bytearray(_LEFT * len(self.offers))
@@ -136,7 +136,7 @@ def review_list(study: Study, view: View) -> ReviewList | None:
     if study.pictures.missing:
         return None
     try:
-        if being_made(study, view):
+        if is_being_made(study, view):
             return None
         source = source_of(study, view)
     except (PlanError, MaskError):  # masks that contradict each other predict nothing
@@ -161,7 +161,7 @@ def finished_queue(study: Study, view: View | None = None) -> tuple[Offer, ...] 
     return None if found is None else found.offers
 
 
-def being_made(study: Study, view: View) -> bool:
+def is_being_made(study: Study, view: View) -> bool:
     """Return whether the films of a view are still being found."""
     try:
         return view.cell is None and not study.queues.begin(view.queue)
@@ -204,7 +204,7 @@ def next_after(study: Study, before: Sequence[Offer], view: View, sample_id: str
     if before is now and place is not None:
         return found.next_left(place) or sample_id
     old, new = ([offer.sample_id for offer in queue] for queue in (before, now))
-    order = following(old, new, sample_id)
+    order = next_ids(old, new, sample_id)
     states = found.states(new)
     left = next((i for i in order if not states[i]), None)
     if left is None:
@@ -243,7 +243,7 @@ def part_is_empty(study: Study, view: View) -> bool:
 def nothing_here(study: Study, view: View) -> str:
     """Return why a view has no film, and what else can be done."""
     kind = view.queue
-    if being_made(study, view):
+    if is_being_made(study, view):
         told = note(LOOKING_WORDS, tone="info", lead=LOOKING)
         return f'<div class="looking" role="status"><i></i>{told}</div>'
     if part_is_empty(study, view):

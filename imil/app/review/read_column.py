@@ -11,9 +11,9 @@ import gradio as gr
 from imil.app.painter.painter import press
 from imil.app.predicted.predicted_panel import build_start, show_start
 from imil.app.review.answer_card import build_answer
-from imil.app.review.label_acts import LabelActs, build_label_acts, show_label_acts
+from imil.app.review.label_buttons import LabelButtons, build_label_buttons, show_label_buttons
 from imil.app.review.queue_view import ReviewList
-from imil.app.server.shown import Shown, html
+from imil.app.server.updates import Updates, html
 from imil.core.records import Queue, Split
 from imil.report.parts import numbers, text
 from imil.report.parts.markup import meter, short_title
@@ -38,7 +38,7 @@ class ReadColumn:
     start: gr.Button
     acts: gr.Row
     black_out: gr.Button
-    labels: LabelActs
+    labels: LabelButtons
     budget: gr.HTML
     compare: gr.Button
 
@@ -68,7 +68,7 @@ def build_read_column() -> ReadColumn:
                 )
                 skip = gr.Button("Skip", size="md", elem_id="skip")
                 suspect = gr.Button("Label is wrong", size="md", elem_id="suspect")
-            labels = build_label_acts()
+            labels = build_label_buttons()
             budget = html(elem_id="budget", elem_classes=["budget-slot"])
         compare = gr.Button(text.COMPARE, size="md", elem_id="compare", elem_classes=["wide"])
     # The painter knows what is painted, so its own acts are pressed from here.
@@ -90,7 +90,7 @@ def build_read_column() -> ReadColumn:
 
 def show_read_column(
     read: ReadColumn, study: Study, sample_id: str, view: View, offer: Offer | None
-) -> Shown:
+) -> Updates:
     """Return the column for a film that opens in a view; the budget is `show_budget`'s."""
     suspects = view.opened_from is Queue.LABEL_SUSPECT
     source = study.review.copied_from(sample_id, view.reader)
@@ -103,7 +103,7 @@ def show_read_column(
 
 def show_choices(
     read: ReadColumn, study: Study, sample_id: str, offer: Offer | None, *, opened: bool
-) -> Shown:
+) -> Updates:
     """Return the acts on the film: what is to be said of its label where `opened`, else its mask's.
 
     Both stand at the same edge, so that opening one moves nothing above it.
@@ -111,11 +111,11 @@ def show_choices(
     return {
         read.assists: gr.update(visible=not opened),
         read.acts: gr.update(visible=not opened),
-        **show_label_acts(read.labels, study, sample_id, offer, opened=opened),
+        **show_label_buttons(read.labels, study, sample_id, offer, opened=opened),
     }
 
 
-def show_no_film(read: ReadColumn, study: Study, reader: str) -> Shown:
+def show_no_image(read: ReadColumn, study: Study, reader: str) -> Updates:
     """Return the column where a queue has no film."""
     return {
         read.readout: "",
@@ -129,7 +129,7 @@ def show_no_film(read: ReadColumn, study: Study, reader: str) -> Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class Reviewed:
+class ReviewCounts:
     """How far a reader is with a queue: films in all, and those dealt with, masked and skipped."""
 
     films: int = 0
@@ -138,7 +138,7 @@ class Reviewed:
     skipped: int = 0
 
     @classmethod
-    def of(cls, found: ReviewList | None) -> Reviewed:
+    def of(cls, found: ReviewList | None) -> ReviewCounts:
         """Return how far the reader of a list is; how many are masked is told at its end alone."""
         if found is None:
             return cls()
@@ -148,7 +148,7 @@ class Reviewed:
         return cls(films, done, found.count("masked"), found.count(text.MARK_SKIPPED))
 
 
-def show_budget(read: ReadColumn, study: Study, view: View, reviewed: Reviewed) -> Shown:
+def show_budget(read: ReadColumn, study: Study, view: View, reviewed: ReviewCounts) -> Updates:
     """Return the budget of the one who looks, and which act comes next.
 
     Args:
@@ -223,7 +223,7 @@ def _spent(study: Study, reader: str) -> str:
     return f"{numbers.duration(seconds / masked)} an image, {numbers.duration(seconds)} in all"
 
 
-def _ended(reviewed: Reviewed, *, full: bool) -> str:
+def _ended(reviewed: ReviewCounts, *, full: bool) -> str:
     words = "The budget is used up. Masked images can still be changed."
     if not full:
         words = ALL_REVIEWED.format(

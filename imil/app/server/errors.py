@@ -9,7 +9,7 @@ from html import escape
 import gradio as gr
 from markupsafe import Markup
 
-from imil.core.disk import not_saved, refused
+from imil.core.disk import is_disk_refusal, not_saved_error
 from imil.errors import ImilError
 from imil.report.parts import text
 from imil.report.parts.markup import note
@@ -31,9 +31,9 @@ def errors_shown() -> Iterator[None]:
         raise _shown(error) from error
     except OSError as error:
         # Wherever it was that the disk refused a file: that is for people to mend, and no fault.
-        if not refused(error):
+        if not is_disk_refusal(error):
             raise
-        raise _shown(not_saved("This", error)) from error
+        raise _shown(not_saved_error("This", error)) from error
 
 
 def _shown(error: ImilError) -> gr.Error:

@@ -14,7 +14,7 @@ from gradio.routes import App
 from gradio.server_messages import EventMessage
 from gradio.utils import LRUCache
 
-from imil.app.server.rates import MOST_WAITING, share_of_one
+from imil.app.server.rates import MOST_CALLS_WAITING, share_of_one
 from imil.app.server.sessions import Sessions
 from imil.app.server.visitors import Visitor, visitor_of
 
@@ -26,7 +26,7 @@ UNREAD_EVERY = 60.0
 # beside those of other sessions.
 IN_TURN = "in turn"
 # Seconds between two looks for an event to begin; Gradio's 1 ms takes twice as much of a core.
-LOOK_EVERY = 0.004
+POLL_EVERY = 0.004
 # Sessions whose answers are kept, as many as Gradio keeps.
 SESSIONS = 2000
 
@@ -58,7 +58,7 @@ class Events(queueing.Queue):
             default_concurrency_limit=like.default_concurrency_limit,
         )
         self.pending_messages_per_session = _Messages(self)
-        self.sleep_when_free = LOOK_EVERY
+        self.sleep_when_free = POLL_EVERY
 
     def set_server_app(self, app: App) -> None:
         """Take the server that the page is served by, once it is there."""
@@ -76,7 +76,7 @@ class Events(queueing.Queue):
         waiting = sum(
             self._visitors.get(event) == visitor for line in lines for event in line.queue
         )
-        if waiting >= MOST_WAITING * visitor.people:
+        if waiting >= MOST_CALLS_WAITING * visitor.people:
             return False, WAITING, "queue_full"
         begun, event_id, how = await super().push(body, request, username)
         if begun and (event := self.event_ids_to_events.get(str(event_id))) is not None:

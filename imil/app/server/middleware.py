@@ -17,7 +17,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from imil.core.disk import NO_ROOM, not_saved
+from imil.core.disk import NO_ROOM, not_saved_error
 from imil.report.parts.markup import ASSETS
 
 # Who may show the app in a frame: itself, and the Hub, which shows a Space so.
@@ -52,7 +52,7 @@ UPLOAD = "/upload"
 # HTTP's own status for a server without room.
 INSUFFICIENT_STORAGE = 507
 # Bytes that no upload may take: thousands of masks, of visitors who are at work. Our choice.
-RESERVE = 16 * 2**20
+_RESERVE = 16 * 2**20
 # Of gzip's 1 to 9: a tenth of the page's size for a few ms of a core; more effort saves little.
 EFFORT = 4
 
@@ -124,7 +124,7 @@ class FullDisk:
             if caught.errno not in NO_ROOM:
                 raise
             error = caught
-        words = not_saved("The upload", error)
+        words = not_saved_error("The upload", error)
         sys.stderr.write(f"{words}\n")
         answer = PlainTextResponse(str(words), status_code=INSUFFICIENT_STORAGE)
         await answer(scope, receive, send)
@@ -133,7 +133,7 @@ class FullDisk:
 def _fits(scope: Scope) -> bool:
     size = Headers(scope=scope).get("content-length", "")
     free = shutil.disk_usage(get_upload_folder()).free
-    return not size.isdecimal() or int(size) + RESERVE <= free
+    return not size.isdecimal() or int(size) + _RESERVE <= free
 
 
 class FirstPage:

@@ -11,9 +11,9 @@ from gradio.block_function import BlockFunction
 
 from imil.app.server.errors import errors_shown
 from imil.app.server.events import Events
-from imil.app.server.rates import AT_ONCE, Cost, Rates, cost_of, line_of
-from imil.app.server.sent import check_json, check_sent, study_among
-from imil.app.server.shown import NOTHING
+from imil.app.server.input_checks import check_json, check_sent, study_among
+from imil.app.server.rates import COSTS_AT_ONCE, Cost, Rates, cost_of, line_of
+from imil.app.server.updates import NOTHING
 from imil.app.server.visitors import visitor_of
 
 
@@ -47,7 +47,7 @@ class Page(gr.Blocks):
         super().__exit__(*given)  # type: ignore[arg-type]  # as Python gives them
         for event in self.fns.values():
             if (cost := cost_of(event.fn)) is not None:
-                event.concurrency_id, event.concurrency_limit = line_of(cost), AT_ONCE[cost]
+                event.concurrency_id, event.concurrency_limit = line_of(cost), COSTS_AT_ONCE[cost]
 
     def queue(self, *given: Any, **named: Any) -> Page:
         """Set up the queue of events; see `gr.Blocks.queue`."""

@@ -86,12 +86,12 @@ RATES = {
 # Calls that are answered at once, of all visitors; others wait in line. No visitor has more than
 # half of them. All together take less than Gradio's 40 threads, so that whatever is not expensive
 # never waits for what is. Our choice.
-AT_ONCE = {Cost.DEMO: 4, Cost.BEGIN: 4, Cost.TRAIN: 4, Cost.ASK: 12, Cost.EXPORT: 4}
+COSTS_AT_ONCE = {Cost.DEMO: 4, Cost.BEGIN: 4, Cost.TRAIN: 4, Cost.ASK: 12, Cost.EXPORT: 4}
 # Studies that train, or wait to: of one person, and of all visitors. Our choice: a comparison may
 # take hours, and whoever comes next waits for all that came before.
 MOST_TRAINING, MOST_TRAINING_OF_ALL = 3, 60
 # Calls of one person that wait in line. Far more than a page sends; a script waits for answers.
-MOST_WAITING = 100
+MOST_CALLS_WAITING = 100
 
 
 def costs(cost: Cost) -> Callable[[Callback], Callback]:
@@ -116,7 +116,7 @@ def line_of(cost: Cost) -> str:
 
 def share_of_one(line: str) -> int | None:
     """Return how many calls of a line are answered at once for one visitor; None for any number."""
-    return next((max(1, AT_ONCE[cost] // 2) for cost in Cost if line == line_of(cost)), None)
+    return next((max(1, COSTS_AT_ONCE[cost] // 2) for cost in Cost if line == line_of(cost)), None)
 
 
 @dataclass(slots=True)

@@ -122,14 +122,14 @@ def _paths(files: Iterable[str | Path | None]) -> list[Path]:
     return [Path(file).absolute() for file in files if file]
 
 
-def handout_folder(study_id: str) -> Path:
+def download_folder(study_id: str) -> Path:
     """Return a new folder where Gradio may serve files of a study; nobody guesses its name."""
     folder = _handouts(study_id) / secrets.token_hex(16)
     folder.mkdir(parents=True, mode=0o700)
     return folder
 
 
-def forget_handouts(study_id: str) -> None:
+def forget_downloads(study_id: str) -> None:
     """Delete every file of a study that was handed out."""
     shutil.rmtree(_handouts(study_id), ignore_errors=True)
 

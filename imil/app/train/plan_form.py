@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from imil.app.server.errors import error_in_place
-from imil.app.server.shown import Shown, html
+from imil.app.server.updates import Updates, html
 from imil.core.images import ImageSet
 from imil.core.nets.backbones import BACKBONES
 from imil.core.plans import check_plan, default_plan, precision_of
@@ -18,7 +18,7 @@ from imil.core.records import Plan, Precision, Split
 from imil.core.review.queues import allowed_masks
 from imil.errors import PlanError
 from imil.report.parts import numbers, text
-from imil.study.library.presets import MEASURED, UNMEASURED, Preset, preset_of, preset_plan
+from imil.study.library.presets import MEASURED, UNMEASURED, Preset, plan_preset, preset_plan
 
 EPOCHS = "Epochs"
 EPOCHS_AFTER = "Epochs after"
@@ -151,16 +151,16 @@ def _preset_words(offered: Plan | None = None) -> list[tuple[str, str]]:
     return [(f"{title}\n{line}", "recommended"), (f"{paper}\n{said}", "paper")]
 
 
-def show_plan(form: PlanForm, images: ImageSet, plan: Plan, *, locked: bool) -> Shown:
+def show_plan(form: PlanForm, images: ImageSet, plan: Plan, *, locked: bool) -> Updates:
     """Return the fields as the plan has them."""
-    shown: Shown = {
+    shown: Updates = {
         field: gr.update(value=value, interactive=not locked)
         for field, value in zip(form.fields, plan_values(plan), strict=True)
     }
     recommended = preset_plan(Preset.RECOMMENDED, images, plan)
     shown[form.preset] = gr.update(
         choices=_preset_words(recommended),
-        value=preset_of(images, plan),
+        value=plan_preset(images, plan),
         interactive=not locked,
     )
     training = len(images.rows(Split.TRAIN))
@@ -170,7 +170,7 @@ def show_plan(form: PlanForm, images: ImageSet, plan: Plan, *, locked: bool) -> 
     return shown
 
 
-def show_backbone(form: PlanForm, images: ImageSet, plan: Plan, values: Sequence[Any]) -> Shown:
+def show_backbone(form: PlanForm, images: ImageSet, plan: Plan, values: Sequence[Any]) -> Updates:
     """Return a backbone's own settings beside what stands in the other fields.
 
     Args:
@@ -194,7 +194,7 @@ def show_backbone(form: PlanForm, images: ImageSet, plan: Plan, values: Sequence
     }
 
 
-def show_checked(form: PlanForm, images: ImageSet, plan: Plan, values: Sequence[Any]) -> Shown:
+def show_checked(form: PlanForm, images: ImageSet, plan: Plan, values: Sequence[Any]) -> Updates:
     """Return what the fields amount to as they stand, or a sentence for each that can't be."""
     errors = plan_errors(plan, values)
     if errors:
@@ -204,7 +204,7 @@ def show_checked(form: PlanForm, images: ImageSet, plan: Plan, values: Sequence[
     training = len(images.rows(Split.TRAIN))
     return {
         form.trouble: "",
-        form.preset: gr.update(value=preset_of(images, asked)),
+        form.preset: gr.update(value=plan_preset(images, asked)),
         form.summary: plan_summary(asked, training_images=training),
     }
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import gradio as gr
 
-from imil.app.server.shown import Shown, html, kept_text
+from imil.app.server.updates import Updates, html, kept_text
 from imil.app.train.zip_options import ZipOptions, build_zip_options
 from imil.datasets.hub.process import LIMIT, HubRequest
-from imil.datasets.hub.read import MOST, HubChoice, parse_hub_id
+from imil.datasets.hub.read import MOST_HUB_IMAGES, HubChoice, parse_hub_id
 from imil.datasets.public_sets import PUBLIC_SETS, PublicSet
 from imil.report.parts import numbers, text
 from imil.report.parts.markup import meter
@@ -199,7 +199,7 @@ def build_source_picker() -> SourcePicker:
                 info="A sample in the set's own class shares",
                 precision=0,
                 minimum=1,
-                maximum=MOST,
+                maximum=MOST_HUB_IMAGES,
                 elem_id="hub-limit",
             )
             hub_token = gr.Textbox(
@@ -303,7 +303,7 @@ def hub_request(hub_id: str | None, values: tuple[Any, ...]) -> HubRequest:
     )
 
 
-def show_source(picker: SourcePicker, source: Mapping[str, Any]) -> Shown:
+def show_source(picker: SourcePicker, source: Mapping[str, Any]) -> Updates:
     """Return the picker with the source that the images of an open study came from.
 
     The demo leaves it alone: it opens by itself, and whoever has chosen a source by then keeps it.
@@ -319,17 +319,17 @@ def show_source(picker: SourcePicker, source: Mapping[str, Any]) -> Shown:
     }
 
 
-def show_side(picker: SourcePicker, source: str) -> Shown:
+def show_side(picker: SourcePicker, source: str) -> Updates:
     """Return the fields of a source, and no other's."""
     return {side: gr.update(visible=name == source) for name, side in picker.sides.items()}
 
 
-def show_public(picker: SourcePicker, known: PublicSet) -> Shown:
+def show_public(picker: SourcePicker, known: PublicSet) -> Updates:
     """Return what a public set is, and what its button fetches."""
     return {picker.public_facts: facts_of(known), picker.open_public: fetch_words(known)}
 
 
-def show_choice(picker: SourcePicker, repo: str, choice: HubChoice) -> Shown:
+def show_source_choice(picker: SourcePicker, repo: str, choice: HubChoice) -> Updates:
     """Return the fields with what a data set has to choose from."""
     splits = ", ".join(
         name if n is None else f"{name} {numbers.count(n)}" for name, n in choice.splits.items()
@@ -350,7 +350,7 @@ def show_choice(picker: SourcePicker, repo: str, choice: HubChoice) -> Shown:
     }
 
 
-def show_reading(picker: SourcePicker, import_id: str, status: ImportStatus) -> Shown:
+def show_reading(picker: SourcePicker, import_id: str, status: ImportStatus) -> Updates:
     """Return the picker while images are read: its buttons wait."""
     count = "Connecting, or unpacking …"
     if status.total:
@@ -370,7 +370,7 @@ def show_reading(picker: SourcePicker, import_id: str, status: ImportStatus) -> 
     }
 
 
-def show_read(picker: SourcePicker) -> Shown:
+def show_read(picker: SourcePicker) -> Updates:
     """Return the picker when nothing is read any more."""
     return {
         picker.reading: "",

@@ -7,15 +7,15 @@ from typing import Any
 
 import gradio as gr
 
-from imil.app.server.shown import Shown, html
-from imil.app.train.bring_again import BringAgain, build_bring_again, show_bring_again
-from imil.app.train.consent_tick import ConsentTick, build_consent_tick, show_consent
+from imil.app.server.updates import Updates, html
+from imil.app.train.consent_checkbox import ConsentCheckbox, build_consent_checkbox, show_consent
 from imil.app.train.plan_form import PlanForm, build_plan_form, show_plan
+from imil.app.train.restore_images import RestoreImages, build_restore_images, show_restore_images
 from imil.app.train.source_picker import SourcePicker, build_source_picker, show_source
 from imil.app.train.training_card import training_card
 from imil.core.records import Split
 from imil.jobs.base import JobState, JobStatus
-from imil.report.cards.study_card import StudyData, no_study, study_card, study_line
+from imil.report.cards.study_card import StudyData, no_study_yet, study_card, study_line
 from imil.report.parts import numbers, text
 from imil.report.parts.markup import heading, note
 from imil.study.study import Study
@@ -23,7 +23,7 @@ from imil.study.study import Study
 # Seconds until what a training has brought is shown, once a look at it has found something.
 NEWS = 0.25
 
-IMAGES = "Images"
+_IMAGES = "Images"
 PLAN = "Plan"
 TRAIN = "Train"
 TRAIN_EMPTY = (
@@ -44,8 +44,8 @@ class TrainTab:
     head: gr.HTML
     picker: SourcePicker
     trouble: gr.HTML
-    bring: BringAgain
-    consent: ConsentTick
+    bring: RestoreImages
+    consent: ConsentCheckbox
     study: gr.HTML
     plan_head: gr.HTML
     form: PlanForm
@@ -76,12 +76,12 @@ def build_train_tab() -> TrainTab:
     """Place the tab's components where Gradio stands now."""
     with gr.Row(elem_classes=["train"]) as frame:
         with gr.Column(elem_classes=["card"]):
-            head = html(heading(IMAGES))
+            head = html(heading(_IMAGES))
             picker = build_source_picker()
             trouble = html()
-            bring = build_bring_again()
-            consent = build_consent_tick()
-            study = html(no_study(), elem_id="study")
+            bring = build_restore_images()
+            consent = build_consent_checkbox()
+            study = html(no_study_yet(), elem_id="study")
         with gr.Column(elem_classes=["stack"]):
             with gr.Column(elem_classes=["card"]):
                 plan_head = html(heading(PLAN))
@@ -131,28 +131,28 @@ def study_data(study: Study) -> StudyData:
     )
 
 
-def show_study(tab: TrainTab, study: Study) -> Shown:
+def show_study(tab: TrainTab, study: Study) -> Updates:
     """Return the whole tab for a study."""
     return {
-        tab.head: heading(IMAGES, study_line(study.images)),
+        tab.head: heading(_IMAGES, study_line(study.images)),
         tab.study: study_card(study_data(study)),
         tab.trouble: "",
         tab.plan_trouble: "",
         **show_source(tab.picker, study.source),
-        **show_bring_again(tab.bring, study),
+        **show_restore_images(tab.bring, study),
         **show_consent(tab.consent, study),
         **show_training(tab, study),
         **_plan(tab, study),
     }
 
 
-def show_nothing(tab: TrainTab) -> Shown:
+def show_nothing(tab: TrainTab) -> Updates:
     """Return the tab before any study is open."""
     waiting = training_card(JobStatus(None), nothing=TRAIN_FIRST)
     return {tab.train: gr.update(interactive=False), tab.live: waiting}
 
 
-def show_training(tab: TrainTab, study: Study) -> Shown:
+def show_training(tab: TrainTab, study: Study) -> Updates:
     """Return what changes while a study trains: small, for it is sent every second."""
     status = study.training.status()
     done = status.state is JobState.DONE
@@ -185,17 +185,17 @@ def _frame(status: JobStatus) -> list[str]:
     return ["train", "done"] if status.state is JobState.DONE else ["train"]
 
 
-def show_locked(tab: TrainTab, study: Study) -> Shown:
+def show_locked(tab: TrainTab, study: Study) -> Updates:
     """Return the tab when training has just been asked for: the plan is fixed now."""
     return {**show_training(tab, study), **_plan(tab, study), tab.plan_trouble: ""}
 
 
-def show_stopping(tab: TrainTab) -> Shown:
+def show_training_stopping(tab: TrainTab) -> Updates:
     """Return the stop button as pressed."""
     return {tab.stop: gr.update(value=text.STOPPING, interactive=False)}
 
 
-def _plan(tab: TrainTab, study: Study) -> Shown:
+def _plan(tab: TrainTab, study: Study) -> Updates:
     return {
         tab.plan_head: heading(PLAN, "Locked once trained" if study.training.started else ""),
         **show_plan(tab.form, study.images, study.plan, locked=study.training.started),

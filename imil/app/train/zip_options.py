@@ -9,8 +9,8 @@ from typing import Any
 
 import gradio as gr
 
-from imil.app.server.shown import Shown, html
-from imil.datasets.archive.look import Look
+from imil.app.server.updates import Updates, html
+from imil.datasets.archive.inspect import ArchiveSummary
 from imil.datasets.choices import Choices
 from imil.datasets.layout.candidates import MOST_CLASSES
 from imil.datasets.layout.reading import Question
@@ -125,7 +125,7 @@ def _pick(key: str) -> gr.Dropdown:
     )
 
 
-def show_look(options: ZipOptions, look: Look, answers: Answers = ()) -> Shown:
+def show_look(options: ZipOptions, look: ArchiveSummary, answers: Answers = ()) -> Updates:
     """Return the options with how a zip would be read, and what is open.
 
     Args:
@@ -135,7 +135,7 @@ def show_look(options: ZipOptions, look: Look, answers: Answers = ()) -> Shown:
     """
     asked = {question.id: question for question in look.questions}
     controls = zip(QUESTIONS, options.questions, strict=True)
-    picks: Shown = {control: _control(asked.get(key)) for key, control in controls}
+    picks: Updates = {control: _control(asked.get(key)) for key, control in controls}
     return {
         options.has: _has(look),
         options.box: gr.update(open=bool(look.questions)),
@@ -144,7 +144,7 @@ def show_look(options: ZipOptions, look: Look, answers: Answers = ()) -> Shown:
     }
 
 
-def _has(look: Look) -> str:
+def _has(look: ArchiveSummary) -> str:
     """Return what is taken of a zip, why, what is open, and what is left out."""
     images = numbers.some(look.images, "image", "images")
     dicom = f", {numbers.count(look.dicom)} of them DICOM" if look.dicom else ""
@@ -163,7 +163,7 @@ def _has(look: Look) -> str:
     return f'<p class="sub s13">{escape(has)}</p>{opened}{why}{_left_out(look)}'
 
 
-def _left_out(look: Look) -> str:
+def _left_out(look: ArchiveSummary) -> str:
     """Return which files will be left out, and whether there may be more."""
     listed = ""
     if look.skipped:
@@ -181,7 +181,7 @@ def _control(question: Question | None) -> Any:
     return gr.update(choices=list(question.choices), value=question.chosen, visible=several)
 
 
-def show_no_look(options: ZipOptions) -> Shown:
+def show_no_look(options: ZipOptions) -> Updates:
     """Return the options before a zip was looked into."""
     return {
         options.has: "",
@@ -202,7 +202,7 @@ def choices_of(values: tuple[Any, ...]) -> Choices:
     )
 
 
-def classes_of(look: Look) -> tuple[str, ...]:
+def classes_of(look: ArchiveSummary) -> tuple[str, ...]:
     """Return the labels that one may be set against the rest of, where there are few of them."""
     several = next((q.choices[1:] for q in look.questions if q.id == "several"), ())
     found = tuple(dict.fromkeys((*several, *(look.classes or ()))))

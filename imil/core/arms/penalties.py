@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 # Added to the greatest value of a map before it divides: a map without any is left at zero.
-LEAST = 1e-6
+_LEAST = 1e-6
 
 
 def gradient_penalty(logits: Tensor, images: Tensor, penalised: Tensor) -> Tensor:
@@ -48,6 +48,6 @@ def grad_cam_penalty(logits: Tensor, maps: Tensor, labels: Tensor, penalised: Te
     (gradient,) = torch.autograd.grad(total, maps, create_graph=True)
     height, width = maps.shape[-2:]
     cam = functional.relu((gradient.mean((2, 3), keepdim=True) * maps).sum(1))
-    cam = cam / (cam.amax((1, 2), keepdim=True) + LEAST)
+    cam = cam / (cam.amax((1, 2), keepdim=True) + _LEAST)
     inside = functional.adaptive_avg_pool2d(penalised[:, None].float(), (height, width))[:, 0]
     return (cam * inside).square().sum((1, 2)).mean()

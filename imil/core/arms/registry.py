@@ -27,7 +27,7 @@ from imil.core.training.augment import (
     usual_augmentation,
 )
 from imil.core.training.batches import Batch, Batches
-from imil.core.training.pictures import sent, to_float
+from imil.core.training.device_images import to_device, to_float
 from imil.errors import PlanError
 
 # How much more often `upweight` shows a mispredicted image (JTT, Liu et al., ICML 2021: 5 to 100).
@@ -39,7 +39,7 @@ COPIES = 6
 RIGHT_REASON_WEIGHTS = (1.0, 10.0, 100.0, 1000.0)
 RIGHT_REASON_WEIGHT = 10.0
 
-Images = NDArray[np.uint8]
+_Images = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,13 +65,13 @@ class ArmInputs:
     """
 
     plan: Plan
-    images: Images
+    images: _Images
     labels: NDArray[np.int64]
     classes: int
     train: NDArray[np.int64]
     validation: NDArray[np.int64]
     mirrored: bool
-    edited: Mapping[int, Images] = field(default_factory=dict)
+    edited: Mapping[int, _Images] = field(default_factory=dict)
     masks: Mapping[int, Region] = field(default_factory=dict)
     predicted: NDArray[np.bool_] | None = None
     variant: Variant = CONTROL
@@ -90,15 +90,15 @@ class ArmInputs:
         """
         if self.resident is not None:
             return self.resident.index_select(0, there)
-        return sent(torch.from_numpy(np.asarray(self.images[rows])), self.device)
+        return to_device(torch.from_numpy(np.asarray(self.images[rows])), self.device)
 
     @property
-    def nearest(self) -> Images | Tensor:
+    def nearest(self) -> _Images | Tensor:
         """The images, as near to the device as they are."""
         return self.images if self.resident is None else self.resident
 
 
-class Masks(StrEnum):
+class MaskSource(StrEnum):
     """Which masks an arm is given."""
 
     NONE = "none"
@@ -110,13 +110,13 @@ class Masks(StrEnum):
 
 
 # Masks that nobody painted as they are.
-UNPAINTED = frozenset({Masks.NONE, Masks.MOVED, Masks.SALIENT})
+UNPAINTED = frozenset({MaskSource.NONE, MaskSource.MOVED, MaskSource.SALIENT})
 
 # From a row, its image and the epoch's generator to what is shown instead.
-Edit = Callable[[int, Images, np.random.Generator], Images]
+Edit = Callable[[int, _Images, np.random.Generator], _Images]
 
 
-def _unedited(_row: int, image: Images, _rng: np.random.Generator) -> Images:
+def _unedited(_row: int, image: _Images, _rng: np.random.Generator) -> _Images:
     return image
 
 
@@ -187,7 +187,7 @@ class ArmBatches:
         rows = np.concatenate([self.originals, self.copies])[places]
         # Sent once an epoch, and not with each batch.
         there, labels, signed = (
-            sent(values, self.inputs.device)
+            to_device(values, self.inputs.device)
             for values in (
                 torch.from_numpy(rows),
                 torch.from_numpy(self._labels(rows)),
@@ -211,7 +211,7 @@ class ArmBatches:
             )
             yield batch if usual is None else Batch(*usual(batch.images, batch.labels))
 
-    def validation(self) -> tuple[Images | Tensor, NDArray[np.int64], NDArray[np.int64]]:
+    def validation(self) -> tuple[_Images | Tensor, NDArray[np.int64], NDArray[np.int64]]:
         """Return all un-edited images, and the rows and the labels of those of validation."""
         rows = self.inputs.validation
         return self.inputs.nearest, rows, self.inputs.labels[rows]
@@ -230,7 +230,7 @@ class ArmBatches:
         asked: NDArray[np.int64],
         whole: slice,
         rng: np.random.Generator,
-    ) -> dict[int, Images]:
+    ) -> dict[int, _Images]:
         """Return what is shown instead of its image at some of a batch's places in the epoch."""
         edited = {}
         stored = np.asarray(self.inputs.images)
@@ -247,14 +247,14 @@ class ArmBatches:
         rows: NDArray[np.int64],
         there: Tensor,
         whole: slice,
-        edited: Mapping[int, Images],
+        edited: Mapping[int, _Images],
     ) -> Tensor:
         """Return images as they are shown, (B, C, S, S) uint8, on the device."""
         images = self.inputs.taken(rows[whole], there[whole])
         if edited:
             device = self.inputs.device
-            within = sent(torch.tensor(list(edited)) - whole.start, device)
-            images[within] = sent(torch.from_numpy(np.stack(list(edited.values()))), device)
+            within = to_device(torch.tensor(list(edited)) - whole.start, device)
+            images[within] = to_device(torch.from_numpy(np.stack(list(edited.values()))), device)
         return images
 
     def _labels(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -280,7 +280,7 @@ class ArmBatches:
             return None
         none = np.zeros(self.inputs.images.shape[-2:], np.bool_)
         regions = np.stack([self.penalised.get(int(row), none) for row in rows])
-        return moved_regions(sent(torch.from_numpy(regions), self.inputs.device), grid)
+        return moved_regions(to_device(torch.from_numpy(regions), self.inputs.device), grid)
 
 
 def filled(inputs: ArmInputs, regions: Callable[[int], Region | None], fill: Fill) -> Edit:
@@ -297,7 +297,7 @@ def filled(inputs: ArmInputs, regions: Callable[[int], Region | None], fill: Fil
         for own in range(inputs.classes)
     ]
 
-    def edit(row: int, image: Images, rng: np.random.Generator) -> Images:
+    def edit(row: int, image: _Images, rng: np.random.Generator) -> _Images:
         region = regions(row)
         if region is None:
             return image
@@ -307,7 +307,7 @@ def filled(inputs: ArmInputs, regions: Callable[[int], Region | None], fill: Fil
             return fill_region(image, region, fill, rng=rng)
         classes = others[inputs.labels[row]]
         donor = inputs.images[rng.choice(classes[rng.integers(len(classes))])]
-        edited: Images = swap_region(image[None], region[None], donor[None])[0]
+        edited: _Images = swap_region(image[None], region[None], donor[None])[0]
         return edited
 
     return edit
@@ -358,7 +358,7 @@ def propagated(inputs: ArmInputs) -> Batches:
     fill = inputs.variant.fill or Fill.SWAP
     hide = filled(inputs, lambda row: inputs.masks.get(row, predicted[row]), fill)
 
-    def edit(row: int, image: Images, rng: np.random.Generator) -> Images:
+    def edit(row: int, image: _Images, rng: np.random.Generator) -> _Images:
         return image if rng.random() < 1 / inputs.classes else hide(row, image, rng)
 
     return ArmBatches(inputs, inputs.train, edit_original=edit, changed=None)
@@ -382,7 +382,7 @@ def upweight(inputs: ArmInputs) -> Batches:
     return ArmBatches(inputs, np.concatenate([inputs.train, more]))
 
 
-def relabel(inputs: ArmInputs) -> Batches:
+def _relabel(inputs: ArmInputs) -> Batches:
     """Learn the labels that a reader corrected, without the images excluded: no masks."""
     out = [row for row, label in inputs.triage.items() if label is None]
     corrected = {row: label for row, label in inputs.triage.items() if label is not None}
@@ -418,7 +418,7 @@ class ArmDefinition:
     """
 
     batches: Callable[[ArmInputs], Batches]
-    masks: Masks = Masks.NONE
+    masks: MaskSource = MaskSource.NONE
     predicted: bool = False
     fewest: int = 0
     settings: frozenset[Setting] = frozenset()
@@ -436,20 +436,24 @@ _CHOSEN = frozenset({Setting.QUEUE, Setting.SHARE, Setting.READER})
 ARMS: Mapping[Arm, ArmDefinition] = MappingProxyType(
     {
         Arm.CONTROL: ArmDefinition(control),
-        Arm.IMIL: ArmDefinition(imil, Masks.MISPREDICTED, settings=_EDITED),
-        Arm.IMIL_APPEND: ArmDefinition(imil_append, Masks.MISPREDICTED, fewest=1, settings=_EDITED),
-        Arm.COUNTEREXAMPLE: ArmDefinition(counterexample, Masks.BOTH, fewest=1, settings=_EDITED),
+        Arm.IMIL: ArmDefinition(imil, MaskSource.MISPREDICTED, settings=_EDITED),
+        Arm.IMIL_APPEND: ArmDefinition(
+            imil_append, MaskSource.MISPREDICTED, fewest=1, settings=_EDITED
+        ),
+        Arm.COUNTEREXAMPLE: ArmDefinition(
+            counterexample, MaskSource.BOTH, fewest=1, settings=_EDITED
+        ),
         Arm.PROPAGATED: ArmDefinition(
-            propagated, Masks.BOTH, predicted=True, fewest=2, settings=_FILLED
+            propagated, MaskSource.BOTH, predicted=True, fewest=2, settings=_FILLED
         ),
         Arm.RIGHT_REASON: ArmDefinition(
-            right_reason, Masks.MISPREDICTED, fewest=1, settings=_PENALISED
+            right_reason, MaskSource.MISPREDICTED, fewest=1, settings=_PENALISED
         ),
-        Arm.UPWEIGHT: ArmDefinition(upweight, Masks.MISPREDICTED, fewest=1, settings=_CHOSEN),
-        Arm.AUTO_MASK: ArmDefinition(imil, Masks.SALIENT, fewest=1),
-        Arm.RANDOM_MASK: ArmDefinition(imil, Masks.MOVED, fewest=1),
-        Arm.RANDOM_SAMPLE: ArmDefinition(imil, Masks.RANDOM_SAMPLE, fewest=1),
-        Arm.RELABEL: ArmDefinition(relabel, triage=True),
+        Arm.UPWEIGHT: ArmDefinition(upweight, MaskSource.MISPREDICTED, fewest=1, settings=_CHOSEN),
+        Arm.AUTO_MASK: ArmDefinition(imil, MaskSource.SALIENT, fewest=1),
+        Arm.RANDOM_MASK: ArmDefinition(imil, MaskSource.MOVED, fewest=1),
+        Arm.RANDOM_SAMPLE: ArmDefinition(imil, MaskSource.RANDOM_SAMPLE, fewest=1),
+        Arm.RELABEL: ArmDefinition(_relabel, triage=True),
         Arm.DROP: ArmDefinition(drop, triage=True),
         **{usual: ArmDefinition(_augmented(usual)) for usual in USUAL},
     }

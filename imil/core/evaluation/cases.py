@@ -76,7 +76,7 @@ def cases_of(
     )
 
 
-def confusion(cases: Cases, arm: Variant, *, classes: int) -> tuple[tuple[int, ...], ...]:
+def arm_confusion(cases: Cases, arm: Variant, *, classes: int) -> tuple[tuple[int, ...], ...]:
     """Return how often the arm's first seed says what; rows are labels, columns predictions."""
     counts = np.zeros((classes, classes), np.int64)
     np.add.at(counts, (cases.labels, cases.predicted[arm][0]), 1)

@@ -16,8 +16,8 @@ from imil.errors import DataError
 # Bins of the expected calibration error; the usual number (Guo et al., ICML 2017).
 CALIBRATION_BINS = 15
 # Draws of a figure's interval, and how many are held at once (memory).
-DRAWS = 2000
-DRAWS_AT_ONCE = 200
+_DRAWS = 2000
+_DRAWS_AT_ONCE = 200
 # Draws where every metric is computed anew from scores: a second for four arms.
 FIGURE_DRAWS = 500
 
@@ -115,7 +115,7 @@ def majority_rate(labels: NDArray[np.int64]) -> float:
     return float(np.bincount(labels).max() / len(labels))
 
 
-def confusion(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> NDArray[np.int64]:
+def confusion_matrix(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return (C, C) counts: rows are labels, columns predictions."""
     width = logits.shape[1]
     cells = np.bincount(labels * width + logits.argmax(1), minlength=width * width)
@@ -160,7 +160,7 @@ def clustered_mean(
     clusters: NDArray[np.int64],
     *,
     strata: NDArray[np.int64] | None = None,
-    draws: int = DRAWS,
+    draws: int = _DRAWS,
     seed: int = 0,
 ) -> Interval:
     """Return a mean over images and seeds with its 95 % percentile interval over patients.
@@ -197,8 +197,8 @@ def clustered_mean(
     sums, counts = sums[seen].T, counts[seen].T
     rng = np.random.default_rng(seed)
     drawn: list[NDArray[np.float64]] = []
-    for start in range(0, draws, DRAWS_AT_ONCE):
-        size = min(DRAWS_AT_ONCE, draws - start)
+    for start in range(0, draws, _DRAWS_AT_ONCE):
+        size = min(_DRAWS_AT_ONCE, draws - start)
         weight = rng.multinomial(len(patients), np.full(len(patients), 1 / len(patients)), size)
         total, number = weight @ sums, weight @ counts
         whole = (number > 0).all(1)

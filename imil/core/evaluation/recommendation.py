@@ -63,7 +63,7 @@ class Recommendation:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class RuleCase:
     """One setting of a benchmark: what the rule chose, and what the test set says of every arm.
 
     Attributes:
@@ -169,7 +169,7 @@ def best_setting(candidates: Sequence[Candidate]) -> Variant:
     return max(eligible or settings, key=lambda name: by_name[name].gain.points)
 
 
-def score_rule(cases: Sequence[Case], *, seed: int = 0) -> RuleScore:
+def score_rule(cases: Sequence[RuleCase], *, seed: int = 0) -> RuleScore:
     """Return how often the rule picks the best arm or a harmful one, and what following it costs.
 
     Args:
@@ -196,7 +196,7 @@ def score_rule(cases: Sequence[Case], *, seed: int = 0) -> RuleScore:
     )
 
 
-def always(cases: Sequence[Case], name: str) -> tuple[Case, ...]:
+def always(cases: Sequence[RuleCase], name: str) -> tuple[RuleCase, ...]:
     """Return the cases as if one arm were always recommended: what the rule is to be held against.
 
     Cases without that arm are left out.

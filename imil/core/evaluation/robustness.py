@@ -44,7 +44,7 @@ class MaskOnly:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class MaskSet:
+class LabelledMasks:
     """Masks at any one size, with what they belong to.
 
     Attributes:
@@ -201,7 +201,7 @@ def swapped_right(swapped: NDArray[np.floating], labels: NDArray[np.int64]) -> N
     return share
 
 
-def mask_only(masks: MaskSet, *, seed: int = 0) -> MaskOnly:
+def mask_only(masks: LabelledMasks, *, seed: int = 0) -> MaskOnly:
     """Return how well masks alone tell the class, each asked by a model that never saw it.
 
     For a clinician's study, whose few masks are all painted on training images. A logistic
@@ -232,7 +232,7 @@ def mask_only(masks: MaskSet, *, seed: int = 0) -> MaskOnly:
     return _mask_only(answers, masks, seed)
 
 
-def mask_only_held_out(train: MaskSet, test: MaskSet, *, seed: int = 0) -> MaskOnly:
+def mask_only_held_out(train: LabelledMasks, test: LabelledMasks, *, seed: int = 0) -> MaskOnly:
     """Return how well masks alone tell the class of test images, learned from training images.
 
     For a simulated study, or predicted masks, where both splits have a mask an image.
@@ -270,7 +270,7 @@ def _fitted(features: NDArray[np.float64], labels: NDArray[np.int64]) -> Logisti
     return model.fit(features, labels)
 
 
-def _mask_only(answers: NDArray[np.int64], masks: MaskSet, seed: int) -> MaskOnly:
+def _mask_only(answers: NDArray[np.int64], masks: LabelledMasks, seed: int) -> MaskOnly:
     right = (answers == masks.labels).astype(np.float64)
     found = clustered_mean(right, masks.clusters, strata=masks.labels, seed=seed)
     chance = 1 / len(np.unique(masks.labels))

@@ -16,7 +16,7 @@ from imil.core.evaluation.metrics import (
     Interval,
     Metric,
     Robustness,
-    confusion,
+    confusion_matrix,
     figures,
     majority_rate,
     mean_intervals,
@@ -238,7 +238,7 @@ class Trained:
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class RoundContext:
     """What a comparison needs to know about the study; see `Round` for the fields."""
 
     number: int
@@ -273,10 +273,10 @@ class Validation:
         return np.stack([independent_right(*scores, self.labels) for scores in each])
 
 
-def compare(
+def evaluate_round(
     trained: Mapping[Variant, Trained],
     samples: Sequence[Sample],
-    setting: Setting,
+    setting: RoundContext,
     validation: Validation,
     *,
     draws: int = FIGURE_DRAWS,
@@ -418,7 +418,7 @@ def _arm(
 ) -> ArmFigures:
     labels, clusters = images.labels, images.clusters
     each = [figures(logits, labels) for logits in outcome.logits]
-    counts = sum(confusion(logits, labels) for logits in outcome.logits)
+    counts = sum(confusion_matrix(logits, labels) for logits in outcome.logits)
     groups = by_group(outcome.logits, labels, images.groups, clusters)
     pairs = zip(outcome.logits, outcome.swapped, strict=False)
     swapped = [swapped_values(plain, again, labels) for plain, again in pairs]

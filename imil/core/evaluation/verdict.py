@@ -16,8 +16,8 @@ from imil.core.evaluation.metrics import Metric
 from imil.core.records import Figure
 
 # Draws of the crossed bootstrap, and how many go through one matrix product (memory).
-DRAWS = 10_000
-DRAWS_AT_ONCE = 500
+_DRAWS = 10_000
+_DRAWS_AT_ONCE = 500
 # Up to so many patients the draws of a data set are kept: each arm of a comparison is resampled
 # alike, and drawing is nearly all that it costs (10,000 draws of them: 40 MB).
 KEPT_PATIENTS = 2000
@@ -56,7 +56,7 @@ class DrawnDifference:
 
     Attributes:
         share: the difference itself.
-        drawn: (`DRAWS`,) the same on resampled patients and seeds.
+        drawn: (`_DRAWS`,) the same on resampled patients and seeds.
     """
 
     share: float
@@ -69,7 +69,7 @@ class DrawnDifference:
 
     @property
     def p(self) -> float:
-        """Two-sided bootstrap p-value of no difference, never below 2 / (`DRAWS` + 1)."""
+        """Two-sided bootstrap p-value of no difference, never below 2 / (`_DRAWS` + 1)."""
         below, above = int((self.drawn <= 0).sum()), int((self.drawn >= 0).sum())
         return min(1.0, 2 * (min(below, above) + 1) / (len(self.drawn) + 1))
 
@@ -120,7 +120,7 @@ def paired_differences(
 ) -> dict[Metric, Difference]:
     """Return arm minus control for accuracy and balanced accuracy.
 
-    The interval is the 95 % percentile interval over `DRAWS` bootstrap draws that resample
+    The interval is the 95 % percentile interval over `_DRAWS` bootstrap draws that resample
     patients and seeds, crossed. A draw that misses a class leaves it out of balanced accuracy.
 
     Args:
@@ -204,7 +204,7 @@ def drawn_over_replications(
     """
     classes = np.unique(np.concatenate([outcome.labels for outcome in outcomes]))
     sums = [_sums(outcome, classes) for outcome in outcomes]
-    gained, seen = np.zeros((len(classes), DRAWS)), np.zeros((len(classes), DRAWS))
+    gained, seen = np.zeros((len(classes), _DRAWS)), np.zeros((len(classes), _DRAWS))
     drawn = _nested_draws(tuple(gains.shape[1] for gains, _ in sums), seed)
     for (gains, counts), (share, weight) in zip(sums, drawn, strict=True):
         weights = weight.T.astype(np.float64)
@@ -365,11 +365,11 @@ def _bootstrap(
 
 
 def _crossed_draws(patients: int, seeds: int, seed: int) -> Iterator[_Draw]:
-    """Yield `DRAWS_AT_ONCE` resamplings at a time: (D, patients) counts, (D, seeds) shares."""
+    """Yield `_DRAWS_AT_ONCE` resamplings at a time: (D, patients) counts, (D, seeds) shares."""
     rng = np.random.default_rng(seed)
-    for _ in range(0, DRAWS, DRAWS_AT_ONCE):
-        weight = rng.multinomial(patients, np.full(patients, 1 / patients), DRAWS_AT_ONCE)
-        share = rng.multinomial(seeds, np.full(seeds, 1 / seeds), DRAWS_AT_ONCE) / seeds
+    for _ in range(0, _DRAWS, _DRAWS_AT_ONCE):
+        weight = rng.multinomial(patients, np.full(patients, 1 / patients), _DRAWS_AT_ONCE)
+        share = rng.multinomial(seeds, np.full(seeds, 1 / seeds), _DRAWS_AT_ONCE) / seeds
         yield weight, share
 
 
@@ -385,8 +385,8 @@ def _nested_draws(patients: tuple[int, ...], seed: int) -> tuple[_Draw, ...]:
     """Return, a replication, how often each draw has it, (D,), and its patients, (D, patients)."""
     rng = np.random.default_rng(seed)
     seeds = len(patients)
-    shares = rng.multinomial(seeds, np.full(seeds, 1 / seeds), DRAWS).T
+    shares = rng.multinomial(seeds, np.full(seeds, 1 / seeds), _DRAWS).T
     return tuple(
-        (share, rng.multinomial(of_one, np.full(of_one, 1 / of_one), DRAWS).astype(np.uint32))
+        (share, rng.multinomial(of_one, np.full(of_one, 1 / of_one), _DRAWS).astype(np.uint32))
         for share, of_one in zip(shares, patients, strict=True)
     )

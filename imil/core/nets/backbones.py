@@ -33,7 +33,7 @@ POOL_AND_HEAD = ("avgpool", "fc", "global_pool", "classifier")
 class Classifier(nn.Module):
     """A network whose parts have the same names in every backbone.
 
-    Its maps are laid out channels last unless `lay_out` says otherwise.
+    Its maps are laid out channels last unless `install_demo_training` says otherwise.
 
     Args:
         body: from (B, C, S, S) normalised images to (B, F, h, w) feature maps.
@@ -131,7 +131,7 @@ def backbone(name: str) -> Backbone:
     return BACKBONES[name]
 
 
-def check_size(name: str, size: int) -> Backbone:
+def check_input_size(name: str, size: int) -> Backbone:
     """Return the backbone of that name if it can take images of `size` px; PlanError if not."""
     kind = backbone(name)
     if not kind.smallest <= size <= kind.largest:
@@ -157,7 +157,7 @@ def build(name: str, *, classes: int, channels: int, size: int, seed: int) -> Cl
     Raises:
         PlanError: unknown name, size out of the backbone's range, or a missing extra.
     """
-    kind = check_size(name, size)
+    kind = check_input_size(name, size)
     with torch.random.fork_rng(devices=[]):
         # The CPU's generator alone: `torch.manual_seed` would reseed the GPU's for good.
         torch.default_generator.manual_seed(seed)

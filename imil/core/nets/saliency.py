@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from imil.core.evaluation.metrics import Interval, clustered_mean
 from imil.core.nets.backbones import Classifier
-from imil.core.training.pictures import to_float
+from imil.core.training.device_images import to_float
 from imil.errors import ComputeError, PlanError
 
 # Points on the path from grey to image. Eight gave the maps of thirty-two on films (wrong-reason

@@ -14,7 +14,7 @@ from imil.core.evaluation.metrics import Interval, clustered_mean
 from imil.core.records import Region
 
 # From a reader to the masks of that reader, (H, W) by sample id, True = hide.
-Readings = Mapping[str, Mapping[str, Region]]
+MasksByReader = Mapping[str, Mapping[str, Region]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,9 @@ def overlap(one: Region, other: Region) -> Overlap:
     return Overlap(2 * shared / (shared + either), shared / either)
 
 
-def agreement(readings: Readings, patients: Mapping[str, str] | None = None) -> Agreement:
+def measure_agreement(
+    readings: MasksByReader, patients: Mapping[str, str] | None = None
+) -> Agreement:
     """Return how far readers agree, each two of them and all of them.
 
     Args:
@@ -173,7 +175,7 @@ def agreement(readings: Readings, patients: Mapping[str, str] | None = None) -> 
     )
 
 
-def _image(sample_id: str, readings: Readings) -> ImageAgreement:
+def _image(sample_id: str, readings: MasksByReader) -> ImageAgreement:
     own = {reader: masks[sample_id] for reader, masks in readings.items() if sample_id in masks}
     overlaps = {
         (first, second): overlap(own[first], own[second]) for first, second in combinations(own, 2)
@@ -190,7 +192,7 @@ def _image(sample_id: str, readings: Readings) -> ImageAgreement:
 def _pair(
     first: str,
     second: str,
-    readings: Readings,
+    readings: MasksByReader,
     images: Sequence[ImageAgreement],
     numbers: Mapping[str, int],
 ) -> PairAgreement:

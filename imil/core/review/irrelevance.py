@@ -25,7 +25,7 @@ from imil.core.review.pixel_model import fit_pixel_model, some_pixels
 from imil.errors import MaskError
 
 FEWEST_PAINTED = 2
-FOLDS = 5
+_FOLDS = 5
 # The mean of two Dice, of the irrelevant and of the relevant region: a guess that hides the right
 # share at random places reaches 0.5 whatever that share is. Hiding all or nothing gets less.
 CHANCE_DICE = 0.5
@@ -37,7 +37,7 @@ LEAST_GAIN = 0.02
 USUAL_THRESHOLD = 0.5
 THRESHOLDS = tuple(i / 20 for i in range(2, 19))  # 0.10 to 0.90
 SUREST = 1e-3  # shares of 0 and 1 are confidences of 0.001 and 0.999: a few masks can't say never
-PREDICT_BATCH = 64  # images; some 10 MB of features
+_PREDICT_BATCH = 64  # images; some 10 MB of features
 # Of the linear algebra: on two cores with one busy, two threads were five times slower than one
 # (40 masks of 128 px: 26 s and 5 s).
 THREADS = 1
@@ -138,15 +138,15 @@ def learn_irrelevance(
 def predict_in_batches(
     predictor: IrrelevancePredictor, images: NDArray[np.uint8], rows: NDArray[np.int64]
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-    """Yield (rows, their confidence), `PREDICT_BATCH` images at a time, in the order of `rows`.
+    """Yield (rows, their confidence), `_PREDICT_BATCH` images at a time, in the order of `rows`.
 
     Args:
         predictor: from `learn_irrelevance`.
         images: (N, C, S, S); read from disk as they are used, so N may be any number.
         rows: the images wanted.
     """
-    for start in range(0, len(rows), PREDICT_BATCH):
-        part = rows[start : start + PREDICT_BATCH]
+    for start in range(0, len(rows), _PREDICT_BATCH):
+        part = rows[start : start + _PREDICT_BATCH]
         yield part, predictor.confidence(images[part])
 
 
@@ -200,7 +200,7 @@ def mean_dice(predicted: NDArray[np.bool_], truth: NDArray[np.bool_]) -> NDArray
     return (dice(predicted, truth) + dice(~predicted, ~truth)) / 2
 
 
-def too_few(painted: int) -> MaskError:
+def too_few_masks_error(painted: int) -> MaskError:
     """Return the error of predicting from that many masks, fewer than `FEWEST_PAINTED`."""
     return MaskError(
         "Only one image is painted." if painted else "No image is painted.",
@@ -211,7 +211,7 @@ def too_few(painted: int) -> MaskError:
 
 def _check_painted(painted: Mapping[int, Region], shape: tuple[int, ...]) -> None:
     if len(painted) < FEWEST_PAINTED:
-        raise too_few(len(painted))
+        raise too_few_masks_error(len(painted))
     for irrelevant in painted.values():
         if irrelevant.dtype != np.bool_ or irrelevant.shape != shape:
             raise ValueError("a painted mask is boolean and has the working images' size")
@@ -233,7 +233,7 @@ def _trial(
     """Predict each painted mask from the other folds, calibrate, and find the best threshold."""
     places = np.random.default_rng(seed).permutation(len(masks))
     raw = np.empty(masks.shape, np.float32)
-    for fold in np.array_split(places, min(FOLDS, len(masks))):
+    for fold in np.array_split(places, min(_FOLDS, len(masks))):
         others = np.setdiff1d(places, fold)
         raw[fold] = _fit(kind, images[others], masks[others], seed)(images[fold])
     slope, intercept = _calibration(raw, masks, seed)

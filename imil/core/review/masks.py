@@ -46,7 +46,7 @@ def check_mask(irrelevant: NDArray[np.generic], shape: tuple[int, int]) -> Regio
         MaskError: wrong size, nothing painted, or more than `MAX_COVERAGE` painted.
         ValueError: not boolean.
     """
-    region = check_size(irrelevant, shape)
+    region = check_mask_size(irrelevant, shape)
     if not region.any():
         raise MaskError(
             "Nothing is painted.",
@@ -62,7 +62,7 @@ def check_mask(irrelevant: NDArray[np.generic], shape: tuple[int, int]) -> Regio
     return region
 
 
-def check_size(irrelevant: NDArray[np.generic], shape: tuple[int, int]) -> Region:
+def check_mask_size(irrelevant: NDArray[np.generic], shape: tuple[int, int]) -> Region:
     """Return the mask if it is of that (H, W), however much it hides.
 
     Raises:

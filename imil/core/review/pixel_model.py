@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 # Side of the grid that the model works on; finer ones cost more and gained nothing in trials.
-GRID = 32
+_GRID = 32
 BLURS = (0.02, 0.05, 0.1)  # widths (sigma) of the blurred colours, share of the side
 CONTEXT_BLURS = (0.03, 0.08, 0.16)  # the same for the first answer that the second one reads
 BORDER = 0.08  # share of the side: the ring that colours are compared with
@@ -94,7 +94,7 @@ def _asked(model: Pipeline, features: NDArray[np.float32]) -> NDArray[np.float32
 
 
 def _grid_side(images: NDArray[np.uint8]) -> int:
-    return min(GRID, int(images.shape[-1]))
+    return min(_GRID, int(images.shape[-1]))
 
 
 def _features(images: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -25,7 +25,7 @@ PERSISTENT_AT_LEAST, PERSISTENT_OF_LAST = 2, 3
 
 
 @dataclass(frozen=True, slots=True)
-class Offered:
+class OfferedImage:
     """A training image offered for another reason than that it is mispredicted now.
 
     `predicted` may equal `label`. `confidence` is the probability (0-1) of `predicted`, `loss` the
@@ -123,7 +123,7 @@ def persistent_outliers(
 
 def high_loss(
     logits: Tensor, labels: NDArray[np.int64], sample_ids: Sequence[str], *, limit: int
-) -> tuple[Offered, ...]:
+) -> tuple[OfferedImage, ...]:
     """Return the samples of highest cross-entropy, predicted right or wrong: queue `high_loss`.
 
     Not the paper's queue: only asked for by name, never to fill up `mispredicted`.
@@ -148,7 +148,7 @@ def high_loss(
 
 def label_suspects(
     logits: Tensor, labels: NDArray[np.int64], sample_ids: Sequence[str]
-) -> tuple[Offered, ...]:
+) -> tuple[OfferedImage, ...]:
     """Return the samples whose label looks wrong: queue `label_suspect`.
 
     Training dynamics with the thresholds of confident learning: a sample is suspected if, over the
@@ -195,7 +195,7 @@ def label_suspects(
 
 def wrong_reason(
     logits: Tensor, swapped: Tensor, labels: NDArray[np.int64], sample_ids: Sequence[str]
-) -> tuple[Offered, ...]:
+) -> tuple[OfferedImage, ...]:
     """Return the samples predicted right for a reason that lies elsewhere: queue `wrong_reason`.
 
     Args:
@@ -291,7 +291,7 @@ def _offered(
     confidence: NDArray[np.float64],
     losses: NDArray[np.float64],
     scores: NDArray[np.float64],
-) -> tuple[Offered, ...]:
+) -> tuple[OfferedImage, ...]:
     columns = (labels, predicted, confidence, losses, scores)
     ids = [sample_ids[i] for i in rows]
-    return tuple(map(Offered, ids, *(column[rows].tolist() for column in columns)))
+    return tuple(map(OfferedImage, ids, *(column[rows].tolist() for column in columns)))

@@ -59,7 +59,7 @@ def usual_pooling(readers: int) -> Pooling:
     return Pooling.MAJORITY if readers >= ENOUGH_TO_OUTVOTE else Pooling.UNION
 
 
-def pool(regions: Sequence[Region], pooling: Pooling) -> Region:
+def pool_masks(regions: Sequence[Region], pooling: Pooling) -> Region:
     """Return the one mask of several readers' masks of an image, True = hide.
 
     Args:
@@ -87,6 +87,6 @@ def pool(regions: Sequence[Region], pooling: Pooling) -> Region:
     return pooled
 
 
-def usable(pooled: Region) -> bool:
+def is_usable(pooled: Region) -> bool:
     """Return whether a pooled mask can be used: it hides something, and leaves enough."""
     return 0 < coverage(pooled) <= MAX_COVERAGE

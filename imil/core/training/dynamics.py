@@ -6,9 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def without_gaps(
-    epochs: NDArray[np.float32], otherwise: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def fill_gaps(epochs: NDArray[np.float32], otherwise: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the scores of every image in every epoch.
 
     An epoch leaves out the images of its last, smaller batch, others each time. The answer of the

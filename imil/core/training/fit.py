@@ -15,14 +15,20 @@ from torch.nn import functional
 from imil.core.nets.backbones import Classifier, build, load_pretrained
 from imil.core.records import EpochFigures, Plan, Precision, Progress
 from imil.core.training.batches import Batches, Images
-from imil.core.training.pictures import taken, to_float
-from imil.core.training.steps import kept, optimiser_of, optimiser_tensors, placed, step_of
+from imil.core.training.device_images import gather, to_float
+from imil.core.training.steps import (
+    make_optimiser,
+    make_step,
+    optimiser_tensors,
+    place_module,
+    snapshot,
+)
 from imil.errors import ComputeError
 
 # Batches between two reports of progress: a few a second on a slow CPU.
 REPORT_EVERY = 4
 # Images a forward pass without gradients; larger gains nothing on a CPU. A GPU needs more to do.
-PREDICT_BATCH, PREDICT_BATCH_CUDA = 128, 512
+_PREDICT_BATCH, PREDICT_BATCH_CUDA = 128, 512
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,11 +129,11 @@ def fit(
     if plan.precision is Precision.AUTO:
         raise ValueError("the plan's arithmetic is settled before anything is trained")
     device = torch.device(plan.device)
-    module = placed(restore(plan, state), device)
-    optimiser = optimiser_of(module, plan, state.tensors)
+    module = place_module(restore(plan, state), device)
+    optimiser = make_optimiser(module, plan, state.tensors)
     epochs, steps = epochs_of(plan, state.round), batches.steps
     weights = batches.class_weights.to(device) if plan.class_weighted else None
-    step = step_of(module, optimiser, plan, weights)
+    step = make_step(module, optimiser, plan, weights)
     for epoch in range(state.epoch, epochs):
         seed = epoch_seed(plan.seed, state.round, epoch)
         torch.manual_seed(seed)  # dropout draws from the global generator
@@ -192,11 +198,11 @@ def predict(
     """
     module.eval()
     rows = np.arange(len(images)) if rows is None else rows
-    batch = PREDICT_BATCH if device == "cpu" else PREDICT_BATCH_CUDA
+    batch = _PREDICT_BATCH if device == "cpu" else PREDICT_BATCH_CUDA
     logits = []
     with torch.inference_mode():
         for start in range(0, len(rows), batch):
-            part = taken(images, rows[start : start + batch], torch.device(device))
+            part = gather(images, rows[start : start + batch], torch.device(device))
             logits.append(module(to_float(part)).float())
         # One way from the device: it is waited for once.
         return torch.cat(logits).cpu().clone()
@@ -238,4 +244,4 @@ def _score(logits: Tensor, labels: NDArray[np.int64]) -> tuple[float, float]:
 
 
 def _model_tensors(module: nn.Module) -> dict[str, Tensor]:
-    return {f"model.{k}": kept(v) for k, v in module.state_dict().items()}
+    return {f"model.{k}": snapshot(v) for k, v in module.state_dict().items()}

@@ -15,18 +15,22 @@ from imil.core.arms.variants import Penalty
 from imil.core.nets.backbones import Classifier
 from imil.core.records import Plan, Precision
 from imil.core.training.batches import Batch
-from imil.core.training.captured import MOST_PIXELS, CapturedStep
-from imil.core.training.shared import SharedObjective, processes, with_shared_statistics
+from imil.core.training.cuda_graph import MOST_GRAPH_PIXELS, CudaGraphStep
+from imil.core.training.data_parallel import (
+    DataParallelObjective,
+    with_synced_batch_norm,
+    world_size,
+)
 
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 
-def placed(module: Classifier, device: torch.device) -> Classifier:
+def place_module(module: Classifier, device: torch.device) -> Classifier:
     """Return the module on the device, laid out as it trains fastest there."""
     if device.type == "cpu":
         return module
-    if processes() > 1:
-        module = with_shared_statistics(module)
+    if world_size() > 1:
+        module = with_synced_batch_norm(module)
     return cast("Classifier", module.to(device=device, memory_format=torch.channels_last))  # type: ignore[call-overload]  # of modules its stubs know none
 
 
@@ -59,7 +63,7 @@ class _Objective(nn.Module):
         return loss if penalty is None else loss + penalty, loss, logits
 
 
-def step_of(
+def make_step(
     module: Classifier, optimiser: torch.optim.Optimizer, plan: Plan, weights: Tensor | None
 ) -> Callable[[Batch, float], tuple[Tensor, Tensor]]:
     """Return what takes one step at a learning rate, and returns the batch's loss and logits.
@@ -67,14 +71,14 @@ def step_of(
     How it is taken, with other processes or as a captured graph, is decided here alone.
 
     Args:
-        module: to train, from `placed`.
+        module: to train, from `place_module`.
         optimiser: of its parameters.
         plan: how to train.
         weights: (C,) of the cross-entropy, on the plan's device.
     """
-    together = processes() > 1
+    together = world_size() > 1
     objective = _Objective(module, plan, weights)
-    minimised = SharedObjective(objective, weights) if together else objective.alone
+    minimised = DataParallelObjective(objective, weights) if together else objective.alone
 
     def usual(batch: Batch) -> tuple[Tensor, Tensor]:
         total, loss, logits = minimised(batch)
@@ -85,8 +89,8 @@ def step_of(
         return loss.detach(), logits.detach()
 
     pixels = plan.batch_size * plan.size**2
-    small = plan.device == "cuda" and not together and pixels <= MOST_PIXELS
-    captured = CapturedStep(lambda x, y: usual(Batch(x, y))) if small else None
+    small = plan.device == "cuda" and not together and pixels <= MOST_GRAPH_PIXELS
+    captured = CudaGraphStep(lambda x, y: usual(Batch(x, y))) if small else None
 
     def step(batch: Batch, rate: float) -> tuple[Tensor, Tensor]:
         _set_rate(optimiser, rate)
@@ -131,7 +135,9 @@ def _penalised(module: Classifier, batch: Batch, penalised: Tensor) -> tuple[Ten
     return logits, gradient_penalty(logits, images, penalised)
 
 
-def optimiser_of(module: nn.Module, plan: Plan, tensors: Mapping[str, Tensor]) -> torch.optim.AdamW:
+def make_optimiser(
+    module: nn.Module, plan: Plan, tensors: Mapping[str, Tensor]
+) -> torch.optim.AdamW:
     """Return the optimiser with the moments that a state's tensors hold."""
     # Norms and biases are not decayed: they set scales, not what is looked at.
     decayed = [p for p in module.parameters() if p.ndim > 1]
@@ -159,7 +165,7 @@ def _like(parameter: Tensor, moment: Tensor) -> Tensor:
     return torch.empty_like(parameter).copy_(moment)
 
 
-def kept(tensor: Tensor) -> Tensor:
+def snapshot(tensor: Tensor) -> Tensor:
     """Return a copy on the CPU, laid out as a file wants it."""
     return tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
 
@@ -167,7 +173,7 @@ def kept(tensor: Tensor) -> Tensor:
 def optimiser_tensors(module: nn.Module, optimiser: torch.optim.AdamW) -> dict[str, Tensor]:
     """Return the optimiser's moments by the names of a state's tensors."""
     return {
-        f"optimiser.{name}.{m}": kept(optimiser.state[parameter][m])
+        f"optimiser.{name}.{m}": snapshot(optimiser.state[parameter][m])
         for name, parameter in module.named_parameters()
         if optimiser.state.get(parameter)  # what was always frozen has none
         for m in MOMENTS

@@ -30,7 +30,7 @@ MAX_DEPTH = 32
 MAX_LIST_BYTES = 64 * 2**20
 
 # All files together, inflated: 100,000 images of 200 kB, and well within a Space's 50 GB disk.
-MAX_BYTES = 20 * 2**30
+MAX_UNPACKED_BYTES = 20 * 2**30
 
 # No image format inflates more than this, save blank ones; deflate itself reaches 1,032.
 MAX_RATIO = 200
@@ -69,12 +69,12 @@ ENCRYPTED = "It is encrypted in the zip, and needs a password."
 UNUSUAL = "It is compressed in the zip in an unusual way."
 
 # Bytes that are inflated at a time, and at first: from few it is told what is not to be read.
-CHUNK, FIRST = 2**20, 4096
+CHUNK, _FIRST = 2**20, 4096
 
 _NESTED = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst"})
 
 # What the zip's reader raises on bytes that are not as they should be.
-BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError)
+BROKEN_ENTRY = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Limits:
     """How much an archive may hold; the reasons stand beside the constants."""
 
     files: int = MAX_FILES
-    inflated_bytes: int = MAX_BYTES
+    inflated_bytes: int = MAX_UNPACKED_BYTES
     ratio: int = MAX_RATIO
     ratio_from_bytes: int = RATIO_FROM_BYTES
 
@@ -221,11 +221,11 @@ def pieces(zipped: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterator[bytes]:
         return
     try:
         with zipped.open(entry) as source:
-            piece = source.read(FIRST)
+            piece = source.read(_FIRST)
             while piece:
                 yield piece
                 piece = source.read(CHUNK)
-    except BROKEN as cause:
+    except BROKEN_ENTRY as cause:
         raise EntryError(DAMAGED) from cause
 
 
@@ -253,7 +253,7 @@ def _begins(zipped: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bool:
     try:
         zipped.open(entry).close()
     # The last is what an encrypted entry raises: it can't be read, wherever it begins.
-    except (*BROKEN, RuntimeError):
+    except (*BROKEN_ENTRY, RuntimeError):
         return False
     return True
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from imil.datasets.archive.entries import (
-    BROKEN,
+    BROKEN_ENTRY,
     CHUNK,
     EntryError,
     Limits,
@@ -31,7 +31,7 @@ from imil.datasets.archive.entries import (
     too_large,
 )
 from imil.datasets.choices import Choices
-from imil.datasets.files.pixels import SUFFIXES, why_not_opened
+from imil.datasets.files.pixels import IMAGE_SUFFIXES, why_not_opened
 from imil.datasets.files.tree import Tries, is_image, stray, suffix_of, why_unread
 from imil.datasets.folder import MADE, read_folder
 from imil.datasets.listing import Listing, Skipped, with_splits
@@ -126,7 +126,11 @@ def _sieve(
         idle = name in sizes and (name not in tables or not may_hold_rows(name, head))
         reason = stray(name) if idle else why_unread(name, head)
         # A small file is tried at once: writing it first would take longer.
-        if reason is None and suffix_of(name) in SUFFIXES and entries[name].file_size == len(head):
+        if (
+            reason is None
+            and suffix_of(name) in IMAGE_SUFFIXES
+            and entries[name].file_size == len(head)
+        ):
             reason = why_not_opened(head)
             tries.note(name, reason)
         return reason
@@ -213,7 +217,7 @@ def opened(archive: Path) -> Iterator[zipfile.ZipFile]:
         with zipfile.ZipFile(archive) as zipped:
             find_moved(zipped)
             yield zipped
-    except BROKEN as cause:
+    except BROKEN_ENTRY as cause:
         raise _broken(archive.name) from cause
     except OSError as cause:
         if cause.errno not in (errno.ENOSPC, errno.EDQUOT):

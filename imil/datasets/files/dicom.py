@@ -16,16 +16,16 @@ from pydicom.pixels.utils import pixel_array
 from pydicom.uid import UID
 
 from imil.core.records import Pixels
-from imil.datasets.files.pixels import MAX_PIXELS
+from imil.datasets.files.pixels import MAX_IMAGE_PIXELS
 
 # Where the four letters stand that every DICOM file carries.
-MARK_AT, MARK = 128, b"DICM"
+MARK_AT, _MARK = 128, b"DICM"
 # Why a file without them is not read.
 NO_HEADER = "It has no DICOM file header, which says how its pixels are stored."
 # How such files are named, if they have a suffix at all.
-SUFFIXES = frozenset({".dcm", ".dicom", ".ima"})
+DICOM_SUFFIXES = frozenset({".dcm", ".dicom", ".ima"})
 # Of the hashes that patients and studies are known by, bytes.
-ID_BYTES = 8
+_ID_BYTES = 8
 # Grey levels of 8 and of more bits.
 TOP_8, TOP_16 = 255, 65_535
 
@@ -74,19 +74,19 @@ def is_dicom(path: Path) -> bool:
     """Return whether a file carries DICOM's mark, whatever it is called."""
     try:
         with path.open("rb") as file:
-            return is_marked(file.read(MARK_AT + len(MARK)))
+            return is_marked(file.read(MARK_AT + len(_MARK)))
     except OSError:
         return False
 
 
 def is_marked(head: bytes) -> bool:
     """Return whether a file's first bytes carry DICOM's mark."""
-    return head[MARK_AT : MARK_AT + len(MARK)] == MARK
+    return head[MARK_AT : MARK_AT + len(_MARK)] == _MARK
 
 
 def hashed(value: str, salt: str) -> str:
     """Return 16 hex digits in place of an id; equal for equal ids and salts."""
-    digest = hashlib.blake2b(value.encode(), key=salt.encode()[:64], digest_size=ID_BYTES)
+    digest = hashlib.blake2b(value.encode(), key=salt.encode()[:64], digest_size=_ID_BYTES)
     return digest.hexdigest()
 
 
@@ -177,10 +177,10 @@ def _require_picture(data: pydicom.Dataset) -> None:
         raise RefusedError("It does not say how its pixels are stored (no transfer syntax).")
     if int(data.BitsAllocated) > 16:
         raise RefusedError(f"It has {int(data.BitsAllocated)} bits a pixel, and 8 to 16 are read.")
-    if int(data.Rows) * int(data.Columns) > MAX_PIXELS:
+    if int(data.Rows) * int(data.Columns) > MAX_IMAGE_PIXELS:
         raise RefusedError(
             f"It has {int(data.Columns)} × {int(data.Rows)} pixels, and more than "
-            f"{MAX_PIXELS // 10**6} million are not opened."
+            f"{MAX_IMAGE_PIXELS // 10**6} million are not opened."
         )
 
 

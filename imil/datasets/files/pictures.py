@@ -13,15 +13,15 @@ from imil.core.records import Pixels
 from imil.datasets.choices import Choices
 from imil.datasets.files.dicom import Header, RefusedError
 from imil.datasets.files.pixels import PixelsError
-from imil.datasets.files.tree import Findings, Tree, is_dicom, is_image
-from imil.datasets.reading.dicom import DicomReader, Wanted
+from imil.datasets.files.tree import Findings, Tree, is_dicom_file, is_image
+from imil.datasets.reading.dicom import DicomReader, DicomRequest
 
 # Bytes of the hash that a made picture is called by.
 _NAME_BYTES = 16
 
 
 @dataclass(slots=True, eq=False)
-class Pictures:
+class PictureFiles:
     """What DICOM files say of themselves, and their pictures as they are asked for.
 
     Attributes:
@@ -86,7 +86,7 @@ class Pictures:
             return made
         unfinished = made.with_suffix(".part")
         try:
-            self.reader.picture(original, unfinished, Wanted(picked, choices.preset))
+            self.reader.picture(original, unfinished, DicomRequest(picked, choices.preset))
         except RefusedError as reason:
             unfinished.unlink(missing_ok=True)
             raise PixelsError(name, why=str(reason)) from reason
@@ -94,7 +94,7 @@ class Pictures:
         return made
 
 
-def look_through(tree: Tree, reader: DicomReader, made: Path) -> Pictures:
+def look_through(tree: Tree, reader: DicomReader, made: Path) -> PictureFiles:
     """Return the DICOM files of a folder, by what their headers say."""
     headers: dict[str, Header] = {}
     refused: dict[str, str] = {}
@@ -103,16 +103,16 @@ def look_through(tree: Tree, reader: DicomReader, made: Path) -> Pictures:
             if is_image(name):
                 refused[name] = tree.unread[name]
             continue
-        if not is_dicom(name, file):
+        if not is_dicom_file(name, file):
             continue
         try:
             headers[name] = reader.header(file)
         except RefusedError as reason:
             refused[name] = str(reason)
-    return Pictures(reader, made, headers, refused)
+    return PictureFiles(reader, made, headers, refused)
 
 
-def whose(pictures: Pictures, findings: Findings) -> dict[str, str]:
+def whose(pictures: PictureFiles, findings: Findings) -> dict[str, str]:
     """Return the patient of each DICOM file that names one, hashed, by file name; see `owners`."""
     found, note = owners(pictures.headers)
     if note:

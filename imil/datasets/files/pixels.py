@@ -20,13 +20,13 @@ from imil.errors import DataError
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF")
 
 # How such files are named; any other name is not opened.
-SUFFIXES = frozenset(
+IMAGE_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".bmp", ".webp", ".gif"}
 )
 
 # The most pixels of one image, told from the header before any is decoded. Twice the largest
 # mammogram, and below the size at which Pillow itself starts to warn (89.5 million).
-MAX_PIXELS = 80_000_000
+MAX_IMAGE_PIXELS = 80_000_000
 
 # A grey level above this is white, and so relevant, in a reference mask: the middle of 8 bits, so
 # that masks blurred by JPEG or resizing keep their outline. Our choice.
@@ -90,8 +90,8 @@ def read_pixels(path: Path) -> Pixels:
         colour of "no signal" (our choice).
 
     Raises:
-        PixelsError: the file is missing, empty, truncated, no image, of more than `MAX_PIXELS`, or
-            its grey values don't fit 16 bits.
+        PixelsError: the file is missing, empty, truncated, no image, of more than
+            `MAX_IMAGE_PIXELS`, or its grey values don't fit 16 bits.
     """
     with _opened(path) as image:
         image.load()
@@ -151,12 +151,14 @@ def _opened(path: Path) -> Iterator[Image.Image]:
 
 def _require_bounded(image: Image.Image, name: str) -> None:
     width, height = image.size
-    if width * height > MAX_PIXELS:
+    if width * height > MAX_IMAGE_PIXELS:
         raise PixelsError(name, why=_too_large(f"{width} × {height}"))
 
 
 def _too_large(size: str) -> str:
-    return f"It has {size} pixels, and more than {MAX_PIXELS // 10**6} million are not opened."
+    return (
+        f"It has {size} pixels, and more than {MAX_IMAGE_PIXELS // 10**6} million are not opened."
+    )
 
 
 def why_not_opened(content: bytes) -> str | None:

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from imil.datasets.files import dicom
-from imil.datasets.files.pixels import SUFFIXES, kind_of
+from imil.datasets.files.pixels import IMAGE_SUFFIXES, kind_of
 from imil.datasets.layout.words import SPLITS
 from imil.datasets.listing import MAX_SKIPPED, Skipped, cut
 from imil.datasets.tables.table import is_other_table, is_sheet, is_table, is_text_table
 from imil.errors import DataError
 
-_IMAGES = SUFFIXES | dicom.SUFFIXES
+_IMAGES = IMAGE_SUFFIXES | dicom.DICOM_SUFFIXES
 
 # Images that may turn out to be none, and their share of those tried so far, until that is all.
 MOST_FAILED, MOST_FAILED_SHARE = 2000, 0.9
@@ -114,9 +114,9 @@ def is_image(name: str) -> bool:
     return suffix_of(name) in _IMAGES
 
 
-def is_dicom(name: str, file: Path) -> bool:
+def is_dicom_file(name: str, file: Path) -> bool:
     """Return whether a file is DICOM: by its name, or by its content where no suffix tells."""
-    if suffix_of(name) in dicom.SUFFIXES:
+    if suffix_of(name) in dicom.DICOM_SUFFIXES:
         return True
     return may_be_dicom(name) and dicom.is_dicom(file)
 
@@ -137,12 +137,12 @@ def why_unread(name: str, head: bytes) -> str | None:
         name: of the file.
         head: its first bytes, `HEAD` of `imil.datasets.files.pixels` where it has so many.
     """
-    if suffix_of(name) in SUFFIXES:
+    if suffix_of(name) in IMAGE_SUFFIXES:
         return kind_of(head)
-    if suffix_of(name) in dicom.SUFFIXES or may_be_dicom(name):
+    if suffix_of(name) in dicom.DICOM_SUFFIXES or may_be_dicom(name):
         if is_text_table(name, head):
             return None
-        reason = dicom.NO_HEADER if suffix_of(name) in dicom.SUFFIXES else stray(name)
+        reason = dicom.NO_HEADER if suffix_of(name) in dicom.DICOM_SUFFIXES else stray(name)
         return None if dicom.is_marked(head) else reason
     return None
 
@@ -177,7 +177,9 @@ def scan(root: Path, findings: Findings, unread: Mapping[str, str] | None = None
     files = _named_files(root, findings) | {name: root / name for name in unread}
     data = {n for n in files if is_data(n)}
     data |= {
-        n for n, file in files.items() if n not in data and n not in unread and is_dicom(n, file)
+        n
+        for n, file in files.items()
+        if n not in data and n not in unread and is_dicom_file(n, file)
     }
     top = wrapping(files, data)
     for name in sorted(files):

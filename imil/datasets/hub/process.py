@@ -17,7 +17,7 @@ from imil.errors import DataError
 # Images of a sample where nobody asked for more: enough to train on, minutes to fetch.
 LIMIT = 1000
 # Seconds without an image after which the Hub counts as gone; the first rows may take long.
-SILENCE_SECONDS = 120.0
+_SILENCE_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +107,9 @@ def _environment(home: Path, endpoint: str | None) -> dict[str, str]:
 def _received(process: LineProcess, repo: str) -> dict[str, Any] | None:
     """Return what the process says next, None at its end; DataError when it is silent for long."""
     try:
-        return process.receive(SILENCE_SECONDS)
+        return process.receive(_SILENCE_SECONDS)
     except TimeoutError:
-        silent = f"The Hub sent nothing for {SILENCE_SECONDS:.0f} seconds."
+        silent = f"The Hub sent nothing for {_SILENCE_SECONDS:.0f} seconds."
         raise out_of_reach(repo, silent) from None
 
 

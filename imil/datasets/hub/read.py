@@ -32,9 +32,9 @@ from imil.errors import DataError
 # What an id begins with where a folder could be meant as well.
 PREFIX = "hub:"
 # The most that may be asked for: what a Space's disk and an hour's patience hold.
-MOST = 20_000
+MOST_HUB_IMAGES = 20_000
 # Seconds until the Hub has to say whether it has the data set.
-ANSWER_SECONDS = 5.0
+_ANSWER_SECONDS = 5.0
 
 _ID = re.compile(r"[\w.-]+/[\w.-]+")
 _REVISION = re.compile(r"[\w./-]+")
@@ -87,7 +87,7 @@ def parse_hub_id(written: str) -> tuple[str, str | None]:
     return repo, revision or None
 
 
-def look_at(asked: HubRequest, *, endpoint: str | None = None) -> HubChoice:
+def inspect_hub(asked: HubRequest, *, endpoint: str | None = None) -> HubChoice:
     """Return what a data set has to choose from, without its images.
 
     Raises:
@@ -228,20 +228,20 @@ def _notes(asked: HubRequest, choice: HubChoice, total: int, rows: int) -> tuple
 
 def _found(asked: HubRequest, endpoint: str | None) -> tuple[str, str | None]:
     """Return (commit, licence) of a data set that can be read; DataError says why it can't."""
-    if not 1 <= asked.limit <= MOST:
+    if not 1 <= asked.limit <= MOST_HUB_IMAGES:
         raise DataError(
             f"{asked.limit} images can't be fetched.",
-            why=f"A sample can have 1 to {MOST} images.",
+            why=f"A sample can have 1 to {MOST_HUB_IMAGES} images.",
             fix="Ask for a number in that range.",
         )
     repo, token = asked.repo, asked.token or False
     api = HfApi(endpoint=endpoint, token=token)
     try:
-        info = api.dataset_info(repo, revision=asked.revision, timeout=ANSWER_SECONDS, token=token)
+        info = api.dataset_info(repo, revision=asked.revision, timeout=_ANSWER_SECONDS, token=token)
         # What a gated set refuses is its files, not what is said about it.
         file = next((f.rfilename for f in info.siblings or ()), "README.md")
         url = hf_hub_url(repo, file, repo_type="dataset", revision=info.sha, endpoint=endpoint)
-        get_hf_file_metadata(url, timeout=ANSWER_SECONDS, token=token, endpoint=endpoint)
+        get_hf_file_metadata(url, timeout=_ANSWER_SECONDS, token=token, endpoint=endpoint)
     except EntryNotFoundError:
         pass  # An empty repo: what is missing is said by the reader.
     except (GatedRepoError, RepositoryNotFoundError) as error:

@@ -22,12 +22,12 @@ from imil.core.burnt_in import blacked_out, corner_text
 from imil.core.duplicates import fingerprint
 from imil.core.records import Pixels
 from imil.datasets.files.pixels import PixelsError, read_pixels
-from imil.datasets.hub.source import MAX_BYTES, Refused, Source
+from imil.datasets.hub.source import MAX_HUB_BYTES, Source, SourceRefusal
 
 # Rows whose labels are read before a sample is drawn: labels are small, images are not.
 MAX_ROWS = 400_000
 # Images of a class that a sample keeps where there are so many, however rare the class is.
-FEWEST = 12
+_FEWEST = 12
 # Rows read with their images in one go, in multiples of the sample, before rare classes are sought
 # by themselves.
 PASSES = 3
@@ -38,11 +38,11 @@ MAX_CLASSES = 100
 
 
 def quotas(counts: Mapping[str, int], limit: int) -> dict[str, int]:
-    """Return how many images of each class a sample has: its share, but `FEWEST` of rare ones."""
+    """Return how many images of each class a sample has: its share, but `_FEWEST` of rare ones."""
     total = sum(counts.values())
     if total <= limit:
         return dict(counts)
-    shares = {name: max(round(limit * n / total), FEWEST) for name, n in counts.items()}
+    shares = {name: max(round(limit * n / total), _FEWEST) for name, n in counts.items()}
     return {name: min(shares[name], n) for name, n in counts.items()}
 
 
@@ -99,7 +99,7 @@ def shrunk(pixels: Pixels) -> Pixels:
     return levels.clip(0, 65535).astype(np.uint16) if pixels.dtype == np.uint16 else levels
 
 
-def kept(content: bytes, file: Path, *, black: bool = False) -> dict[str, Any]:
+def write_image(content: bytes, file: Path, *, black: bool = False) -> dict[str, Any]:
     """Write an image again as a PNG without metadata; return what a listing says of it.
 
     Text that seems to be burnt into its corners is told, and blacked out where that is asked for.
@@ -110,8 +110,8 @@ def kept(content: bytes, file: Path, *, black: bool = False) -> dict[str, Any]:
     raw = file.with_suffix(".raw")
     raw.write_bytes(content)
     try:
-        if len(content) > MAX_BYTES:
-            raise PixelsError(file.name, why=f"It has more than {MAX_BYTES >> 20} MB.")
+        if len(content) > MAX_HUB_BYTES:
+            raise PixelsError(file.name, why=f"It has more than {MAX_HUB_BYTES >> 20} MB.")
         pixels = shrunk(read_pixels(raw))
     finally:
         raw.unlink()
@@ -129,7 +129,7 @@ def kept(content: bytes, file: Path, *, black: bool = False) -> dict[str, Any]:
     }
 
 
-def look(source: Source) -> dict[str, Any]:
+def look_at_rows(source: Source) -> dict[str, Any]:
     """Return what there is to choose, and what would be chosen; Refused where nothing can be."""
     about = source.builder.info.splits or {}
     return {
@@ -166,7 +166,7 @@ def read(
         for number, (row, label) in enumerate(chosen):
             name = f"{split}/{number:06d}.png"
             try:
-                found = kept(_content(source, row), into / name, black=black)
+                found = write_image(_content(source, row), into / name, black=black)
             except PixelsError as error:
                 yield {"skipped": f"row {number} of {split}", "why": error.why}
                 continue
@@ -185,10 +185,10 @@ def _content(source: Source, row: Mapping[str, Any]) -> bytes:
 def _require_classes(source: Source, counts: Iterable[Counter[str]]) -> None:
     classes = {label for each in counts for label in each}
     if len(classes) > MAX_CLASSES:
-        raise Refused("classes", column=source.chosen_label, classes=len(classes))
+        raise SourceRefusal("classes", column=source.chosen_label, classes=len(classes))
 
 
-def main(asked: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def _main(asked: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """Yield the messages that answer a request."""
     # It would ask another server what the first one has said already.
     datasets.config.USE_PARQUET_EXPORT = False
@@ -201,7 +201,7 @@ def main(asked: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         asked["image"],
         asked["label"],
     )
-    yield {"choice": look(source)}
+    yield {"choice": look_at_rows(source)}
     if asked["into"] is not None:
         into, black = Path(asked["into"]), asked["black_corners"]
         yield from read(source, into, asked["limit"], black=black)
@@ -222,9 +222,9 @@ def _names(error: BaseException) -> Sequence[str]:
 
 if __name__ == "__main__":
     try:
-        for _message in main(json.loads(sys.stdin.readline())):
+        for _message in _main(json.loads(sys.stdin.readline())):
             _say(_message)
-    except Refused as refused:
+    except SourceRefusal as refused:
         _say({"refused": refused.kind, **refused.facts})
     except Exception as error:  # noqa: BLE001  # whatever it is, the parent says it
         _say({"failed": _names(error), "text": str(error).partition("\n")[0]})

@@ -15,17 +15,17 @@ import datasets
 import fsspec
 
 # The library's readers that may run.
-READERS = ("imagefolder", "parquet")
+ROW_READERS = ("imagefolder", "parquet")
 
 # Columns that hold the label or the patient where none of the right type stands out.
-LABELS = ("label", "labels", "class", "diagnosis", "dx", "finding", "target", "category")
-PATIENTS = ("patient_id", "patient", "subject_id", "subject", "person_id", "case_id", "lesion_id")
+_LABELS = ("label", "labels", "class", "diagnosis", "dx", "finding", "target", "category")
+_PATIENTS = ("patient_id", "patient", "subject_id", "subject", "person_id", "case_id", "lesion_id")
 
 # Bytes of one encoded image; a larger one is left out.
-MAX_BYTES = 100 * 2**20
+MAX_HUB_BYTES = 100 * 2**20
 
 
-class Refused(Exception):  # noqa: N818  # it names what the parent makes an error of
+class SourceRefusal(Exception):  # noqa: N818  # it names what the parent makes an error of
     """What the parent says in words: `kind` is one of its own, `facts` what it fills in."""
 
     def __init__(self, kind: str, **facts: Any) -> None:
@@ -65,17 +65,17 @@ class Source:
             return self.configs[0]
         if self.config is None and "default" in self.configs:
             return "default"
-        raise Refused("config", asked=self.config, there=self.configs)
+        raise SourceRefusal("config", asked=self.config, there=self.configs)
 
     @cached_property
     def builder(self) -> Any:
-        """The library's reader, which must be one of `READERS`."""
+        """The library's reader, which must be one of `ROW_READERS`."""
         found = datasets.load_dataset_builder(
             self.repo, self.chosen_config, revision=self.commit, token=self._token
         )
         module = type(found).__module__.rpartition(".")[2]
-        if module not in READERS:
-            raise Refused("reader", reader=module)
+        if module not in ROW_READERS:
+            raise SourceRefusal("reader", reader=module)
         return found
 
     @property
@@ -93,7 +93,7 @@ class Source:
         """The splits to read: those asked for, or all."""
         unknown = [name for name in self.splits if name not in self.all_splits]
         if unknown:
-            raise Refused("split", asked=unknown[0], there=list(self.all_splits))
+            raise SourceRefusal("split", asked=unknown[0], there=list(self.all_splits))
         return self.splits or tuple(self.all_splits)
 
     @cached_property
@@ -120,7 +120,7 @@ class Source:
             if isinstance(kind, datasets.Value)
             and kind.dtype in {"string", "large_string", "bool", "int64", "int32", "int8", "uint8"}
         ]
-        named = [name for name in LABELS if name in (*classes, *plain)]
+        named = [name for name in _LABELS if name in (*classes, *plain)]
         return list(dict.fromkeys([*named, *classes, *plain]))
 
     @property
@@ -130,7 +130,7 @@ class Source:
             return self.image
         if self.image is None and self.images:
             return "image" if "image" in self.images else self.images[0]
-        raise Refused("image", there=list(self.features))
+        raise SourceRefusal("image", there=list(self.features))
 
     @property
     def chosen_label(self) -> str:
@@ -141,16 +141,16 @@ class Source:
             meant = [
                 name
                 for name in self.labels
-                if isinstance(self.features[name], datasets.ClassLabel) or name in LABELS
+                if isinstance(self.features[name], datasets.ClassLabel) or name in _LABELS
             ]
             if meant:
                 return meant[0]
-        raise Refused("label", asked=self.label, there=self.labels)
+        raise SourceRefusal("label", asked=self.label, there=self.labels)
 
     @property
     def patient(self) -> str | None:
         """The column that says whose image it is; None where none is named so."""
-        return next((name for name in PATIENTS if name in self.features), None)
+        return next((name for name in _PATIENTS if name in self.features), None)
 
     def stream(self, **options: Any) -> Any:
         """Return the splits as streams of rows whose images are not decoded."""
@@ -181,10 +181,10 @@ class Source:
         path = str(image["path"] if isinstance(image, Mapping) else image)
         # Only files of this very data set: a row may name any address.
         if not path.startswith(f"hf://datasets/{self.repo}@"):
-            raise Refused("path")
+            raise SourceRefusal("path")
         options = {"endpoint": datasets.config.HF_ENDPOINT, "token": self._token}
         with fsspec.open(path, "rb", **options) as file:
-            return bytes(file.read(MAX_BYTES + 1))
+            return bytes(file.read(MAX_HUB_BYTES + 1))
 
     @property
     def _token(self) -> str | bool:

@@ -8,21 +8,20 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from imil.datasets.layout.words import CLASSES as CLASS_WORDS
-from imil.datasets.layout.words import class_share, has
+from imil.datasets.layout.words import CLASS_WORDS, class_share, has
 
 # A candidate is taken when nothing else comes this near, and its own evidence is that strong.
 # Two columns that are both called labels are asked about at a larger distance.
-MARGIN, NAMED_MARGIN, ENOUGH = 1.0, 1.5, 3.0
+_MARGIN, NAMED_MARGIN, ENOUGH = 1.0, 1.5, 3.0
 # More labels than this are names or free text; numbers beyond the second are measured.
 MOST_CLASSES, MOST_NUMBERS = 100, 12
 # Share of the labels that may have one image each, save among a few images.
-MOST_ALONE, FEW = 0.5, 8
+MOST_ALONE, _FEW = 0.5, 8
 _SIGNS = re.compile(r"\s*[|;]\s*")
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class LabelHypothesis:
     """A hypothesis of the labels.
 
     Attributes:
@@ -61,13 +60,13 @@ def plausibility(values: Mapping[str, str], images: int, *, atoms: int = 0) -> f
     if not atoms and len(counts) > MOST_NUMBERS and all(map(_is_number, counts)):
         return None
     alone = sum(count == 1 for count in counts.values()) / len(counts)
-    if not atoms and alone > MOST_ALONE and len(values) > FEW:
+    if not atoms and alone > MOST_ALONE and len(values) > _FEW:
         return None
-    lonely = 0.0 if atoms or len(values) <= FEW else alone
+    lonely = 0.0 if atoms or len(values) <= _FEW else alone
     return 3 * len(values) / max(images, 1) - lonely + 1.5 * class_share(counts)
 
 
-def rank(candidates: Sequence[Candidate]) -> list[Candidate]:
+def rank_hypotheses(candidates: Sequence[LabelHypothesis]) -> list[LabelHypothesis]:
     """Return candidates, the likeliest first; those that others confirm gain by it."""
     confirmed = [
         replace(one, score=one.score + 1)
@@ -78,12 +77,12 @@ def rank(candidates: Sequence[Candidate]) -> list[Candidate]:
     return sorted(confirmed, key=lambda one: (-round(one.score, 3), _digits(one), one.choice))
 
 
-def _confirms(other: Candidate, one: Candidate) -> bool:
+def _confirms(other: LabelHypothesis, one: LabelHypothesis) -> bool:
     # How files are called goes by where they come from as well.
     return other.where not in (one.where, "file names") and same(one, other)
 
 
-def clear(ranked: Sequence[Candidate]) -> Candidate | None:
+def clear(ranked: Sequence[LabelHypothesis]) -> LabelHypothesis | None:
     """Return the first candidate if no other one that says something else comes near it."""
     if not ranked or ranked[0].score < ENOUGH:
         return None
@@ -91,7 +90,7 @@ def clear(ranked: Sequence[Candidate]) -> Candidate | None:
     if best.where == "file names" and class_share(set(best.values.values())) < 1:
         return None
     for other in ranked[1:]:
-        margin = NAMED_MARGIN if best.named and other.named else MARGIN
+        margin = NAMED_MARGIN if best.named and other.named else _MARGIN
         near = other.score > best.score - margin
         if near and not same(best, other):
             return None
@@ -100,7 +99,7 @@ def clear(ranked: Sequence[Candidate]) -> Candidate | None:
     return best
 
 
-def same(one: Candidate, other: Candidate) -> bool:
+def same(one: LabelHypothesis, other: LabelHypothesis) -> bool:
     """Return whether two candidates part the images alike, whatever they call the parts."""
     shared = one.values.keys() & other.values.keys()
     if len(shared) < 0.9 * max(len(one.values), len(other.values)):
@@ -158,7 +157,7 @@ def _parts(cell: str, cells: set[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part for part in parts if part))
 
 
-def _digits(one: Candidate) -> bool:
+def _digits(one: LabelHypothesis) -> bool:
     """Return whether labels are numbers or yes and no, which say less than words."""
     labels = set(one.values.values())
     return not all(re.search(r"[^\W\d_]{2,}", label) for label in labels) or (

@@ -9,13 +9,13 @@ from dataclasses import replace
 
 from imil.core.records import Split
 from imil.datasets.layout import words
-from imil.datasets.layout.candidates import Candidate, plausibility
+from imil.datasets.layout.candidates import LabelHypothesis, plausibility
 from imil.datasets.layout.matching import stem
 
 # Folders that are looked at from the top; no set nests more.
 MOST_LEVELS = 12
 # Share of the images that have to lie at a level for it to be tried, and for no other to be.
-LEAST, WHOLE = 0.5, 0.9
+_LEAST, _WHOLE = 0.5, 0.9
 # Parts of a file's name that are tried as labels, from its end and from its start.
 # Classes that parts which are numbers may be.
 MOST_NUMBERED = 5
@@ -41,7 +41,7 @@ def splits_of(names: Sequence[str]) -> tuple[int | None, dict[str, Split]]:
         spoken = {name: s for name, f in folders.items() if (s := words.split_word(f)) is not None}
         for found, sure in ((exact, 1.0), (spoken, 0.5)):
             share = len(found) / len(names) if names else 0
-            whole = len(found) == len(folders) if sure == 1.0 else share > WHOLE
+            whole = len(found) == len(folders) if sure == 1.0 else share > _WHOLE
             trained = Split.TRAIN in found.values() and (
                 sure == 1.0 or len(set(found.values())) > 1
             )
@@ -54,15 +54,15 @@ def splits_of(names: Sequence[str]) -> tuple[int | None, dict[str, Split]]:
 
 def level_candidates(
     names: Sequence[str], splits: Mapping[str, Split], split_level: int | None
-) -> list[Candidate]:
+) -> list[LabelHypothesis]:
     """Return the folder levels that may be the labels; the innermost plausible one gains."""
-    found: list[Candidate] = []
+    found: list[LabelHypothesis] = []
     depth = _depth(names)
     for level in range(depth):
         if level == split_level:
             continue
         values = {n: f for n in names if (f := _folder(n, level)) is not None}
-        if len(values) < LEAST * len(names):
+        if len(values) < _LEAST * len(names):
             continue
         candidate = _level(values, names, splits, f"folder level {level + 1}", depth)
         if candidate is not None:
@@ -75,7 +75,7 @@ def level_candidates(
         if len(parts := n.split("/")) > 1 and parts[-2].lower() not in words.SPLITS
     }
     candidate = _level(inner, names, splits, "innermost folder", depth)
-    if candidate is None or len(inner) < LEAST * len(names):
+    if candidate is None or len(inner) < _LEAST * len(names):
         return found
     kinds = set(candidate.values.values())
     alike = [c for c in found if set(c.values.values()) == kinds]
@@ -84,7 +84,7 @@ def level_candidates(
         return [c for c in found if c not in alike] + [
             replace(candidate, score=candidate.score + 0.7)
         ]
-    if not any(len(c.values) >= WHOLE * len(names) for c in found):
+    if not any(len(c.values) >= _WHOLE * len(names) for c in found):
         found.append(candidate)
     return found
 
@@ -95,8 +95,8 @@ def _level(
     splits: Mapping[str, Split],
     choice: str,
     depth: int,
-) -> Candidate | None:
-    unlabelled = {n for n, f in folders.items() if words.plain(f) in words.UNLABELLED}
+) -> LabelHypothesis | None:
+    unlabelled = {n for n, f in folders.items() if words.plain_word(f) in words.UNLABELLED}
     values = {n: f for n, f in _findings(folders).items() if n not in unlabelled}
     # A split in which no image lies so deep, as one to be predicted, has no labels.
     parted = {splits.get(n) for n in values}
@@ -114,13 +114,13 @@ def _level(
         score += 0.5 * (in_all >= len(kinds) * len(set(splits.values())))
     left = dict.fromkeys(unlabelled, "Its folder says that nobody labelled it.")
     where = f"{choice}, of {depth}" if choice.startswith("folder") else choice
-    return Candidate(choice, where, values, score, where="folders", left=left)
+    return LabelHypothesis(choice, where, values, score, where="folders", left=left)
 
 
 def _told_by_names(kinds: Sequence[str]) -> float:
     """Return how much folders' names speak for or against being labels."""
     score = 0.0
-    if _numbered(kinds) and any(words.has(kind, words.PARTS) for kind in kinds):
+    if _numbered(kinds) and any(words.has(kind, words.PART_WORDS) for kind in kinds):
         score -= 4.0
     if 2 * sum(words.has(kind, words.CONTAINERS) for kind in kinds) >= len(kinds):
         score -= 1.5
@@ -128,7 +128,7 @@ def _told_by_names(kinds: Sequence[str]) -> float:
         score -= 1.5
     if sum(words.has(kind, words.PATIENTS) for kind in kinds) * 2 >= len(kinds):
         score -= 4.0
-    if all(words.plain(kind) in words.SIDES for kind in kinds):
+    if all(words.plain_word(kind) in words.SIDES for kind in kinds):
         score -= 3.0
     if all(kind.isdigit() for kind in kinds):
         score -= 0.5
@@ -142,25 +142,25 @@ def _findings(folders: Mapping[str, str]) -> Mapping[str, str]:
     """
     kinds = set(folders.values())
     own = {kind: words.words(kind) for kind in kinds}
-    told = {kind: [w for w in found if w in words.CLASSES] for kind, found in own.items()}
-    rest = {tuple(w for w in found if w not in words.CLASSES) for found in own.values()}
+    told = {kind: [w for w in found if w in words.CLASS_WORDS] for kind, found in own.items()}
+    rest = {tuple(w for w in found if w not in words.CLASS_WORDS) for found in own.values()}
     numbered = all(re.search(r"\d", kind) for kind in kinds)
     if numbered and len(rest) == 1 and rest != {()} and all(len(t) == 1 for t in told.values()):
         return {name: told[folder][0] for name, folder in folders.items()}
     return folders
 
 
-def name_candidates(names: Sequence[str]) -> list[Candidate]:
+def name_candidates(names: Sequence[str]) -> list[LabelHypothesis]:
     """Return the parts of file names that may be the labels."""
     pieces = {name: _PIECES.findall(stem(name).rpartition("/")[2]) for name in names}
-    found: list[Candidate] = []
+    found: list[LabelHypothesis] = []
     for part in _NAME_PARTS:
         values = {}
         for name, own in pieces.items():
             if len(own) > (part if part >= 0 else -part - 1):
                 piece = own[part]
                 values[name] = piece if piece.isdigit() else piece.rstrip("0123456789") or piece
-        if len(values) < WHOLE * len(names):
+        if len(values) < _WHOLE * len(names):
             continue
         score = plausibility(values, len(names))
         kinds = set(values.values())
@@ -179,7 +179,7 @@ def name_candidates(names: Sequence[str]) -> list[Candidate]:
         ):
             continue
         where = f"{part + 1}" if part >= 0 else f"{-part} from its end"
-        candidate = Candidate(
+        candidate = LabelHypothesis(
             f"file name part {where}",
             f"part {where} of the file names",
             values,
@@ -195,7 +195,7 @@ def _are_ids(kinds: Sequence[str]) -> bool:
     """Return whether names are numbers that tell one person or slide from another."""
     long = sum(bool(re.search(r"\d{3,}", kind)) for kind in kinds)
     return 2 * long > len(kinds) and len(
-        {words.plain(re.sub(r"\d+", "", k)) for k in kinds}
+        {words.plain_word(re.sub(r"\d+", "", k)) for k in kinds}
     ) <= max(2, len(kinds) // 4)
 
 

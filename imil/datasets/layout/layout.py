@@ -8,9 +8,16 @@ from dataclasses import dataclass, field, replace
 
 from imil.core.records import Split
 from imil.datasets.layout import words
-from imil.datasets.layout.candidates import ENOUGH, Candidate, clear, rank
+from imil.datasets.layout.candidates import ENOUGH, LabelHypothesis, clear, rank_hypotheses
 from imil.datasets.layout.folders import level_candidates, name_candidates, splits_of
-from imil.datasets.layout.masks import SURE, UNSURE, copies, is_telling, mask_groups, variants
+from imil.datasets.layout.masks import (
+    SURE_OF_MASKS,
+    UNSURE,
+    copies,
+    is_telling,
+    mask_groups,
+    variants,
+)
 from imil.datasets.layout.matching import Files
 from imil.datasets.layout.owners import IN_NAMES, owners_of, shared
 from imil.datasets.layout.reading import (
@@ -35,12 +42,12 @@ from imil.datasets.tables.table import Grid
 from imil.errors import DataError
 
 NONE, ALL = "none", "all"
-MASKS, LEAVE, IMAGES = "reference masks", "left out", "images"
+_MASKS, LEAVE, _IMAGES = "reference masks", "left out", "images"
 TOGETHER = "each combination"
 # Where labels come from without a table.
 PLACES = ("folders", "file names")
 # Rows of a table, and tables, that are named; more rows are counted.
-MOST_ROWS, MOST_TABLES_TOLD = 200, 6
+_MOST_ROWS, MOST_TABLES_TOLD = 200, 6
 
 
 @dataclass(frozen=True)
@@ -126,12 +133,12 @@ class _Layout:
             return
         found = {name: other for group in groups for name, other in group.of.items()}
         told = ", ".join(group.name for group in groups)
-        sure = all(group.points >= SURE for group in groups)
+        sure = all(group.points >= SURE_OF_MASKS for group in groups)
         chosen = self._decisions.decide(
             "masks",
             f"Are the {len(found)} images in {told} masks?",
-            (MASKS, LEAVE, IMAGES),
-            MASKS if sure else None,
+            (_MASKS, LEAVE, _IMAGES),
+            _MASKS if sure else None,
         )
         two = any(group.two_valued for group in groups)
         self._decisions.tell(
@@ -141,7 +148,7 @@ class _Layout:
         )
         if chosen == LEAVE:
             self._leave(found, "It is a mask.")
-        elif chosen != IMAGES:
+        elif chosen != _IMAGES:
             self._masks |= found
             self._names = tuple(name for name in self._names if name not in found)
 
@@ -234,7 +241,9 @@ class _Layout:
         known = Files.of((*self._names, *self._masks))
         for sheet in sheets:
             for at, title in enumerate(sheet.grid.names):
-                masked = words.has(title, words.MASKS) or words.plain(title) == "relevantfilename"
+                masked = (
+                    words.has(title, words.MASKS) or words.plain_word(title) == "relevantfilename"
+                )
                 if at == sheet.at or not (masked or at in sheet.others):
                     continue
                 pairs: dict[str, str] = {}
@@ -260,7 +269,7 @@ class _Layout:
 
     def _label(
         self, sheets: Sequence[Sheet], level: int | None, splits: Mapping[str, object]
-    ) -> Candidate | None:
+    ) -> LabelHypothesis | None:
         inside = [name for name in self._names if not splits or name in splits]
         reached = {file for sheet in sheets if sheet.labelled() for file in sheet.reached}
         images = len(reached & set(self._names)) or len(self._names)
@@ -269,7 +278,7 @@ class _Layout:
             *level_candidates(inside, splits, level),  # type: ignore[arg-type]
             *name_candidates(inside),
         ]
-        ranked = rank(found) or self._single_class()
+        ranked = rank_hypotheses(found) or self._single_class()
         best = clear(ranked)
         known = {candidate.choice for candidate in found}
         rest = {
@@ -304,13 +313,13 @@ class _Layout:
             self._decisions.tell(f"label: {row}")
         return picked
 
-    def _single_class(self) -> list[Candidate]:
+    def _single_class(self) -> list[LabelHypothesis]:
         """Return the column that is called a label and has one value, which is told of it."""
         named = (c for c in self._columns.values() if words.label_prior(c.title) >= NAMED)
         found = (forced_candidate(self._columns, column) for column in named)
         return [replace(one, score=ENOUGH) for one in found if one.values][:1]
 
-    def _labels(self, label: Candidate | None) -> dict[str, str]:
+    def _labels(self, label: LabelHypothesis | None) -> dict[str, str]:
         """Return each image's label, cells of several labels by what was decided about them."""
         if label is None:
             return {}
@@ -333,7 +342,7 @@ class _Layout:
         return values
 
     def _splits(
-        self, sheets: Sequence[Sheet], folders: Mapping[str, str], label: Candidate | None
+        self, sheets: Sequence[Sheet], folders: Mapping[str, str], label: LabelHypothesis | None
     ) -> dict[str, str]:
         """Return the split of each image with a label; none where all would be for training."""
         labelled = set(label.values) & set(self._names) if label else set(self._names)
@@ -433,7 +442,7 @@ class _Layout:
         splits: Mapping[str, str],
         owners: Mapping[str, str],
         sheets: Sequence[Sheet],
-        label: Candidate | None,
+        label: LabelHypothesis | None,
         folder_splits: Mapping[str, object],
     ) -> Reading:
         masks = defaultdict(list)
@@ -483,7 +492,7 @@ class _Layout:
         return any_column(columns).get(chosen or NONE, {})
 
     def _why_unlabelled(
-        self, name: str, label: Candidate | None, splits: Mapping[str, object]
+        self, name: str, label: LabelHypothesis | None, splits: Mapping[str, object]
     ) -> str:
         if label is not None and name in label.left:
             return label.left[name]
@@ -493,7 +502,7 @@ class _Layout:
             return "It lies in no class folder, and no table names it."
         return "No table names it, or what it says is no label."
 
-    def _tell_rows(self, sheets: Sequence[Sheet], label: Candidate | None) -> None:
+    def _tell_rows(self, sheets: Sequence[Sheet], label: LabelHypothesis | None) -> None:
         """Note the rows of the tables of labels that name no image."""
         for sheet in sheets if label is not None and label.where not in PLACES else ():
             lines = [line for line, _ in sheet.grid.rows]
@@ -503,11 +512,11 @@ class _Layout:
                 for line, cell, own in zip(lines, cells, sheet.files, strict=True)
                 if not own
             ]
-            for line, cell in missing[:MOST_ROWS]:
+            for line, cell in missing[:_MOST_ROWS]:
                 self._rows[f"{sheet.name}, line {line}"] = (
                     f"“{cell}” is not there." if cell else f"No {sheet.column}."
                 )
-            if len(missing) > MOST_ROWS:
+            if len(missing) > _MOST_ROWS:
                 self._decisions.tell(
                     f"tables: {len(missing)} rows of “{sheet.name}” name no image that is there."
                 )

@@ -16,7 +16,7 @@ SAMPLED = 6
 # Groups without a word for masks that are looked at at all.
 MOST_GROUPS = 20
 # Points from which a group is masks, and from which it is asked about.
-SURE, UNSURE = 4, 3
+SURE_OF_MASKS, UNSURE = 4, 3
 
 Flat = Callable[[str], bool | None]
 _TAIL = re.compile(
@@ -179,7 +179,7 @@ def copies(
 
 def _telling(name: str) -> set[str]:
     """Return the folders of a file that may say something of it."""
-    idle = words.CONTAINERS | words.PARTS | words.DERIVED
+    idle = words.CONTAINERS | words.PART_WORDS | words.DERIVED
     return {
         folder
         for folder in name.lower().split("/")[:-1]

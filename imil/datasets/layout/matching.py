@@ -122,7 +122,7 @@ class Files:
         return starts
 
     def find(self, table: str, cell: str, kind: str) -> tuple[str, ...]:
-        """Return the files that a cell of a table means, in one way of writing; see `SURE`."""
+        """Return the files that a cell means, in one way of writing; see `SURE_OF_MATCH`."""
         if not cell:
             return ()
         path = posixpath.normpath(cell.strip().strip("\"'").replace("\\", "/")).lower().lstrip("/")
@@ -176,7 +176,7 @@ class Files:
 
 
 # Ways of writing a file, the surest first, and how sure each is.
-SURE = {
+SURE_OF_MATCH = {
     "name": 1.0,
     "uid": 1.0,
     "stem": 0.95,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from imil.datasets.layout import words
 from imil.datasets.layout.folders import people
-from imil.datasets.layout.patterns import PATIENT, guess_pattern, parse_pattern
+from imil.datasets.layout.patterns import PATIENT_WORDS, guess_pattern, parse_pattern
 from imil.datasets.layout.sheets import Column, Sheet, any_column
 
 # How patterns of file names are picked.
@@ -59,7 +59,7 @@ def owners_of(
     if guess is not None:
         inferred[f"{IN_NAMES}{guess.pattern}"] = guess.patients
     doubtful = frozenset(() if guess is None or guess.sure else (f"{IN_NAMES}{guess.pattern}",))
-    if PATIENT in written:
+    if PATIENT_WORDS in written:
         own = parse_pattern(written.removeprefix(IN_NAMES))
         inferred[written] = {n: p for n in names if (p := own.patient(n)) is not None}
     useful = {
@@ -80,7 +80,7 @@ def _owner_columns(
         for column in sorted(columns.values(), key=lambda c: c.title):
             title = column.title.rpartition(".")[2]
             spoken = set(words.words(title)) - {"id", "nr", "no", "number", "name", "index"}
-            if spoken and (spoken <= known or words.plain(title) in known):
+            if spoken and (spoken <= known or words.plain_word(title) in known):
                 found[f"column {column.title}"] = {
                     file: cells[0] for file, cells in column.cells.items() if cells[0]
                 }

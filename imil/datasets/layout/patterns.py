@@ -8,13 +8,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from imil.datasets.layout.words import PATIENTS, SIDES, plain
+from imil.datasets.layout.words import PATIENTS, SIDES, plain_word
 from imil.errors import DataError
 
 # What stands for the patient in a pattern, and for anything else.
-PATIENT, ANY = "{patient}", "*"
+PATIENT_WORDS, ANY = "{patient}", "*"
 # Patterns that are tried on a set's names, in this order.
-USUAL = (
+_USUAL = (
     "{patient}/*", "{patient}_*", "{patient}-*", "{patient}.*", "*-{patient}-*", "*_{patient}_*",
 )  # fmt: skip
 # Groups from which a pattern is believed: fewer may be classes, sites or a common first word.
@@ -53,7 +53,7 @@ class Pattern:
 
 
 @dataclass(frozen=True, slots=True)
-class Guess:
+class PatternGuess:
     """What a pattern makes of a set's names: the patient of each image that fits.
 
     `sure` says that the names leave little doubt: a word for patients, sides of one person, or long
@@ -72,7 +72,7 @@ def parse_pattern(written: str) -> Pattern:
         DataError: it names the patient not once, or leaves open where one part ends.
     """
     text = written.strip().strip("/")
-    if text.count(PATIENT) != 1 or re.search(r"\*\*|\*\{patient\}|\{patient\}\*", text):
+    if text.count(PATIENT_WORDS) != 1 or re.search(r"\*\*|\*\{patient\}|\{patient\}\*", text):
         raise DataError(
             f"“{written}” is no pattern for patients.",
             why="It must hold {patient} once, with a character between it and any “*”.",
@@ -82,27 +82,27 @@ def parse_pattern(written: str) -> Pattern:
     return Pattern(text, tuple(tuple(piece for piece in part if piece) for part in pieces))
 
 
-def guess_pattern(names: Sequence[str], labels: Mapping[str, str]) -> Guess | None:
+def guess_pattern(names: Sequence[str], labels: Mapping[str, str]) -> PatternGuess | None:
     """Return the likeliest pattern that sorts names into plausible patients, if any does.
 
     Groups that are the classes are no patients, nor are fewer than `LEAST_GROUPS`.
     """
-    found: list[tuple[bool, int, Guess]] = []
-    for written in USUAL:
+    found: list[tuple[bool, int, PatternGuess]] = []
+    for written in _USUAL:
         pattern = parse_pattern(written)
         patients = {n: p for n in names if (p := pattern.patient(n)) is not None}
         spoken = sum(bool(_PERSON.fullmatch(patient)) for patient in patients.values())
         if written == "{patient}_*" and 2 * spoken >= len(patients) >= 2 and spoken > 1:
             kept = {n: p for n, p in patients.items() if _PERSON.fullmatch(p)}
             if len(set(kept.values())) > 1:
-                return Guess(written, kept, sure=True)
+                return PatternGuess(written, kept, sure=True)
         if len(patients) < len(names) or not _plausible(patients, labels):
             continue
         groups = Counter(patients.values())
         long = sum(bool(re.search(r"\d{3,}", patient)) for patient in groups) > 0.9 * len(groups)
         rest = {posixpath.splitext(n.rpartition(p)[2])[0] for n, p in patients.items()}
-        sides = all(plain(part) in SIDES for part in rest)
-        found.append((sides or long, -len(groups), Guess(written, patients, sides or long)))
+        sides = all(plain_word(part) in SIDES for part in rest)
+        found.append((sides or long, -len(groups), PatternGuess(written, patients, sides or long)))
     return max(found, key=lambda each: each[:2])[2] if found else None
 
 
@@ -141,8 +141,8 @@ def _fit(part: tuple[str, ...], text: str) -> tuple[bool, str | None]:
             patient = text[open_from:end]
 
     for number, piece in enumerate(part):
-        if piece in (PATIENT, ANY):
-            open_from, is_patient = at, piece == PATIENT
+        if piece in (PATIENT_WORDS, ANY):
+            open_from, is_patient = at, piece == PATIENT_WORDS
             least = int(is_patient)
             continue
         if open_from < 0:

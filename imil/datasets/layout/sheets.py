@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from imil.datasets.layout import words
-from imil.datasets.layout.candidates import Candidate, atoms_of, in_one_spelling, plausibility
-from imil.datasets.layout.matching import SURE, Files
+from imil.datasets.layout.candidates import LabelHypothesis, atoms_of, in_one_spelling, plausibility
+from imil.datasets.layout.matching import SURE_OF_MATCH, Files
 from imil.datasets.tables.table import Grid
 
 # Cells of a column that are looked at to tell whether it names files.
@@ -33,7 +33,7 @@ class Sheet:
         name: its path.
         grid: its columns and rows.
         at: index of the column of files.
-        kind: how that column writes them, see `SURE`.
+        kind: how that column writes them, see `SURE_OF_MATCH`.
         files: of each row.
         others: indices of columns that name other images than `at` does, such as masks.
     """
@@ -114,7 +114,7 @@ def _named(name: str, grid: Grid, at: int, files: Files) -> tuple[float, str]:
     if not sample:
         return 0.0, ""
     best = (0.0, "")
-    for kind, sure in SURE.items():
+    for kind, sure in SURE_OF_MATCH.items():
         reached = [files.find(name, cell, kind) for cell in sample]
         several = kind in ("folder", "start")
         meant = [r for r in reached if (r if several else len(r) == 1)]
@@ -177,7 +177,7 @@ def columns_of(sheets: Iterable[Sheet]) -> dict[str, Column]:
     of: dict[str, list[Sheet]] = {}
     for sheet in sheets:
         for at, title in enumerate(sheet.grid.names[:MOST_COLUMNS]):
-            key = words.plain(title)
+            key = words.plain_word(title)
             if at == sheet.at or at in sheet.others or not key:
                 continue
             titles.setdefault(key, title)
@@ -200,7 +200,7 @@ def any_column(columns: Mapping[str, Column]) -> dict[str, dict[str, str]]:
     }
 
 
-def label_candidates(sheets: Sequence[Sheet], images: int) -> list[Candidate]:
+def label_candidates(sheets: Sequence[Sheet], images: int) -> list[LabelHypothesis]:
     """Return the columns that may hold the labels, one-hot columns together among them."""
     true = [sheet for sheet in sheets if sheet.labelled()]
     columns = columns_of(true)
@@ -219,14 +219,14 @@ def label_candidates(sheets: Sequence[Sheet], images: int) -> list[Candidate]:
     return found
 
 
-def forced_candidate(columns: Mapping[str, Column], column: Column) -> Candidate:
+def forced_candidate(columns: Mapping[str, Column], column: Column) -> LabelHypothesis:
     """Return a column that need not look like labels, for a person who knows better."""
     return _candidate(column, *_pooled(column, _readers(columns, column), binary=False))
 
 
 def _of_column(
     column: Column, readers: Column | None, images: int, *, binary: bool
-) -> Candidate | None:
+) -> LabelHypothesis | None:
     found = _candidate(column, *_pooled(column, readers, binary=binary))
     kinds = len({atom for parts in found.atoms.values() for atom in parts})
     score = plausibility(found.values, images, atoms=kinds)
@@ -243,9 +243,9 @@ def _of_column(
 
 def _candidate(
     column: Column, values: Mapping[str, str], left: Mapping[str, str], notes: Sequence[str]
-) -> Candidate:
+) -> LabelHypothesis:
     values, spelled = in_one_spelling(values)
-    return Candidate(
+    return LabelHypothesis(
         f"column {column.title}",
         f"column “{column.title}”",
         values,
@@ -267,7 +267,7 @@ def _pooled(
     column: Column, readers: Column | None, *, binary: bool
 ) -> tuple[dict[str, str], dict[str, str], tuple[str, ...]]:
     """Return each file's one value, files without any and why, and by which rule rows joined."""
-    titles = {words.plain(title) for s in column.sheets for title in s.grid.names}
+    titles = {words.plain_word(title) for s in column.sheets for title in s.grid.names}
     boxes = len(titles & words.BOXES) > 1 or any("bbox" in title for title in titles)
     values: dict[str, str] = {}
     left: dict[str, str] = {}
@@ -302,7 +302,9 @@ def _pooled(
 
 def _readers(columns: Mapping[str, Column], column: Column) -> Column | None:
     """Return the column of those who read the images, where all tables of another one have it."""
-    named = (c for c in columns.values() if words.has(c.title, words.READERS) and c is not column)
+    named = (
+        c for c in columns.values() if words.has(c.title, words.READER_WORDS) and c is not column
+    )
     return next((c for c in named if _same(c.sheets, column.sheets)), None)
 
 
@@ -333,7 +335,9 @@ def _rule(several: int, title: str, *, readers: bool, boxes: bool) -> tuple[str,
     return (f"{several} images have rows with different “{title}”: {rule}.",)
 
 
-def _one_hot(columns: Mapping[str, Column], images: int) -> list[tuple[Candidate, tuple[str, ...]]]:
+def _one_hot(
+    columns: Mapping[str, Column], images: int
+) -> list[tuple[LabelHypothesis, tuple[str, ...]]]:
     """Return columns of 0 and 1, of which one in each row says the label, as one candidate."""
     keys = tuple(
         key
@@ -362,7 +366,7 @@ def _one_hot(columns: Mapping[str, Column], images: int) -> list[tuple[Candidate
         return []
     titles = ", ".join(f"“{columns[key].title}”" for key in shared[:4])
     more = f" and {len(shared) - 4} more" if len(shared) > 4 else ""
-    candidate = Candidate(
+    candidate = LabelHypothesis(
         "columns of 0 and 1 together",
         f"the one of the columns {titles}{more} that is 1",
         values,

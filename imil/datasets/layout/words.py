@@ -35,7 +35,7 @@ DERIVED = _set(
     "processed thumbnail thumbnails thumb thumbs normalized denoised rotated flipped segmented"
 )
 # Columns whose name says that they hold the label.
-LABELS = _set(
+_LABELS = _set(
     "label labels labelname class classes classname diagnosis diagnose diagnostic dx finding "
     "findings target category outcome groundtruth gt befund befunde pathology malignancy choices "
     "value severity "
@@ -55,7 +55,7 @@ OTHER = _set(
     "dataset train test created updated email offset finding follow"
 ) - {"finding"}
 # Words of labels themselves.
-CLASSES = _set(
+CLASS_WORDS = _set(
     "benign malignant normal abnormal positive negative healthy disease diseased sick cancer "
     "tumor tumour lesion nodule pneumonia covid tuberculosis tb control case treated untreated "
     "pathology melanoma nevus naevus carcinoma adenocarcinoma fracture fractured no yes none "
@@ -64,7 +64,7 @@ CLASSES = _set(
     "cardiomegaly"
 )
 # Folders in which a part of the images lies, for no reason of theirs.
-PARTS = _set("part parts images image imgs img batch folder dir chunk archive vol volume fold")
+PART_WORDS = _set("part parts images image imgs img batch folder dir chunk archive vol volume fold")
 # Folders that hold images because of where they come from.
 CONTAINERS = _set(
     "set sets dataset datasets all files file data images image img imgs png jpg jpeg dicom dcm "
@@ -79,11 +79,11 @@ PATIENTS = _set(
 )
 # Patients only where nothing better is known: a case or a lesion is of one patient.
 CASES = _set("case caseid lesion lesionid exam examid study studyid accession")
-READERS = _set("rad reader annotator rater radiologist expert observer")
+READER_WORDS = _set("rad reader annotator rater radiologist expert observer")
 BOXES = _set("xmin ymin xmax ymax bbox width height x y box")
 NOT_TRUTH = _set("submission submissions prediction predictions predicted template")
 # What stands where a value is unknown.
-UNKNOWN = _set("nan na n/a null ? - #n/a #na <na> nil missing") | {""}
+UNKNOWN_WORDS = _set("nan na n/a null ? - #n/a #na <na> nil missing") | {""}
 # Folders of images that nobody labelled.
 UNLABELLED = frozenset(
     {"nolabel", "unlabelled", "unlabeled", "notlabelled", "notlabeled", "unannotated"}
@@ -98,7 +98,7 @@ def words(text: str) -> list[str]:
     return [word.lower() for word in _WORD.findall(_CAMEL.sub(" ", text))]
 
 
-def plain(text: str) -> str:
+def plain_word(text: str) -> str:
     """Return a name's letters and digits alone, in lower case."""
     return re.sub(r"[\W_]", "", text).lower()
 
@@ -106,7 +106,7 @@ def plain(text: str) -> str:
 def has(text: str, known: Iterable[str]) -> bool:
     """Return whether one of the words, or all of them together, is known."""
     own = words(text)
-    return any(word in known for word in (*own, plain(text)))
+    return any(word in known for word in (*own, plain_word(text)))
 
 
 def split_word(text: str) -> Split | None:
@@ -118,9 +118,11 @@ def split_word(text: str) -> Split | None:
 def label_prior(column: str) -> float:
     """Return how much a column's name says that it holds the label."""
     own = words(column)
-    if plain(column) in LABELS or (own and all(word in LABELS or word in CLASSES for word in own)):
-        return 1.5 if plain(column) in _WEAK else 3.0
-    known = sum(word in LABELS or word in CLASSES for word in own)
+    if plain_word(column) in _LABELS or (
+        own and all(word in _LABELS or word in CLASS_WORDS for word in own)
+    ):
+        return 1.5 if plain_word(column) in _WEAK else 3.0
+    known = sum(word in _LABELS or word in CLASS_WORDS for word in own)
     other = sum(word in OTHER for word in own)
     return (2.0 if known else 0.0) - 2.5 * bool(other)
 
@@ -128,9 +130,9 @@ def label_prior(column: str) -> float:
 def class_share(labels: Iterable[str]) -> float:
     """Return the share of labels that have a word of a finding."""
     own = list(labels)
-    return sum(has(label, CLASSES) for label in own) / len(own) if own else 0.0
+    return sum(has(label, CLASS_WORDS) for label in own) / len(own) if own else 0.0
 
 
 def is_unknown(cell: str) -> bool:
     """Return whether a cell stands for no value."""
-    return cell.strip().lower() in UNKNOWN
+    return cell.strip().lower() in UNKNOWN_WORDS

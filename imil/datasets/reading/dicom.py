@@ -21,11 +21,11 @@ from imil.datasets.files.dicom import Header, RefusedError, hashed, read_dicom, 
 from imil.datasets.reading.line_process import LineProcess, limit_self
 
 # Seconds for one file. A mammogram in JPEG 2000 takes about three on a slow core.
-LIMIT_SECONDS = 20.0
+_LIMIT_SECONDS = 20.0
 # Until the process has begun and answered its first file, seconds, on a busy machine.
 START_SECONDS = 60.0
 # Address space of the process: MAX_PIXELS in 16 bits, decoded, rescaled and windowed at 64 bits.
-MEMORY = 6 * 2**30
+_MEMORY = 6 * 2**30
 
 _SLOW = "Decoding it took too long."
 _CRASHED = "Its pixels crash the decoder: the file is damaged."
@@ -33,7 +33,7 @@ _BROKEN = "The file is damaged or ends too early."
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class DicomRequest:
     """Which picture of a file is wanted; see `read_dicom`."""
 
     frame: int | None = None
@@ -48,7 +48,7 @@ class DicomReader:
         limit: seconds for one file.
     """
 
-    def __init__(self, *, salt: str, limit: float = LIMIT_SECONDS) -> None:
+    def __init__(self, *, salt: str, limit: float = _LIMIT_SECONDS) -> None:
         self._salt = salt
         self._limit = limit
         self._process: LineProcess | None = None
@@ -72,7 +72,7 @@ class DicomReader:
         """Return what a file says of itself; RefusedError with the reason if it can't be read."""
         return Header(**self._asked({"header": str(path), "salt": self._salt}))
 
-    def picture(self, path: Path, into: Path, wanted: Wanted) -> None:
+    def picture(self, path: Path, into: Path, wanted: DicomRequest) -> None:
         """Write a file's picture as a PNG that holds pixels alone; RefusedError as `read_dicom`."""
         into.parent.mkdir(parents=True, exist_ok=True)
         self._asked({"picture": str(path), "into": str(into), **asdict(wanted)})
@@ -100,9 +100,9 @@ class DicomReader:
         return answer
 
 
-def main() -> None:
+def _main() -> None:
     """Answer requests until there are no more."""
-    limit_self(memory=MEMORY)
+    limit_self(memory=_MEMORY)
     warnings.simplefilter("ignore")
     # Decoders write to the standard output too: answers get one of their own.
     answers = os.fdopen(os.dup(1), "w")
@@ -131,4 +131,4 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main()
+    _main()

@@ -25,37 +25,37 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from imil.core.disk import NO_ROOM
-from imil.datasets.archive.look import Look, look_into
+from imil.datasets.archive.inspect import ArchiveSummary, inspect_archive
 from imil.datasets.archive.read import read_archive, unpack
 from imil.datasets.choices import Choices
+from imil.datasets.deidentify import deidentify_study
 from imil.datasets.listing import Listing, Skipped, listing_from_json, listing_to_json
-from imil.datasets.matching import put_back
-from imil.datasets.nameless import nameless_study
+from imil.datasets.matching import match_by_pixels
 from imil.datasets.reading.line_process import LineProcess, limit_self
 from imil.errors import DataError, ImilError, StoreError
 
 # Uploads read at the same time, and looked into; others wait. Each keeps a core busy.
-AT_ONCE = 2
+UPLOADS_AT_ONCE = 2
 # Uploads that wait for their turn; more are refused, since each holds up who asked.
-MOST_WAITING = 8
+MOST_UPLOADS_WAITING = 8
 # Address space of a process: one image of MAX_PIXELS with transparency, and the list of all.
-MEMORY = 3 * 2**30
+_MEMORY = 3 * 2**30
 # Seconds for one upload: to begin with, for each megabyte of it, and at most. A slow core reads
 # half a megabyte of small images a second, and more of large ones; what takes far longer was made
 # to. A hundred thousand small images take minutes.
-LEAST_SECONDS, SECONDS_A_MEGABYTE, LIMIT_SECONDS = 300.0, 20.0, 7200.0
+LEAST_SECONDS, SECONDS_A_MEGABYTE, _LIMIT_SECONDS = 300.0, 20.0, 7200.0
 # Seconds for a look, which reads tables and tries 256 MB.
 LOOK_SECONDS = 60
 # Seconds in which nothing is done, such as one more image, until a reading counts as stuck.
-SILENCE_SECONDS = 180.0
+_SILENCE_SECONDS = 180.0
 # Seconds after which whoever waits is asked whether to go on.
 BEAT = 0.5
 # Seconds between two messages of how far a reading is.
 TELL_EVERY = 0.2
 # Files of a study's images, and of its list of them, in a reading's folder.
-IMAGES, LISTING = "images", "listing.json"
+IMAGES_FOLDER, LISTING = "images", "listing.json"
 
-Tell: TypeAlias = Callable[[int, int], None]
+_Tell: TypeAlias = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +72,14 @@ class ReadUpload:
 
 
 class _Places:
-    """Room for `AT_ONCE` at a time, and for `MOST_WAITING` who wait."""
+    """Room for `UPLOADS_AT_ONCE` at a time, and for `MOST_UPLOADS_WAITING` who wait."""
 
     def __init__(self) -> None:
-        self._inside = threading.Semaphore(AT_ONCE)
-        self._there = threading.Semaphore(AT_ONCE + MOST_WAITING)
+        self._inside = threading.Semaphore(UPLOADS_AT_ONCE)
+        self._there = threading.Semaphore(UPLOADS_AT_ONCE + MOST_UPLOADS_WAITING)
 
     @contextmanager
-    def taken(self, on_progress: Tell | None) -> Iterator[None]:
+    def taken(self, on_progress: _Tell | None) -> Iterator[None]:
         """Wait for a free place; whoever waits can still be stopped.
 
         Raises:
@@ -88,7 +88,7 @@ class _Places:
         if not self._there.acquire(blocking=False):
             raise DataError(
                 "Too many uploads wait to be read.",
-                why=f"{AT_ONCE} are read at a time, and {MOST_WAITING} wait.",
+                why=f"{UPLOADS_AT_ONCE} are read at a time, and {MOST_UPLOADS_WAITING} wait.",
                 fix="Try again in a few minutes.",
             )
         try:
@@ -111,18 +111,18 @@ class UploadReader:
         memory: bytes of one process.
     """
 
-    def __init__(self, *, limit: float = LIMIT_SECONDS, memory: int = MEMORY) -> None:
+    def __init__(self, *, limit: float = _LIMIT_SECONDS, memory: int = _MEMORY) -> None:
         self._limit = limit
         self._memory = memory
         self._readings = _Places()
         self._looks = _Places()
 
-    def look(self, archive: Path, work: Path, choices: Choices | None = None) -> Look:
-        """Return what a zip holds, as `look_into`; `work` is as in `read`. DataError as there."""
+    def look(self, archive: Path, work: Path, choices: Choices | None = None) -> ArchiveSummary:
+        """Return what a zip holds, as `inspect_archive`; `work` and DataError are as in `read`."""
         asked = {"do": "look", "choices": _choices_to_json(choices or Choices())}
         with self._looks.taken(None):
             limit = min(LOOK_SECONDS, self._limit)
-            return Look.of(self._done(archive, work, asked, limit, None))
+            return ArchiveSummary.of(self._done(archive, work, asked, limit, None))
 
     def read(
         self,
@@ -134,7 +134,7 @@ class UploadReader:
         seed: int,
         positive: str | None = None,
         choices: Choices | None = None,
-        on_progress: Tell | None = None,
+        on_progress: _Tell | None = None,
     ) -> ReadUpload:
         """Read the images of a zip, and write them without names into `work / IMAGES`.
 
@@ -162,7 +162,7 @@ class UploadReader:
         }
         with self._readings.taken(on_progress):
             said = self._done(archive, work, asked, self._limit, on_progress)
-        listing = listing_from_json((work / LISTING).read_text("utf-8"), work / IMAGES)
+        listing = listing_from_json((work / LISTING).read_text("utf-8"), work / IMAGES_FOLDER)
         return ReadUpload(listing, tuple(Skipped(*each) for each in said["skipped"]))
 
     def put_back(
@@ -173,9 +173,9 @@ class UploadReader:
         *,
         salt: str,
         choices: Choices,
-        on_progress: Tell | None = None,
+        on_progress: _Tell | None = None,
     ) -> tuple[int, int, int]:
-        """Put images of a zip where they are missing, as `imil.datasets.matching.put_back`.
+        """Put images of a zip where they are missing, as `imil.datasets.matching.match_by_pixels`.
 
         Returns:
             How many were put back, how many others there were, and files that can't be read.
@@ -200,7 +200,7 @@ class UploadReader:
         work: Path,
         asked: Mapping[str, Any],
         limit: float,
-        on_progress: Tell | None,
+        on_progress: _Tell | None,
     ) -> dict[str, Any]:
         """Let a process do what is asked, and return its answer."""
         own = {"archive": str(archive.resolve()), "work": str(work.resolve())}
@@ -213,7 +213,7 @@ class UploadReader:
 
 
 def _answer(
-    process: LineProcess, archive: str, limit: float, on_progress: Tell | None
+    process: LineProcess, archive: str, limit: float, on_progress: _Tell | None
 ) -> dict[str, Any]:
     """Return what a process says at its end; an error if it is refused, stuck or breaks down."""
     told, end = (0, 0), time.monotonic() + limit
@@ -222,7 +222,7 @@ def _answer(
         try:
             message = process.receive(BEAT)
         except TimeoutError:
-            if time.monotonic() > min(end, heard + SILENCE_SECONDS):
+            if time.monotonic() > min(end, heard + _SILENCE_SECONDS):
                 raise _too_long(archive) from None
         else:
             heard = time.monotonic()
@@ -288,7 +288,7 @@ def _choices_from_json(told: dict[str, Any]) -> Choices:
 # ---- the process itself ----------------------------------------------------------------------
 
 
-def main() -> None:
+def _main() -> None:
     """Do what one line of the standard input asks for."""
     asked = json.loads(sys.stdin.readline())
     limit_self(memory=asked["memory"], cpu_seconds=asked["seconds"])
@@ -306,7 +306,7 @@ def main() -> None:
     say(_said(asked, _Teller(say)))
 
 
-def _said(asked: dict[str, Any], tell: Tell) -> Mapping[str, Any]:
+def _said(asked: dict[str, Any], tell: _Tell) -> Mapping[str, Any]:
     # What is laid down meanwhile is removed by whoever asks, also after a crash.
     tempfile.tempdir = asked["work"]
     try:
@@ -359,11 +359,11 @@ class _Teller:
             self._say({"told": [done, total]})
 
 
-def _look(asked: dict[str, Any], archive: Path, work: Path, tell: Tell) -> Mapping[str, Any]:  # noqa: ARG001  # as the others
-    return asdict(look_into(archive, _choices_from_json(asked["choices"])))
+def _look(asked: dict[str, Any], archive: Path, work: Path, tell: _Tell) -> Mapping[str, Any]:  # noqa: ARG001  # as the others
+    return asdict(inspect_archive(archive, _choices_from_json(asked["choices"])))
 
 
-def _read(asked: dict[str, Any], archive: Path, work: Path, tell: Tell) -> Mapping[str, Any]:
+def _read(asked: dict[str, Any], archive: Path, work: Path, tell: _Tell) -> Mapping[str, Any]:
     named = read_archive(
         archive,
         work / f"brought-{secrets.token_hex(4)}",
@@ -373,9 +373,9 @@ def _read(asked: dict[str, Any], archive: Path, work: Path, tell: Tell) -> Mappi
         seed=asked["seed"],
         on_progress=partial(_half, tell, 0),
     )
-    listing = nameless_study(
+    listing = deidentify_study(
         named,
-        work / IMAGES,
+        work / IMAGES_FOLDER,
         salt=asked["salt"],
         seed=asked["seed"],
         on_progress=partial(_half, tell, 1),
@@ -384,10 +384,10 @@ def _read(asked: dict[str, Any], archive: Path, work: Path, tell: Tell) -> Mappi
     return {"skipped": [[skip.name, skip.reason] for skip in named.report.skipped]}
 
 
-def _put_back(asked: dict[str, Any], archive: Path, work: Path, tell: Tell) -> Mapping[str, Any]:
+def _put_back(asked: dict[str, Any], archive: Path, work: Path, tell: _Tell) -> Mapping[str, Any]:
     folder = work / f"brought-{secrets.token_hex(4)}"
     report = unpack(archive, folder, on_progress=tell)
-    found, others = put_back(
+    found, others = match_by_pixels(
         folder,
         {sample_id: Path(file) for sample_id, file in asked["files"].items()},
         salt=asked["salt"],
@@ -397,7 +397,7 @@ def _put_back(asked: dict[str, Any], archive: Path, work: Path, tell: Tell) -> M
     return {"found": found, "others": others, "unreadable": len(report.lost)}
 
 
-def _half(tell: Tell, which: int, done: int, total: int) -> None:
+def _half(tell: _Tell, which: int, done: int, total: int) -> None:
     """Tell of the first half of a reading, in which images are read, or of that which writes."""
     tell((which * total + done) // 2, total)
 
@@ -405,4 +405,4 @@ def _half(tell: Tell, which: int, done: int, total: int) -> None:
 _TASKS = {"look": _look, "read": _read, "put back": _put_back}
 
 if __name__ == "__main__":
-    main()
+    _main()

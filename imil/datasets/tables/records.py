@@ -13,9 +13,9 @@ from xml.etree import ElementTree as ET
 from imil.errors import DataError
 
 # Bytes of records that are read at once; what is read takes several times that in memory.
-MAX_BYTES = 64 * 2**20
+_MAX_BYTES = 64 * 2**20
 # Lists inside a record, one below the other.
-MAX_DEPTH = 8
+_MAX_DEPTH = 8
 # Columns that records have in all.
 MAX_KEYS = 500
 Record = dict[str, Any]
@@ -30,10 +30,10 @@ def record_lines(file: Path, name: str, suffix: str) -> Iterator[tuple[int, list
     Raises:
         DataError: it can't be read, or is too large.
     """
-    if file.stat().st_size > MAX_BYTES:
+    if file.stat().st_size > _MAX_BYTES:
         raise DataError(
             f"“{name}” is too large.",
-            why=f"It has more than {MAX_BYTES // 2**20} MB.",
+            why=f"It has more than {_MAX_BYTES // 2**20} MB.",
             fix="Leave out what says nothing about the images.",
         )
     try:
@@ -160,7 +160,7 @@ def _flat(record: Any) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
 
     def take(value: Any, key: str, depth: int) -> None:
-        if depth > MAX_DEPTH or len(found) > MAX_KEYS:
+        if depth > _MAX_DEPTH or len(found) > MAX_KEYS:
             return
         if isinstance(value, dict):
             for name, inner in value.items():

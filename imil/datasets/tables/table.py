@@ -24,9 +24,9 @@ from imil.errors import DataError, how_to_install
 TABLE_NAME = "metadata.csv"
 # How tables are named: those of columns, lists, and records.
 _LISTS = frozenset({".txt", ".lst"})
-RECORDS = frozenset({".json", ".jsonl", ".ndjson", ".parquet", ".xml"})
+_RECORDS = frozenset({".json", ".jsonl", ".ndjson", ".parquet", ".xml"})
 SHEETS = frozenset({".csv", ".tsv", ".xlsx", ".parquet", ".jsonl", ".ndjson"})
-SUFFIXES = SHEETS | _LISTS | RECORDS
+TABLE_SUFFIXES = SHEETS | _LISTS | _RECORDS
 # Tables that are looked into: others than the convention's, and those, one a split and class.
 MOST_TABLES, MOST_OWN_TABLES = 40, 1000
 
@@ -37,14 +37,14 @@ _DELIMITERS = (",", ";", "\t")
 _ENCODINGS = ("utf-8-sig", JAPANESE, "cp1252")
 
 # Bytes of a table, inflated: a million rows of 200.
-MAX_BYTES = 200 * 2**20
+MAX_TABLE_BYTES = 200 * 2**20
 # Bytes of a workbook, inflated: what is read of it takes several times that in memory.
 MAX_BOOK_BYTES = 100 * 2**20
 # Columns read of it; spreadsheets of a clinic have dozens.
 MAX_COLUMNS = 500
 # Rows: as many as files are read, see `imil.datasets.archive.entries`.
-MAX_ROWS = 400_000
-# Cells: those of `MAX_ROWS` rows of 25 columns.
+MAX_TABLE_ROWS = 400_000
+# Cells: those of `MAX_TABLE_ROWS` rows of 25 columns.
 MAX_CELLS = 10_000_000
 # Characters of the header in which the sign between columns is sought.
 MAX_HEADER = 2**16
@@ -112,7 +112,7 @@ def is_sheet(name: str) -> bool:
 
 def is_other_table(name: str) -> bool:
     """Return whether a file may be a table that is not named as the convention has it."""
-    return posixpath.splitext(name)[1].lower() in SUFFIXES and not is_table(name)
+    return posixpath.splitext(name)[1].lower() in TABLE_SUFFIXES and not is_table(name)
 
 
 def is_text_table(name: str, head: bytes) -> bool:
@@ -176,9 +176,9 @@ def read_grids(file: Path, name: str) -> dict[str, Grid]:
     suffix = posixpath.splitext(name)[1].lower()
     if suffix == ".xlsx":
         return _sheets(file, name)
-    if file.stat().st_size > MAX_BYTES:
-        raise _too_large(name, f"It has more than {MAX_BYTES // 2**20} MB.")
-    if suffix in RECORDS:
+    if file.stat().st_size > MAX_TABLE_BYTES:
+        raise _too_large(name, f"It has more than {MAX_TABLE_BYTES // 2**20} MB.")
+    if suffix in _RECORDS:
         return {name: _grid(record_lines(file, name, suffix), name)}
     return {name: _grid(_lines(file, name), name)}
 
@@ -201,8 +201,8 @@ def _grid(lines: Iterable[tuple[int, list[str]]], name: str) -> Grid:
         elif any(cells):
             rows.append((line, tuple(_clean(cell) for cell in cells[:MAX_COLUMNS])))
             left -= len(cells)
-        if len(rows) > MAX_ROWS:
-            raise _too_large(name, f"It has more than {MAX_ROWS:,} rows.")
+        if len(rows) > MAX_TABLE_ROWS:
+            raise _too_large(name, f"It has more than {MAX_TABLE_ROWS:,} rows.")
         if left < 0:
             raise _too_large(name, f"It has more than {MAX_CELLS // 10**6} million cells.")
     return Grid(names or (), tuple(rows))
@@ -241,7 +241,7 @@ def _lines(file: Path, name: str) -> Iterator[tuple[int, list[str]]]:
             for last in lines:
                 yield lines.line_num + (told is not None), last
         except csv.Error as cause:
-            raise unreadable(name) from cause
+            raise _unreadable(name) from cause
     if quotes % 2 and any("\n" in cell for cell in last):
         raise DataError(
             f"“{name}” can't be read as a table.",
@@ -279,7 +279,7 @@ def _sheets(file: Path, name: str) -> dict[str, Grid]:
             book = load_workbook(opened, read_only=True, data_only=True, keep_links=False)
             try:
                 if not book.worksheets:
-                    raise unreadable(name)
+                    raise _unreadable(name)
                 grids = {
                     name if number == 0 else f"{name} [{sheet.title}]": _grid(_rows(sheet), name)
                     for number, sheet in enumerate(book.worksheets[:MAX_SHEETS])
@@ -287,7 +287,7 @@ def _sheets(file: Path, name: str) -> dict[str, Grid]:
             finally:
                 book.close()
     except (InvalidFileException, *_BROKEN_BOOK) as cause:
-        raise unreadable(name) from cause
+        raise _unreadable(name) from cause
     return {title: grid for title, grid in grids.items() if grid.rows} or {name: Grid((), ())}
 
 
@@ -314,7 +314,7 @@ def _encoding(file: Path, name: str) -> str:
             continue
         if encoding != JAPANESE or looks_japanese(begin):
             return encoding
-    raise unreadable(name)
+    raise _unreadable(name)
 
 
 def _too_large(name: str, why: str) -> DataError:
@@ -325,7 +325,7 @@ def _too_large(name: str, why: str) -> DataError:
     )
 
 
-def unreadable(name: str) -> DataError:
+def _unreadable(name: str) -> DataError:
     """Return the error of a file that is no table."""
     return DataError(
         f"“{name}” can't be read as a table.",

@@ -11,21 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imil.core.disk import full_disk, new_array
-from imil.core.evaluation.readings import Probe
+from imil.core.evaluation.probe import Probe
 from imil.core.records import Region, Split
 from imil.storage.local import write_atomic
 
-SPLITS = (Split.TRAIN, Split.VALIDATION, Split.TEST)
+SPLIT_CODES = (Split.TRAIN, Split.VALIDATION, Split.TEST)
 # Written for a label where an image is left out.
 _EXCLUDED = -1
 # Arrays of a saved probe, and those of what it was answered that have no name of an explainer.
-PROBE = ("rows", "donors", "regions", "explained", "contrasted", "same", "other")
-SWAPPED = ("swapped", "same", "other")
+PROBE_ARRAYS = ("rows", "donors", "regions", "explained", "contrasted", "same", "other")
+ANSWER_ARRAYS = ("swapped", "same", "other")
 
 
 def write_samples(path: Path, labels: NDArray[np.int64], splits: tuple[Split, ...]) -> None:
     """Save every image's label and split, in the order of the cache."""
-    codes = [SPLITS.index(split) for split in splits]
+    codes = [SPLIT_CODES.index(split) for split in splits]
     write_array(path, np.stack([labels, np.array(codes, np.int64)]))
 
 
@@ -86,13 +86,13 @@ def read_triage(path: Path) -> dict[int, int | None]:
 
 def write_probe(path: Path, probe: Probe) -> None:
     """Save what every arm of a comparison is asked, as an `.npz` file."""
-    write_arrays(path, {name: getattr(probe, name) for name in PROBE})
+    write_arrays(path, {name: getattr(probe, name) for name in PROBE_ARRAYS})
 
 
 def read_probe(path: Path) -> Probe:
     """Return what `write_probe` saved."""
     with np.load(path, allow_pickle=False) as saved:
-        return Probe(**{name: saved[name] for name in PROBE})
+        return Probe(**{name: saved[name] for name in PROBE_ARRAYS})
 
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:

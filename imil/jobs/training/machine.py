@@ -32,7 +32,7 @@ def this_machine() -> dict[str, str]:
     }
 
 
-def trained_on(*, device: str, threads: int, processes: int = 1) -> dict[str, str]:
+def training_machine(*, device: str, threads: int, processes: int = 1) -> dict[str, str]:
     """Return where a training ran: where all of it is the same, it is made again bit by bit."""
     where = {"cpu": cpu_model(), "device": device, "threads": str(threads)}
     if device == "cuda":

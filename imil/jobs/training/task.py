@@ -17,10 +17,12 @@ from imil.core.arms.registry import ArmInputs, batches_of
 from imil.core.arms.variants import Variant
 from imil.core.disk import full_disk
 from imil.core.evaluation.metrics import Explanation
-from imil.core.evaluation.readings import Readings, take_readings
+from imil.core.evaluation.probe import ProbeAnswers, answer_probe
 from imil.core.images import open_cache
 from imil.core.nets.saliency import Explainer
 from imil.core.records import EpochFigures, Plan, Progress, Split
+from imil.core.training.data_parallel import rank, world_size
+from imil.core.training.device_images import cache_on_gpu
 from imil.core.training.fit import (
     EpochReport,
     TrainState,
@@ -30,13 +32,11 @@ from imil.core.training.fit import (
     predict,
     restore,
 )
-from imil.core.training.pictures import resident
-from imil.core.training.shared import processes, rank
 from imil.errors import ComputeError, StoreError
 from imil.jobs.device import pick_device
 from imil.jobs.training.inputs import (
-    SPLITS,
-    SWAPPED,
+    ANSWER_ARRAYS,
+    SPLIT_CODES,
     MaskedImages,
     read_masked,
     read_probe,
@@ -44,8 +44,8 @@ from imil.jobs.training.inputs import (
     write_array,
     write_arrays,
 )
-from imil.jobs.training.machine import trained_on
-from imil.jobs.training.memory import out_of_memory, ran_out
+from imil.jobs.training.machine import training_machine
+from imil.jobs.training.out_of_memory import is_out_of_memory, out_of_memory_error
 from imil.storage.codec import decode_checkpoint, encode_checkpoint
 from imil.storage.local import write_atomic
 from imil.storage.values import from_json
@@ -132,7 +132,7 @@ def task_from_json(saved: dict[str, Any]) -> TrainingTask:
     return from_json(TrainingTask, saved)
 
 
-def read_readings(task: TrainingTask) -> Readings | None:
+def read_probe_answers(task: TrainingTask) -> ProbeAnswers | None:
     """Return a finished segment's answers; None where it was asked nothing."""
     if task.readings is None:
         return None
@@ -143,12 +143,12 @@ def read_readings(task: TrainingTask) -> Readings | None:
             for figure in Explanation
             if f"{explainer}.{figure}" in saved
         }
-        return Readings(saved["swapped"], saved["same"], saved["other"], explained)
+        return ProbeAnswers(saved["swapped"], saved["same"], saved["other"], explained)
 
 
-def _write_readings(path: Path, readings: Readings) -> None:
+def _write_readings(path: Path, readings: ProbeAnswers) -> None:
     explained = {f"{by}.{figure}": array for (by, figure), array in readings.explained.items()}
-    write_arrays(path, {name: getattr(readings, name) for name in SWAPPED} | explained)
+    write_arrays(path, {name: getattr(readings, name) for name in ANSWER_ARRAYS} | explained)
 
 
 def run_task(
@@ -179,9 +179,9 @@ def run_task(
     try:
         yield from _train(task, inputs, state, figures, should_stop)
     except (RuntimeError, MemoryError) as error:
-        if not out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
-        raise ran_out(task.name, task.plan) from error
+        raise out_of_memory_error(task.name, task.plan) from error
 
 
 def _train(
@@ -220,7 +220,7 @@ def _ask(task: TrainingTask, state: TrainState, inputs: ArmInputs) -> None:
     device = task.plan.device
     module = restore(task.plan, state).to(device)
     if task.probe is not None and task.readings is not None and not task.readings.exists():
-        answers = take_readings(module, inputs.images, read_probe(task.probe), device=device)
+        answers = answer_probe(module, inputs.images, read_probe(task.probe), device=device)
         _write_readings(task.readings, answers)
     if not task.logits.exists():
         write_array(task.logits, predict(module, inputs.nearest, device=device).numpy())
@@ -268,19 +268,19 @@ def _inputs(task: TrainingTask) -> ArmInputs:
         labels=labels,
         classes=task.classes,
         train=_rows_to_train(task, codes),
-        validation=np.flatnonzero(codes == SPLITS.index(Split.VALIDATION)),
+        validation=np.flatnonzero(codes == SPLIT_CODES.index(Split.VALIDATION)),
         mirrored=task.mirrored,
         edited=masked.edited,
         masks=masked.masks,
         predicted=masked.predicted,
         triage={} if task.triage is None else read_triage(task.triage),
-        resident=resident(images, task.plan.device),
+        resident=cache_on_gpu(images, task.plan.device),
     )
 
 
 def _rows_to_train(task: TrainingTask, codes: NDArray[np.int64]) -> NDArray[np.int64]:
     if task.subset is None:
-        return np.flatnonzero(codes == SPLITS.index(Split.TRAIN))
+        return np.flatnonzero(codes == SPLIT_CODES.index(Split.TRAIN))
     rows: NDArray[np.int64] = np.load(task.subset, allow_pickle=False)
     return rows
 
@@ -307,7 +307,7 @@ def epoch_seconds(task: TrainingTask) -> dict[int, float]:
 def _keep_machine(task: TrainingTask) -> None:
     """Keep where the segment is trained, for whoever makes it again."""
     plan, known = task.plan, machines(task)
-    this = trained_on(device=plan.device, threads=plan.threads, processes=processes())
+    this = training_machine(device=plan.device, threads=plan.threads, processes=world_size())
     if this not in known:
         with full_disk("The training"):
             task.folder.mkdir(parents=True, exist_ok=True)

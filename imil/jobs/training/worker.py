@@ -27,10 +27,10 @@ from imil.errors import ImilError
 NICE = 5
 # What the first optimiser, the first augmentation and the first explanation of a process would load
 # by themselves: 3 s of a round of the demo's 30.
-LATER = ("torch._dynamo", "torchvision.transforms.v2", "captum.attr")
+_LATER = ("torch._dynamo", "torchvision.transforms.v2", "captum.attr")
 
 
-def main() -> None:
+def _main() -> None:
     """Serve jobs until standard input closes."""
     os.nice(NICE)
     events = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
@@ -42,7 +42,7 @@ def main() -> None:
     # Loaded once, before the first job asks for it.
     from imil.jobs.training.task import run_task, task_from_json  # noqa: PLC0415  # torch takes seconds
 
-    for module in LATER:
+    for module in _LATER:
         importlib.import_module(module)
 
     _send(events, None, "ready")
@@ -80,4 +80,4 @@ def _send(events: TextIO, job: str | None, event: str, **more: Any) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    _main()

@@ -8,7 +8,13 @@ from markupsafe import Markup
 
 from imil.core.evaluation.metrics import Metric
 from imil.core.evaluation.rounds import ArmFigures, Paired, Round
-from imil.report.cards.verdict_card import TONES, interval_known, main_arm, second_arm, verdict_word
+from imil.report.cards.verdict_card import (
+    VERDICT_TONES,
+    interval_known,
+    main_arm,
+    second_arm,
+    verdict_word,
+)
 from imil.report.parts import numbers, text
 from imil.report.parts.figures import interval_axis, interval_domain, interval_row
 from imil.report.parts.markup import render
@@ -65,7 +71,7 @@ def _row(
         plot = interval_row(None, nan, nan, domain=domain, tone="flat")
         return {**row, "exploratory": False, "verdict": "", "plot": plot}
     value, low, high = _interval(paired, known=interval_known(len(found.seeds)))
-    tone, picture = TONES[paired.verdict]
+    tone, picture = VERDICT_TONES[paired.verdict]
     around = "" if isnan(low) else f" {numbers.brackets(low, high)}"
     return {
         **row,

@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from imil.core.arms.variants import CONTROL, Variant
-from imil.core.evaluation.cases import Case, Cases, broken, confusion, fixed
+from imil.core.evaluation.cases import Case, Cases, arm_confusion, broken, fixed
 from imil.core.evaluation.metrics import Metric
 from imil.core.evaluation.rounds import ArmFigures, Round
 from imil.core.records import Split
@@ -65,7 +65,7 @@ def cases_cards(
 
     return render(
         "cases.html",
-        split=text.SPLITS[found.split],
+        split=text.SPLIT_NAMES[found.split],
         firsts=[changed(arm) for arm in first if arm.arm != CONTROL],
         matrices=_matrices(first, cases, classes),
         head=(text.METRIC, *(text.arm_name(arm.arm) for arm in first)),
@@ -134,7 +134,7 @@ def _matrices(arms: Sequence[ArmFigures], cases: Cases, classes: Sequence[str]) 
     order = list(reversed(range(len(classes))))
     matrices = []
     for arm in arms:
-        counts, name = confusion(cases, arm.arm, classes=len(classes)), text.arm_name(arm.arm)
+        counts, name = arm_confusion(cases, arm.arm, classes=len(classes)), text.arm_name(arm.arm)
 
         def cell(label: int, said: int, number: int, arm: str, name: str) -> dict[str, object]:
             words = CELL.format(

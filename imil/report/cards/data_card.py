@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from imil.core.evaluation.rounds import Round
 from imil.core.images import ImageSet
-from imil.report.cards.model_card import listed, plain
-from imil.report.in_words import in_words
+from imil.report.cards.model_card import bullet_list, escape_markdown
 from imil.report.parts import numbers, text
+from imil.report.sentences import in_words
 
 DATA_CARD_TITLE = "Masks of “{study}”"
 CARD_FIRST_DATA = (
@@ -34,12 +34,12 @@ DATA_CARD_LIMITS = (
 # Where tables lie, so that the data set's viewer and `load_dataset` find each under its name.
 MASKS_FILE = "data/masks/masks.parquet"
 ANSWERS_FILE = "data/answers/answers.parquet"
-HEAD = """---
+_HEAD = """---
 pretty_name: IMIL masks
 tags: [medical-imaging, interactive-learning, research-only]
 {configs}---
 """
-LOAD = """```python
+_LOAD = """```python
 from datasets import load_dataset
 
 masks = load_dataset("{repo}", "masks", split="train")
@@ -73,23 +73,26 @@ def data_card(
     about = DATA_CARD_WORDS.format(
         masks=numbers.some(masks, "image", "images"),
         images=numbers.count(len(images)),
-        name=plain(name),
-        classes=", ".join(plain(each) for each in images.classes),
+        name=escape_markdown(name),
+        classes=", ".join(escape_markdown(each) for each in images.classes),
         minutes=numbers.count(round(seconds / 60)),
     )
     parts = [
-        f"# {DATA_CARD_TITLE.format(study=plain(name))}",
+        f"# {DATA_CARD_TITLE.format(study=escape_markdown(name))}",
         CARD_FIRST_DATA,
-        f"## {text.CARD_DATA}\n\n{about} {plain(proof)}",
-        f"## Columns of the masks\n\n{listed(DATA_CARD_COLUMN_WORDS)}",
+        f"## {text.CARD_DATA}\n\n{about} {escape_markdown(proof)}",
+        f"## Columns of the masks\n\n{bullet_list(DATA_CARD_COLUMN_WORDS)}",
     ]
     if found is not None:
-        told = [plain(text.with_arm_names(each)) for each in (*in_words(found), *found.notices)]
-        parts.append(f"## {text.CARD_FOUND}\n\n{listed(told)}")
-    parts.append(f"## {text.CARD_LIMITS}\n\n{listed(DATA_CARD_LIMITS)}")
+        told = [
+            escape_markdown(text.with_arm_names(each))
+            for each in (*in_words(found), *found.notices)
+        ]
+        parts.append(f"## {text.CARD_FOUND}\n\n{bullet_list(told)}")
+    parts.append(f"## {text.CARD_LIMITS}\n\n{bullet_list(DATA_CARD_LIMITS)}")
     if MASKS_FILE in tables:
-        parts.append(f"## {text.CARD_LOAD}\n\n{LOAD.format(repo=repo)}")
-    return HEAD.format(configs=_configs(tables)) + "\n" + "\n\n".join(parts) + "\n"
+        parts.append(f"## {text.CARD_LOAD}\n\n{_LOAD.format(repo=repo)}")
+    return _HEAD.format(configs=_configs(tables)) + "\n" + "\n\n".join(parts) + "\n"
 
 
 def _configs(tables: Sequence[str]) -> str:

@@ -50,7 +50,7 @@ CANDIDATES_WORDS = (
 
 # From here down a p-value is said to be below it.
 P_LEAST = 0.001
-TITLE = Markup("<h3>{}</h3>")
+_TITLE = Markup("<h3>{}</h3>")
 SWAPPED_PAIR = (Robustness.SWAPPED_ACCURACY, Robustness.SWAPPED_BALANCED_ACCURACY)
 SWAPPED_HEAD = (text.COLUMN_ARM, "Accuracy, swapped", "Balanced, swapped", "Predictions that flip")
 CLASS_FIGURES = (text.METRICS["sensitivity"], text.METRICS["specificity"], text.METRICS["auroc"])
@@ -97,7 +97,7 @@ def every_figure_card(found: Round) -> Markup:
     ]
     body = stacked(head, rows, kind="small")
     if found.swapped_by is not None:
-        body += TITLE.format(SWAPPED_TITLE)
+        body += _TITLE.format(SWAPPED_TITLE)
         body += swapped_table(found, found.arms, kind="small")
     body += _mcnemar(found) + _candidates(found)
     return closed_card("Every figure of every arm", body, aside=figures_aside(found))
@@ -153,7 +153,7 @@ def _mcnemar(found: Round) -> Markup:
         for paired in tested
     ]
     table = stacked((text.COLUMN_ARM, *seeds), rows, kind="small")
-    return TITLE.format("McNemar's test, a seed") + remark(MCNEMAR_WORDS) + table
+    return _TITLE.format("McNemar's test, a seed") + remark(MCNEMAR_WORDS) + table
 
 
 def mcnemar_words(one: McNemar) -> str:
@@ -189,7 +189,7 @@ def _candidates(found: Round) -> Markup:
     ]
     words = remark(CANDIDATES_WORDS.format(points=f"{MOST_LOST:g}"))
     table = stacked(head, rows, kind="small")
-    return TITLE.format("What the recommended arm was chosen from") + words + table
+    return _TITLE.format("What the recommended arm was chosen from") + words + table
 
 
 def _gain(one: Candidate, seeds: int) -> str:
@@ -272,7 +272,7 @@ def groups_card(found: Round, arms: Sequence[ArmFigures]) -> Markup:
     names = list(dict.fromkeys(name for arm in arms for name in arm.groups))
     if not names:
         return closed_card(GROUPS_TITLE, remark(GROUPS_NONE))
-    aside = f"{text.SPLITS[found.split]}, the worst group of each arm marked"
+    aside = f"{text.SPLIT_NAMES[found.split]}, the worst group of each arm marked"
     rows = [
         [_name(name, worst=arm.worst_group == name), *_of_group(arm, name)]
         for name in names
@@ -363,7 +363,7 @@ def zero_maps(found: Explained) -> str:
 
 def _explained(one: Explanations) -> list[str]:
     return [
-        text.EXPLAINERS[one.explainer],
+        text.EXPLAINER_NAMES[one.explainer],
         numbers.with_interval(one.wrong_reason_share.figure),
         numbers.with_interval(one.pointing_game.figure),
         zero_maps(one.wrong_reason_share),

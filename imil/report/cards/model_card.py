@@ -8,8 +8,8 @@ from typing import Any
 from imil.core.arms.variants import parse_variant
 from imil.core.evaluation.rounds import Round
 from imil.core.records import Split
-from imil.report.in_words import in_words
 from imil.report.parts import numbers, text
+from imil.report.sentences import in_words
 
 CARD_TITLE = "{arm} · {study}"
 CARD_FIRST = (
@@ -34,13 +34,13 @@ CARD_LIMITS_WORDS = (
 )
 
 # A file in Hugging Face's format: YAML between lines of dashes, then Markdown.
-HEAD = """---
+_HEAD = """---
 library_name: imil
 pipeline_tag: image-classification
 tags: [medical-imaging, interactive-learning, research-only]
 ---
 """
-LOAD = """```python
+_LOAD = """```python
 from imil.models.load import load_model
 
 found = load_model("owner/name")  # or the folder that this card lies in
@@ -71,8 +71,8 @@ def model_card(
     masks = next(each.masks for each in found.arms if each.arm == arm)
     data = "{images} images of “{name}”, classes: {classes}. {proof}".format(
         images=numbers.count(sum(counts.values())),
-        name=plain(name),
-        classes=", ".join(plain(each) for each in config["classes"]),
+        name=escape_markdown(name),
+        classes=", ".join(escape_markdown(each) for each in config["classes"]),
         proof=proof,
     )
     splits = "Training {train}, validation {validation}, test {test}.".format(
@@ -85,26 +85,28 @@ def model_card(
         seed=config["seed"],
     )
     limits = [words.format(size=config["size"]) for words in CARD_LIMITS_WORDS]
-    told = [plain(text.with_arm_names(words)) for words in (*in_words(found), *found.notices)]
+    told = [
+        escape_markdown(text.with_arm_names(words)) for words in (*in_words(found), *found.notices)
+    ]
     parts = (
-        f"# {CARD_TITLE.format(arm=text.arm_name(arm), study=plain(name))}",
+        f"# {CARD_TITLE.format(arm=text.arm_name(arm), study=escape_markdown(name))}",
         CARD_FIRST,
         f"## Intended use\n\n{CARD_USE_WORDS}",
         f"## {text.CARD_DATA}\n\n{data} {splits}",
         f"## What this arm is\n\n{about}",
-        f"## {text.CARD_FOUND}\n\n{listed(told)}",
-        f"## {text.CARD_LIMITS}\n\n{listed(limits)}",
-        f"## {text.CARD_LOAD}\n\n{LOAD}",
+        f"## {text.CARD_FOUND}\n\n{bullet_list(told)}",
+        f"## {text.CARD_LIMITS}\n\n{bullet_list(limits)}",
+        f"## {text.CARD_LOAD}\n\n{_LOAD}",
     )
-    return HEAD + "\n" + "\n\n".join(parts)
+    return _HEAD + "\n" + "\n\n".join(parts)
 
 
-def listed(sentences: Sequence[str]) -> str:
+def bullet_list(sentences: Sequence[str]) -> str:
     """Return a Markdown list."""
     return "\n".join(f"- {sentence}" for sentence in sentences)
 
 
-def plain(words: str) -> str:
+def escape_markdown(words: str) -> str:
     """Return what comes from outside without what Markdown or HTML would make of it."""
     flat = " ".join(words.split())
     return "".join(f"\\{letter}" if letter in "\\`*_[]<>#|" else letter for letter in flat)

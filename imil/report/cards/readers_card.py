@@ -30,7 +30,7 @@ POOLED_MASK = {
 }
 
 # Images on the page, those of least agreement. Our choice: a few small pictures each.
-SHOWN = 12
+_SHOWN = 12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,7 +65,7 @@ def readers_card(
     blind = found.unblinded is None
     if len(found.readers) < 2 and blind and not refused:
         return Markup()
-    shown = () if blind else found.agreement.images[:SHOWN]
+    shown = () if blind else found.agreement.images[:_SHOWN]
     images = [_image(image, masked(image.sample_id)) for image in shown]
     return _card(found, blind=blind, images=images)
 

@@ -8,11 +8,17 @@ from markupsafe import Markup
 
 from imil.core.evaluation.metrics import Metric
 from imil.core.evaluation.rounds import Paired, Round
-from imil.report.cards.verdict_card import TONES, main_arm, points_of, second_arm, verdict_word
+from imil.report.cards.verdict_card import (
+    VERDICT_TONES,
+    main_arm,
+    points_of,
+    second_arm,
+    verdict_word,
+)
 from imil.report.parts import numbers, text
 from imil.report.parts.markup import badge, card, stacked
 
-HEAD = (
+_HEAD = (
     "Round",
     text.COLUMN_ARM,
     "Masked",
@@ -34,14 +40,14 @@ def rounds_card(rounds: Sequence[Round]) -> Markup:
     ]
     return card(
         "Rounds so far",
-        stacked(HEAD, rows, kind="named"),
+        stacked(_HEAD, rows, kind="named"),
         aside="Points of validation accuracy against control",
     )
 
 
 def _row(found: Round, paired: Paired) -> list[str]:
     seeds, gain = len(found.seeds), paired.differences[Metric.ACCURACY]
-    tone, picture = TONES[paired.verdict]
+    tone, picture = VERDICT_TONES[paired.verdict]
     seen = badge("test set seen", tone="warn") if found.test_seen else Markup()
     return [
         str(found.number) + seen,

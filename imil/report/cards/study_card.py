@@ -9,7 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from imil.core.duplicates import Twins
+from imil.core.duplicates import NearDuplicates
 from imil.core.images import ImageSet
 from imil.core.records import Split
 from imil.core.splits import DisjointProof
@@ -51,7 +51,7 @@ SAMPLES = 12
 TWINS_SHOWN = 12
 # Images of a class in validation or test below which the screen warns: one image then counts for
 # five points or more of the class. Our choice.
-FEW = 20
+_FEW = 20
 # Warnings of tiny classes shown; a set of many classes would fill the card with them.
 TINY_SHOWN = 6
 # Colours of the classes in the balance bars, in turn.
@@ -79,7 +79,7 @@ class StudyData:
     damaged: Mapping[str, str | None] = field(default_factory=dict)
 
 
-def no_study() -> Markup:
+def no_study_yet() -> Markup:
     """Return what stands here before a study is open."""
     return empty("No images yet", NO_IMAGES_WORDS, picture="image")
 
@@ -130,7 +130,7 @@ def _split(images: ImageSet, split: Split, order: Sequence[int]) -> dict[str, An
     samples = [sample for sample in images.samples if sample.split is split]
     counts = [(k, sum(sample.label == k for sample in samples)) for k in order]
     return {
-        "name": text.SPLITS[split],
+        "name": text.SPLIT_NAMES[split],
         "images": len(samples),
         "patients": len({sample.patient for sample in samples if sample.patient is not None}),
         "words": ", ".join(f"{numbers.count(n)} {images.classes[k]}" for k, n in counts),
@@ -159,7 +159,7 @@ def _check(
     return {"lead": lead, "rest": rest, "sound": sound, "images": images, "left": left}
 
 
-def _twins(study: StudyData, found: Twins) -> list[dict[str, Any]]:
+def _twins(study: StudyData, found: NearDuplicates) -> list[dict[str, Any]]:
     """Return what is known of near duplicates; those in two splits first."""
     lines = []
     limits = " Of so many images only exact copies are found." if found.exact_only else ""
@@ -204,7 +204,7 @@ def _pairs(study: StudyData, named: Sequence[tuple[str, str]], total: int) -> di
 def _image(study: StudyData, sample_id: str) -> dict[str, str]:
     sample = study.images.sample(sample_id)
     title, label = study.images.title(sample_id), study.images.classes[sample.label]
-    words = f"{title}, {text.SPLITS[sample.split]}, {label}"
+    words = f"{title}, {text.SPLIT_NAMES[sample.split]}, {label}"
     return {"picture": data_url(study.thumbnail(sample_id)), "words": words}
 
 
@@ -215,7 +215,7 @@ def _tiny(images: ImageSet) -> list[dict[str, Any]]:
         labels = images.labels[images.rows(split)]
         for label, name in enumerate(images.classes):
             number = int((labels == label).sum())
-            if number >= FEW:
+            if number >= _FEW:
                 continue
             lead, rest = TINY
             shown = numbers.some(number, "image", "images")

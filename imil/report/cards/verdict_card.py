@@ -43,7 +43,7 @@ SEEDS_SO_FAR = (
     "follows."
 )
 
-TONES = {
+VERDICT_TONES = {
     Verdict.SHOWN: ("good", "up"),
     Verdict.NOT_SHOWN: ("flat", "equal"),
     Verdict.HARMFUL: ("bad", "down"),
@@ -164,7 +164,7 @@ def _paired(found: Round, name: Variant | None) -> Paired | None:
 
 def _comparison(found: Round, paired: Paired, asked: int) -> dict[str, object]:
     """Return what the card says of one comparison."""
-    tone, picture = TONES[paired.verdict]
+    tone, picture = VERDICT_TONES[paired.verdict]
     seeds = len(found.seeds)
     return {
         "tone": tone,
@@ -202,7 +202,7 @@ def _facts(found: Round, paired: Paired) -> list[tuple[str, str, str]]:
     """Return the figures of a comparison: what each is, the figure, and what goes with it."""
     gain = paired.differences[Metric.ACCURACY]
     balanced = paired.differences[Metric.BALANCED_ACCURACY]
-    split, seeds = text.SPLITS[found.split], len(found.seeds)
+    split, seeds = text.SPLIT_NAMES[found.split], len(found.seeds)
     halves = f"balanced {points_of(balanced, seeds)}"
     images = f"{numbers.count(found.images)} images"
     unknown = f"{images}, patients unknown"

@@ -13,19 +13,19 @@ from imil.report.parts import numbers
 from imil.report.parts.markup import plot
 
 # At most this many marks on an axis.
-MARKS = 6
+_MARKS = 6
 # Geometry of a curve plot, px; the right margin holds the direct labels.
-WIDTH, HEIGHT = 424, 206
-LEFT, RIGHT, TOP, BOTTOM = 38, 78, 10, 28
+_WIDTH, _HEIGHT = 424, 206
+_LEFT, _RIGHT, _TOP, _BOTTOM = 38, 78, 10, 28
 # What the two lines of a plot are called, and their colours.
 TITLES = ("Train", "Valid.")
-COLOURS = ("curve-train", "primary-text")
+_COLOURS = ("curve-train", "primary-text")
 # Labels closer than this are pushed apart, px.
 LABEL_GAP = 15
 # The least that the axes show, so that a first epoch rarely moves them: loss to, accuracy from.
 LOSS_FRAME, ACCURACY_FRAME = 0.8, 0.5
 # Height of a row of the interval plot and of its axis, px.
-ROW, AXIS = 48, 28
+_ROW, AXIS = 48, 28
 # Room at either end of the interval plot for a label or a whisker, % of its width.
 EDGE = 4.0
 
@@ -154,18 +154,18 @@ def interval_row(
     """
     grid = [(_across(m, domain), "text-2" if m == 0 else "line") for m in nice_marks(domain)]
     if value is None:
-        return plot("interval_row", ROW, grid, tone, (), None)
+        return plot("interval_row", _ROW, grid, tone, (), None)
     strokes = []
     if not isnan(low) and not isnan(high):
-        left, right, middle = _across(low, domain), _across(high, domain), ROW / 2
+        left, right, middle = _across(low, domain), _across(high, domain), _ROW / 2
         ends = ((left, left, 6), (right, right, 6), (left, right, 0))
         strokes = [(a, b, middle - t, middle + t) for a, b, t in ends]
-    return plot("interval_row", ROW, grid, tone, strokes, _across(value, domain))
+    return plot("interval_row", _ROW, grid, tone, strokes, _across(value, domain))
 
 
 def nice_step(span: float) -> float:
-    """Return a round distance of marks, so that at most `MARKS` fit the span."""
-    rough = span / (MARKS - 1)
+    """Return a round distance of marks, so that at most `_MARKS` fit the span."""
+    rough = span / (_MARKS - 1)
     power = 10.0 ** floor(log10(rough))
     return next(power * nice for nice in (1, 2, 5, 10) if power * nice >= rough)
 
@@ -186,7 +186,7 @@ def nice_domain(values: Sequence[float], least: float, most: float) -> tuple[flo
     return floor(low / step + 1e-9) * step, ceil(high / step - 1e-9) * step
 
 
-def apart(places: Sequence[float], gap: float) -> list[float]:
+def spread_labels(places: Sequence[float], gap: float) -> list[float]:
     """Return the places, moved as little as it takes for each two to be `gap` apart.
 
     Their order stays; those that are too close share the shift.
@@ -220,8 +220,8 @@ def _curves(
     write: Callable[[float], str],
 ) -> Markup:
     """Return the plot of training and validation; `write` writes the last values."""
-    margins = (LEFT, RIGHT, TOP, BOTTOM)
-    frame = Frame(WIDTH, HEIGHT, margins, (1, span), values, _two_places)
+    margins = (_LEFT, _RIGHT, _TOP, _BOTTOM)
+    frame = Frame(_WIDTH, _HEIGHT, margins, (1, span), values, _two_places)
     called = [
         f"{title} {write(row[-1])}" if row else title
         for title, row in zip(TITLES, rows, strict=True)
@@ -229,7 +229,7 @@ def _curves(
     ends = [frame.y(row[-1] if row else values[0]) for row in rows]
     tracks = []
     for row, colour, words, place in zip(
-        rows, COLOURS, called, apart(ends, LABEL_GAP), strict=True
+        rows, _COLOURS, called, spread_labels(ends, LABEL_GAP), strict=True
     ):
         if not row:
             continue
@@ -238,11 +238,11 @@ def _curves(
         tracks.append(Track(path(points), points[-1:], colour, label, words))
     said = "; ".join([name, *(track.words for track in tracks)])
     columns = [(frame.x(epoch), str(epoch)) for epoch in _epoch_marks(span)]
-    return plot("lines", frame, said, tracks, columns, HEIGHT - 8, name)
+    return plot("lines", frame, said, tracks, columns, _HEIGHT - 8, name)
 
 
 def _epoch_marks(span: int) -> list[int]:
-    step = max(1, ceil((span - 1) / (MARKS - 1)))
+    step = max(1, ceil((span - 1) / (_MARKS - 1)))
     inner = [epoch for epoch in range(1, span, step) if span - epoch >= step / 2 or epoch == 1]
     return [*inner, span]
 

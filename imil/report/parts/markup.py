@@ -21,7 +21,7 @@ ASSETS = Path(__file__).parents[2] / "static"
 # The report's, which the screen shows, too, and the screen's own.
 TEMPLATES = [Path(__file__).parents[2] / part / "templates" for part in ("report", "app")]
 # Files left out that are named one by one; a hundred thousand would choke the page.
-SKIPPED_SHOWN = 200
+_SKIPPED_SHOWN = 200
 
 # 16 × 16 line drawings, as SVG path data.
 ICONS = {
@@ -162,10 +162,10 @@ def stacked(head: Sequence[str], rows: Sequence[Sequence[str]], *, kind: str = "
 def skipped_list(title: str, skipped: Sequence[Skipped], *, more: int = 0) -> Markup:
     """Return files that are left out, each with its reason, behind a line that opens.
 
-    The first `SKIPPED_SHOWN` are named, and the others and `more` are counted.
+    The first `_SKIPPED_SHOWN` are named, and the others and `more` are counted.
     """
-    left = more + max(0, len(skipped) - SKIPPED_SHOWN)
-    return part("skipped_list", title, skipped[:SKIPPED_SHOWN], left)
+    left = more + max(0, len(skipped) - _SKIPPED_SHOWN)
+    return part("skipped_list", title, skipped[:_SKIPPED_SHOWN], left)
 
 
 def short_title(images: ImageSet, sample_id: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from imil.core.evaluation.metrics import Interval
 
-SECONDS_A_MINUTE = 60
+_SECONDS_A_MINUTE = 60
 MINUTES_AN_HOUR = 60
 # From here up a probability of two places would read 1.00 or .00 although it is neither.
 NEARLY_ONE = 0.995
@@ -87,7 +87,7 @@ def span(counts: Sequence[int]) -> str:
 def duration(seconds: float) -> str:
     """Return seconds in words: 14 s, 1 min 33 s, 2 h 5 min."""
     whole = max(0, round(seconds))
-    minutes, rest = divmod(whole, SECONDS_A_MINUTE)
+    minutes, rest = divmod(whole, _SECONDS_A_MINUTE)
     if not minutes:
         return f"{rest} s"
     hours, minutes_rest = divmod(minutes, MINUTES_AN_HOUR)
@@ -98,7 +98,7 @@ def duration(seconds: float) -> str:
 
 def roughly(seconds: float) -> str:
     """Return seconds in the largest unit that they fill, for what is looked up every few: 2 min."""
-    minutes = max(0, round(seconds)) // SECONDS_A_MINUTE
+    minutes = max(0, round(seconds)) // _SECONDS_A_MINUTE
     if not minutes:
         return duration(seconds)
     hours = minutes // MINUTES_AN_HOUR

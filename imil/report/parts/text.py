@@ -19,7 +19,7 @@ MENU = "This study"
 TAB_OUTLIERS = "Outliers"
 
 SPLIT_WORDS = {Split.TRAIN: "training", Split.VALIDATION: "validation", Split.TEST: "test"}
-SPLITS = {Split.TRAIN: "Train", Split.VALIDATION: "Validation", Split.TEST: "Test"}
+SPLIT_NAMES = {Split.TRAIN: "Train", Split.VALIDATION: "Validation", Split.TEST: "Test"}
 
 ZIP_BLACK = "Black out text found in corners"
 
@@ -123,7 +123,7 @@ METRICS = {
     "specificity": "Specificity",
 }
 
-EXPLAINERS = {
+EXPLAINER_NAMES = {
     Explainer.GRAD_CAM.value: "Grad-CAM",
     Explainer.INTEGRATED_GRADIENTS.value: "Integrated gradients",
 }
@@ -164,15 +164,15 @@ CARD_LIMITS = "Limits"
 CARD_LOAD = "How to load it"
 
 # How a variant's settings read; each differs from the usual one of its arm.
-FILLS = {
+FILL_NAMES = {
     Fill.BLACK.value: "black fill",
     Fill.MEAN.value: "mean fill",
     Fill.NOISE.value: "noise fill",
     Fill.BLUR.value: "blurred",
     Fill.SWAP.value: "swapped",
 }
-MODES = {Mode.REPLACE.value: "originals replaced", Mode.APPEND.value: "originals kept"}
-PENALTIES = {
+MODE_NAMES = {Mode.REPLACE.value: "originals replaced", Mode.APPEND.value: "originals kept"}
+PENALTY_NAMES = {
     Penalty.INPUT_GRADIENTS.value: "input gradients",
     Penalty.GRAD_CAM.value: "Grad-CAM",
 }
@@ -233,11 +233,11 @@ def _settings(variant: Variant) -> list[str]:
     if variant.queue is not None:
         words.append(VARIANT_QUEUE.format(queue=variant.queue.replace("_", " ")))
     if variant.fill is not None:
-        words.append(FILLS[variant.fill])
+        words.append(FILL_NAMES[variant.fill])
     if variant.mode is not None:
-        words.append(MODES[variant.mode])
+        words.append(MODE_NAMES[variant.mode])
     if variant.penalty is not None:
-        words.append(PENALTIES[variant.penalty])
+        words.append(PENALTY_NAMES[variant.penalty])
     if variant.weight is not None:
         words.append(VARIANT_WEIGHT.format(weight=variant.weight))
     if variant.share is not None:

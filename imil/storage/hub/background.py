@@ -8,16 +8,16 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Future, wait
 from typing import Any, TypeVar
 
-Answer = TypeVar("Answer")
+ReadAnswer = TypeVar("ReadAnswer")
 
 # Longest that somebody waits for an answer, s. A page asks twice at most before it shows something,
 # and is to show it within ten seconds.
-PATIENCE = 4.5
+ANSWER_TIMEOUT = 4.5
 # The same while the last answer is overdue: a page that asks for several things waits once.
-BRIEF = 0.5
+BRIEF_TIMEOUT = 0.5
 # Questions that are asked at the same time: a place that is silent must not fill the app with
 # threads, whatever visitors ask for.
-MOST = 32
+_MOST = 32
 
 
 class NoAnswerYetError(Exception):
@@ -34,7 +34,7 @@ class BackgroundReads:
     """
 
     def __init__(
-        self, patience: float = PATIENCE, brief: float = BRIEF, *, most: int = MOST
+        self, patience: float = ANSWER_TIMEOUT, brief: float = BRIEF_TIMEOUT, *, most: int = _MOST
     ) -> None:
         self._patience = patience
         self._brief = brief
@@ -43,7 +43,7 @@ class BackgroundReads:
         self._asked: dict[Hashable, Future[Any]] = {}
         self._overdue = False
 
-    def get(self, key: Hashable, ask: Callable[[], Answer]) -> Answer:
+    def get(self, key: Hashable, ask: Callable[[], ReadAnswer]) -> ReadAnswer:
         """Return the answer, or raise what asking raised.
 
         Args:
@@ -67,7 +67,7 @@ class BackgroundReads:
         if not wait([asked], max(0.0, end - time.monotonic())).done:
             self._overdue = True
             raise NoAnswerYetError
-        found: Answer = asked.result()
+        found: ReadAnswer = asked.result()
         return found
 
     def _place_for(self, key: Hashable) -> bool:

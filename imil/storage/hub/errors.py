@@ -14,7 +14,7 @@ from imil.errors import StoreError
 # What the Hub answers when the same request may succeed later: it is busy, another commit was
 # faster, or too many came. The client repeats none of these for a commit.
 _LATER = frozenset({408, 409, 412, 425, 429})
-UNKNOWN, MISSING = 401, 404
+UNKNOWN_FAILURE, _MISSING = 401, 404
 # The client says no more than this where an upload was cut, or it is in its offline mode.
 FAILURES = (HfHubHTTPError, httpx.TransportError, RuntimeError, OSError)
 
@@ -53,7 +53,9 @@ def failure_of(
         return Failure(_unreachable(repo, None, kept=kept), passes=True)
     status = cause.response.status_code
     # Over plain http the client takes an unknown token for an unknown repo.
-    if status == MISSING or (isinstance(cause, RepositoryNotFoundError) and status != UNKNOWN):
+    if status == _MISSING or (
+        isinstance(cause, RepositoryNotFoundError) and status != UNKNOWN_FAILURE
+    ):
         return Failure(no_repo(repo, kind, kept=kept), passes=False)
     if status in _LATER or status >= 500:
         return Failure(_unreachable(repo, status, kept=kept), passes=True, quota=status == 429)
@@ -138,7 +140,7 @@ def no_id(repo: str) -> StoreError:
 
 def _refused(repo: str, status: int, *, kept: bool) -> StoreError:
     what, why, fix = {
-        UNKNOWN: (
+        UNKNOWN_FAILURE: (
             "The Hub does not know this token.",
             "It is mistyped, was revoked or has expired.",
             "Sign in again, or set HF_TOKEN to a new token with write access and start again.",

@@ -29,17 +29,17 @@ from huggingface_hub.errors import (
 
 from imil.errors import StoreError
 from imil.storage.base import check_name
-from imil.storage.hub.errors import FAILURES, UNKNOWN, failure_of, no_id
+from imil.storage.hub.errors import FAILURES, UNKNOWN_FAILURE, failure_of, no_id
 from imil.storage.models import copied
 
 CARD = "README.md"
 # Where the card goes when the one that is there was edited by a person.
 CARD_BESIDE = "IMIL_CARD.md"
 # What was written by us the last time, so that a person's edits are told from it.
-MARK = "imil.json"
+_MARK = "imil.json"
 MARK_SCHEMA = 1
 # Git's own, which every repo begins with.
-KEPT = (".gitattributes",)
+_KEPT = (".gitattributes",)
 # The client asks none of the commits again. Seconds before each further try: a person waits for it,
 # so it ends within half a minute; the Hub's quota of commits an hour is not sat out.
 WAITS = (1.0, 4.0, 15.0)
@@ -48,7 +48,7 @@ PAYMENT = 402
 # What the repo of a state repo's checkpoints is called: beside it, and as private.
 ENDING = "-models"
 _ID = re.compile(r"[\w.-]+/[\w.-]+")
-Answer = TypeVar("Answer")
+_Answer = TypeVar("_Answer")
 
 
 class Kind(StrEnum):
@@ -135,7 +135,7 @@ def put_files(
             )
         there = {file.rfilename for file in info.siblings or ()}
         sent = dict(files) if mirror else _beside_edits(repo, dict(files), there)
-        gone = there - sent.keys() - set(KEPT) if mirror else set()
+        gone = there - sent.keys() - set(_KEPT) if mirror else set()
         operations: list[CommitOperationAdd | CommitOperationDelete] = [
             *(CommitOperationAdd(path, content) for path, content in sorted(sent.items())),
             *(CommitOperationDelete(path) for path in sorted(gone)),
@@ -169,7 +169,7 @@ def list_files(repo: Repo, prefix: str) -> tuple[str, ...]:
             found = repo.api.list_repo_files(repo.repo_id, repo_type=repo.kind.value)
         except RepositoryNotFoundError as error:
             # Over plain http the client takes an unknown token for an unknown repo.
-            if error.response.status_code == UNKNOWN:
+            if error.response.status_code == UNKNOWN_FAILURE:
                 raise
             return ()
     return tuple(sorted(path for path in found if path.startswith(prefix)))
@@ -226,7 +226,7 @@ def _made(repo: Repo) -> Any:
         return api.repo_info(name, repo_type=kind)
     except RepositoryNotFoundError as error:
         # Over plain http the client takes an unknown token for an unknown repo.
-        if error.response.status_code == UNKNOWN:
+        if error.response.status_code == UNKNOWN_FAILURE:
             raise
     sdk = "gradio" if repo.kind is Kind.SPACE else None
     hardware: Any = repo.hardware  # the Hub knows more of them than its client
@@ -253,12 +253,12 @@ def _beside_edits(
     if not isinstance(card, bytes):
         return files
     if CARD in there and _read(repo, CARD) != card:
-        written = _written(_read(repo, MARK)) if MARK in there else None
+        written = _written(_read(repo, _MARK)) if _MARK in there else None
         if hashlib.sha256(_read(repo, CARD) or b"").hexdigest() != written:
             del files[CARD]
             return files | {CARD_BESIDE: card}
     mark = {"schema_version": MARK_SCHEMA, "card": hashlib.sha256(card).hexdigest()}
-    return files | {MARK: json.dumps(mark, indent=1).encode()}
+    return files | {_MARK: json.dumps(mark, indent=1).encode()}
 
 
 def _read(repo: Repo, path: str) -> bytes | None:
@@ -325,7 +325,7 @@ class HubModels:
 # ---- when the Hub says no ------------------------------------------------------------------------
 
 
-def _patiently(call: Callable[[], Answer], wait: Callable[[float], None]) -> Answer:
+def _patiently(call: Callable[[], _Answer], wait: Callable[[float], None]) -> _Answer:
     """Return the call's answer, asking again where the Hub is only busy."""
     for seconds in WAITS:
         try:

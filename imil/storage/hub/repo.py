@@ -31,7 +31,7 @@ from imil.storage.hub.errors import no_repo, other_kind, public_repo
 
 _KIND = "dataset"
 # Without them the client waits for ever for a server that has gone silent, s.
-ANSWER_SECONDS = 60.0
+HUB_ANSWER_SECONDS = 60.0
 CONNECT_SECONDS = 10.0
 # Of reading one file from a Hub that is busy or silent: somebody is waiting for the study, and who
 # tries again is to find a new connection.
@@ -39,7 +39,7 @@ TRIES = 1
 READ_SECONDS = 10.0
 
 
-def prepare_client(answer: float = ANSWER_SECONDS) -> None:
+def prepare_client(answer: float = HUB_ANSWER_SECONDS) -> None:
     """Give the client of this process time-outs, in seconds, and keep it from drawing progress."""
 
     def client() -> httpx.Client:

@@ -18,7 +18,7 @@ from imil.storage.base import (
     study_of,
     tombstone_file,
 )
-from imil.storage.hub.background import Answer, BackgroundReads, NoAnswerYetError
+from imil.storage.hub.background import BackgroundReads, NoAnswerYetError, ReadAnswer
 from imil.storage.hub.errors import FAILURES, failure_of, silent
 from imil.storage.hub.outbox import Committer, MarkingStore, Outbox, Pace
 from imil.storage.hub.packs import RECORD_BYTES, Packs, is_pack, read_pack
@@ -26,7 +26,7 @@ from imil.storage.hub.repo import HubRepo
 from imil.storage.local import LocalStore
 
 # Names that go up in one commit. The Hub advises 50 to 100 files; a name brings up to two.
-NAMES_AT_ONCE = 100
+_NAMES_AT_ONCE = 100
 # Below the store's own folder.
 OUTBOX = "outbox"
 _STUDY = "studies/{}/study.json"
@@ -260,7 +260,7 @@ class HubStore:
             self._mark({older: self._older[older]})
             del self._older[older]
         self._forget_there()
-        batch = self._outbox.ready(NAMES_AT_ONCE)
+        batch = self._outbox.ready(_NAMES_AT_ONCE)
         contents: dict[str, bytes | None] = {}
         for name in batch:
             # A file that the disk does not give back waits, and holds up no other.
@@ -405,7 +405,7 @@ class HubStore:
 
         return self._ask(("record", name), ask)
 
-    def _ask(self, key: Hashable, ask: Callable[[], Answer]) -> Answer:
+    def _ask(self, key: Hashable, ask: Callable[[], ReadAnswer]) -> ReadAnswer:
         """Return the Hub's answer; StoreError for whatever keeps it from answering."""
         try:
             return self._reads.get(key, ask)

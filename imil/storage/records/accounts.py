@@ -15,7 +15,7 @@ WHAT = "A list of studies"
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedStudy:
     """A study in a list.
 
     Attributes:
@@ -39,7 +39,7 @@ def account_key(kind: str, subject: str) -> str:
     return hashlib.sha256(f"{kind}:{subject}".encode()).hexdigest()[:32]
 
 
-def load_listed(store: Store, key: str) -> tuple[Listed, ...]:
+def load_listed(store: Store, key: str) -> tuple[ListedStudy, ...]:
     """Return the studies of a list, in its own order; none where nothing was ever listed.
 
     Raises:
@@ -48,7 +48,7 @@ def load_listed(store: Store, key: str) -> tuple[Listed, ...]:
     return (_read(store, _list_file(key)) or _older(store, key) or _Saved()).studies
 
 
-def save_listed(store: Store, key: str, studies: tuple[Listed, ...]) -> None:
+def save_listed(store: Store, key: str, studies: tuple[ListedStudy, ...]) -> None:
     """Keep the studies of a list, in place of those before."""
     content = {"schema_version": ACCOUNTS_SCHEMA, "studies": [asdict(each) for each in studies]}
     store.write(_list_file(key), json.dumps(content, indent=1).encode())
@@ -75,7 +75,7 @@ def set_owner(store: Store, study_id: str, key: str) -> None:
 class _Saved:
     """What a list, or the file that names a study's owner, holds."""
 
-    studies: tuple[Listed, ...] = ()
+    studies: tuple[ListedStudy, ...] = ()
     account: str = ""
 
 

@@ -19,12 +19,12 @@ ACT_SCHEMA = 1
 # Who is named where the program itself did it.
 PROGRAM = "imil"
 # Characters of a name or id in an act, and bytes of its details; far above what any of ours has.
-LONGEST = 10_000
-Text = Annotated[str, Field(max_length=LONGEST)]
+LONGEST_DETAIL = 10_000
+Text = Annotated[str, Field(max_length=LONGEST_DETAIL)]
 MOST_DETAILS = 2**22
 
 
-class What(StrEnum):
+class ActKind(StrEnum):
     """What was done; the values are also what is stored."""
 
     STUDY_BEGUN = "study_begun"
@@ -62,7 +62,7 @@ class What(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class ChainHead:
     """The last act of a log: whoever knows it can tell whether what came before was changed."""
 
     seq: Annotated[int, Field(ge=0)]
@@ -88,7 +88,7 @@ class Act:
         digest: SHA-256 of all of the above.
     """
 
-    what: What
+    what: ActKind
     time: Time
     who: Text = ""
     sample_id: Text = ""
@@ -103,12 +103,12 @@ class Act:
     digest: Text = ""
 
     @property
-    def head(self) -> Head:
+    def head(self) -> ChainHead:
         """What a log that ends with this act is known by."""
-        return Head(self.seq, self.digest)
+        return ChainHead(self.seq, self.digest)
 
 
-class Flaw(StrEnum):
+class ChainFlaw(StrEnum):
     """How a chain was tampered with."""
 
     CHANGED = "changed"
@@ -119,7 +119,7 @@ class Flaw(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Break:
+class ChainBreak:
     """The first place where a chain does not hold.
 
     Attributes:
@@ -129,7 +129,7 @@ class Break:
     """
 
     seq: int
-    flaw: Flaw
+    flaw: ChainFlaw
     told: str
 
 
@@ -138,10 +138,10 @@ class Chain:
     """A log as it was found: every act that can be read, and where it is broken."""
 
     acts: tuple[Act, ...]
-    broken: Break | None = None
+    broken: ChainBreak | None = None
 
     @property
-    def head(self) -> Head | None:
+    def head(self) -> ChainHead | None:
         """The last act's number and digest; None for an empty log."""
         return self.acts[-1].head if self.acts else None
 
@@ -198,8 +198,8 @@ def read_act(content: bytes) -> Act | None:
 
 
 def check_links(
-    study_id: str, found: Sequence[tuple[int, Act | None]], known: Head | None = None
-) -> Break | None:
+    study_id: str, found: Sequence[tuple[int, Act | None]], known: ChainHead | None = None
+) -> ChainBreak | None:
     """Return the first place where a log does not hold; None for one that is intact.
 
     Args:
@@ -214,7 +214,7 @@ def check_links(
     return check_head([act for _, act in found if act is not None], known)
 
 
-def check_head(acts: Sequence[Act], known: Head) -> Break | None:
+def check_head(acts: Sequence[Act], known: ChainHead) -> ChainBreak | None:
     """Return how a log whose links hold differs from a head that was kept elsewhere; None if not.
 
     Args:
@@ -223,49 +223,50 @@ def check_head(acts: Sequence[Act], known: Head) -> Break | None:
     """
     last = len(acts) - 1
     if last < known.seq:
-        return _broken(last + 1, Flaw.CUT, known.seq - last)
+        return _broken(last + 1, ChainFlaw.CUT, known.seq - last)
     if acts[known.seq].digest != known.digest:
         told = f"Act {known.seq} is not the one that was saved: the log was written anew."
-        return Break(known.seq, Flaw.CHANGED, told)
+        return ChainBreak(known.seq, ChainFlaw.CHANGED, told)
     return None
 
 
-def _first_break(study_id: str, found: Sequence[tuple[int, Act | None]]) -> Break | None:
+def _first_break(study_id: str, found: Sequence[tuple[int, Act | None]]) -> ChainBreak | None:
     previous, said = first_link(study_id), {act.seq for _, act in found if act is not None}
     for place, (number, act) in enumerate(found):
         if number != place:
-            return _broken(place, Flaw.MISSING)
+            return _broken(place, ChainFlaw.MISSING)
         if act is None:
-            return _broken(place, Flaw.CHANGED)
+            return _broken(place, ChainFlaw.CHANGED)
         if act.seq < place:  # two acts have its number: one of them is not the log's
-            return _broken(act.seq, Flaw.INSERTED)
+            return _broken(act.seq, ChainFlaw.INSERTED)
         if act.seq > place:
-            return _broken(place, Flaw.REORDERED if place in said else Flaw.MISSING)
+            return _broken(place, ChainFlaw.REORDERED if place in said else ChainFlaw.MISSING)
         if act.previous != previous:
             return _unlinked(found, place)
         previous = act.digest
     return None
 
 
-def _unlinked(found: Sequence[tuple[int, Act | None]], place: int) -> Break:
+def _unlinked(found: Sequence[tuple[int, Act | None]], place: int) -> ChainBreak:
     """Return the break of an act that names another one before it than there is."""
     act, after = found[place][1], found[place + 1][1] if place + 1 < len(found) else None
     follows = after is not None and act is not None and after.previous == act.digest
     if place and (follows or after is None):
         # What follows knows this act: so the one before was changed, and given a new digest.
-        return _broken(place - 1, Flaw.CHANGED)
-    return _broken(place, Flaw.CHANGED)
+        return _broken(place - 1, ChainFlaw.CHANGED)
+    return _broken(place, ChainFlaw.CHANGED)
 
 
-def _broken(seq: int, flaw: Flaw, count: int = 1) -> Break:
+def _broken(seq: int, flaw: ChainFlaw, count: int = 1) -> ChainBreak:
     told = {
-        Flaw.CHANGED: f"Act {seq} was changed after it was written.",
-        Flaw.MISSING: f"Act {seq} is missing, and later ones are there.",
-        Flaw.INSERTED: f"Act {seq} was inserted: two acts have its number.",
-        Flaw.REORDERED: f"Act {seq} stands in another place than it was written in.",
-        Flaw.CUT: f"The log is cut off from act {seq} on: {count} that were saved are missing.",
+        ChainFlaw.CHANGED: f"Act {seq} was changed after it was written.",
+        ChainFlaw.MISSING: f"Act {seq} is missing, and later ones are there.",
+        ChainFlaw.INSERTED: f"Act {seq} was inserted: two acts have its number.",
+        ChainFlaw.REORDERED: f"Act {seq} stands in another place than it was written in.",
+        ChainFlaw.CUT: f"The log is cut off from act {seq} on: {count} that were saved are "
+        "missing.",
     }
-    return Break(seq, flaw, told[flaw])
+    return ChainBreak(seq, flaw, told[flaw])
 
 
 def acts_jsonl(acts: Iterable[Act]) -> bytes:

@@ -16,7 +16,7 @@ from imil.storage.codec import read_rows, typed_table, value_of
 
 RUN_SCHEMA = 1
 # The arm of the first training.
-FIRST = "first"
+FIRST_TRAINING = "first"
 _KIND = "runs"
 # Column types in the words of the datasets library.
 RUN_COLUMNS: Mapping[str, str] = MappingProxyType(
@@ -86,24 +86,24 @@ def save_runs(store: Store, study_id: str, rows: Sequence[RunRow]) -> tuple[str,
         StoreError: what is kept can't be read, or the rows can't be kept.
     """
     names = [n for n in store.of_study(study_id) if n.startswith(f"{RECORDS}{_KIND}/")]
-    kept = {row.training for name in names for row in decode_runs(store.read(name) or b"")}
+    kept = {row.training for name in names for row in decode_run_rows(store.read(name) or b"")}
     new = [row for row in rows if row.training not in kept]
     if not new:
         return ()
     name = new_record(_KIND, study_id, new[0].time)
-    store.add(name, encode_runs(new))
+    store.add(name, encode_run_rows(new))
     return (name,)
 
 
-def encode_runs(rows: Sequence[RunRow]) -> bytes:
+def encode_run_rows(rows: Sequence[RunRow]) -> bytes:
     """Return a Parquet file of the rows."""
     sink = io.BytesIO()
     parquet.write_table(typed_table([_stored(row) for row in rows], RUN_COLUMNS), sink)
     return sink.getvalue()
 
 
-def decode_runs(content: bytes) -> tuple[RunRow, ...]:
-    """Return what `encode_runs` was given; StoreError if it is damaged or of a newer version."""
+def decode_run_rows(content: bytes) -> tuple[RunRow, ...]:
+    """Return what `encode_run_rows` was given; StoreError if it is damaged or too new."""
     what = "A file of trainings"
     return value_of(tuple[RunRow, ...], what, read_rows(what, content, RUN_SCHEMA))
 

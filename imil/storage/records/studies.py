@@ -17,7 +17,7 @@ from imil.core.review.readers import UNNAMED, PoolingName
 from imil.errors import StoreError
 from imil.storage.base import Store
 from imil.storage.codec import check_version, read_json, read_value, value_of
-from imil.storage.records.acts import Head
+from imil.storage.records.acts import ChainHead
 from imil.storage.values import Moment, to_json
 
 # 2: passed-over images a reader.
@@ -114,7 +114,7 @@ class StudyRecord:
     triage: tuple[Triage, ...] = ()
     confirmation: Confirmation | None = None
     earlier: tuple[Comparison, ...] = ()
-    head: Head | None = None
+    head: ChainHead | None = None
     salt: Salt = ""
     consent: Consent | None = None
     pooling: PoolingName = ""

@@ -9,7 +9,7 @@ from datetime import datetime
 from imil.errors import StoreError
 from imil.storage.base import Store, tombstone_file
 from imil.storage.codec import read_value
-from imil.storage.records.acts import Head
+from imil.storage.records.acts import ChainHead
 from imil.storage.values import Moment
 
 TOMBSTONE_SCHEMA = 1
@@ -33,7 +33,7 @@ class Tombstone:
     time: Moment
     who: str
     acts: int
-    head: Head | None
+    head: ChainHead | None
 
 
 def save_tombstone(store: Store, tombstone: Tombstone) -> None:

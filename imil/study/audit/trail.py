@@ -14,22 +14,22 @@ from imil.jobs.training.task import TrainingTask, machines
 from imil.storage.base import RECORDS, Store
 from imil.storage.codec import MaskRecord
 from imil.storage.records.acts import (
-    LONGEST,
+    LONGEST_DETAIL,
     PROGRAM,
     Act,
-    Break,
+    ActKind,
     Chain,
-    Flaw,
-    Head,
-    What,
+    ChainBreak,
+    ChainFlaw,
+    ChainHead,
     acts_folder,
     files_of,
     read_act,
 )
 from imil.storage.records.runs import save_runs
 from imil.storage.records.studies import listing_file
-from imil.study.audit.acts import SETTLING, ActLog, broken_content
-from imil.study.audit.vouching import (
+from imil.study.audit.act_log import SETTLING, ActLog, broken_content
+from imil.study.audit.verification import (
     contradiction,
     named_at_once,
     other_answers,
@@ -37,7 +37,7 @@ from imil.study.audit.vouching import (
     untold,
 )
 from imil.study.context import StudyContext
-from imil.study.first_model import Said
+from imil.study.first_model import MaskAnswer
 from imil.study.runs import first_rows
 from imil.study.workspace import read_curves
 
@@ -55,19 +55,19 @@ class Audit:
     """
 
     acts: tuple[Act, ...]
-    broken: Break | None
+    broken: ChainBreak | None
     uncovered: tuple[str, ...] = ()
     waiting: int = 0
     whole: datetime | None = None
 
     @property
-    def head(self) -> Head | None:
+    def head(self) -> ChainHead | None:
         """The last act; None for an empty log."""
         return self.acts[-1].head if self.acts else None
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PublishedLog:
     """A study's log as its data set had it.
 
     Attributes:
@@ -80,7 +80,7 @@ class Published:
 
     repo: str
     acts: int
-    head: Head | None
+    head: ChainHead | None
     asked: datetime
     trouble: ImilError | None = None
 
@@ -106,7 +106,7 @@ class AuditTrail:
         # The last audit, which the next look goes on from.
         self._audited: Audit | None = None
         self._finish_noted = False
-        self._published: Published | None = None
+        self._published: PublishedLog | None = None
         self._log = ActLog(store, context.log_id, catch_up=self._unseen, known=context.record.head)
         context.state.log_head = lambda: self._log.head
 
@@ -116,11 +116,11 @@ class AuditTrail:
         return self._log.behind
 
     @property
-    def published(self) -> Published | None:
+    def published(self) -> PublishedLog | None:
         """The log as the data set had it when it was last asked; None before, or without one."""
         return self._published
 
-    def compare_published(self) -> Published | None:
+    def compare_published(self) -> PublishedLog | None:
         """Ask the data set for its copy of the log, which `check` then compares ours with.
 
         A data set that can't be asked is told of in the answer; what was known before is kept.
@@ -134,12 +134,12 @@ class AuditTrail:
             there = store.published(study_id)
         except ImilError as error:
             acts, head = (0, None) if last is None else (last.acts, last.head)
-            self._published = Published(repo, acts, head, asked, error)
+            self._published = PublishedLog(repo, acts, head, asked, error)
             return self._published
         folder = acts_folder(self._context.log_id)
         acts_there = [read_act(each) for name, each in there.items() if name.startswith(folder)]
         known = sorted((act for act in acts_there if act is not None), key=lambda act: act.seq)
-        self._published = Published(repo, len(known), known[-1].head if known else None, asked)
+        self._published = PublishedLog(repo, len(known), known[-1].head if known else None, asked)
         return self._published
 
     def image_of_mask(self, name: str) -> str | None:
@@ -152,7 +152,7 @@ class AuditTrail:
         named = (act.sample_id for act in acts if act.details.get("mask") == name)
         return next((each for each in named if each in there), None)
 
-    def check(self, known: Sequence[Head] = (), *, whole: bool = True) -> Audit:
+    def check(self, known: Sequence[ChainHead] = (), *, whole: bool = True) -> Audit:
         """Return the log as it is in the store now, and the first sign of tampering in it.
 
         The chain is checked, also against what `compare_published` has found; then the list of
@@ -173,24 +173,24 @@ class AuditTrail:
         heads = [head for head in (self._context.record.head, there) if head is not None]
         store, last = self._context.store, self._audited
         if whole:
-            self._log.settle()
+            self._log.flush()
         if whole or last is None or last.broken is not None:
             chain = self._log.read((*known, *heads))
-            found = self._compared(audited(store, chain, self._context.now()))
+            found = self._compared(audit_chain(store, chain, self._context.now()))
         else:
             chain = self._log.read((*known, *heads), whole=False)
-            found = audited(store, chain, last.whole, after=len(last.acts))
+            found = audit_chain(store, chain, last.whole, after=len(last.acts))
             found = replace(found, uncovered=last.uncovered)
         self._audited = replace(found, waiting=self._log.waiting)
         return self._audited
 
-    def settle(self, timeout: float = SETTLING) -> bool:
+    def flush(self, timeout: float = SETTLING) -> bool:
         """Wait until every act is written; not for ever, where one can't be. Return whether so."""
-        return self._log.settle(timeout)
+        return self._log.flush(timeout)
 
     def note(
         self,
-        what: What,
+        what: ActKind,
         *,
         who: str = "",
         sample_id: str = "",
@@ -202,7 +202,11 @@ class AuditTrail:
         self._log.append(Act(what, now, _bounded(who), sample_id, details or {}))
 
     def note_mask(
-        self, name: str, record: MaskRecord, known: Said, ask: Callable[[TrainingTask], Said]
+        self,
+        name: str,
+        record: MaskRecord,
+        known: MaskAnswer,
+        ask: Callable[[TrainingTask], MaskAnswer],
     ) -> None:
         """Write an accepted mask into the log; then, in the background, what the model says.
 
@@ -224,7 +228,7 @@ class AuditTrail:
             "files": self.digests((name,)),
         }
         act = Act(
-            What.MASK_ACCEPTED,
+            ActKind.MASK_ACCEPTED,
             record.time.isoformat(),
             record.reader,
             record.sample_id,
@@ -238,7 +242,7 @@ class AuditTrail:
         if known.after is not None:
             return
         answered = Act(
-            What.ANSWERED, act.time, PROGRAM, record.sample_id, {"mask": name}, known.model
+            ActKind.ANSWERED, act.time, PROGRAM, record.sample_id, {"mask": name}, known.model
         )
 
         def make() -> Act:
@@ -293,7 +297,7 @@ class AuditTrail:
         context = self._context
         first = context.first
         ended = datetime.fromtimestamp(first.logits.stat().st_mtime, UTC).isoformat()
-        act = Act(What.TRAINING_FINISHED, ended, PROGRAM)
+        act = Act(ActKind.TRAINING_FINISHED, ended, PROGRAM)
 
         def make() -> Act:
             kept: tuple[str, ...] = ()
@@ -303,10 +307,10 @@ class AuditTrail:
             model = context.services.models.version_of(first.checkpoint)
             return replace(act, details=details, model=model)
 
-        if not self._told_of(What.TRAINING_FINISHED):
+        if not self._told_of(ActKind.TRAINING_FINISHED):
             self._log.append(act, make)
 
-    def _told_of(self, what: What) -> bool:
+    def _told_of(self, what: ActKind) -> bool:
         try:
             return any(act.what is what for act in self._log.read(whole=False).acts)
         except ImilError:
@@ -322,23 +326,25 @@ class AuditTrail:
             details = {"source": dict(record.source), **counts, "files": listing}
             if context.is_shipped:  # the plan of a training that was not done here
                 details["plan"] = asdict(record.plan)
-            missed.append(Act(What.STUDY_BEGUN, record.created, PROGRAM, details=details))
+            missed.append(Act(ActKind.STUDY_BEGUN, record.created, PROGRAM, details=details))
         told = {act.details.get("mask") for act in acts}
         told |= {name for act in (*acts, *missed) for name in files_of(act)}
         lost = [name for name in self._before if name not in told]
         for some in named_at_once(lost):
             details = {"why": "masks were kept and no act told of it", "files": self.digests(some)}
-            missed.append(Act(What.GAP, now, PROGRAM, details=details))
+            missed.append(Act(ActKind.GAP, now, PROGRAM, details=details))
         # Studies of older versions, and figures of a comparison that a kill has ended.
         files = [name for name in (*listing, *self._figures) if name not in told]
         for some in named_at_once(files):
             details = {"why": "files were kept and no act told of it", "files": self.digests(some)}
-            missed.append(Act(What.FILES_NOTED, now, PROGRAM, details=details))
-        missed += [Act(What.GAP, now, PROGRAM, details=each) for each in untold(acts, record)]
+            missed.append(Act(ActKind.FILES_NOTED, now, PROGRAM, details=details))
+        missed += [Act(ActKind.GAP, now, PROGRAM, details=each) for each in untold(acts, record)]
         return tuple(missed)
 
 
-def audited(store: Store, chain: Chain, whole: datetime | None = None, *, after: int = 0) -> Audit:
+def audit_chain(
+    store: Store, chain: Chain, whole: datetime | None = None, *, after: int = 0
+) -> Audit:
     """Return a log with the first sign of tampering: in the chain, else in what it names.
 
     Args:
@@ -353,7 +359,7 @@ def audited(store: Store, chain: Chain, whole: datetime | None = None, *, after:
     if changed is None:
         return Audit(chain.acts, None, whole=whole)
     seq, name = changed
-    return Audit(chain.acts, Break(seq, Flaw.CHANGED, _told(seq, name)), whole=whole)
+    return Audit(chain.acts, ChainBreak(seq, ChainFlaw.CHANGED, _told(seq, name)), whole=whole)
 
 
 def _told(seq: int, name: str) -> str:
@@ -365,7 +371,7 @@ def _told(seq: int, name: str) -> str:
 
 def _bounded(who: str) -> str:
     """Return a name as an act can hold it, whatever was given as one."""
-    return who.encode("utf-8", "replace").decode()[:LONGEST]
+    return who.encode("utf-8", "replace").decode()[:LONGEST_DETAIL]
 
 
 def training_told(task: TrainingTask) -> dict[str, Any]:

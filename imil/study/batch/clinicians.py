@@ -12,8 +12,8 @@ from imil.core.review.masks import check_mask
 from imil.core.review.readers import Pooling, reader_name, usual_pooling
 from imil.datasets.files.pixels import read_region
 from imil.errors import MaskError, PlanError
-from imil.study.review.masksets import Clinician
-from imil.study.review.pooled import pooled, pooled_notices
+from imil.study.review.mask_sets import Clinician
+from imil.study.review.pooling import pool_readings, pooled_notices
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,7 +73,7 @@ def clinician_of(
         (own,) = readings.values()
         return Clinicians(own.get, readings)
     way = Pooling(pooling or usual_pooling(len(readings)))
-    found = pooled(readings, way)
+    found = pool_readings(readings, way)
     return Clinicians(found.regions.get, readings, way.value, pooled_notices(found, way.value))
 
 

@@ -10,14 +10,14 @@ from imil.core.records import Plan
 from imil.errors import ComputeError
 from imil.jobs.base import JobStatus
 from imil.jobs.pool import WorkerPool
+from imil.jobs.training.distributed import DistributedTrainer
 from imil.jobs.training.task import TrainingTask
-from imil.jobs.training.together import TeamPool
 
 # Seconds between two looks at the jobs.
-POLL = 0.2
+_POLL = 0.2
 
 
-class Untrained:
+class StudyProgress:
     """A trainer that trains nothing, for studies that are only to be read."""
 
     def submit(self, job_id: str, tasks: tuple[TrainingTask, ...]) -> None:
@@ -65,8 +65,8 @@ class Untrained:
         return False
 
 
-def train(
-    pool: WorkerPool | TeamPool,
+def train_all(
+    pool: WorkerPool | DistributedTrainer,
     jobs: Mapping[str, tuple[TrainingTask, ...]],
     on_progress: Callable[[str, float, float | None], None],
     step: str,
@@ -87,7 +87,7 @@ def train(
         pool.submit(job, tuple(distinct.values()))
     ended = False
     while not ended:
-        ended = pool.wait(jobs, timeout=POLL)
+        ended = pool.wait(jobs, timeout=_POLL)
         known = [status for job in jobs if (status := pool.status(job)) is not None]
         failed = next((status.error for status in known if status.error is not None), None)
         if failed is not None:

@@ -14,21 +14,28 @@ from imil.core.arms.variants import CONTROL, IMIL, Variant
 from imil.core.evaluation.cases import cases_of
 from imil.core.evaluation.metrics import FIGURE_DRAWS, Metric
 from imil.core.evaluation.recommendation import best_setting
-from imil.core.evaluation.rounds import Round, Setting, Trained, Validation, advise, compare
+from imil.core.evaluation.rounds import (
+    Round,
+    RoundContext,
+    Trained,
+    Validation,
+    advise,
+    evaluate_round,
+)
 from imil.core.records import Origin, Outlier, Split
 from imil.jobs.training.task import TrainingTask, machines
 from imil.storage.codec import MaskRecord
-from imil.storage.records.acts import PROGRAM, What
+from imil.storage.records.acts import PROGRAM, ActKind
 from imil.storage.records.cases import cases_file, save_cases
 from imil.storage.records.runs import RunRow, save_runs
 from imil.storage.records.studies import Comparison, load_round, round_file, save_round
 from imil.study.audit.trail import AuditTrail
-from imil.study.audit.vouching import answers_of
-from imil.study.comparison.probes import painted_alone
+from imil.study.audit.verification import answers_of
+from imil.study.comparison.probes import painted_mask_only
 from imil.study.comparison.segments import Segments, ask
 from imil.study.context import StudyContext
-from imil.study.review.masksets import FEWEST_TO_PREDICT
-from imil.study.review.pooled import Used, pooled_notices
+from imil.study.review.mask_sets import FEWEST_TO_PREDICT
+from imil.study.review.pooling import PooledMasks, pooled_notices
 from imil.study.review.queueing import Queues
 from imil.study.review.triage import triage_notices
 from imil.study.runs import first_rows, run_rows
@@ -49,7 +56,7 @@ NO_ADVICE_CONTRADICT = (
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Settled:
+class ChosenWeights:
     """Which trained variant stands for each arm that was asked for, and sentences about it.
 
     `validation` holds the arms that were asked for, under the names they were asked by.
@@ -64,7 +71,7 @@ class Settled:
         return _only(trained, self.variants)
 
 
-def settle(asked: Sequence[Variant], validation: Validation) -> Settled:
+def choose_weights(asked: Sequence[Variant], validation: Validation) -> ChosenWeights:
     """Choose the weight of each penalty by the rule of the recommendation.
 
     Args:
@@ -81,7 +88,7 @@ def settle(asked: Sequence[Variant], validation: Validation) -> Settled:
             weights = ", ".join(f"{each.weight:g}" for each in rivals)
             notices.append(f"{name}: weight {chosen.weight:g} of {weights}, {how}.")
     only = replace(validation, trained=_only(validation.trained, variants))
-    return Settled(only, variants, tuple(notices))
+    return ChosenWeights(only, variants, tuple(notices))
 
 
 def _only(
@@ -107,7 +114,7 @@ class Compared:
 
     round: Round
     trained: Mapping[Variant, Trained]
-    settled: Settled
+    settled: ChosenWeights
 
 
 def compare_arms(
@@ -115,7 +122,7 @@ def compare_arms(
     arms: Sequence[Variant],
     outcomes: Callable[[Split], Mapping[Variant, Trained]],
     split: Split,
-    setting: Callable[[Settled], Setting],
+    setting: Callable[[ChosenWeights], RoundContext],
     *,
     draws: int = FIGURE_DRAWS,
 ) -> Compared:
@@ -127,12 +134,12 @@ def compare_arms(
         outcomes: what every arm and variant answers on a split.
         split: whose images.
         setting: what belongs to the round, once it is settled which variants stand for the arms.
-        draws: as in `compare`.
+        draws: as in `evaluate_round`.
     """
-    settled = settle(arms, workspace.validation(outcomes(Split.VALIDATION)))
+    settled = choose_weights(arms, workspace.validation(outcomes(Split.VALIDATION)))
     trained = settled.only(outcomes(split))
     samples = workspace.samples(split)
-    found = compare(trained, samples, setting(settled), settled.validation, draws=draws)
+    found = evaluate_round(trained, samples, setting(settled), settled.validation, draws=draws)
     return Compared(found, trained, settled)
 
 
@@ -263,11 +270,11 @@ class Figures:
         self._saved.add(key)
         return compared.round
 
-    def _setting(self, asked: Comparison, split: Split, settled: Settled) -> Setting:
+    def _setting(self, asked: Comparison, split: Split, settled: ChosenWeights) -> RoundContext:
         context = self._context
         records, found = self._segments.used(asked)
         paper = self._queues.opened_as_mispredicted(records)
-        return Setting(
+        return RoundContext(
             number=asked.number,
             split=split,
             seeds=asked.seeds,
@@ -286,14 +293,14 @@ class Figures:
                 *self._no_advice(asked, found),
             ),
             swapped_by=ask(asked, None).swapped_by,
-            mask_only=painted_alone(context.images, found.regions, size=context.plan.size),
+            mask_only=painted_mask_only(context.images, found.regions, size=context.plan.size),
             test_seen=asked.test_seen,
             variants={arm: own for arm, own in settled.variants.items() if arm != own},
             readers=found.readers,
             pooling=asked.pooling,
         )
 
-    def _no_advice(self, asked: Comparison, found: Used) -> tuple[str, ...]:
+    def _no_advice(self, asked: Comparison, found: PooledMasks) -> tuple[str, ...]:
         if self._segments.probe(asked) is not None or len(asked.arms) == 1:
             return ()
         few = len(found.regions) < FEWEST_TO_PREDICT
@@ -318,7 +325,7 @@ class Figures:
             self._note_finished(asked, finished, files)
         else:  # shown meanwhile, so that the log vouches for them too
             digests = self._audit.digests(files)
-            self._audit.note(What.FILES_NOTED, who=PROGRAM, details={"files": digests})
+            self._audit.note(ActKind.FILES_NOTED, who=PROGRAM, details={"files": digests})
 
     def _note_finished(self, asked: Comparison, finished: Round, files: Sequence[str]) -> None:
         """Note a finished comparison: its files, where its arms trained, and each arm's accuracy.
@@ -329,7 +336,7 @@ class Figures:
         ran = {json.dumps(each) for task in every for each in machines(task)}
         once = {task.folder: task for task in every}.values()
         self._audit.note(
-            What.COMPARISON_FINISHED,
+            ActKind.COMPARISON_FINISHED,
             who=PROGRAM,
             details={
                 "number": finished.number,

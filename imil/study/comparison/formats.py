@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from imil.core.arms.variants import CONTROL
-from imil.core.evaluation.doses import doses
+from imil.core.evaluation.budget_curves import budget_curves
 from imil.core.evaluation.metrics import Metric
 from imil.core.evaluation.rounds import Advice, ArmFigures, Round
 from imil.core.images import ImageSet, describe
@@ -25,7 +25,7 @@ RESULTS_SCHEMA = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class About:
+class ResultsContext:
     """What belongs to a result besides the round itself.
 
     Attributes:
@@ -50,7 +50,7 @@ class About:
     reading: ReaderSummary | None = None
 
 
-def results_json(finished: Round, about: About) -> bytes:
+def results_json(finished: Round, about: ResultsContext) -> bytes:
     """Return `results.json` (the contract's fields, then `round`: the whole value)."""
     content = {
         "schema_version": RESULTS_SCHEMA,
@@ -94,7 +94,7 @@ def results_json(finished: Round, about: About) -> bytes:
         "worst_groups": {arm.arm: arm.worst_group for arm in finished.arms},
         "operating_points": {arm.arm: to_json(arm.operating_point) for arm in finished.arms},
         "explanations": {arm.arm: to_json(arm.explanations) for arm in finished.arms},
-        "doses": {line.arm: to_json(line.doses) for line in doses(finished)},
+        "doses": {line.arm: to_json(line.points) for line in budget_curves(finished)},
         "notices": list(finished.notices),
         "versions": versions(),
         "round": round_to_json(finished),

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from imil.core.evaluation.readings import draw_probe
-from imil.core.evaluation.robustness import MaskOnly, MaskSet, mask_only, mask_only_held_out
+from imil.core.evaluation.probe import draw_probe
+from imil.core.evaluation.robustness import LabelledMasks, MaskOnly, mask_only, mask_only_held_out
 from imil.core.evaluation.rounds import clusters_of
 from imil.core.images import ImageSet, open_cache
 from imil.core.records import Region, Sample, Split
@@ -28,7 +28,7 @@ MASKS_SEEN = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class ProbeRequest:
     """What to ask.
 
     Attributes:
@@ -49,7 +49,7 @@ class Ask:
         return "reference" if self.reference else "predicted"
 
 
-def make_probe(workspace: Workspace, first: TrainingTask, ask: Ask) -> Path | None:
+def make_probe(workspace: Workspace, first: TrainingTask, ask: ProbeRequest) -> Path | None:
     """Return the file of questions for arms that start from `first`, made once.
 
     On validation the region swapped is the predicted one, by which an arm is recommended. On test
@@ -85,7 +85,7 @@ def make_probe(workspace: Workspace, first: TrainingTask, ask: Ask) -> Path | No
     return path
 
 
-def probe_path(first: TrainingTask, ask: Ask) -> Path:
+def probe_path(first: TrainingTask, ask: ProbeRequest) -> Path:
     """Return where the questions are kept once they are made."""
     words = [ask.name, ask.swapped_by, *(["explained"] if ask.explain else [])]
     return first.folder.parent / f"probe-{'-'.join(words)}.npz"
@@ -103,7 +103,7 @@ def reference_regions(
     return regions
 
 
-def masks_alone(workspace: Workspace, *, size: int) -> MaskOnly | None:
+def reference_mask_only(workspace: Workspace, *, size: int) -> MaskOnly | None:
     """Return what reference masks alone give away: learned on training, asked on test images.
 
     None where a split has no masks, or those of one class only.
@@ -122,7 +122,9 @@ def masks_alone(workspace: Workspace, *, size: int) -> MaskOnly | None:
         return None
 
 
-def painted_alone(images: ImageSet, masks: Mapping[str, Region], *, size: int) -> MaskOnly | None:
+def painted_mask_only(
+    images: ImageSet, masks: Mapping[str, Region], *, size: int
+) -> MaskOnly | None:
     """Return what the painted masks alone give away, each judged by those of other patients.
 
     None where a class has masks of fewer than two patients.
@@ -137,9 +139,11 @@ def painted_alone(images: ImageSet, masks: Mapping[str, Region], *, size: int) -
         return None
 
 
-def _mask_set(images: ImageSet, regions: Mapping[Sample, NDArray[np.bool_]]) -> MaskSet | None:
+def _mask_set(
+    images: ImageSet, regions: Mapping[Sample, NDArray[np.bool_]]
+) -> LabelledMasks | None:
     if not regions:
         return None
     every = clusters_of(images.samples)
     rows = [images.position(sample.sample_id) for sample in regions]
-    return MaskSet(np.stack(list(regions.values())), images.labels[rows], every[rows])
+    return LabelledMasks(np.stack(list(regions.values())), images.labels[rows], every[rows])

@@ -23,12 +23,12 @@ from imil.storage.codec import decode_checkpoint
 from imil.storage.records.cases import encode_cases, load_cases
 from imil.storage.records.studies import Comparison
 from imil.study.comparison.figures import Figures
-from imil.study.comparison.formats import About, results_csv, results_json
+from imil.study.comparison.formats import ResultsContext, results_csv, results_json
 from imil.study.comparison.segments import Segments
 from imil.study.context import StudyContext
-from imil.study.review.reading import Readers
+from imil.study.review.reader_summary import Readers
 
-MODEL_SCHEMA = 1
+_MODEL_SCHEMA = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,7 +136,7 @@ class Results:
         finished = self.shown()
         if finished is None:
             return None
-        about = About(
+        about = ResultsContext(
             self._context.images,
             self._context.plan,
             self._proof,
@@ -169,11 +169,11 @@ class Results:
             )
         task = first_seed(self._segments, found, asked, compared)
         if not task.checkpoint.exists():
-            raise models_lost()
+            raise models_lost_error()
         plan, state, _ = decode_checkpoint(task.checkpoint.read_bytes())
         network = restore(plan, state)
         config = {
-            "schema_version": MODEL_SCHEMA,
+            "schema_version": _MODEL_SCHEMA,
             "imil": imil.__version__,
             "backbone": plan.backbone,
             "classes": list(self._context.images.classes),
@@ -238,7 +238,7 @@ def _flat(values: Tensor) -> list[float]:
     return [round(value, 6) for value in values.flatten().tolist()]
 
 
-def models_lost() -> PlanError:
+def models_lost_error() -> PlanError:
     """Return the error of asking for models of which only the figures are left."""
     return PlanError(
         "The models of this comparison are not on this machine any more.",

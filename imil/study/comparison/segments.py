@@ -19,11 +19,11 @@ from imil.errors import MaskError
 from imil.jobs.training.task import TrainingTask
 from imil.storage.codec import MaskRecord
 from imil.storage.records.studies import Comparison
-from imil.study.comparison.probes import Ask, make_probe, probe_path
+from imil.study.comparison.probes import ProbeRequest, make_probe, probe_path
 from imil.study.context import StudyContext
-from imil.study.review.maskbook import mask_key, named
-from imil.study.review.masksets import MaskSet, Review
-from imil.study.review.pooled import Used, used
+from imil.study.review.mask_book import mask_key, reader_label
+from imil.study.review.mask_sets import ArmMasks, Review
+from imil.study.review.pooling import PooledMasks, pool_records
 from imil.study.review.predictions import Extended
 from imil.study.review.queueing import Queues
 from imil.study.review.triage import triage_key, triage_rows
@@ -35,7 +35,7 @@ Seconds = Callable[[Variant, Sequence[str]], float | None]
 
 def mask_sets(
     names: Sequence[Variant], review_of: Callable[[str | None], Review]
-) -> dict[Variant, MaskSet]:
+) -> dict[Variant, ArmMasks]:
     """Return the masks of each arm or variant.
 
     Args:
@@ -45,7 +45,7 @@ def mask_sets(
     Raises:
         MaskError: an arm needs predicted irrelevance, and the masks contradict each other.
     """
-    sets: dict[Variant, MaskSet] = {}
+    sets: dict[Variant, ArmMasks] = {}
     for reader in dict.fromkeys(name.reader for name in names):
         of_reader = {name.evolve(reader=None): name for name in names if name.reader == reader}
         given = review_of(reader).masks(of_reader)
@@ -80,7 +80,7 @@ def write_inputs(
     workspace: Workspace,
     name: Variant,
     tasks: Iterable[TrainingTask],
-    given: MaskSet,
+    given: ArmMasks,
     triage: Sequence[Triage],
 ) -> None:
     """Save what the trainings of an arm read: its masks, and decisions on labels."""
@@ -188,10 +188,10 @@ class Segments:
 
     def used(
         self, asked: Comparison, reader: str | None = None
-    ) -> tuple[tuple[MaskRecord, ...], Used]:
+    ) -> tuple[tuple[MaskRecord, ...], PooledMasks]:
         """Return the masks that arms of all readers, or of one, are given; as saved and as used."""
         records = self._context.masks.by_name(self._masks(asked, reader))
-        return records, used(records, asked.pooling if reader is None else "")
+        return records, pool_records(records, asked.pooling if reader is None else "")
 
     def lost(self, asked: Comparison) -> tuple[str, ...]:
         """Return the names of compared masks whose files are damaged."""
@@ -215,7 +215,7 @@ class Segments:
         masks = self._context.masks
         kept = tuple(name for name in asked.masks if name not in masks.damaged)
         pairs = zip(kept, masks.by_name(kept), strict=True)
-        return tuple(name for name, record in pairs if named(record) == reader)
+        return tuple(name for name, record in pairs if reader_label(record) == reader)
 
     def _review(self, asked: Comparison, reader: str | None, confirmed: Extended | None) -> Review:
         """Return the review that a comparison is of: by all readers, or by one of them."""
@@ -244,7 +244,7 @@ class Segments:
             make_probe(workspace, first, ask(asked, predictor))
 
 
-def ask(asked: Comparison, predictor: IrrelevancePredictor | None) -> Ask:
+def ask(asked: Comparison, predictor: IrrelevancePredictor | None) -> ProbeRequest:
     """Return what a comparison asks its arms; told apart by the masks that were compared."""
     key = mask_key(asked.masks, asked.pooling) or "none"
-    return Ask(key, predictor, reference=False, explain=True)
+    return ProbeRequest(key, predictor, reference=False, explain=True)

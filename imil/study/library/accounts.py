@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from imil.errors import StoreError
 from imil.storage.base import Store
 from imil.storage.records.accounts import (
-    Listed,
+    ListedStudy,
     account_key,
     load_listed,
     owner_of,
@@ -64,14 +64,14 @@ class Accounts:
         self._store = store
         self._lock = threading.Lock()
 
-    def keep(self, account: Account, study: Listed, *, own: bool) -> None:
+    def keep(self, account: Account, study: ListedStudy, *, own: bool) -> None:
         """Put a study on the account's list, first; `own` where it was begun by this visitor."""
         with self._lock:
             if own and not owner_of(self._store, study.study_id):
                 set_owner(self._store, study.study_id, account.key)
             self._put(account.key, study)
 
-    def studies(self, account: Account) -> tuple[Listed, ...]:
+    def studies(self, account: Account) -> tuple[ListedStudy, ...]:
         """Return the account's studies, then those shared with its organisations, each once."""
         keys = (account.key, *(each.key for each in account.organisations))
         found = [study for key in keys for study in load_listed(self._store, key)]
@@ -85,7 +85,7 @@ class Accounts:
             if study_id in {study.study_id for study in load_listed(self._store, each.key)}
         )
 
-    def share(self, account: Account, study: Listed, name: str, *, shared: bool) -> None:
+    def share(self, account: Account, study: ListedStudy, name: str, *, shared: bool) -> None:
         """Put a study on an organisation's list, or take it off.
 
         Raises:
@@ -128,7 +128,7 @@ class Accounts:
             for key in (account.key, *(each.key for each in account.organisations)):
                 self._take(key, study_id)
 
-    def _put(self, key: str, study: Listed) -> None:
+    def _put(self, key: str, study: ListedStudy) -> None:
         listed = load_listed(self._store, key)
         others = tuple(each for each in listed if each.study_id != study.study_id)
         # Most visits only open a study again: that moves it up in the browser's list, not here.

@@ -11,7 +11,7 @@ from typing import Any
 
 from imil.core.images import ImageSet
 from imil.core.splits import DisjointProof, prove_disjoint
-from imil.study.library.shipped import TrainedDemo, lay_out
+from imil.study.library.demo_training import TrainedDemo, install_demo_training
 from imil.study.workspace import Workspace
 from imil.synthetic.films import FILMS_VERSION, FilmSpec, film_set, marker_place
 
@@ -53,7 +53,7 @@ def draw_beforehand(films: DemoFilms, trained: TrainedDemo) -> None:
     """Draw what the first visitor of a trained demo will see, then what its arms will train on."""
     workspace = films.workspace(films.cache / "trained")
     task = workspace.first_task(trained.plan)
-    lay_out(trained, task)
+    install_demo_training(trained, task)
     for outlier in workspace.outliers(task)[:DRAWN_FIRST]:
         workspace.thumbnail(outlier.sample_id)
     for _ in workspace.prepare(trained.plan):

@@ -16,7 +16,7 @@ AT_ONCE = 2
 # Seconds in which the same press again is the rest of a double click.
 DOUBLE_CLICK = 3.0
 # Finished ones that a page may still ask for.
-KEPT = 500
+_KEPT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class Imports:
 
     def _forget(self) -> None:
         ended = [name for name, known in self._known.items() if not known.status.active]
-        for name in ended[: max(0, len(ended) - KEPT)]:
+        for name in ended[: max(0, len(ended) - _KEPT)]:
             del self._known[name]
 
     def _read(

@@ -61,7 +61,7 @@ def preset_plan(preset: Preset, images: ImageSet, plan: Plan) -> Plan:
     )
 
 
-def preset_of(images: ImageSet, plan: Plan) -> Preset | None:
+def plan_preset(images: ImageSet, plan: Plan) -> Preset | None:
     """Return which preset a plan is, in whatever arithmetic; None where it is neither."""
     for preset in Preset:
         offered = preset_plan(preset, images, plan)

@@ -33,7 +33,7 @@ def publish_space(
     Raises:
         StoreError: it is no checkout, or the token, the Space or the Hub does not allow it.
     """
-    files = {path: root / path for path in tracked(root)}
+    files = {path: root / path for path in tracked_files(root)}
     if LOCK in files:
         files[REQUIREMENTS] = files[LOCK]
     url = put_files(to, files, message="The app as it is now", mirror=True)
@@ -41,7 +41,7 @@ def publish_space(
     return url
 
 
-def tracked(root: Path) -> tuple[str, ...]:
+def tracked_files(root: Path) -> tuple[str, ...]:
     """Return the files that git tracks in a checkout; StoreError if it is none."""
     done = subprocess.run(  # noqa: S603  # git itself, with a path of whoever publishes
         ["git", "-C", str(root), "ls-files", "-z"],  # noqa: S607  # the same

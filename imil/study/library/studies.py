@@ -21,10 +21,11 @@ from imil.core.records import Plan
 from imil.core.review.readers import reader_name
 from imil.core.splits import DisjointProof
 from imil.datasets.archive.entries import Limits
-from imil.datasets.archive.look import Look
+from imil.datasets.archive.inspect import ArchiveSummary
 from imil.datasets.choices import Choices
+from imil.datasets.deidentify import deidentify_study
 from imil.datasets.hub.process import HubRequest
-from imil.datasets.hub.read import HubChoice, look_at, read_hub
+from imil.datasets.hub.read import HubChoice, inspect_hub, read_hub
 from imil.datasets.listing import (
     ImportReport,
     Listing,
@@ -32,12 +33,11 @@ from imil.datasets.listing import (
     listing_from_json,
     listing_to_json,
 )
-from imil.datasets.nameless import nameless_study
-from imil.datasets.reading.uploads import IMAGES, ReadUpload
+from imil.datasets.reading.uploads import IMAGES_FOLDER, ReadUpload
 from imil.errors import ImilError, StoreError
 from imil.storage.base import Store, is_study_id, study_of, tombstone_file
 from imil.storage.records.accounts import owner_of
-from imil.storage.records.acts import PROGRAM, Act, What
+from imil.storage.records.acts import PROGRAM, Act, ActKind
 from imil.storage.records.studies import (
     StudyRecord,
     listing_file,
@@ -55,22 +55,21 @@ from imil.storage.records.tombstones import (
     save_tombstone,
 )
 from imil.storage.study_store import StudyStore
-from imil.study.batch.progress import Untrained
+from imil.study.batch.progress import StudyProgress
 from imil.study.image_files import ImageFiles
 from imil.study.library.accounts import Accounts
 from imil.study.library.demo import DemoFilms, demo_films, draw_beforehand
+from imil.study.library.demo_training import TrainedDemo, install_demo_training
 from imil.study.library.handles import Handles
-from imil.study.library.idle import USED, Visits, tell_failed, untouched
 from imil.study.library.presets import Preset, preset_plan
-from imil.study.library.shipped import TrainedDemo, lay_out
-from imil.study.library.studyzip import (
+from imil.study.library.study_zip import (
     Unpacked,
     is_study_zip,
     open_zip,
     put_state,
     put_work,
 )
-from imil.study.library.zipcheck import (
+from imil.study.library.study_zip_check import (
     check_review,
     check_rounds,
     check_work,
@@ -79,6 +78,7 @@ from imil.study.library.zipcheck import (
     require_unchanged,
     sizes_of,
 )
+from imil.study.library.visits import USED, Visits, expiry_failed, untouched
 from imil.study.services import Services
 from imil.study.study import Study
 from imil.study.workspace import Workspace
@@ -93,7 +93,7 @@ SPLIT_SEED = 0
 # Of the salt of a study's hashes: as many as nobody guesses.
 SALT_BYTES = 16
 # What a visitor brought, while it is read.
-BROUGHT = "brought"
+_BROUGHT = "brought"
 # What a `study.zip` holds, while it is checked; a folder of the study that it becomes.
 IMPORTING = "importing"
 # Sets of films that are in memory besides the app's own.
@@ -101,7 +101,7 @@ OTHER_FILMS = 4
 # Studies kept open that nobody holds, 0.5 MB each or more. Our choice.
 MOST_OPEN = 256
 # Told (done, total) after each image.
-Tell: TypeAlias = Callable[[int, int], None]
+_Tell: TypeAlias = Callable[[int, int], None]
 
 
 class Studies:
@@ -200,7 +200,7 @@ class Studies:
 
         return self._listed(name, read)
 
-    def look_into(self, archive: Path, choices: Choices | None = None) -> Look:
+    def look_into(self, archive: Path, choices: Choices | None = None) -> ArchiveSummary:
         """Return what a zip holds, before its images are read; DataError as `from_archive`."""
         work = self._brought / secrets.token_hex(8)
         work.mkdir(parents=True)
@@ -234,14 +234,14 @@ class Studies:
         def read(work: Path, salt: str) -> tuple[ReadUpload, dict[str, Any]]:
             named, choice = read_hub(
                 asked,
-                work / BROUGHT,
+                work / _BROUGHT,
                 name=name,
                 positive=positive,
                 endpoint=self._services.endpoint,
                 on_progress=reading,
             )
-            listing = nameless_study(
-                named, work / IMAGES, salt=salt, seed=SPLIT_SEED, on_progress=writing
+            listing = deidentify_study(
+                named, work / IMAGES_FOLDER, salt=salt, seed=SPLIT_SEED, on_progress=writing
             )
             return ReadUpload(listing, named.report.skipped), {
                 "kind": "hub",
@@ -291,7 +291,7 @@ class Studies:
         finally:
             shutil.rmtree(into, ignore_errors=True)
         study = self.open(study_id)
-        study.audit.note(What.IMPORTED, who=who)
+        study.audit.note(ActKind.IMPORTED, who=who)
         return study
 
     def _imported(self, record: StudyRecord, study_id: str) -> StudyRecord:
@@ -317,19 +317,21 @@ class Studies:
         listing = None
         if record.source["kind"] != "demo":
             content = state.read(listing_file(record.study_id))
-            listing = checked_listing(record, content, work / IMAGES)
+            listing = checked_listing(record, content, work / IMAGES_FOLDER)
         workspace, proof, report, files = self._images(record, work, state)
         check_review(state, record, workspace.images, sizes_of(record, listing))
         check_rounds(state, record, workspace.images)
         check_work(work, record, workspace.images)
-        services = Services(state, Untrained(), self._services.fetch_weights, self._services.now)
+        services = Services(
+            state, StudyProgress(), self._services.fetch_weights, self._services.now
+        )
         study = Study(record, workspace, services, proof=proof, report=report, files=files)
         try:
             read_whole(study.check_readable)
             require_unchanged(study.audit.check(), unpacked.manifest)
         finally:
             # What it does in the background reads the files here, which are moved next.
-            study.settle()
+            study.flush()
 
     def delete(self, study_id: str, *, who: str = "") -> Tombstone:
         """Delete a study: its state, images and models. How its log ended is kept, without content.
@@ -369,7 +371,7 @@ class Studies:
             if not self.known([study_id]):
                 raise
             # What can't be read any more can be deleted all the same: it may hold images.
-            tell_failed(study_id, error)
+            expiry_failed(study_id, error)
             return None
 
     def _end(self, study_id: str, study: Study | None, who: str) -> Tombstone:
@@ -409,7 +411,7 @@ class Studies:
                 if self._is_idle(study_id) and self._let_go(study_id):
                     gone.append(study_id)
             except Exception as error:  # noqa: BLE001  # the other studies are looked at all the same
-                tell_failed(study_id, error)
+                expiry_failed(study_id, error)
         return tuple(gone)
 
     def _is_idle(self, study_id: str) -> bool:
@@ -437,7 +439,7 @@ class Studies:
                 if left or store.of_study(study_id) or self._folder(study_id).exists():
                     self.delete(study_id)
             except Exception as error:  # noqa: BLE001  # the other studies are looked at all the same
-                tell_failed(study_id, error)
+                expiry_failed(study_id, error)
 
     def _let_go(self, study_id: str) -> bool:
         """Remove what may be removed of a study; return whether there was anything."""
@@ -455,8 +457,8 @@ class Studies:
             return False
         study.backup.end()
         details = {"days": self._services.idle_days}
-        study.audit.note(What.IMAGES_REMOVED, who=PROGRAM, details=details)
-        study.settle()
+        study.audit.note(ActKind.IMAGES_REMOVED, who=PROGRAM, details=details)
+        study.flush()
         with self._lock:
             self._open.pop(study_id, None)
         self._remove(study_id)
@@ -477,16 +479,16 @@ class Studies:
             tell(study_id)
         self._reports.pop(study_id, None)
 
-    def settle(self) -> None:
+    def flush(self) -> None:
         """Wait until every study that is open has written its log."""
         with self._lock:
             studies = tuple(self._open.values())
         for study in studies:
-            study.settle()
+            study.flush()
 
     def look_at_hub(self, asked: HubRequest) -> HubChoice:
         """Return what a Hub data set has to choose from; DataError as `from_hub`."""
-        return look_at(asked, endpoint=self._services.endpoint)
+        return inspect_hub(asked, endpoint=self._services.endpoint)
 
     def sweep(self) -> None:
         """Remove what a killed process was reading; nothing else reads here when the app starts.
@@ -601,7 +603,7 @@ class Studies:
                 images, _ = image_set(found.listing)
                 # Whatever is interrupted before leaves its images where the next start sweeps.
                 folder.mkdir(parents=True)
-                (work / IMAGES).rename(folder / IMAGES)
+                (work / IMAGES_FOLDER).rename(folder / IMAGES_FOLDER)
                 listing = listing_to_json(found.listing).encode()
                 self._services.store.write(listing_file(study_id), listing)
         except BaseException:
@@ -635,7 +637,7 @@ class Studies:
         workspace = replace(workspace, asks_on=self._services.pool.asks_on)
         # Also where the folder was lost: otherwise it would be trained again.
         if self._trained is not None and is_trained_demo(record, self._trained):
-            lay_out(self._trained, workspace.first_task(record.plan))
+            install_demo_training(self._trained, workspace.first_task(record.plan))
         return Study(record, workspace, self._services, proof=proof, report=report, files=files)
 
     def _images(
@@ -669,7 +671,7 @@ class Studies:
 
     @property
     def _brought(self) -> Path:
-        return self._work / BROUGHT
+        return self._work / _BROUGHT
 
 
 def is_trained_demo(record: StudyRecord, trained: TrainedDemo) -> bool:
@@ -687,7 +689,7 @@ def _listing(record: StudyRecord, folder: Path, store: Store) -> Listing:
     """Return the list of a study's images, whether or not those are there."""
     content = store.read(listing_file(record.study_id))
     if content is not None:
-        return listing_from_json(content.decode(), folder / IMAGES)
+        return listing_from_json(content.decode(), folder / IMAGES_FOLDER)
     # Older versions kept it beside the images, with their names.
     older = folder / "listing.json"
     if not older.exists():
@@ -695,7 +697,7 @@ def _listing(record: StudyRecord, folder: Path, store: Store) -> Listing:
     return listing_from_json(older.read_text(), folder / record.source["root"])
 
 
-def _halves(on_progress: Tell | None) -> tuple[Tell | None, Tell | None]:
+def _halves(on_progress: _Tell | None) -> tuple[_Tell | None, _Tell | None]:
     """Return what to tell while images are read, and while they are written again."""
     if on_progress is None:
         return None, None

@@ -19,7 +19,7 @@ from imil.core.images import working_image
 from imil.core.nets.saliency import SaliencyMap, explain_image
 from imil.core.records import Pixels, Region
 from imil.core.review.counterfactual import Answer, answer_of
-from imil.core.review.masks import apply_blackout, check_size, coverage
+from imil.core.review.masks import apply_blackout, check_mask_size, coverage
 from imil.core.training.fit import predict, restore
 from imil.jobs.training.task import TrainingTask
 from imil.storage.codec import decode_checkpoint
@@ -224,7 +224,7 @@ class WarmModels:
         original = self._originals.get(
             (str(workspace.folder), sample_id), lambda: images.original(sample_id)
         )
-        irrelevant = check_size(irrelevant, original.shape[:2])
+        irrelevant = check_mask_size(irrelevant, original.shape[:2])
         if not irrelevant.any():
             return None
         return working_image(

@@ -15,12 +15,12 @@ from imil.core.review.queues import budget
 from imil.core.review.readers import UNNAMED, reader_name
 from imil.errors import MaskChangedError, MaskError
 from imil.storage.codec import MaskRecord
-from imil.storage.records.acts import What
+from imil.storage.records.acts import ActKind
 from imil.study.audit.trail import AuditTrail
 from imil.study.backup import RemoteBackup
 from imil.study.context import StudyContext
 from imil.study.first_model import FirstModel
-from imil.study.review.maskbook import mask_key, with_pictures
+from imil.study.review.mask_book import mask_key, with_pictures
 from imil.study.review.predictions import check_training
 from imil.study.review.queueing import Queues
 
@@ -113,7 +113,7 @@ class MaskReview:
         reader = reader_name(reader)
         with self._context.state.lock:
             self._save_skips(reader, dict.fromkeys((*self._own_skips(reader), sample_id)))
-            self._audit.note(What.SKIPPED, who=reader, sample_id=sample_id)
+            self._audit.note(ActKind.SKIPPED, who=reader, sample_id=sample_id)
             self._context.state.touch((sample_id,))
 
     def state(

@@ -29,22 +29,22 @@ from imil.core.review.readers import reader_name
 from imil.errors import MaskError, PlanError
 from imil.jobs.training.task import TrainingTask
 from imil.storage.codec import MaskRecord, write_masks
-from imil.storage.records.acts import What
+from imil.storage.records.acts import ActKind
 from imil.storage.records.studies import Confirmation
 from imil.study.audit.trail import AuditTrail
 from imil.study.context import StudyContext
-from imil.study.review.maskbook import MaskBook, mask_key
-from imil.study.review.pooled import used
-from imil.study.review.reading import Readers
+from imil.study.review.mask_book import MaskBook, mask_key
+from imil.study.review.pooling import pool_records
+from imil.study.review.reader_summary import Readers
 from imil.study.workspace import Workspace, read_logits, regions_key
 
 # Images that a reader is shown before confirming: few enough to look at each. Our choice.
-SAMPLE = 8
+CONFIRMED_SAMPLE = 8
 # Images over which the mean confidence is taken, drawn at random: one batch, so that looking costs
 # the same however large the study is.
 CONFIDENCE_OVER = 64
 # Sets of masks whose predictor is kept: the one being painted, and the one being compared.
-KEPT = 2
+_KEPT = 2
 # Who is named as the reader of a predicted mask.
 MODEL = "model"
 EXPORT_FILE = "predicted_masks.parquet"
@@ -158,8 +158,10 @@ class Predictions:
         key = mask_key(sources, pooling) or ""
         with self._learning:
             if key not in self._kept:
-                learned = self._learn(key, used(self._book.by_name(sources), pooling).regions)
-                last = list(self._kept.items())[-(KEPT - 1) :]
+                learned = self._learn(
+                    key, pool_records(self._book.by_name(sources), pooling).regions
+                )
+                last = list(self._kept.items())[-(_KEPT - 1) :]
                 self._kept = {**dict(last), key: learned}
             return self._kept[key]
 
@@ -216,7 +218,7 @@ class Predictions:
         over = np.sort(order[:CONFIDENCE_OVER])
         confidence = predictor.confidence(open_cache(first.images)[over])
         ids = [workspace.images.samples[row].sample_id for row in order]
-        sample = [sample_id for sample_id in ids if sample_id not in self._book][:SAMPLE]
+        sample = [sample_id for sample_id in ids if sample_id not in self._book][:CONFIRMED_SAMPLE]
         return Learned(
             key=key,
             masks=len(masks),
@@ -279,7 +281,7 @@ class PredictedMasks:
         with self._context.state.lock:
             now = self._context.now().isoformat()
             self._context.state.update(confirmation=Confirmation(key, reader, now))
-            self._audit.note(What.PREDICTIONS_CONFIRMED, who=reader, details={"masks": key})
+            self._audit.note(ActKind.PREDICTIONS_CONFIRMED, who=reader, details={"masks": key})
 
     @property
     def confirmation(self) -> Confirmation | None:

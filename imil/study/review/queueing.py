@@ -16,7 +16,7 @@ from imil.core.records import Outlier, Queue, Region, Selection, Split, Triage
 from imil.core.review.queues import (
     PERSISTENT_AT_LEAST,
     PERSISTENT_OF_LAST,
-    Offered,
+    OfferedImage,
     find_outliers,
     high_loss,
     label_suspects,
@@ -27,26 +27,26 @@ from imil.core.review.readers import usual_pooling
 from imil.errors import MaskError, PlanError
 from imil.jobs.training.task import TrainingTask
 from imil.storage.codec import MaskRecord
-from imil.storage.records.acts import What
+from imil.storage.records.acts import ActKind
 from imil.study.audit.trail import AuditTrail
 from imil.study.context import StudyContext
 from imil.study.first_model import dynamics
-from imil.study.review.maskbook import named
-from imil.study.review.masksets import FEWEST_TO_PREDICT, Review
-from imil.study.review.outoffold import held_out_scores
-from imil.study.review.pooled import used
+from imil.study.review.mask_book import reader_label
+from imil.study.review.mask_sets import FEWEST_TO_PREDICT, Review
+from imil.study.review.out_of_fold import held_out_scores
+from imil.study.review.pooling import pool_records
 from imil.study.review.triage import Labels
 from imil.study.workspace import Workspace, read_logits
 
 # How the mispredicted were found, in a sentence beside the figures.
-FOUND = {
+SELECTION_NOTICES = {
     Selection.IN_SAMPLE: "Mispredicted images were found in-sample, by the trained model.",
     Selection.OUT_OF_FOLD: "Mispredicted images were found out-of-fold, by models that never saw "
     "them.",
     Selection.PERSISTENT: "Mispredicted images were wrong in most of the last epochs of training.",
 }
 # An image of a queue, with the reason why it is in it.
-Offer: TypeAlias = Outlier | Offered
+Offer: TypeAlias = Outlier | OfferedImage
 _Key: TypeAlias = tuple[object, ...]
 
 # Queues that can hold nearly every training image: only as many are offered as may be painted.
@@ -214,7 +214,7 @@ class Queues:
         with self._context.state.lock:
             self._mispredicted(self._context.trained(), selection)
             self._context.state.update(selection=selection)
-            self._audit.note(What.SELECTION_SET, who=who, details={"selection": selection})
+            self._audit.note(ActKind.SELECTION_SET, who=who, details={"selection": selection})
 
     def offer_of(self, kind: Queue, sample_id: str) -> tuple[Offer, Queue | None]:
         """Return why a training image was offered, and from which queue; None where from none.
@@ -269,8 +269,8 @@ class Queues:
                 # Of several readers as is usual, whatever they are pooled by for the comparison: so
                 # that the queue stays.
                 records = self._context.masks.by_name(painted)
-                pooling = usual_pooling(len({named(record) for record in records}))
-                regions = used(records, pooling).regions
+                pooling = usual_pooling(len({reader_label(record) for record in records}))
+                regions = pool_records(records, pooling).regions
                 self._made[key] = read_queue(self._context.workspace, first, kind, regions)
             return self._made[key]
 

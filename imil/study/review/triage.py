@@ -9,18 +9,18 @@ from pathlib import Path, PurePosixPath
 from imil.core.arms.registry import ARMS
 from imil.core.arms.variants import Variant
 from imil.core.images import ImageSet
-from imil.core.records import Decision, Split, Triage
+from imil.core.records import LabelDecision, Split, Triage
 from imil.core.review.readers import UNNAMED, reader_name
 from imil.datasets.tables.table import read_grid
 from imil.errors import DataError, PlanError
-from imil.storage.records.acts import What
+from imil.storage.records.acts import ActKind
 from imil.study.audit.trail import AuditTrail
 from imil.study.context import StudyContext
 
 _DECIDED = {
-    Decision.RELABEL: What.RELABELLED,
-    Decision.EXCLUDE: What.EXCLUDED,
-    Decision.KEEP: What.LABEL_KEPT,
+    LabelDecision.RELABEL: ActKind.RELABELLED,
+    LabelDecision.EXCLUDE: ActKind.EXCLUDED,
+    LabelDecision.KEEP: ActKind.LABEL_KEPT,
 }
 
 
@@ -44,7 +44,7 @@ class Labels:
         Raises:
             DataError: not a training image, no such class, or the class it has.
         """
-        self._decide(Triage(sample_id, Decision.RELABEL, class_name), reader)
+        self._decide(Triage(sample_id, LabelDecision.RELABEL, class_name), reader)
 
     def exclude(self, sample_id: str, *, reader: str = UNNAMED) -> None:
         """Say that a training image should not be learned from.
@@ -52,7 +52,7 @@ class Labels:
         Raises:
             DataError: not a training image.
         """
-        self._decide(Triage(sample_id, Decision.EXCLUDE), reader)
+        self._decide(Triage(sample_id, LabelDecision.EXCLUDE), reader)
 
     def keep(self, sample_id: str, *, reader: str = UNNAMED) -> None:
         """Say that the label is right; takes back a relabelling or exclusion.
@@ -60,7 +60,7 @@ class Labels:
         Raises:
             DataError: not a training image.
         """
-        self._decide(Triage(sample_id, Decision.KEEP), reader)
+        self._decide(Triage(sample_id, LabelDecision.KEEP), reader)
 
     def decision(self, sample_id: str) -> Triage | None:
         """Return what was decided on an image's label; None where nobody did."""
@@ -71,19 +71,19 @@ class Labels:
 
     def changed(self) -> tuple[Triage, ...]:
         """Return the images that were relabelled or excluded."""
-        return changing(self._context.record.triage)
+        return label_changes(self._context.record.triage)
 
     def _decide(self, new: Triage, reader: str) -> None:
         state = self._context.state
         with state.lock:
-            state.update(triage=decided(self._context.images, state.record.triage, new))
+            state.update(triage=apply_decision(self._context.images, state.record.triage, new))
             details = {"label": new.label} if new.label else {}
             what, who = _DECIDED[new.decision], reader_name(reader)
             self._audit.note(what, who=who, sample_id=new.sample_id, details=details)
             state.touch((new.sample_id,))
 
 
-def decided(images: ImageSet, triage: Sequence[Triage], new: Triage) -> tuple[Triage, ...]:
+def apply_decision(images: ImageSet, triage: Sequence[Triage], new: Triage) -> tuple[Triage, ...]:
     """Return the decisions with one more; an earlier one on the same image is replaced.
 
     Raises:
@@ -97,7 +97,7 @@ def decided(images: ImageSet, triage: Sequence[Triage], new: Triage) -> tuple[Tr
             "measured on.",
             fix="Pick an image from the gallery of label suspects.",
         )
-    if new.decision is Decision.RELABEL:
+    if new.decision is LabelDecision.RELABEL:
         _check_class(images, new.label, now=images.classes[sample.label])
     return (*(t for t in triage if t.sample_id != new.sample_id), new)
 
@@ -117,15 +117,15 @@ def _check_class(images: ImageSet, label: str, *, now: str) -> None:
         )
 
 
-def changing(triage: Sequence[Triage]) -> tuple[Triage, ...]:
+def label_changes(triage: Sequence[Triage]) -> tuple[Triage, ...]:
     """Return the decisions that change what an arm trains on, by image."""
-    acts = [t for t in triage if t.decision is not Decision.KEEP]
+    acts = [t for t in triage if t.decision is not LabelDecision.KEEP]
     return tuple(sorted(acts, key=lambda t: t.sample_id))
 
 
 def untriaged(images: ImageSet, triage: Sequence[Triage]) -> list[int]:
     """Return how many training images of each class nobody relabelled or excluded."""
-    triaged = {t.sample_id for t in changing(triage)}
+    triaged = {t.sample_id for t in label_changes(triage)}
     left = [0] * len(images.classes)
     for sample in images.samples:
         left[sample.label] += sample.split is Split.TRAIN and sample.sample_id not in triaged
@@ -136,15 +136,15 @@ def triage_rows(images: ImageSet, triage: Sequence[Triage]) -> Mapping[int, int 
     """Return each triaged image's row with its new class; None for one that is excluded."""
     return {
         images.position(t.sample_id): (
-            images.classes.index(t.label) if t.decision is Decision.RELABEL else None
+            images.classes.index(t.label) if t.decision is LabelDecision.RELABEL else None
         )
-        for t in changing(triage)
+        for t in label_changes(triage)
     }
 
 
 def triage_key(triage: Sequence[Triage]) -> str | None:
     """Return a short name for these decisions; None where none changes anything."""
-    lines = [f"{t.sample_id}\0{t.label}" for t in changing(triage)]
+    lines = [f"{t.sample_id}\0{t.label}" for t in label_changes(triage)]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12] if lines else None
 
 
@@ -153,10 +153,10 @@ def triage_notices(arms: Sequence[Variant], triage: Sequence[Triage]) -> tuple[s
     needing = [arm for arm in arms if ARMS[arm.arm].triage]
     if not needing:
         return ()
-    if not changing(triage):
+    if not label_changes(triage):
         return (f"No label was changed, so {' and '.join(needing)} trained as control did.",)
-    relabelled = sum(t.decision is Decision.RELABEL for t in triage)
-    excluded = sum(t.decision is Decision.EXCLUDE for t in triage)
+    relabelled = sum(t.decision is LabelDecision.RELABEL for t in triage)
+    excluded = sum(t.decision is LabelDecision.EXCLUDE for t in triage)
     return (
         (
             f"Labels: {relabelled} relabelled, {excluded} excluded. Only {' and '.join(needing)} "
@@ -174,7 +174,7 @@ def simulated_triage(images: ImageSet, suspects: Iterable[str]) -> tuple[Triage,
     for sample_id in suspects:
         truth = images.reference_label(sample_id)
         if truth is not None and truth != images.sample(sample_id).label:
-            found.append(Triage(sample_id, Decision.RELABEL, images.classes[truth]))
+            found.append(Triage(sample_id, LabelDecision.RELABEL, images.classes[truth]))
     return tuple(found)
 
 
@@ -198,8 +198,8 @@ def read_decisions(path: Path, images: ImageSet) -> tuple[Triage, ...]:
     triage: tuple[Triage, ...] = ()
     for written, label in read_grid(path, path.name).picked(path.name, "file_name", "label"):
         sample_id = names.get(written, names.get(PurePosixPath(written).stem, written))
-        act = Decision.RELABEL if label else Decision.EXCLUDE
-        triage = decided(images, triage, Triage(sample_id, act, label))
+        act = LabelDecision.RELABEL if label else LabelDecision.EXCLUDE
+        triage = apply_decision(images, triage, Triage(sample_id, act, label))
     if not triage:
         raise PlanError(
             f"“{path.name}” names no image.",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from imil.core.records import Decision, Queue
+from imil.core.records import LabelDecision, Queue
 from imil.core.review.readers import UNNAMED, reader_name
 from imil.errors import PlanError
 from imil.study.review.queueing import Offer
@@ -84,7 +84,7 @@ def sorts_of(view: View) -> tuple[Sort, ...]:
     return RANDOM_SORTS if drawn else tuple(Sort)
 
 
-def look(
+def parse_view(
     queue: Any = Queue.MISPREDICTED,
     *,
     sort: Any = None,
@@ -132,7 +132,7 @@ def source_of(study: Study, view: View) -> tuple[Offer, ...]:
     return study.queues.offers(view.queue) if view.cell is None else study.queues.answers()
 
 
-def seen(study: Study, view: View) -> tuple[Offer, ...]:
+def view_offers(study: Study, view: View) -> tuple[Offer, ...]:
     """Return the images of a view, in its order. Ties keep the queue's own order.
 
     Raises:
@@ -169,11 +169,11 @@ def reviewed(study: Study, view: View, sample_id: str) -> bool:
     state, decided = study.review.state(sample_id, view.reader), study.labels.decision(sample_id)
     if view.cell is None and view.queue is Queue.LABEL_SUSPECT:
         return state == "skipped" or decided is not None
-    left_out = decided is not None and decided.decision is not Decision.KEEP
+    left_out = decided is not None and decided.decision is not LabelDecision.KEEP
     return state is not None or (view.cell is not None and left_out)
 
 
-def following(before: Sequence[str], now: Sequence[str], sample_id: str) -> tuple[str, ...]:
+def next_ids(before: Sequence[str], now: Sequence[str], sample_id: str) -> tuple[str, ...]:
     """Return what comes after an image, from the top again at the end, without the image itself.
 
     Args:

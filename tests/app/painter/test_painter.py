@@ -14,16 +14,16 @@ from PIL import Image
 from imil.app.painter.painter import (
     PARTS,
     Accepted,
-    Film,
     Painted,
+    PainterImage,
     build_painter,
     changed_value,
     decode_painted,
-    decode_runs,
-    encode_film,
+    decode_run_lengths,
     encode_image,
-    encode_pixels,
-    encode_runs,
+    encode_painter_image,
+    encode_pixel_steps,
+    encode_run_lengths,
     kept_value,
     offer,
     read_mask_png,
@@ -52,31 +52,33 @@ def payload(**changes: Any) -> dict[str, Any]:
 
 
 def test_runs_are_counted_row_by_row_from_what_stays() -> None:
-    assert encode_runs(MASK) == [1, 2, 2, 1]
+    assert encode_run_lengths(MASK) == [1, 2, 2, 1]
 
 
 def test_runs_start_with_nought_where_the_first_pixel_is_hidden() -> None:
-    assert encode_runs(~MASK) == [0, 1, 2, 2, 1]
+    assert encode_run_lengths(~MASK) == [0, 1, 2, 2, 1]
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_any_mask_survives_its_runs(seed: int) -> None:
     irrelevant: Region = np.random.default_rng(seed).random((7, 11)) < 0.4
 
-    assert np.array_equal(decode_runs(encode_runs(irrelevant), width=11, height=7), irrelevant)
+    assert np.array_equal(
+        decode_run_lengths(encode_run_lengths(irrelevant), width=11, height=7), irrelevant
+    )
 
 
 def test_an_empty_and_a_full_mask_survive_their_runs() -> None:
-    assert encode_runs(np.zeros((2, 3), bool)) == [6]
-    assert encode_runs(np.ones((2, 3), bool)) == [0, 6]
-    assert decode_runs([6], width=3, height=2).sum() == 0
-    assert decode_runs([0, 6], width=3, height=2).all()
+    assert encode_run_lengths(np.zeros((2, 3), bool)) == [6]
+    assert encode_run_lengths(np.ones((2, 3), bool)) == [0, 6]
+    assert decode_run_lengths([6], width=3, height=2).sum() == 0
+    assert decode_run_lengths([0, 6], width=3, height=2).all()
 
 
 @pytest.mark.parametrize("runs", [[1, 2, 2], [1, 2, 2, 2], [-1, 7], []])
 def test_runs_that_do_not_fill_the_image_are_refused(runs: list[int]) -> None:
     with pytest.raises(MaskError, match=r"does not fill the film's 3 × 2 .* Open the film again"):
-        decode_runs(runs, width=3, height=2)
+        decode_run_lengths(runs, width=3, height=2)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +87,7 @@ def test_runs_that_do_not_fill_the_image_are_refused(runs: list[int]) -> None:
 )
 def test_a_size_out_of_bounds_is_refused(width: Any, height: Any, runs: Any) -> None:
     with pytest.raises(MaskError, match=r"up to 80 megapixels.*repeat the last stroke"):
-        decode_runs(runs, width=width, height=height)
+        decode_run_lengths(runs, width=width, height=height)
 
 
 def test_a_mask_comes_back_with_the_image_it_was_painted_on() -> None:
@@ -154,7 +156,7 @@ def test_a_film_left_open_for_a_week_costs_nobody_the_mask() -> None:
 
 
 def test_the_browser_is_told_size_mask_and_what_was_stored() -> None:
-    film = Film(
+    film = PainterImage(
         "s1",
         "film_2",
         encode_image(np.zeros((2, 3), np.uint8)),
@@ -163,7 +165,7 @@ def test_the_browser_is_told_size_mask_and_what_was_stored() -> None:
         Accepted("film_1", 4),
     )
 
-    value = encode_film(film)
+    value = encode_painter_image(film)
 
     assert value["size"] == [3, 2]
     assert value["runs"] == [1, 2, 2, 1]
@@ -185,9 +187,11 @@ def test_a_mask_comes_back_with_how_it_came_about_and_the_strokes_number() -> No
 def test_the_browser_can_tell_whether_a_stored_mask_is_still_the_predicted_one(
     origin: Origin, start: list[int] | None
 ) -> None:
-    film = Film("s1", "film_2", encode_image(np.zeros((2, 3), np.uint8)), MASK, origin=origin)
+    film = PainterImage(
+        "s1", "film_2", encode_image(np.zeros((2, 3), np.uint8)), MASK, origin=origin
+    )
 
-    assert encode_film(film)["start"] == start
+    assert encode_painter_image(film)["start"] == start
 
 
 def test_a_predicted_mask_is_offered_for_one_film_and_stroke() -> None:
@@ -226,13 +230,13 @@ def unpacked(value: str, like: Pixels) -> Pixels:
 def test_the_browser_is_sent_every_stored_value(shape: tuple[int, ...], depth: Any) -> None:
     pixels = np.random.default_rng(1).integers(0, np.iinfo(depth).max, shape, depth, endpoint=True)
 
-    assert np.array_equal(unpacked(encode_pixels(pixels), pixels), pixels)
+    assert np.array_equal(unpacked(encode_pixel_steps(pixels), pixels), pixels)
 
 
 def test_sixteen_bits_are_sent_with_their_own_windows() -> None:
     pixels = np.arange(100, 4100, dtype=np.uint16).reshape(40, 100)
 
-    value = encode_film(Film("s1", "film_2", encode_image(pixels)))
+    value = encode_painter_image(PainterImage("s1", "film_2", encode_image(pixels)))
 
     assert (value["depth"], value["channels"], value["first"]) == (16, 1, "auto")
     assert value["range"] == [100, 4099]
@@ -241,7 +245,9 @@ def test_sixteen_bits_are_sent_with_their_own_windows() -> None:
 
 
 def test_colour_is_sent_without_presets() -> None:
-    value = encode_film(Film("s1", "film_2", encode_image(np.zeros((2, 3, 3), np.uint8))))
+    value = encode_painter_image(
+        PainterImage("s1", "film_2", encode_image(np.zeros((2, 3, 3), np.uint8)))
+    )
 
     assert (value["channels"], value["first"], list(value["windows"])) == (3, "full", ["full"])
 
@@ -278,7 +284,9 @@ def test_what_became_of_a_mask_is_answered_with_the_act_that_handed_it_in() -> N
 
 
 def test_an_image_without_a_mask_starts_empty() -> None:
-    value = encode_film(Film("s1", "film_2", encode_image(np.zeros((2, 3, 3), np.uint8))))
+    value = encode_painter_image(
+        PainterImage("s1", "film_2", encode_image(np.zeros((2, 3, 3), np.uint8)))
+    )
 
     assert value["runs"] == [6]
     assert value["accepted"] is None
@@ -329,14 +337,16 @@ def test_a_file_that_is_no_image_is_refused(tmp_path: Path) -> None:
 def test_a_mask_file_beyond_the_limit_is_refused(
     saved: Callable[[Image.Image], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("imil.app.painter.painter.MAX_PIXELS", 5)
+    monkeypatch.setattr("imil.app.painter.painter.MAX_PAINTED_PIXELS", 5)
 
     with pytest.raises(MaskError, match=r"too large.*3 × 2 pixels.*own size"):
         read_mask_png(saved(Image.fromarray(MASK)))
 
 
 def test_a_film_that_still_loads_has_nothing_painted_on_it() -> None:
-    film = encode_film(Film("study", "film", encode_image(np.zeros((8, 8), np.uint8))))
+    film = encode_painter_image(
+        PainterImage("study", "film", encode_image(np.zeros((8, 8), np.uint8)))
+    )
 
     assert decode_painted(film) is None
 

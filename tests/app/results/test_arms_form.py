@@ -7,15 +7,15 @@ import gradio as gr
 import pytest
 
 from imil.app.results.arms_form import (
+    ARM_PRESETS,
     OFFERED,
     PRESET_OWN,
     PRESET_REVIEWED,
-    PRESETS,
     ArmsForm,
+    arms_preset,
     build_arms_form,
     chosen_arms,
-    preset_of,
-    show_choice,
+    show_arms,
     shown_arms,
 )
 from imil.core.arms.registry import ARMS, parse_arms
@@ -81,8 +81,8 @@ def test_each_arm_is_offered_with_what_differs(form: ArmsForm) -> None:
 
 
 def test_presets_are_the_papers_and_the_recommended_ones() -> None:
-    assert PRESETS["The paper"] == ("imil",)
-    assert PRESETS["Recommended"] == ("imil", "counterexample", "propagated", "upweight")
+    assert ARM_PRESETS["The paper"] == ("imil",)
+    assert ARM_PRESETS["Recommended"] == ("imil", "counterexample", "propagated", "upweight")
 
 
 def test_a_preset_chooses_its_arms_and_ones_own_choice_changes_none() -> None:
@@ -98,8 +98,8 @@ def test_from_a_review_all_is_compared_that_it_has_made_possible(form: ArmsForm)
 
 
 def test_arms_that_are_a_preset_are_named_so_in_any_order() -> None:
-    assert preset_of(["upweight", "propagated", "imil", "counterexample"]) == "Recommended"
-    assert preset_of(["imil", "mixup"]) == "Own choice"
+    assert arms_preset(["upweight", "propagated", "imil", "counterexample"]) == "Recommended"
+    assert arms_preset(["imil", "mixup"]) == "Own choice"
 
 
 def test_control_is_always_compared() -> None:
@@ -148,13 +148,13 @@ def test_too_few_masks_to_compare_fewer_are_said() -> None:
 def test_the_trainings_are_counted_weights_to_choose_from_included(form: ArmsForm) -> None:
     chosen = [OWN, ["imil", "right_reason"], False, "black", "replace", "input_gradients", *READ]
 
-    shown = show_choice(form, Painted(40), 5, chosen)  # type: ignore[arg-type]  # all that is read
+    shown = show_arms(form, Painted(40), 5, chosen)  # type: ignore[arg-type]  # all that is read
 
     assert "3 arms × 5 seeds: 30 short trainings in all." in shown[form.cost]
 
 
 def test_a_choice_that_cannot_be_compared_is_said_where_it_is_made(form: ArmsForm) -> None:
-    shown = show_choice(form, Painted(2), 1, [OWN, ["imil"], True, *PAPER[3:]])  # type: ignore[arg-type]  # all that is read
+    shown = show_arms(form, Painted(2), 1, [OWN, ["imil"], True, *PAPER[3:]])  # type: ignore[arg-type]  # all that is read
 
     assert "Fewer of the masks can" in shown[form.cost]
     assert 'role="alert"' in shown[form.cost]
@@ -171,10 +171,10 @@ def test_of_several_readers_each_ones_masks_are_compared_too_unless_that_is_clea
 
 
 def test_how_masks_are_pooled_is_asked_only_where_several_readers_masked(form: ArmsForm) -> None:
-    alone = show_choice(form, Painted(9), 1, PAPER)  # type: ignore[arg-type]  # all that is read
-    several = show_choice(form, Painted(9, "Ada", "Bo"), 1, PAPER)  # type: ignore[arg-type]  # same
+    alone = show_arms(form, Painted(9), 1, PAPER)  # type: ignore[arg-type]  # all that is read
+    several = show_arms(form, Painted(9, "Ada", "Bo"), 1, PAPER)  # type: ignore[arg-type]  # same
     chosen = [*PAPER[:-2], "majority", True]
-    kept = show_choice(form, Painted(9, "Ada", "Bo"), 1, chosen)  # type: ignore[arg-type]  # same
+    kept = show_arms(form, Painted(9, "Ada", "Bo"), 1, chosen)  # type: ignore[arg-type]  # same
 
     assert [shown[form.reading]["visible"] for shown in (alone, several)] == [False, True]
     assert [s[form.pooling] for s in (alone, several, kept)] == [None, "union", "majority"]

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from imil.app.results.audit_card import ACTS, acts_table, audit_card, chain_words
-from imil.app.results.handout import export, make_file
+from imil.app.results.downloads import export_file, make_file
 from imil.jobs.pool import WorkerPool
 from imil.storage.base import Saved
-from imil.storage.records.acts import Act, What, act_file
+from imil.storage.records.acts import Act, ActKind, act_file
 from imil.study.library.studies import Studies
 from imil.study.services import Services
 from imil.study.study import Study
@@ -47,7 +47,7 @@ def test_a_study_in_which_nothing_was_done_has_no_trail(study: Study) -> None:
 def test_the_trail_says_that_it_is_intact_and_shows_the_last_acts_first(study: Study) -> None:
     masked(study)
     study.review.skip(study.queues.offers()[1].sample_id)
-    study.settle()
+    study.flush()
 
     card = audit_card(study)
 
@@ -62,7 +62,7 @@ def test_the_trail_says_that_it_is_intact_and_shows_the_last_acts_first(study: S
 
 def test_a_broken_chain_is_an_alert_with_the_number_of_the_act(study: Study) -> None:
     masked(study)
-    study.settle()
+    study.flush()
     store, name = study.context.services.store, act_file(study.study_id, 1)
     store.write(name, (store.read(name) or b"").replace(b'"seconds":7.0', b'"seconds":1.0'))
 
@@ -78,7 +78,7 @@ def test_a_broken_chain_is_an_alert_with_the_number_of_the_act(study: Study) -> 
 
 def test_a_log_of_a_newer_version_is_told_in_its_place(study: Study) -> None:
     masked(study)
-    study.settle()
+    study.flush()
     store, name = study.context.services.store, act_file(study.study_id, 1)
     newer = (store.read(name) or b"").replace(b'"schema_version":1', b'"schema_version":99')
     store.write(name, newer)
@@ -87,11 +87,11 @@ def test_a_log_of_a_newer_version_is_told_in_its_place(study: Study) -> None:
 
 
 def test_every_act_has_a_name_on_the_screen() -> None:
-    assert set(ACTS) == set(What)
+    assert set(ACTS) == set(ActKind)
 
 
 def test_an_act_without_reader_image_or_answer_has_empty_cells() -> None:
-    act = replace(Act(What.SKIPPED, "2026-11-25T10:00:00+00:00"), seq=4)
+    act = replace(Act(ActKind.SKIPPED, "2026-11-25T10:00:00+00:00"), seq=4)
 
     table = acts_table([act], str)
 
@@ -107,7 +107,7 @@ def test_the_log_and_the_study_can_be_taken_along_before_any_comparison(
 
     name, table = make_file(study, "acts_csv")
     _, lines = make_file(study, "acts_jsonl")
-    whole, light = export(study, "study"), export(study, "study_light")
+    whole, light = export_file(study, "study"), export_file(study, "study_light")
 
     rows = list(csv.DictReader(io.StringIO(table.decode())))
     assert name == "acts.csv"
@@ -121,7 +121,7 @@ def test_the_log_and_the_study_can_be_taken_along_before_any_comparison(
 
 def test_the_trail_says_whether_it_was_compared_with_the_hub(study: Study) -> None:
     masked(study)
-    study.settle()
+    study.flush()
     assert "No copy of the log leaves this machine" in audit_card(study)
     store = study.context.services.store
     with pytest.MonkeyPatch.context() as patched:

@@ -18,9 +18,9 @@ import torch
 import yaml
 from PIL import Image
 
-from imil.app.results.handout import downloads_card, export, handed_out, make_file
-from imil.app.results.looks_card import looks_card, overlay
-from imil.app.results.viewer import asked_cases, large_picture, viewer_page
+from imil.app.results.downloads import download_value, downloads_card, export_file, make_file
+from imil.app.results.image_viewer import asked_cases, large_picture, viewer_page
+from imil.app.results.saliency_card import overlay, saliency_card
 from imil.core.arms.variants import CONTROL, IMIL
 from imil.core.evaluation.rounds import Round
 from imil.core.images import open_cache
@@ -158,7 +158,7 @@ def test_a_model_is_downloaded_as_onnx_where_that_is_installed(
     (found,) = session.run(["logits"], {"images": images})
     assert (name, found.shape) == ("model.onnx", (9, 2))
     assert "Model as ONNX" in downloads_card(study, shown(study))
-    monkeypatch.setattr("imil.app.results.handout.installed", lambda: False)
+    monkeypatch.setattr("imil.app.results.downloads.installed", lambda: False)
     assert "Model as ONNX" not in downloads_card(study, shown(study))
 
 
@@ -246,13 +246,13 @@ def test_a_file_has_an_address_that_nobody_guesses_in_a_private_folder(
 ) -> None:
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
 
-    one, two = export(study, "results_csv"), export(study, "results_csv")
+    one, two = export_file(study, "results_csv"), export_file(study, "results_csv")
 
     assert one != two
     assert len(one.parent.name) == 32
     assert one.parent.parent.parent == tmp_path
     assert oct(one.parent.stat().st_mode)[-3:] == "700"
-    assert handed_out(one)["url"].endswith(f"{one.parent.name}/results.csv")
+    assert download_value(one)["url"].endswith(f"{one.parent.name}/results.csv")
 
 
 def test_what_is_not_there_is_refused(study: Study) -> None:
@@ -291,11 +291,11 @@ def test_a_page_of_the_viewer_holds_the_cell(study: Study) -> None:
 
 
 def test_maps_are_made_once_beside_the_page_and_kept(study: Study) -> None:
-    study.settle()
+    study.flush()
     looks = study.looks.read()
     assert looks is not None
 
-    card = looks_card(study)
+    card = saliency_card(study)
 
     assert not study.comparison.finishing
     for look in looks:

@@ -6,8 +6,8 @@ from dataclasses import replace
 import gradio as gr
 import pytest
 
-from imil.app.results.handout import make_file, reader_folders
-from imil.app.results.results_acts import ResultsActs
+from imil.app.results.downloads import make_file, reader_folders
+from imil.app.results.results_handlers import ResultsHandlers
 from imil.app.results.results_tab import readers_shown
 from imil.app.review.queue_view import progress_line
 from imil.app.screen import Screen
@@ -74,7 +74,7 @@ def test_who_masked_nothing_is_refused_the_whole_study_and_shown_the_way_to_it(
     screen: Screen, study: Study
 ) -> None:
     paint(study, "Ada", 0, side=10)
-    acts, tab = ResultsActs(screen), screen.results
+    acts, tab = ResultsHandlers(screen), screen.results
     whole = gr.EventData(None, {"ask": {"file": "study"}})
     unblind = gr.EventData(None, {"ask": {"act": "unblind"}})
 

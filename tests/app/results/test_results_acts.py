@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from imil.app.results.results_acts import ResultsActs
+from imil.app.results.results_handlers import ResultsHandlers
 from imil.app.screen import Screen, show_all, show_news, show_progress
 from imil.core.evaluation.rounds import Round
 from imil.core.records import Split
 from imil.jobs.base import JobState, JobStatus
 from imil.report.parts.text import with_arm_names
-from imil.study.comparison.comparing import Comparisons
+from imil.study.comparison.comparisons import Comparisons
 from imil.study.comparison.results import Results
 from imil.study.library.studies import Studies
 from tests.report.fabricated import make_round
@@ -26,12 +26,12 @@ PAPER = ("Own choice", ["imil"], False, "black", "replace", "input_gradients", N
 
 
 @pytest.fixture
-def acts(screen: Screen) -> ResultsActs:
-    return ResultsActs(screen)
+def acts(screen: Screen) -> ResultsHandlers:
+    return ResultsHandlers(screen)
 
 
 def test_what_cannot_be_compared_is_said_where_it_was_asked(
-    acts: ResultsActs, studies: Studies
+    acts: ResultsHandlers, studies: Studies
 ) -> None:
     study = studies.demo()
 
@@ -44,7 +44,7 @@ def test_what_cannot_be_compared_is_said_where_it_was_asked(
 
 
 def test_an_arm_without_its_masks_is_refused_by_its_name_for_people(
-    acts: ResultsActs, studies: Studies
+    acts: ResultsHandlers, studies: Studies
 ) -> None:
     study = as_if_trained(studies.demo())
 
@@ -58,7 +58,7 @@ def test_an_arm_without_its_masks_is_refused_by_its_name_for_people(
 
 
 def test_without_a_comparison_no_seeds_are_added_and_the_test_set_stays_closed(
-    acts: ResultsActs, studies: Studies
+    acts: ResultsHandlers, studies: Studies
 ) -> None:
     study, tab = as_if_trained(studies.demo()), acts.screen.results
 
@@ -75,7 +75,9 @@ def test_arms_in_sentences_have_their_names_for_people() -> None:
     assert with_arm_names(english) == english
 
 
-def test_a_preset_shows_its_arms_and_what_they_cost(acts: ResultsActs, studies: Studies) -> None:
+def test_a_preset_shows_its_arms_and_what_they_cost(
+    acts: ResultsHandlers, studies: Studies
+) -> None:
     study, form = studies.demo(), acts.screen.results.arms
 
     shown = acts.choose(study.study_id, "5 seeds, a verdict", "Recommended", *PAPER[1:])
@@ -84,7 +86,7 @@ def test_a_preset_shows_its_arms_and_what_they_cost(acts: ResultsActs, studies: 
     assert "5 arms × 5 seeds: 25 short trainings" in shown[form.cost]
 
 
-def test_an_arm_more_is_ones_own_choice(acts: ResultsActs, studies: Studies) -> None:
+def test_an_arm_more_is_ones_own_choice(acts: ResultsHandlers, studies: Studies) -> None:
     study, form = studies.demo(), acts.screen.results.arms
 
     shown = acts.choose_arms(
@@ -95,21 +97,21 @@ def test_an_arm_more_is_ones_own_choice(acts: ResultsActs, studies: Studies) -> 
     assert "3 arms × 1 seed: 3 short trainings" in shown[form.cost]
 
 
-def test_every_component_of_the_form_can_be_changed_by_a_callback(acts: ResultsActs) -> None:
+def test_every_component_of_the_form_can_be_changed_by_a_callback(acts: ResultsHandlers) -> None:
     tab = acts.screen.results
 
     assert set(tab.arms.outputs) <= set(tab.outputs)
     assert tab.choice == [tab.seeds, *tab.arms.chosen]
 
 
-def test_without_a_study_there_is_nothing_to_choose(acts: ResultsActs) -> None:
+def test_without_a_study_there_is_nothing_to_choose(acts: ResultsHandlers) -> None:
     shown = acts.choose("", "1 seed, a first look", *PAPER)
 
     assert shown == {acts.screen.results.arms.cost: ""}
 
 
 def test_a_comparison_that_ends_while_it_is_drawn_is_drawn_once_more(
-    acts: ResultsActs, studies: Studies, monkeypatch: pytest.MonkeyPatch
+    acts: ResultsHandlers, studies: Studies, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study, found = as_if_trained(studies.demo()), make_round(3)
     running = JobStatus(state=JobState.RUNNING, step="imil, seed 4")
@@ -134,7 +136,7 @@ def test_a_comparison_that_ends_while_it_is_drawn_is_drawn_once_more(
 
 
 def test_after_the_final_comparison_the_page_follows_what_is_still_being_made(
-    acts: ResultsActs, studies: Studies, monkeypatch: pytest.MonkeyPatch
+    acts: ResultsHandlers, studies: Studies, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study, found = as_if_trained(studies.demo()), make_round(3, split=Split.TEST)
     monkeypatch.setattr(Results, "final", lambda _: found)
@@ -147,7 +149,7 @@ def test_after_the_final_comparison_the_page_follows_what_is_still_being_made(
 
 
 def test_looking_at_the_tab_while_a_comparison_ends_does_not_stop_the_page_from_following_it(
-    acts: ResultsActs, studies: Studies, monkeypatch: pytest.MonkeyPatch
+    acts: ResultsHandlers, studies: Studies, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study, timer = as_if_trained(studies.demo()), acts.screen.timer
     running = JobStatus(state=JobState.RUNNING, step="imil, seed 0")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from imil.app.painter.painter import encode_image
-from imil.app.review.film_shelf import FilmShelf
+from imil.app.review.image_cache import ImageCache
 from imil.core.images import ImageSet
 from imil.core.records import Pixels, Sample, Split
 from imil.errors import DataError
@@ -37,7 +37,7 @@ def size_of(name: str) -> int:
 
 
 def test_a_film_that_many_open_is_read_once(films: Films) -> None:
-    shelf = FilmShelf()
+    shelf = ImageCache()
 
     first, second = (shelf.image(films.images, "b") for _ in range(2))
 
@@ -46,7 +46,7 @@ def test_a_film_that_many_open_is_read_once(films: Films) -> None:
 
 
 def test_films_of_one_name_in_two_studies_are_told_apart(films: Films) -> None:
-    shelf, other = FilmShelf(), Films()
+    shelf, other = ImageCache(), Films()
 
     shelf.image(films.images, "a")
     shelf.image(other.images, "a")
@@ -55,7 +55,7 @@ def test_films_of_one_name_in_two_studies_are_told_apart(films: Films) -> None:
 
 
 def test_the_film_used_longest_ago_leaves_first(films: Films) -> None:
-    shelf = FilmShelf(most=size_of("a") + size_of("b"))
+    shelf = ImageCache(most=size_of("a") + size_of("b"))
 
     for name in ("a", "b", "a", "c", "a", "b"):
         shelf.image(films.images, name)
@@ -64,14 +64,14 @@ def test_the_film_used_longest_ago_leaves_first(films: Films) -> None:
 
 
 def test_a_film_too_large_to_keep_is_shown_all_the_same(films: Films) -> None:
-    shelf = FilmShelf(most=1)
+    shelf = ImageCache(most=1)
 
     assert shelf.image(films.images, "a") == shelf.image(films.images, "a")
     assert films.read == ["a", "a"]
 
 
 def test_nothing_stays_of_images_that_are_gone(films: Films) -> None:
-    shelf = FilmShelf()
+    shelf = ImageCache()
     shelf.image(films.images, "a")
 
     films.images = Films().images
@@ -82,4 +82,4 @@ def test_nothing_stays_of_images_that_are_gone(films: Films) -> None:
 
 def test_a_film_that_is_not_there_is_refused(films: Films) -> None:
     with pytest.raises(DataError, match="no image “z”"):
-        FilmShelf().image(films.images, "z")
+        ImageCache().image(films.images, "z")

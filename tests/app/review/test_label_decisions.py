@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imil.app.review.label_decisions import LabelDecisions
+from imil.app.review.label_handlers import LabelHandlers
 from imil.app.review.read_column import show_read_column
 from imil.app.screen import Screen
-from imil.core.records import Decision, Queue
+from imil.core.records import LabelDecision, Queue
 from imil.study.library.studies import Studies
 from imil.study.review.viewing import View
 from imil.study.study import Study
@@ -26,8 +26,8 @@ pytestmark = [
 
 
 @pytest.fixture
-def acts(screen: Screen) -> LabelDecisions:
-    return LabelDecisions(screen)
+def acts(screen: Screen) -> LabelHandlers:
+    return LabelHandlers(screen)
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def painter_says(study: Study, sample_id: str) -> dict[str, Any]:
 
 
 def test_on_any_queue_label_is_wrong_opens_the_choices_and_closes_them_again(
-    acts: LabelDecisions, study: Study
+    acts: LabelHandlers, study: Study
 ) -> None:
     read = acts.screen.outliers.read
     sample_id = study.queues.offers()[0].sample_id
@@ -67,7 +67,7 @@ def test_on_any_queue_label_is_wrong_opens_the_choices_and_closes_them_again(
 
 
 def test_a_film_said_to_be_wrong_leaves_the_queue_and_the_next_one_opens(
-    acts: LabelDecisions, study: Study
+    acts: LabelHandlers, study: Study
 ) -> None:
     first, second = (offer.sample_id for offer in study.queues.offers()[:2])
     label = study.images.classes[study.images.sample(first).label]
@@ -77,13 +77,13 @@ def test_a_film_said_to_be_wrong_leaves_the_queue_and_the_next_one_opens(
 
     decided = study.labels.decision(first)
     assert decided is not None
-    assert (decided.decision, decided.label) == (Decision.RELABEL, other)
+    assert (decided.decision, decided.label) == (LabelDecision.RELABEL, other)
     assert first not in [offer.sample_id for offer in study.queues.offers()]
     assert shown[acts.screen.outliers.painter]["sample"] == second
 
 
 def test_a_label_that_is_right_leaves_the_film_and_its_painting_alone(
-    acts: LabelDecisions, study: Study
+    acts: LabelHandlers, study: Study
 ) -> None:
     sample_id = study.queues.offers()[0].sample_id
 
@@ -92,13 +92,13 @@ def test_a_label_that_is_right_leaves_the_film_and_its_painting_alone(
     tab = acts.screen.outliers
     decided = study.labels.decision(sample_id)
     assert decided is not None
-    assert decided.decision is Decision.KEEP
+    assert decided.decision is LabelDecision.KEEP
     assert tab.painter not in shown
     assert shown[tab.read.acts]["visible"] is True
 
 
 def test_when_every_film_of_a_queue_is_excluded_the_queue_says_that_it_is_empty(
-    acts: LabelDecisions, study: Study
+    acts: LabelHandlers, study: Study
 ) -> None:
     ids = [offer.sample_id for offer in study.queues.offers()]
 
@@ -113,7 +113,7 @@ def test_when_every_film_of_a_queue_is_excluded_the_queue_says_that_it_is_empty(
 
 
 def test_of_many_classes_all_but_its_own_can_be_chosen_and_the_likeliest_is(
-    acts: LabelDecisions, studies: Studies, tmp_path: Path
+    acts: LabelHandlers, studies: Studies, tmp_path: Path
 ) -> None:
     study = as_if_trained(studies.from_archive(three_classes(tmp_path), name="three"))
     read = acts.screen.outliers.read
@@ -132,7 +132,7 @@ def test_of_many_classes_all_but_its_own_can_be_chosen_and_the_likeliest_is(
     assert shown[read.labels.relabel]["value"] == f"Relabel to {choice['value']}"
 
 
-def test_a_film_opens_with_the_choices_closed(acts: LabelDecisions, study: Study) -> None:
+def test_a_film_opens_with_the_choices_closed(acts: LabelHandlers, study: Study) -> None:
     read = acts.screen.outliers.read
     offer = study.queues.offers()[0]
 

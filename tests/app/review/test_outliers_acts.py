@@ -7,11 +7,11 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from imil.app.painter.painter import encode_runs
-from imil.app.review.outliers_acts import OutliersActs
+from imil.app.painter.painter import encode_run_lengths
+from imil.app.review.outliers_handlers import OutliersHandlers
 from imil.app.review.queue_picker import read_view
 from imil.app.screen import Screen
-from imil.app.server.shown import unchanged
+from imil.app.server.updates import unchanged
 from imil.core.records import Queue
 from imil.errors import PlanError
 from imil.study.library.studies import Studies
@@ -27,8 +27,8 @@ pytestmark = [
 
 
 @pytest.fixture
-def acts(screen: Screen) -> OutliersActs:
-    return OutliersActs(screen)
+def acts(screen: Screen) -> OutliersHandlers:
+    return OutliersHandlers(screen)
 
 
 @pytest.fixture
@@ -50,14 +50,14 @@ def painted(study: Study, sample_id: str) -> dict[str, Any]:
         "study": study.study_id,
         "sample": sample_id,
         "size": [width, height],
-        "runs": encode_runs(irrelevant),
+        "runs": encode_run_lengths(irrelevant),
         "rev": 1,
         "seconds": 3.0,
     }
 
 
 def test_black_out_opens_the_next_film_in_the_order_that_is_seen(
-    acts: OutliersActs, study: Study
+    acts: OutliersHandlers, study: Study
 ) -> None:
     by_name = sorted(offer.sample_id for offer in study.queues.offers(Queue.MISPREDICTED))
 
@@ -68,7 +68,7 @@ def test_black_out_opens_the_next_film_in_the_order_that_is_seen(
 
 
 def test_a_mask_painted_in_a_cell_of_right_answers_is_told_as_chosen(
-    acts: OutliersActs, study: Study
+    acts: OutliersHandlers, study: Study
 ) -> None:
     right = next(offer for offer in study.queues.answers() if offer.label == offer.predicted)
     chosen = {"cell": [right.label, right.predicted]}
@@ -83,7 +83,7 @@ def test_a_mask_painted_in_a_cell_of_right_answers_is_told_as_chosen(
 
 @pytest.mark.parametrize("chosen", [{"cell": [9, 9]}, {"sort": "prettiest"}, {"label": "x"}])
 def test_a_mask_is_kept_however_its_page_looks_at_the_queue(
-    acts: OutliersActs, study: Study, chosen: dict[str, Any]
+    acts: OutliersHandlers, study: Study, chosen: dict[str, Any]
 ) -> None:
     sample_id = study.queues.offers()[0].sample_id
 
@@ -105,7 +105,7 @@ def test_what_the_browser_looks_at_is_checked(study: Study) -> None:
 
 
 def test_another_queue_is_the_way_out_of_a_cell_and_keeps_the_order(
-    acts: OutliersActs, study: Study
+    acts: OutliersHandlers, study: Study
 ) -> None:
     picker = acts.screen.outliers.picker
     chosen = {"sort": "name", "cell": [0, 0]}
@@ -122,7 +122,7 @@ def test_another_queue_is_the_way_out_of_a_cell_and_keeps_the_order(
 
 
 def test_the_film_that_is_open_stays_open_where_the_order_changes(
-    acts: OutliersActs, study: Study
+    acts: OutliersHandlers, study: Study
 ) -> None:
     ids = [offer.sample_id for offer in study.queues.offers()]
     open_now = painted(study, ids[2])
@@ -136,7 +136,7 @@ def test_the_film_that_is_open_stays_open_where_the_order_changes(
 
 @pytest.mark.parametrize("payload", [None, 3, {}, {"sample": 3}, {"sample": "film", "runs": "x"}])
 def test_the_queue_is_seen_in_another_order_while_a_film_still_loads(
-    acts: OutliersActs, study: Study, payload: Any
+    acts: OutliersHandlers, study: Study, payload: Any
 ) -> None:
     names = sorted(offer.sample_id for offer in study.queues.offers())
 
@@ -146,7 +146,7 @@ def test_the_queue_is_seen_in_another_order_while_a_film_still_loads(
 
 
 def test_a_queue_that_was_being_made_appears_and_leaves_an_open_film_alone(
-    acts: OutliersActs, study: Study
+    acts: OutliersHandlers, study: Study
 ) -> None:
     tab, wrong = acts.screen.outliers, Queue.WRONG_REASON
     first, second, third = (offer.sample_id for offer in study.queues.offers()[:3])
@@ -173,7 +173,7 @@ def test_a_queue_that_was_being_made_appears_and_leaves_an_open_film_alone(
 
 
 def test_a_class_without_an_image_says_so_and_shows_the_way_back(
-    acts: OutliersActs, study: Study
+    acts: OutliersHandlers, study: Study
 ) -> None:
     tab = acts.screen.outliers
     label = study.queues.offers()[0].label

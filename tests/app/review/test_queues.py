@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from imil.app.review import outliers_tab
-from imil.app.review.label_acts import label_state
+from imil.app.review.label_buttons import label_state
 from imil.app.review.outliers_tab import OutliersTab
 from imil.app.review.queue_picker import FOLDS_START, ORDER, show_folds
 from imil.app.review.queue_view import LOOKING, QUEUE_ALL_TRIAGED
-from imil.app.server.shown import Shown
+from imil.app.server.updates import Updates
 from imil.core.records import Queue, Selection
 from imil.core.review.readers import UNNAMED
 from imil.jobs.base import JobState
@@ -93,7 +93,7 @@ def test_a_suspect_says_what_it_looks_like_with_acts_on_its_label_in_place_of_bl
     assert "the arms Relabel and Drop alone" in shown[tab.read.labels.words]
     study.labels.exclude(first.sample_id)
     assert label_state(study, first.sample_id, "visitor") == "excluded"
-    again = outliers_tab.show_film(tab, study, View(Queue.LABEL_SUSPECT), first.sample_id)
+    again = outliers_tab.show_image(tab, study, View(Queue.LABEL_SUSPECT), first.sample_id)
     assert "<b>Excluded.</b>" in again[tab.read.labels.words]
     assert "1 image relabelled or excluded." in again[tab.read.labels.words]
     ticks = again[tab.strip]["marks"]["reviewed"]
@@ -126,7 +126,7 @@ def test_an_empty_queue_says_so_and_offers_masks_on_random_images(
         study.labels.keep(sample_id)
 
 
-def shown_once_made(tab: OutliersTab, study: Study) -> Shown:
+def shown_once_made(tab: OutliersTab, study: Study) -> Updates:
     """Look until the queue is there, as the screen does; the film stays shut meanwhile."""
     for _ in range(600):
         shown = outliers_tab.show_outliers(tab, study, View(Queue.WRONG_REASON))

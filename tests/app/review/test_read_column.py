@@ -10,7 +10,7 @@ import pytest
 from imil.app.review.queue_view import review_list
 from imil.app.review.read_column import (
     ReadColumn,
-    Reviewed,
+    ReviewCounts,
     build_read_column,
     show_budget,
     show_read_column,
@@ -41,7 +41,7 @@ def read() -> Iterator[ReadColumn]:
 
 
 def budget(read: ReadColumn, study: Study) -> dict[Any, Any]:
-    return show_budget(read, study, View(), Reviewed.of(review_list(study, View())))
+    return show_budget(read, study, View(), ReviewCounts.of(review_list(study, View())))
 
 
 def test_label_and_answer_stand_side_by_side(read: ReadColumn, study: Study) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from imil.app.review.queue_view import ReviewList, next_after, queue_of, review_list, state_of
 from imil.core.records import Queue
-from imil.study.review.viewing import Cell, Sort, View, following, seen
+from imil.study.review.viewing import Cell, Sort, View, next_ids, view_offers
 from imil.study.study import Study
 from tests.standins.memory_store import MemoryStore
 from tests.standins.trained import as_if_trained, corner
@@ -60,10 +60,10 @@ def test_what_is_kept_of_a_list_is_what_walking_it_would_find(study: Study) -> N
         sample_id = decide(study, chance)
 
         for view in VIEWS:
-            found, films = review_list(study, view), seen(study, view)
+            found, films = review_list(study, view), view_offers(study, view)
             ids = [offer.sample_id for offer in films]
             states = {name: state_of(study, view, name) or "" for name in ids}
-            order = following([o.sample_id for o in before[view]], ids, sample_id)
+            order = next_ids([o.sample_id for o in before[view]], ids, sample_id)
             left = next((name for name in order if not states[name]), None)
             stays = sample_id if sample_id in ids else next(iter(order), None)
             assert found is not None

@@ -17,7 +17,7 @@ import pytest
 
 from imil.app.server import events
 from imil.app.server.page import Page
-from imil.app.server.rates import AT_ONCE, Cost, costs
+from imil.app.server.rates import COSTS_AT_ONCE, Cost, costs
 from imil.app.server.visitors import BEHIND_AN_ADDRESS
 
 pytestmark = [
@@ -233,24 +233,24 @@ def wait_for(there: Callable[[], bool]) -> None:
 def test_a_visitor_of_many_sessions_leaves_half_of_what_is_costly_to_others() -> None:
     greedy, modest = "8.8.8.8", "8.8.4.4"
     with busy_page() as (ask, began, _):
-        for _ in range(AT_ONCE[Cost.BEGIN] * 3):
+        for _ in range(COSTS_AT_ONCE[Cost.BEGIN] * 3):
             ask(greedy).raise_for_status()
-        wait_for(lambda: began[greedy] == AT_ONCE[Cost.BEGIN] // 2)
-        for _ in range(AT_ONCE[Cost.BEGIN]):
+        wait_for(lambda: began[greedy] == COSTS_AT_ONCE[Cost.BEGIN] // 2)
+        for _ in range(COSTS_AT_ONCE[Cost.BEGIN]):
             ask(modest).raise_for_status()
 
-        wait_for(lambda: began[modest] == AT_ONCE[Cost.BEGIN] // 2)
-        assert began[greedy] == AT_ONCE[Cost.BEGIN] // 2
+        wait_for(lambda: began[modest] == COSTS_AT_ONCE[Cost.BEGIN] // 2)
+        assert began[greedy] == COSTS_AT_ONCE[Cost.BEGIN] // 2
 
 
 def test_of_a_visitor_who_floods_the_queue_no_more_is_kept_and_others_are(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(events, "MOST_WAITING", 1)
+    monkeypatch.setattr(events, "MOST_CALLS_WAITING", 1)
     with busy_page() as (ask, began, _):
-        for _ in range(AT_ONCE[Cost.BEGIN] // 2):
+        for _ in range(COSTS_AT_ONCE[Cost.BEGIN] // 2):
             ask("8.8.8.8").raise_for_status()
-        wait_for(lambda: began["8.8.8.8"] == AT_ONCE[Cost.BEGIN] // 2)
+        wait_for(lambda: began["8.8.8.8"] == COSTS_AT_ONCE[Cost.BEGIN] // 2)
         waiting = [ask("8.8.8.8").status_code for _ in range(BEHIND_AN_ADDRESS + 2)]
         other = ask("8.8.4.4").status_code
 

@@ -9,7 +9,7 @@ from gradio_client.exceptions import AppError
 
 from imil.app.app import build_app
 from imil.app.server.rates import (
-    AT_ONCE,
+    COSTS_AT_ONCE,
     MOST_TRAINING,
     MOST_TRAINING_OF_ALL,
     RATES,
@@ -189,7 +189,7 @@ def test_what_costs_much_waits_in_its_line_and_all_lines_leave_threads_for_the_r
 
     assert unlimited == unqueued == []
     assert {event.concurrency_id for event in costly} == {line_of(cost) for cost in Cost}
-    assert sum(AT_ONCE.values()) < THREADS
+    assert sum(COSTS_AT_ONCE.values()) < THREADS
 
 
 def test_ordinary_work_is_far_from_every_limit() -> None:

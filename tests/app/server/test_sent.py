@@ -11,7 +11,7 @@ import pytest
 from gradio.block_function import BlockFunction
 from gradio.events import api
 
-from imil.app.server.sent import check_json, check_sent, study_among
+from imil.app.server.input_checks import check_json, check_sent, study_among
 from imil.errors import PlanError
 
 pytestmark = [

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from imil.app.review.outliers_tab import show_film
+from imil.app.review.outliers_tab import show_image
 from imil.app.screen import Screen, show_news, show_progress
 from imil.study.library.studies import Studies
 from imil.study.review.viewing import View
@@ -18,7 +18,7 @@ def test_a_film_changes_only_what_its_events_name(screen: Screen, studies: Studi
     study, tab = as_if_trained(studies.demo()), screen.outliers
     sample = study.queues.offers()[0].sample_id
 
-    shown = show_film(tab, study, View(), sample, page=True)
+    shown = show_image(tab, study, View(), sample, page=True)
 
     assert set(shown) <= set(tab.film)
 

@@ -38,7 +38,7 @@ def lost(tmp_path: Path) -> Iterator[Study]:
     as_if_trained(study)
     sample_id = study.queues.offers()[0].sample_id
     study.review.submit(sample_id, corner(study, sample_id, side=6), reader="Ada", seconds=2)
-    study.settle()
+    study.flush()
     yield Studies(tmp_path / "empty", Services(store, pool, no_weights)).open(study.study_id)
     pool.close()
 

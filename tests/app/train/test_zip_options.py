@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from imil.app.screen import Screen
-from imil.app.train.source_acts import SourceActs
+from imil.app.train.source_handlers import SourceHandlers
 from imil.app.train.zip_options import choices_of, show_look
-from imil.datasets.archive.look import Look
+from imil.datasets.archive.inspect import ArchiveSummary
 from imil.datasets.choices import Choices
 from imil.datasets.layout.reading import Question
 from imil.datasets.listing import Skipped
@@ -26,7 +26,7 @@ pytestmark = [
 ]
 
 LABEL = Question("label", "Which of these is the label?", ("column dx", "column <b>"), "column dx")
-LOOK = Look(20, 2, 3, {"x": 12, "<b>": 8}, ("label: column “<b>”.",), (LABEL,))
+LOOK = ArchiveSummary(20, 2, 3, {"x": 12, "<b>": 8}, ("label: column “<b>”.",), (LABEL,))
 
 
 def _export(folder: Path) -> Path:
@@ -90,7 +90,7 @@ def test_what_is_picked_is_what_is_read() -> None:
 
 @pytest.mark.slow
 def test_a_zip_is_looked_into_and_read_with_its_patients(screen: Screen, tmp_path: Path) -> None:
-    acts, archive = SourceActs(screen, Imports()), str(_export(tmp_path))
+    acts, archive = SourceHandlers(screen, Imports()), str(_export(tmp_path))
     options = screen.train.picker.zip
     looked = acts.new_file(archive, None, gr.Request(session_hash="s"))
     assert looked[screen.train.picker.positive]["choices"] == ["", "x", "y"]

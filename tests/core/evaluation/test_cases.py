@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from imil.core.arms.variants import CONTROL, IMIL
-from imil.core.evaluation.cases import Cases, broken, cases_of, confusion, fixed, in_cell
+from imil.core.evaluation.cases import Cases, arm_confusion, broken, cases_of, fixed, in_cell
 from imil.core.records import Sample, Split
 
 SAMPLES = tuple(Sample(f"i{n}", n % 2, Split.VALIDATION) for n in range(4))
@@ -40,8 +40,8 @@ def test_a_case_tells_what_both_said_and_how_surely(cases: Cases) -> None:
 
 
 def test_a_cell_holds_as_many_images_as_it_says_the_surest_first(cases: Cases) -> None:
-    assert confusion(cases, IMIL, classes=2) == ((1, 1), (1, 1))
-    assert confusion(cases, CONTROL, classes=2) == ((1, 1), (1, 1))
+    assert arm_confusion(cases, IMIL, classes=2) == ((1, 1), (1, 1))
+    assert arm_confusion(cases, CONTROL, classes=2) == ((1, 1), (1, 1))
     every = [
         case.sample_id
         for label in range(2)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from imil.core.arms.variants import parse_variant
-from imil.core.evaluation.doses import DoseLine, doses, smaller_shares
+from imil.core.evaluation.budget_curves import BudgetCurve, budget_curves, smaller_shares
 from imil.core.evaluation.metrics import Metric
 from imil.core.evaluation.rounds import ArmFigures, Paired, Round
 from imil.core.evaluation.verdict import Difference, Verdict
@@ -39,12 +39,12 @@ def found(*arms: tuple[str, tuple[int, ...], float | None, float]) -> Round:
     )
 
 
-def steps(line: DoseLine) -> list[tuple[str, float, float | None, float]]:
-    return [(d.name, d.masks, d.minutes, d.accuracy.points) for d in line.doses]
+def steps(line: BudgetCurve) -> list[tuple[str, float, float | None, float]]:
+    return [(d.name, d.masks, d.minutes, d.accuracy.points) for d in line.points]
 
 
 def test_a_line_rises_from_control_to_all_masks_whatever_the_order_of_the_arms() -> None:
-    (line,) = doses(
+    (line,) = budget_curves(
         found(
             ("imil", (40, 40), 600.0, 7.0),
             ("imil+2%", (20, 20), 240.0, 3.0),
@@ -64,11 +64,11 @@ def test_a_line_rises_from_control_to_all_masks_whatever_the_order_of_the_arms()
 def test_an_arm_without_shares_has_no_line() -> None:
     round_ = found(("imil", (40, 40), 600.0, 7.0), ("upweight", (40, 40), 600.0, 2.0))
 
-    assert doses(round_) == ()
+    assert budget_curves(round_) == ()
 
 
 def test_each_arm_with_shares_has_a_line_and_other_settings_are_another_arm() -> None:
-    lines = doses(
+    lines = budget_curves(
         found(
             ("imil", (40, 40), None, 7.0),
             ("imil+1%", (10, 10), None, 1.0),
@@ -76,17 +76,17 @@ def test_each_arm_with_shares_has_a_line_and_other_settings_are_another_arm() ->
         )
     )
 
-    assert [(line.arm, len(line.doses)) for line in lines] == [("imil", 3), ("imil+noise", 2)]
+    assert [(line.arm, len(line.points)) for line in lines] == [("imil", 3), ("imil+noise", 2)]
 
 
 def test_masks_are_means_over_seeds() -> None:
-    (line,) = doses(found(("imil+1%", (9, 10), None, 1.0)))
+    (line,) = budget_curves(found(("imil+1%", (9, 10), None, 1.0)))
 
-    assert line.doses[-1].masks == 9.5
+    assert line.points[-1].masks == 9.5
 
 
 def test_shares_that_allow_the_same_masks_stand_once_and_none_at_all_is_left_out() -> None:
-    (line,) = doses(
+    (line,) = budget_curves(
         found(
             ("imil", (20, 20), None, 7.0),
             ("imil+4%", (20, 20), None, 6.0),
@@ -98,7 +98,7 @@ def test_shares_that_allow_the_same_masks_stand_once_and_none_at_all_is_left_out
 
 
 def test_a_line_is_timed_only_where_every_dose_was() -> None:
-    timed, not_timed = doses(
+    timed, not_timed = budget_curves(
         found(
             ("imil+1%", (10, 10), 60.0, 1.0),
             ("counterexample", (40, 40), 600.0, 7.0),
@@ -114,7 +114,7 @@ def test_an_exploratory_dose_says_so() -> None:
     round_ = found(("imil+1%", (10, 10), None, 1.0))
     exploratory = replace(round_, paired=(replace(round_.paired[0], exploratory=True),))
 
-    assert [d.exploratory for d in doses(exploratory)[0].doses] == [False, True]
+    assert [d.exploratory for d in budget_curves(exploratory)[0].points] == [False, True]
 
 
 @pytest.mark.parametrize(

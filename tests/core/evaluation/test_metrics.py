@@ -10,7 +10,7 @@ from imil.core.evaluation.metrics import (
     calibration_error,
     check_classes,
     clustered_mean,
-    confusion,
+    confusion_matrix,
     figures,
     majority_rate,
     mean_intervals,
@@ -64,7 +64,7 @@ def test_majority_rate_is_the_share_of_the_commonest_class() -> None:
 
 
 def test_confusion_has_labels_in_rows() -> None:
-    assert confusion(LOGITS, LABELS).tolist() == [[3, 1], [1, 1]]
+    assert confusion_matrix(LOGITS, LABELS).tolist() == [[3, 1], [1, 1]]
 
 
 def test_intervals_enclose_the_mean_over_seeds() -> None:

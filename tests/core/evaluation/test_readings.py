@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imil.core.evaluation.metrics import Explanation
-from imil.core.evaluation.readings import EXPLAINED, SWAPS, Probe, draw_probe, take_readings
+from imil.core.evaluation.probe import EXPLAINED, SWAPS, Probe, answer_probe, draw_probe
 from imil.core.nets.backbones import build
 from imil.core.nets.saliency import Explainer
 from imil.core.review.counterfactual import swap_region
@@ -80,7 +80,7 @@ def test_readings_are_the_scores_of_images_with_the_donors_region() -> None:
     module, asked = build("film_net", classes=2, channels=1, size=32, seed=0), probe()
     expected = swap_region(IMAGES[asked.rows], asked.regions, IMAGES[asked.donors[1]])
 
-    readings = take_readings(module, IMAGES, asked)
+    readings = answer_probe(module, IMAGES, asked)
 
     np.testing.assert_allclose(readings.swapped[1], predict(module, expected), atol=1e-5)
     assert not readings.explained
@@ -89,7 +89,7 @@ def test_readings_are_the_scores_of_images_with_the_donors_region() -> None:
 def test_both_explainers_give_a_figure_an_explained_image() -> None:
     module, asked = build("film_net", classes=2, channels=1, size=32, seed=0), probe(explain=True)
 
-    explained = take_readings(module, IMAGES, asked).explained
+    explained = answer_probe(module, IMAGES, asked).explained
 
     assert set(explained) == {(by, figure) for by in Explainer for figure in Explanation}
     for values in explained.values():
@@ -104,6 +104,6 @@ def test_an_explainer_that_cannot_explain_is_left_out() -> None:
     asked = drawn_for(regions, explain=True)
     assert asked is not None
 
-    explained = take_readings(module, small, asked).explained
+    explained = answer_probe(module, small, asked).explained
 
     assert {by for by, _ in explained} == {Explainer.INTEGRATED_GRADIENTS}

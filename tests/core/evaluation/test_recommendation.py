@@ -6,8 +6,8 @@ from imil.core.arms.variants import parse_variant
 from imil.core.evaluation.metrics import Interval
 from imil.core.evaluation.recommendation import (
     Candidate,
-    Case,
     Recommendation,
+    RuleCase,
     always,
     best_setting,
     recommend,
@@ -124,9 +124,11 @@ def test_candidates_that_cannot_be_compared_are_a_callers_bug(
 
 
 CASES = (
-    Case("propagated", {"control": 0.86, "imil": 0.73, "propagated": 0.98}, frozenset({"imil"})),
-    Case("imil", {"control": 0.86, "imil": 0.80, "propagated": 0.90}, frozenset({"imil"})),
-    Case("control", {"control": 0.9895, "imil": 0.97, "propagated": 0.99}),
+    RuleCase(
+        "propagated", {"control": 0.86, "imil": 0.73, "propagated": 0.98}, frozenset({"imil"})
+    ),
+    RuleCase("imil", {"control": 0.86, "imil": 0.80, "propagated": 0.90}, frozenset({"imil"})),
+    RuleCase("control", {"control": 0.9895, "imil": 0.97, "propagated": 0.99}),
 )
 
 
@@ -155,7 +157,7 @@ def test_no_case_is_a_callers_bug() -> None:
 
 def test_a_case_without_its_arms_figure_is_a_callers_bug() -> None:
     with pytest.raises(ValueError, match="lacks the figure"):
-        score_rule([Case("imil", {"control": 0.9})])
+        score_rule([RuleCase("imil", {"control": 0.9})])
 
 
 def test_the_best_setting_is_named_even_where_control_is_better() -> None:

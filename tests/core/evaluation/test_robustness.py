@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from imil.core.evaluation.metrics import Robustness
 from imil.core.evaluation.robustness import (
-    MaskSet,
+    LabelledMasks,
     independent_right,
     mask_only,
     mask_only_held_out,
@@ -27,7 +27,9 @@ BEFORE = np.eye(2)[[0, 0, 1, 1]]
 AFTER = np.eye(2)[[[0, 0, 1, 0], [1, 0, 1, 0]]]
 
 
-def painted(labels: np.ndarray[tuple[int, ...], np.dtype[np.int64]], *, telling: bool) -> MaskSet:
+def painted(
+    labels: np.ndarray[tuple[int, ...], np.dtype[np.int64]], *, telling: bool
+) -> LabelledMasks:
     """Masks on the left or the right: by class if `telling`, else by chance."""
     rng = np.random.default_rng(0)
     left = labels == 1 if telling else rng.random(len(labels)) < 0.5
@@ -35,7 +37,7 @@ def painted(labels: np.ndarray[tuple[int, ...], np.dtype[np.int64]], *, telling:
     irrelevant[left, :, :5] = True
     irrelevant[~left, :, 11:] = True
     irrelevant ^= rng.random(irrelevant.shape) < 0.1
-    return MaskSet(irrelevant, labels, np.arange(len(labels)))
+    return LabelledMasks(irrelevant, labels, np.arange(len(labels)))
 
 
 def test_swapped_figures_are_means_over_the_copies() -> None:
@@ -114,8 +116,8 @@ def test_masks_of_one_patient_are_never_judged_by_each_other() -> None:
     kinds = np.repeat(rng.random((16, 16, 16)) < 0.5, 6, axis=0)
     labels = np.repeat(np.arange(16, dtype=np.int64) % 2, 6)
 
-    apart = mask_only(MaskSet(kinds, labels, np.repeat(np.arange(16), 6)))
-    leaked = mask_only(MaskSet(kinds, labels, np.arange(96)))
+    apart = mask_only(LabelledMasks(kinds, labels, np.repeat(np.arange(16), 6)))
+    leaked = mask_only(LabelledMasks(kinds, labels, np.arange(96)))
 
     assert apart.at_chance
     assert leaked.balanced_accuracy.value == 1.0
@@ -126,20 +128,22 @@ def test_masks_smaller_than_the_cells_are_taken() -> None:
     irrelevant = np.zeros((20, 4, 6), np.bool_)
     irrelevant[labels == 1, :, :2] = True
 
-    assert mask_only(MaskSet(irrelevant, labels, np.arange(20))).balanced_accuracy.value == 1.0
+    assert (
+        mask_only(LabelledMasks(irrelevant, labels, np.arange(20))).balanced_accuracy.value == 1.0
+    )
 
 
 def test_masks_on_one_patient_of_a_class_are_too_few() -> None:
     labels = np.array([0, 0, 0, 1], np.int64)
 
     with pytest.raises(DataError, match="masks alone give away") as said:
-        mask_only(MaskSet(np.zeros((4, 8, 8), np.bool_), labels, np.arange(4)))
+        mask_only(LabelledMasks(np.zeros((4, 8, 8), np.bool_), labels, np.arange(4)))
 
     assert said.value.fix == "Paint masks on images of two or more patients of every class."
 
 
 def test_training_masks_of_one_class_teach_nothing() -> None:
-    train = MaskSet(np.zeros((4, 8, 8), np.bool_), np.zeros(4, np.int64), np.arange(4))
+    train = LabelledMasks(np.zeros((4, 8, 8), np.bool_), np.zeros(4, np.int64), np.arange(4))
 
     with pytest.raises(DataError, match="masks alone give away") as said:
         mask_only_held_out(train, train)
@@ -154,7 +158,7 @@ def test_the_reference_masks_of_films_do_not_give_the_class_away() -> None:
     )
     clusters = clusters_of(films.samples)
     train, test = (
-        MaskSet(irrelevant[rows], films.labels[rows], clusters[rows])
+        LabelledMasks(irrelevant[rows], films.labels[rows], clusters[rows])
         for rows in (films.rows(Split.TRAIN), films.rows(Split.TEST))
     )
 

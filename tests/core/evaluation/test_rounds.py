@@ -5,7 +5,14 @@ import pytest
 
 from imil.core.arms.variants import CONTROL, IMIL, Variant, parse_variant
 from imil.core.evaluation.metrics import Explanation, Metric, Robustness
-from imil.core.evaluation.rounds import Round, Setting, Trained, Validation, clusters_of, compare
+from imil.core.evaluation.rounds import (
+    Round,
+    RoundContext,
+    Trained,
+    Validation,
+    clusters_of,
+    evaluate_round,
+)
 from imil.core.evaluation.verdict import Verdict
 from imil.core.nets.saliency import Explainer
 from imil.core.records import Arm, EpochFigures, Sample, Split
@@ -27,9 +34,9 @@ def trained(accuracy: float, *, seed: int) -> Trained:
 def found(**arms: float) -> Round:
     named = [(parse_variant(name), accuracy) for name, accuracy in arms.items()]
     outcomes = {name: trained(accuracy, seed=i) for i, (name, accuracy) in enumerate(named)}
-    setting = Setting(1, Split.TEST, (0, 1, 2, 3, 4), "replication", (4,) * 5, 8, 100, 1)
+    setting = RoundContext(1, Split.TEST, (0, 1, 2, 3, 4), "replication", (4,) * 5, 8, 100, 1)
     validation = Validation(outcomes, LABELS, clusters_of(SAMPLES))
-    return compare(outcomes, SAMPLES, setting, validation, draws=FEW_DRAWS)
+    return evaluate_round(outcomes, SAMPLES, setting, validation, draws=FEW_DRAWS)
 
 
 def test_the_papers_arm_is_named_beforehand_and_the_others_are_exploratory() -> None:
@@ -49,9 +56,9 @@ def test_each_arm_gets_its_verdict_against_control() -> None:
 
 def test_without_draws_figures_have_no_interval_and_differences_still_do() -> None:
     outcomes = {CONTROL: trained(0.7, seed=0), IMIL: trained(0.9, seed=1)}
-    setting = Setting(1, Split.TEST, (0, 1, 2, 3, 4), "replication", (4,) * 5, 8, 100, 1)
+    setting = RoundContext(1, Split.TEST, (0, 1, 2, 3, 4), "replication", (4,) * 5, 8, 100, 1)
 
-    quick = compare(
+    quick = evaluate_round(
         outcomes, SAMPLES, setting, Validation(outcomes, LABELS, clusters_of(SAMPLES)), draws=0
     )
 
@@ -73,11 +80,11 @@ def test_figures_are_means_over_seeds_with_counts_summed() -> None:
 def test_patients_are_counted_only_where_all_are_known() -> None:
     one_unknown = [*SAMPLES[:-1], Sample("199", 1, Split.TEST)]
     outcomes = {CONTROL: trained(0.8, seed=0), IMIL: trained(0.8, seed=1)}
-    setting = Setting(1, Split.TEST, (0,) * 5, "replication", (4,) * 5, 8, 100, 1)
+    setting = RoundContext(1, Split.TEST, (0,) * 5, "replication", (4,) * 5, 8, 100, 1)
 
     assert found(control=0.8, imil=0.8).patients == 100
     assert (
-        compare(
+        evaluate_round(
             outcomes, one_unknown, setting, Validation(outcomes, LABELS, clusters_of(SAMPLES))
         ).patients
         is None
@@ -113,11 +120,11 @@ def probed(**arms: tuple[float, float]) -> Round:
     outcomes = {
         parse_variant(name): asked(*shares, seed=i) for i, (name, shares) in enumerate(arms.items())
     }
-    setting = Setting(
+    setting = RoundContext(
         1, Split.TEST, (0, 1, 2, 3, 4), "replication", (4,) * 5, 8, 100, 1, swapped_by="reference"
     )
     validation = Validation(outcomes, LABELS, clusters_of(SAMPLES))
-    return compare(outcomes, SAMPLES, setting, validation, draws=FEW_DRAWS)
+    return evaluate_round(outcomes, SAMPLES, setting, validation, draws=FEW_DRAWS)
 
 
 def test_the_arm_that_swaps_cannot_fool_is_recommended_and_named_beforehand() -> None:
@@ -180,8 +187,10 @@ def test_mcnemar_is_given_a_seed() -> None:
 
 def test_the_threshold_is_chosen_on_validation_and_never_judged_there() -> None:
     outcomes = {CONTROL: trained(0.9, seed=0), IMIL: trained(0.9, seed=1)}
-    setting = Setting(1, Split.VALIDATION, (0,) * 5, "train_on", (4,) * 5, 8, 100, 0)
-    judged = compare(outcomes, SAMPLES, setting, Validation(outcomes, LABELS, clusters_of(SAMPLES)))
+    setting = RoundContext(1, Split.VALIDATION, (0,) * 5, "train_on", (4,) * 5, 8, 100, 0)
+    judged = evaluate_round(
+        outcomes, SAMPLES, setting, Validation(outcomes, LABELS, clusters_of(SAMPLES))
+    )
 
     point = found(control=0.9, imil=0.9).arms[0].operating_point
     assert point is not None
@@ -196,9 +205,9 @@ def test_groups_and_the_worst_of_them_are_given_for_each_arm() -> None:
     logits = np.eye(2)[LABELS]
     logits[150:] = logits[150:, ::-1]
     outcomes = {CONTROL: Trained((logits,), CURVES[:1])}
-    setting = Setting(1, Split.TEST, (0,), "replication", (4,), 8, 100, 1)
+    setting = RoundContext(1, Split.TEST, (0,), "replication", (4,), 8, 100, 1)
 
-    arm = compare(
+    arm = evaluate_round(
         outcomes, samples, setting, Validation(outcomes, LABELS, clusters_of(SAMPLES))
     ).arms[0]
 

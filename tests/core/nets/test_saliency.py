@@ -22,8 +22,8 @@ from imil.core.nets.saliency import (
     soften,
     wrong_reason_share,
 )
+from imil.core.training.device_images import to_float
 from imil.core.training.fit import predict
-from imil.core.training.pictures import to_float
 from imil.errors import ComputeError, PlanError
 
 GREY = 128

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis.extra.numpy import arrays
 
 from imil.core.records import Region
-from imil.core.review.agreement import agreement, overlap
+from imil.core.review.agreement import measure_agreement, overlap
 
 
 def row(*hidden: int) -> Region:
@@ -56,7 +56,7 @@ def test_a_pair_is_judged_on_the_images_that_both_masked() -> None:
         "B": {"x": row(1, 1, 0, 0), "y": row(0, 1, 1, 0)},
     }
 
-    (pair,) = agreement(readings).pairs
+    (pair,) = measure_agreement(readings).pairs
 
     assert (pair.both, pair.only_first, pair.only_second) == (2, 1, 0)
     assert pair.dice.value == pytest.approx((1 + 0.5) / 2)
@@ -70,7 +70,7 @@ def test_the_image_that_readers_agree_on_least_comes_first() -> None:
         "B": {"x": row(1, 1, 0), "y": row(0, 1, 1), "z": row(0, 0, 1)},
     }
 
-    found = agreement(readings)
+    found = measure_agreement(readings)
 
     assert [(one.sample_id, one.dice) for one in found.images] == [
         ("z", 0.0),
@@ -87,7 +87,7 @@ def test_of_three_readers_an_image_counts_the_pairs_that_masked_it() -> None:
         "C": {"x": row(0, 0, 1, 1)},
     }
 
-    found = agreement(readings)
+    found = measure_agreement(readings)
 
     assert [(pair.first, pair.second, pair.both) for pair in found.pairs] == [
         ("A", "B", 2),
@@ -105,8 +105,8 @@ def test_images_of_one_patient_are_no_independent_evidence() -> None:
         "B": {i: row(1, 1, 0, 0) if n % 2 else row(0, 0, 1, 1) for n, i in enumerate(ids)},
     }
 
-    alone = agreement(readings).dice
-    of_two = agreement(readings, {i: f"p{n % 2}" for n, i in enumerate(ids)}).dice
+    alone = measure_agreement(readings).dice
+    of_two = measure_agreement(readings, {i: f"p{n % 2}" for n, i in enumerate(ids)}).dice
 
     assert alone.value == of_two.value == 0.5
     assert of_two.high - of_two.low > alone.high - alone.low
@@ -114,7 +114,7 @@ def test_images_of_one_patient_are_no_independent_evidence() -> None:
 
 def test_of_one_reader_and_of_none_nothing_is_said() -> None:
     for readings in ({}, {"A": {"x": row(1, 0)}}, {"A": {"x": row(1)}, "B": {"y": row(1)}}):
-        found = agreement(readings)
+        found = measure_agreement(readings)
 
         assert found.images == ()
         assert math.isnan(found.dice.value)

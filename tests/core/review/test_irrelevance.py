@@ -14,7 +14,7 @@ from imil.core.review.irrelevance import (
     mean_dice,
     predict_in_batches,
     region_at,
-    too_few,
+    too_few_masks_error,
 )
 from imil.errors import MaskError
 from imil.synthetic.films import FilmSpec, film
@@ -208,5 +208,5 @@ def test_confidence_is_a_mean_over_what_is_predicted_alone() -> None:
 
 
 def test_too_few_masks_are_told_apart_from_none() -> None:
-    assert "No image is painted" in str(too_few(0))
-    assert "Only one image is painted" in str(too_few(1))
+    assert "No image is painted" in str(too_few_masks_error(0))
+    assert "Only one image is painted" in str(too_few_masks_error(1))

@@ -8,9 +8,9 @@ from imil.core.review.readers import (
     LONGEST_NAME,
     UNNAMED,
     Pooling,
-    pool,
+    is_usable,
+    pool_masks,
     reader_name,
-    usable,
     usual_pooling,
 )
 
@@ -40,7 +40,7 @@ A, B, C = row(1, 1, 1, 0), row(1, 1, 0, 0), row(1, 0, 0, 0)
 def test_a_pixel_is_hidden_by_any_by_all_or_by_more_than_half(
     pooling: Pooling, masks: list[Region], expected: Region
 ) -> None:
-    assert pool(masks, pooling).tolist() == expected.tolist()
+    assert pool_masks(masks, pooling).tolist() == expected.tolist()
 
 
 def test_two_readers_are_joined_and_three_vote_unless_asked_otherwise() -> None:
@@ -51,16 +51,16 @@ def test_two_readers_are_joined_and_three_vote_unless_asked_otherwise() -> None:
 
 def test_nothing_and_masks_of_several_sizes_can_not_be_pooled() -> None:
     with pytest.raises(ValueError, match="nothing to pool"):
-        pool([], Pooling.UNION)
+        pool_masks([], Pooling.UNION)
     with pytest.raises(ValueError, match="differ in size"):
-        pool([A, np.zeros((2, 2), np.bool_)], Pooling.UNION)
+        pool_masks([A, np.zeros((2, 2), np.bool_)], Pooling.UNION)
 
 
 def test_a_pooled_mask_that_hides_nothing_or_nearly_everything_is_of_no_use() -> None:
     nearly_all = np.ones((1, 20), np.bool_)
     nearly_all[0, 0] = False
 
-    found = [usable(region) for region in (row(0, 0), nearly_all, row(1, 0), A)]
+    found = [is_usable(region) for region in (row(0, 0), nearly_all, row(1, 0), A)]
 
     assert found == [False, False, True, True]
 

@@ -12,8 +12,8 @@ import torch
 from imil.core.arms.registry import ArmInputs, batches_of
 from imil.core.arms.variants import parse_variant
 from imil.core.records import Plan
+from imil.core.training.device_images import cache_on_gpu
 from imil.core.training.fit import EpochReport, TrainState, fit, initial_state, predict, restore
-from imil.core.training.pictures import resident
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 
@@ -39,7 +39,7 @@ def inputs(plan: Plan) -> ArmInputs:
         False,
         edited=black,
         masks=dict.fromkeys(black, upper),
-        resident=resident(images, plan.device),
+        resident=cache_on_gpu(images, plan.device),
     )
 
 
@@ -137,4 +137,4 @@ def test_images_that_do_not_fit_stay_where_they_are() -> None:
     free, _ = torch.cuda.mem_get_info()
     huge = np.broadcast_to(np.zeros((1, 1, 64, 64), np.uint8), (free // 4096, 1, 64, 64))
 
-    assert resident(huge, "cuda") is None
+    assert cache_on_gpu(huge, "cuda") is None

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from imil.datasets.files.pixels import (
-    MAX_PIXELS,
+    MAX_IMAGE_PIXELS,
     PixelsError,
     _opened,
     read_pixels,
@@ -236,7 +236,7 @@ def test_a_decompression_bomb_is_refused_from_its_header(tmp_path: Path, side: i
 
 def test_the_bound_is_below_the_size_at_which_pillow_warns() -> None:
     assert Image.MAX_IMAGE_PIXELS is not None
-    assert MAX_PIXELS < Image.MAX_IMAGE_PIXELS
+    assert MAX_IMAGE_PIXELS < Image.MAX_IMAGE_PIXELS
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from imil.core.records import Split
 from imil.datasets.hub.process import HubRequest
-from imil.datasets.hub.read import look_at, parse_hub_id, read_hub
-from imil.datasets.hub.rows import kept, quotas
+from imil.datasets.hub.read import inspect_hub, parse_hub_id, read_hub
+from imil.datasets.hub.rows import quotas, write_image
 from imil.datasets.listing import BurntIn, image_set
 from imil.errors import DataError
 from tests.datasets.hub_sets import CARD, image_folder, parquet, picture, stored
@@ -160,8 +160,8 @@ def test_what_there_is_to_choose_is_told_without_fetching_images(hub: FakeHub) -
     asked = put(hub, "lab/films", files)
 
     with pytest.raises(DataError, match=r"several configurations.*small, large.*Name one"):
-        look_at(asked, endpoint=hub.endpoint)
-    choice = look_at(replace(asked, config="small"), endpoint=hub.endpoint)
+        inspect_hub(asked, endpoint=hub.endpoint)
+    choice = inspect_hub(replace(asked, config="small"), endpoint=hub.endpoint)
 
     assert choice.configs == ("small", "large")
     assert tuple(choice.splits) == ("train",)
@@ -200,7 +200,7 @@ def test_unknown_columns_and_splits_are_named_with_those_there_are(
     asked = put(hub, "lab/films", {"train.parquet": parquet(classed(6), names=["no", "yes"])})
 
     with pytest.raises(DataError, match=r"no label column “dx”.*label"):
-        look_at(replace(asked, label="dx"), endpoint=hub.endpoint)
+        inspect_hub(replace(asked, label="dx"), endpoint=hub.endpoint)
     with pytest.raises(DataError, match=r"no split “test”.*train"):
         read_hub(replace(asked, splits=("test",)), tmp_path / "i", endpoint=hub.endpoint)
 
@@ -304,11 +304,11 @@ def test_text_in_corners_of_a_hub_set_is_told_and_blacked_out_where_asked(
 
 
 def test_text_in_corners_of_a_hub_image_stays_where_nobody_asked(tmp_path: Path) -> None:
-    told = kept(named_film(3), tmp_path / "x.png")
+    told = write_image(named_film(3), tmp_path / "x.png")
 
     assert told["burnt"]
     assert np.asarray(Image.open(tmp_path / "x.png")).max() == 255
-    assert not kept(named_film(2), tmp_path / "y.png")["burnt"]
+    assert not write_image(named_film(2), tmp_path / "y.png")["burnt"]
 
 
 def named_film(number: int) -> bytes:

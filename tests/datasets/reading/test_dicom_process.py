@@ -11,7 +11,7 @@ from PIL import Image
 
 from imil.datasets.files.dicom import RefusedError, hashed
 from imil.datasets.files.pixels import read_pixels
-from imil.datasets.reading.dicom import DicomReader, Wanted
+from imil.datasets.reading.dicom import DicomReader, DicomRequest
 from tests.standins.dicoms import write_dicom
 
 
@@ -29,7 +29,7 @@ def _file(folder: Path, name: str = "x.dcm") -> Path:
 def test_a_picture_holds_the_pixels_and_nothing_else(tmp_path: Path, reader: DicomReader) -> None:
     made = tmp_path / "new" / "x.png"
 
-    reader.picture(_file(tmp_path), made, Wanted())
+    reader.picture(_file(tmp_path), made, DicomRequest())
 
     assert read_pixels(made).tolist() == [[0, 60_000]]
     with Image.open(made) as image:
@@ -46,9 +46,9 @@ def test_headers_are_read_and_reasons_told(tmp_path: Path, reader: DicomReader) 
     with pytest.raises(RefusedError, match="no DICOM file header"):
         reader.header(tmp_path / "no.dcm")
     with pytest.raises(RefusedError, match="damaged or ends too early"):
-        reader.picture(cut, tmp_path / "cut.png", Wanted())
+        reader.picture(cut, tmp_path / "cut.png", DicomRequest())
     with pytest.raises(RefusedError, match="no frame 7"):
-        reader.picture(_file(tmp_path), tmp_path / "y.png", Wanted(frame=7))
+        reader.picture(_file(tmp_path), tmp_path / "y.png", DicomRequest(frame=7))
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from imil.core.records import Plan
-from imil.jobs.training.memory import out_of_memory, ran_out
+from imil.jobs.training.out_of_memory import is_out_of_memory, out_of_memory_error
 
 
 def test_torch_running_out_of_memory_is_told_from_its_other_errors() -> None:
@@ -13,14 +13,14 @@ def test_torch_running_out_of_memory_is_told_from_its_other_errors() -> None:
     with pytest.raises(RuntimeError) as other:
         torch.ones(2) @ torch.ones(3)
 
-    assert out_of_memory(too_much.value)
-    assert out_of_memory(torch.OutOfMemoryError("CUDA out of memory."))
-    assert out_of_memory(MemoryError())
-    assert not out_of_memory(other.value)
+    assert is_out_of_memory(too_much.value)
+    assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory."))
+    assert is_out_of_memory(MemoryError())
+    assert not is_out_of_memory(other.value)
 
 
 def test_what_does_not_fit_is_told_with_numbers() -> None:
-    error = ran_out("control, seed 0", Plan(batch_size=33, size=224))
+    error = out_of_memory_error("control, seed 0", Plan(batch_size=33, size=224))
 
     assert "Memory ran out while “control, seed 0” was trained." in error.what
     assert "33 images of 224 px" in error.why

@@ -14,10 +14,10 @@ import torch
 from imil.core.arms.variants import CONTROL, parse_variant
 from imil.core.nets import backbones
 from imil.core.records import Plan
-from imil.core.training.shared import processes, rank
+from imil.core.training.data_parallel import rank, world_size
 from imil.errors import ComputeError, PlanError
+from imil.jobs.training.distributed import DistributedTrainer, join_process_group
 from imil.jobs.training.task import TrainingTask
-from imil.jobs.training.together import TeamPool, join
 from imil.synthetic.films import FilmSpec, write_films
 from tests.standins.documents import ROOT
 from tests.standins.team_member import became, with_plain
@@ -108,15 +108,15 @@ def test_a_launched_study_is_written_once_and_finished_by_its_leader(tmp_path: P
 
 
 def test_a_process_started_alone_is_alone() -> None:
-    join({}, "cpu")
-    join({"WORLD_SIZE": "1"}, "cuda")
+    join_process_group({}, "cpu")
+    join_process_group({"WORLD_SIZE": "1"}, "cuda")
 
-    assert (rank(), processes()) == (0, 1)
+    assert (rank(), world_size()) == (0, 1)
 
 
 def test_more_processes_than_gpus_are_refused() -> None:
     with pytest.raises(ComputeError, match=r"has \d+ GPUs.*as many processes as there are GPUs"):
-        join({"WORLD_SIZE": "99", "LOCAL_RANK": "98"}, "cuda")
+        join_process_group({"WORLD_SIZE": "99", "LOCAL_RANK": "98"}, "cuda")
 
 
 def test_a_penalty_is_not_trained_by_several_gpus(tmp_path: Path) -> None:
@@ -126,14 +126,14 @@ def test_a_penalty_is_not_trained_by_several_gpus(tmp_path: Path) -> None:
     )
 
     with pytest.raises(PlanError, match=r"can't be trained by several GPUs.*Leave it out"):
-        TeamPool().submit("job", (task,))
+        DistributedTrainer().submit("job", (task,))
 
 
 def test_batches_with_fewer_images_than_processes_are_refused(tmp_path: Path) -> None:
     task = TrainingTask("a", tmp_path, tmp_path, tmp_path, Plan(batch_size=0), CONTROL, 2, False)
 
     with pytest.raises(PlanError, match=r"1 processes can't share batches of 0.*larger batch"):
-        TeamPool().submit("job", (task,))
+        DistributedTrainer().submit("job", (task,))
 
 
 @pytest.fixture(autouse=True)

@@ -9,12 +9,12 @@ import pytest
 
 from imil.core.records import EpochFigures
 from imil.report.parts.figures import (
-    apart,
     interval_axis,
     interval_domain,
     interval_row,
     nice_domain,
     nice_marks,
+    spread_labels,
     training_curves,
 )
 
@@ -88,7 +88,7 @@ def test_the_axis_is_written_with_a_true_minus() -> None:
     ],
 )
 def test_labels_that_touch_share_the_shift(places: list[float], wanted: list[float]) -> None:
-    assert apart(places, 10) == pytest.approx(wanted, abs=0.01)
+    assert spread_labels(places, 10) == pytest.approx(wanted, abs=0.01)
 
 
 def test_axes_end_on_round_values_that_hold_everything() -> None:

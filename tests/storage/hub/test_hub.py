@@ -15,8 +15,8 @@ from imil.storage.codec import MaskRecord
 from imil.storage.hub.outbox import Pace
 from imil.storage.hub.store import HubStore, beside_app, side_folder
 from imil.storage.local import LocalStore
-from imil.storage.records.accounts import Listed, account_key, load_listed, save_listed
-from imil.study.review.maskbook import MaskBook
+from imil.storage.records.accounts import ListedStudy, account_key, load_listed, save_listed
+from imil.study.review.mask_book import MaskBook
 from tests.standins.fakehub import READER, FakeHub, Fault
 from tests.storage.hub_disks import NOWHERE, PACE, REPO, commits, files, hub_store, until
 
@@ -321,7 +321,7 @@ def test_a_disk_that_was_lost_finds_the_lists_of_accounts_again(
     hub: FakeHub, tmp_path: Path
 ) -> None:
     alice, bob, carol, dave = (account_key("user", name) for name in "abcd")
-    study = Listed("5" * 32, "Lungs", "2026-11-01T00:00:00+00:00")
+    study = ListedStudy("5" * 32, "Lungs", "2026-11-01T00:00:00+00:00")
     older = json.dumps({"schema_version": 1, "studies": [asdict(study)]}).encode()
     with hub_store(hub, tmp_path / "a") as store:
         save_listed(store, alice, (study,))

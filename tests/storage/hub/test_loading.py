@@ -19,12 +19,12 @@ from PIL import Image
 
 from imil.core.records import Split
 from imil.storage.base import new_record
-from imil.storage.codec import MaskRecord, encode_pixels
+from imil.storage.codec import MaskRecord, encode_png
 from imil.storage.hub.card import laid_out
 from imil.storage.hub.store import HubStore
 from imil.storage.records.images import ImageRecord, encode_images
 from imil.storage.records.runs import RunRow, save_runs
-from imil.study.review.maskbook import MaskBook
+from imil.study.review.mask_book import MaskBook
 from tests.standins.fakehub import TOKEN, FakeHub
 from tests.storage.hub_disks import REPO, files, hub_store, until
 
@@ -82,8 +82,8 @@ def configs(hub: FakeHub) -> list[str]:
 @pytest.mark.slow
 def test_masks_pictures_and_trainings_come_back_as_they_were_saved(tmp_path: Path) -> None:
     edited = np.where(IRRELEVANT, 0, FILM).astype(np.uint16)
-    pictured = replace(MASK, image=encode_pixels(FILM), edited_image=encode_pixels(edited))
-    image = ImageRecord("abc", "film", encode_pixels(FILM), "ill", Split.TRAIN, NOON)
+    pictured = replace(MASK, image=encode_png(FILM), edited_image=encode_png(edited))
+    image = ImageRecord("abc", "film", encode_png(FILM), "ill", Split.TRAIN, NOON)
     with FakeHub() as hub:
         with hub_store(hub, tmp_path / "a") as store:
             store.write("studies/abc/study.json", b"{}")
@@ -283,5 +283,5 @@ def test_a_training_is_kept_once(tmp_path: Path) -> None:
 
 
 def test_pixels_keep_their_depth_as_a_picture() -> None:
-    with Image.open(io.BytesIO(encode_pixels(FILM))) as picture:
+    with Image.open(io.BytesIO(encode_png(FILM))) as picture:
         assert np.array_equal(np.asarray(picture), FILM)

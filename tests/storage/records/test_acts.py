@@ -10,9 +10,9 @@ import pytest
 from imil.errors import StoreError
 from imil.storage.records.acts import (
     Act,
-    Flaw,
-    Head,
-    What,
+    ActKind,
+    ChainFlaw,
+    ChainHead,
     acts_csv,
     acts_jsonl,
     chained,
@@ -31,7 +31,7 @@ def log(count: int, *, study: str = STUDY, who: str = "reader") -> list[Act]:
     acts: list[Act] = []
     previous = first_link(study)
     for seq in range(count):
-        act = Act(What.SKIPPED, f"2026-11-25T10:00:{seq:02d}+00:00", who, f"film_{seq}")
+        act = Act(ActKind.SKIPPED, f"2026-11-25T10:00:{seq:02d}+00:00", who, f"film_{seq}")
         acts.append(chained(act, seq=seq, previous=previous))
         previous = acts[-1].digest
     return acts
@@ -43,7 +43,7 @@ def found(acts: list[Act]) -> Found:
 
 def test_an_act_is_read_as_it_was_written() -> None:
     act = Act(
-        What.MASK_ACCEPTED,
+        ActKind.MASK_ACCEPTED,
         "2026-11-25T10:00:00+00:00",
         "dr",
         "film_1",
@@ -61,8 +61,8 @@ def test_an_act_is_read_as_it_was_written() -> None:
 
 
 def test_the_same_act_has_the_same_digest_whatever_the_order_of_its_details() -> None:
-    one = Act(What.SKIPPED, NOW, details={"a": 1, "b": 2})
-    other = Act(What.SKIPPED, NOW, details={"b": 2, "a": 1})
+    one = Act(ActKind.SKIPPED, NOW, details={"a": 1, "b": 2})
+    other = Act(ActKind.SKIPPED, NOW, details={"b": 2, "a": 1})
 
     first, second = (chained(act, seq=0, previous="x") for act in (one, other))
 
@@ -95,7 +95,7 @@ def test_names_the_act_that_was_edited() -> None:
     broken = check_links(STUDY, acts)
 
     assert broken is not None
-    assert (broken.seq, broken.flaw) == (2, Flaw.CHANGED)
+    assert (broken.seq, broken.flaw) == (2, ChainFlaw.CHANGED)
     assert broken.told == "Act 2 was changed after it was written."
 
 
@@ -108,7 +108,7 @@ def test_names_the_act_that_was_edited_and_given_a_new_digest(edited: int) -> No
     broken = check_links(STUDY, found(acts))
 
     assert broken is not None
-    assert (broken.seq, broken.flaw) == (edited, Flaw.CHANGED)
+    assert (broken.seq, broken.flaw) == (edited, ChainFlaw.CHANGED)
 
 
 def test_names_the_act_that_was_removed() -> None:
@@ -120,17 +120,17 @@ def test_names_the_act_that_was_removed() -> None:
 
     for each in (broken, renumbered):
         assert each is not None
-        assert (each.seq, each.flaw) == (1, Flaw.MISSING)
+        assert (each.seq, each.flaw) == (1, ChainFlaw.MISSING)
 
 
 def test_names_the_act_that_was_inserted() -> None:
     acts = log(3)
-    forged = chained(Act(What.SKIPPED, NOW, "nobody"), seq=1, previous=acts[0].digest)
+    forged = chained(Act(ActKind.SKIPPED, NOW, "nobody"), seq=1, previous=acts[0].digest)
 
     broken = check_links(STUDY, found([acts[0], forged, *acts[1:]]))
 
     assert broken is not None
-    assert (broken.seq, broken.flaw) == (1, Flaw.INSERTED)
+    assert (broken.seq, broken.flaw) == (1, ChainFlaw.INSERTED)
 
 
 def test_names_the_acts_that_changed_places() -> None:
@@ -140,7 +140,7 @@ def test_names_the_acts_that_changed_places() -> None:
     broken = check_links(STUDY, found(acts))
 
     assert broken is not None
-    assert (broken.seq, broken.flaw) == (1, Flaw.REORDERED)
+    assert (broken.seq, broken.flaw) == (1, ChainFlaw.REORDERED)
 
 
 def test_a_log_that_is_cut_off_is_found_out_by_a_head_that_was_kept() -> None:
@@ -151,7 +151,7 @@ def test_a_log_that_is_cut_off_is_found_out_by_a_head_that_was_kept() -> None:
     assert check_links(STUDY, cut) is None
     broken = check_links(STUDY, cut, acts[4].head)
     assert broken is not None
-    assert (broken.seq, broken.flaw) == (3, Flaw.CUT)
+    assert (broken.seq, broken.flaw) == (3, ChainFlaw.CUT)
     assert broken.told == "The log is cut off from act 3 on: 2 that were saved are missing."
 
 
@@ -168,7 +168,7 @@ def test_the_acts_of_another_study_fit_no_log() -> None:
     broken = check_links(STUDY, found(log(2, study="b" * 32)))
 
     assert broken is not None
-    assert (broken.seq, broken.flaw) == (0, Flaw.CHANGED)
+    assert (broken.seq, broken.flaw) == (0, ChainFlaw.CHANGED)
 
 
 def test_a_log_of_a_newer_version_is_refused() -> None:
@@ -188,4 +188,4 @@ def test_a_table_has_a_row_an_act_and_lines_are_the_files_themselves() -> None:
         ("1", "skipped", "film_1"),
     ]
     assert acts_jsonl(acts).splitlines() == [encode_act(act) for act in acts]
-    assert Head(1, acts[1].digest) == acts[1].head
+    assert ChainHead(1, acts[1].digest) == acts[1].head

@@ -8,8 +8,15 @@ import pytest
 
 from imil.core.arms.variants import CONTROL, IMIL
 from imil.core.evaluation.metrics import Metric
-from imil.core.evaluation.rounds import Round, Setting, Trained, Validation, clusters_of, compare
-from imil.core.records import Decision, EpochFigures, Plan, Sample, Selection, Split, Triage
+from imil.core.evaluation.rounds import (
+    Round,
+    RoundContext,
+    Trained,
+    Validation,
+    clusters_of,
+    evaluate_round,
+)
+from imil.core.records import EpochFigures, LabelDecision, Plan, Sample, Selection, Split, Triage
 from imil.errors import StoreError
 from imil.storage.records.studies import (
     Comparison,
@@ -36,7 +43,7 @@ RECORD = StudyRecord(
         (CONTROL, IMIL),
         (0, 1),
         ("data/masks/x.parquet",),
-        (Triage("c", Decision.EXCLUDE),),
+        (Triage("c", LabelDecision.EXCLUDE),),
         readers=("visitor", "Ada"),
         pooling="union",
     ),
@@ -44,7 +51,7 @@ RECORD = StudyRecord(
     notices=("No pretrained weights.",),
     selection=Selection.PERSISTENT,
     folds=True,
-    triage=(Triage("a", Decision.RELABEL, "finding"), Triage("b", Decision.KEEP)),
+    triage=(Triage("a", LabelDecision.RELABEL, "finding"), Triage("b", LabelDecision.KEEP)),
     confirmation=Confirmation("0123456789ab", "reader 1", "2026-11-01T10:00:00+00:00"),
     pooling="majority",
     unblinded="2026-11-01T11:00:00+00:00",
@@ -61,8 +68,10 @@ def finished() -> Round:
         CONTROL: Trained((logits,), curves),
         IMIL: Trained((np.eye(2)[labels],), curves),
     }
-    setting = Setting(1, Split.VALIDATION, (0,), "train_on", (4,), 8, 100, 0)
-    return compare(trained, samples, setting, Validation(trained, labels, clusters_of(samples)))
+    setting = RoundContext(1, Split.VALIDATION, (0,), "train_on", (4,), 8, 100, 0)
+    return evaluate_round(
+        trained, samples, setting, Validation(trained, labels, clusters_of(samples))
+    )
 
 
 def test_a_study_comes_back_as_it_was() -> None:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import pytest
 
 from imil.errors import StoreError
-from imil.storage.records.acts import Act, Flaw, What, act_file
-from imil.study.audit.acts import ActLog, broken_content
+from imil.storage.records.acts import Act, ActKind, ChainFlaw, act_file
+from imil.study.audit.act_log import ActLog, broken_content
 from tests.standins.memory_store import MemoryStore
 
 STUDY = "a" * 32
@@ -26,7 +26,7 @@ class FullStore(MemoryStore):
 
 
 def act(who: str = "reader") -> Act:
-    return Act(What.SKIPPED, NOW, who)
+    return Act(ActKind.SKIPPED, NOW, who)
 
 
 def whats(log: ActLog) -> list[str]:
@@ -58,7 +58,7 @@ def test_what_is_made_in_the_background_comes_in_its_order_and_holds_nothing_up(
     log.append(act("at once"))
     before = [each.who for each in log.read().acts]
     held.set()
-    settled = log.settle()
+    settled = log.flush()
 
     assert before == ["at once"]
     assert settled
@@ -103,7 +103,7 @@ def test_an_act_that_could_not_be_written_is_told_of_by_the_next() -> None:
     log.append(act("after"))
 
     _, gap, after = log.read().acts
-    assert (gap.what, after.who) == (What.GAP, "after")
+    assert (gap.what, after.who) == (ActKind.GAP, "after")
     assert gap.details["why"] == "It could not be saved."
     assert gap.details["not_written"] == [{"what": "skipped", "time": NOW, "who": "lost"}]
 
@@ -112,7 +112,7 @@ def test_what_was_done_unseen_is_told_first_and_once() -> None:
     store = MemoryStore()
 
     def catch_up(acts: tuple[Act, ...]) -> Sequence[Act]:
-        return () if acts else (Act(What.STUDY_BEGUN, NOW),)
+        return () if acts else (Act(ActKind.STUDY_BEGUN, NOW),)
 
     ActLog(store, STUDY, catch_up=catch_up).append(act())
     again = ActLog(store, STUDY, catch_up=catch_up)
@@ -142,7 +142,7 @@ def test_writing_goes_on_after_a_changed_act_which_stays_found_out() -> None:
 
     broken = reopened.read().broken
     assert broken is not None
-    assert (broken.seq, broken.flaw) == (1, Flaw.CHANGED)
+    assert (broken.seq, broken.flaw) == (1, ChainFlaw.CHANGED)
     assert reopened.head is None  # nothing vouches for this log any more
 
 
@@ -161,7 +161,7 @@ def test_a_log_that_was_cut_off_stays_so_when_it_grows_again() -> None:
 
     second = reopened.read().broken
     assert first is not None
-    assert first.flaw is Flaw.CUT
+    assert first.flaw is ChainFlaw.CUT
     assert second is not None
     assert second.told == "Act 2 is not the one that was saved: the log was written anew."
 
@@ -171,6 +171,6 @@ def test_a_file_that_an_act_names_must_be_the_one_it_named(content: bytes | None
     store = MemoryStore()
     if content is not None:
         store.add("data/masks/a", content)
-    told = Act(What.MASK_ACCEPTED, NOW, details={"files": {"data/masks/a": "0" * 64}}, seq=3)
+    told = Act(ActKind.MASK_ACCEPTED, NOW, details={"files": {"data/masks/a": "0" * 64}}, seq=3)
 
     assert broken_content(store, [told]) == (3, "data/masks/a")

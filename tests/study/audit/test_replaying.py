@@ -11,9 +11,9 @@ import pytest
 from imil.core.records import Precision
 from imil.errors import StoreError
 from imil.storage.codec import decode_checkpoint, plan_from_json
-from imil.storage.records.acts import What, act_file
-from imil.storage.records.runs import decode_runs
-from imil.study.audit.replaying import Replay, replay
+from imil.storage.records.acts import ActKind, act_file
+from imil.storage.records.runs import decode_run_rows
+from imil.study.audit.replay import Replay, replay
 from imil.study.study import Study
 from tests.standins.trained import as_if_trained, corner
 from tests.standins.uploads import telling_zip
@@ -68,7 +68,7 @@ def test_every_training_of_a_study_is_in_its_table_once(packed: tuple[Study, Pat
     store = study.context.services.store
     names = [n for n in store.of_study(study.study_id) if n.startswith("data/runs/")]
 
-    rows = [row for name in names for row in decode_runs(store.read(name) or b"")]
+    rows = [row for name in names for row in decode_run_rows(store.read(name) or b"")]
 
     told = [(row.round, row.arm, row.seed, row.epoch, row.masks) for row in rows]
     assert told == [(0, "first", 0, 1, 0), (1, "control", 0, 1, 0), (1, "imil", 0, 1, 2)]
@@ -98,7 +98,7 @@ def test_the_arithmetic_is_chosen_once_and_every_arm_trains_in_it(
     packed: tuple[Study, Path],
 ) -> None:
     study, _ = packed
-    started = [act for act in study.audit.check().acts if act.what is What.TRAINING_STARTED]
+    started = [act for act in study.audit.check().acts if act.what is ActKind.TRAINING_STARTED]
 
     plans = {decode_checkpoint(p.read_bytes())[0] for p in checkpoints(study)}
 

@@ -12,7 +12,15 @@ from imil.core.records import Origin
 from imil.errors import StoreError
 from imil.storage.base import Saved
 from imil.storage.local import LocalStore
-from imil.storage.records.acts import Act, Flaw, What, act_file, chained, encode_act, first_link
+from imil.storage.records.acts import (
+    Act,
+    ActKind,
+    ChainFlaw,
+    act_file,
+    chained,
+    encode_act,
+    first_link,
+)
 from imil.storage.records.studies import load_study, study_file
 from imil.study.study import Study
 from tests.standins.trained import as_if_trained, corner
@@ -24,7 +32,7 @@ def study(machine: Machine) -> Study:
     return as_if_trained(machine.studies.demo())
 
 
-def acts(study: Study, what: What | None = None) -> list[Act]:
+def acts(study: Study, what: ActKind | None = None) -> list[Act]:
     found = study.audit.check()
     assert found.broken is None
     return [act for act in found.acts if what in (None, act.what)]
@@ -53,8 +61,10 @@ def test_a_mask_that_an_earlier_version_copied_stays_readable_and_marked(
     copied = replace(painted, sample_id=target, origin=Origin.COPIED, source=source)
     name = study.context.masks.add(copied)
     details = {"mask": name, "origin": "copied", "files": study.audit.digests((name,))}
-    study.audit._log.append(Act(What.MASK_COPIED, copied.time.isoformat(), "dr", target, details))
-    study.settle()
+    study.audit._log.append(
+        Act(ActKind.MASK_COPIED, copied.time.isoformat(), "dr", target, details)
+    )
+    study.flush()
 
     machine.restart()
     again = machine.studies.open(study.study_id)
@@ -65,7 +75,7 @@ def test_a_mask_that_an_earlier_version_copied_stays_readable_and_marked(
     )
     assert again.review.budget().painted == 2
     assert again.predictions.of().masks == 1  # a copy would agree with itself
-    assert [act.sample_id for act in acts(again, What.MASK_COPIED)] == [target]
+    assert [act.sample_id for act in acts(again, ActKind.MASK_COPIED)] == [target]
     same = again.review.irrelevant(target)
     assert same is not None
     again.review.submit(target, same, reader="dr", seconds=2, origin=Origin.COPIED)
@@ -90,7 +100,7 @@ def test_the_first_act_is_the_study_s_beginning(study: Study) -> None:
 
     first = acts(study)[0]
 
-    assert (first.what, first.time, first.who) == (What.STUDY_BEGUN, study.created, "imil")
+    assert (first.what, first.time, first.who) == (ActKind.STUDY_BEGUN, study.created, "imil")
     assert first.details["source"]["kind"] == "demo"
     assert first.details["images"] == len(study.images)
 
@@ -100,9 +110,9 @@ def test_an_accepted_mask_is_told_with_reader_seconds_model_and_what_it_does(stu
     answer = study.model.answer(sample_id, corner(study, sample_id))
     mask(study)
 
-    (act,) = acts(study, What.MASK_ACCEPTED)
+    (act,) = acts(study, ActKind.MASK_ACCEPTED)
 
-    assert acts(study, What.ANSWERED) == []
+    assert acts(study, ActKind.ANSWERED) == []
     assert (act.who, act.sample_id, act.seconds) == ("dr", sample_id, 4.5)
     assert act.model == study.context.services.models.version(study.training.task)
     assert len(act.model) == 12
@@ -117,7 +127,7 @@ def test_an_accepted_mask_is_told_with_reader_seconds_model_and_what_it_does(stu
 def test_what_a_mask_does_is_told_later_where_nobody_had_asked_the_model(study: Study) -> None:
     sample_id = mask(study)
 
-    (accepted,), (told,) = acts(study, What.MASK_ACCEPTED), acts(study, What.ANSWERED)
+    (accepted,), (told,) = acts(study, ActKind.MASK_ACCEPTED), acts(study, ActKind.ANSWERED)
 
     answer = study.model.answer(sample_id, study.review.irrelevant(sample_id))
     assert (accepted.p_before, accepted.p_after) == (told.p_before, None)
@@ -141,7 +151,7 @@ def test_a_mask_is_told_of_even_where_the_model_can_not_answer(study: Study) -> 
 
     study.review.submit(sample_id, corner(study, sample_id), reader="dr", seconds=1)
 
-    (act,), (told,) = acts(study, What.MASK_ACCEPTED), acts(study, What.ANSWERED)
+    (act,), (told,) = acts(study, ActKind.MASK_ACCEPTED), acts(study, ActKind.ANSWERED)
     assert act.p_after is None
     assert (told.p_before, told.p_after) == (None, None)
 
@@ -150,7 +160,7 @@ def test_a_mask_that_comes_twice_is_told_of_once(study: Study) -> None:
     mask(study)
     mask(study)
 
-    assert len(acts(study, What.MASK_ACCEPTED)) == 1
+    assert len(acts(study, ActKind.MASK_ACCEPTED)) == 1
 
 
 def test_every_decision_of_a_reader_is_told_of(study: Study) -> None:
@@ -165,12 +175,12 @@ def test_every_decision_of_a_reader_is_told_of(study: Study) -> None:
     told = [(act.what, act.sample_id) for act in acts(study)][1:]
 
     assert told == [
-        (What.SKIPPED, one),
-        (What.RELABELLED, other),
-        (What.EXCLUDED, other),
-        (What.LABEL_KEPT, other),
+        (ActKind.SKIPPED, one),
+        (ActKind.RELABELLED, other),
+        (ActKind.EXCLUDED, other),
+        (ActKind.LABEL_KEPT, other),
     ]
-    assert acts(study, What.RELABELLED)[0].details == {"label": label}
+    assert acts(study, ActKind.RELABELLED)[0].details == {"label": label}
 
 
 def test_the_study_s_file_names_the_last_act_before_it(machine: Machine, study: Study) -> None:
@@ -192,7 +202,7 @@ def test_an_edited_act_is_named_by_its_number(machine: Machine, study: Study) ->
 
     broken = study.audit.check().broken
     assert broken is not None
-    assert (broken.seq, broken.flaw) == (2, Flaw.CHANGED)
+    assert (broken.seq, broken.flaw) == (2, ChainFlaw.CHANGED)
 
 
 def test_a_log_that_was_cut_off_is_found_out_when_the_study_is_opened(
@@ -209,7 +219,7 @@ def test_a_log_that_was_cut_off_is_found_out_when_the_study_is_opened(
 
     broken = again.audit.check().broken
     assert broken is not None
-    assert (broken.seq, broken.flaw) == (2, Flaw.CHANGED)
+    assert (broken.seq, broken.flaw) == (2, ChainFlaw.CHANGED)
     assert again.audit.check().broken == broken
 
 
@@ -217,7 +227,7 @@ def test_a_mask_that_was_changed_on_disk_is_named_by_its_act(
     machine: Machine, study: Study
 ) -> None:
     mask(study)
-    (act,) = acts(study, What.MASK_ACCEPTED)
+    (act,) = acts(study, ActKind.MASK_ACCEPTED)
     path = Path(machine.home / "state" / act.details["mask"])
     path.write_bytes(path.read_bytes() + b" ")
 
@@ -232,7 +242,7 @@ def test_a_mask_whose_act_was_lost_in_a_kill_is_told_of_as_a_gap(
     machine: Machine, study: Study
 ) -> None:
     mask(study)
-    name = acts(study, What.MASK_ACCEPTED)[0].details["mask"]
+    name = acts(study, ActKind.MASK_ACCEPTED)[0].details["mask"]
     for path in (machine.home / "state" / f"studies/{study.study_id}/acts").iterdir():
         path.unlink()
     record = machine.home / "state" / f"studies/{study.study_id}/study.json"
@@ -243,7 +253,11 @@ def test_a_mask_whose_act_was_lost_in_a_kill_is_told_of_as_a_gap(
     again.review.skip(again.queues.offers()[1].sample_id)
 
     begun, gap, skipped = acts(again)
-    assert (begun.what, gap.what, skipped.what) == (What.STUDY_BEGUN, What.GAP, What.SKIPPED)
+    assert (begun.what, gap.what, skipped.what) == (
+        ActKind.STUDY_BEGUN,
+        ActKind.GAP,
+        ActKind.SKIPPED,
+    )
     assert list(gap.details["files"]) == [name]
 
 
@@ -251,7 +265,7 @@ def test_a_study_of_which_a_mask_is_damaged_opens_with_the_others(
     machine: Machine, study: Study
 ) -> None:
     kept, lost = mask(study), mask(study, 1)
-    study.settle()
+    study.flush()
     damaged = study.context.masks.name_of(lost)
     (machine.home / "state" / damaged).write_bytes(b"cut short")
     machine.restart()
@@ -278,17 +292,17 @@ def test_every_act_of_a_reader_names_the_reader(study: Study) -> None:
     study.review.skip(three, reader="Ada")
     study.comparison.start(arms=["control"], who="Bo")
     study.stop(who="Ada")
-    study.audit.note(What.SHARED, who="ada-account", details={"organisation": "the lab"})
+    study.audit.note(ActKind.SHARED, who="ada-account", details={"organisation": "the lab"})
 
     told = [(act.what, act.who) for act in acts(study) if act.who != "imil"]
     assert told == [
-        (What.RELABELLED, "Ada"),
-        (What.EXCLUDED, "Bo"),
-        (What.LABEL_KEPT, "Cy"),
-        (What.SKIPPED, "Ada"),
-        (What.COMPARISON_ASKED, "Bo"),
-        (What.COMPARISON_STOPPED, "Ada"),
-        (What.SHARED, "ada-account"),
+        (ActKind.RELABELLED, "Ada"),
+        (ActKind.EXCLUDED, "Bo"),
+        (ActKind.LABEL_KEPT, "Cy"),
+        (ActKind.SKIPPED, "Ada"),
+        (ActKind.COMPARISON_ASKED, "Bo"),
+        (ActKind.COMPARISON_STOPPED, "Ada"),
+        (ActKind.SHARED, "ada-account"),
     ]
     assert acts(study)[-1].details == {"organisation": "the lab"}
 
@@ -342,7 +356,7 @@ def test_a_log_that_was_written_anew_is_not_the_one_that_the_hub_has(tmp_path: P
     study = as_if_trained(machine.studies.demo())
     mask(study)
     study.review.skip(study.queues.offers()[1].sample_id)
-    study.settle()
+    study.flush()
     machine.store.push(study.study_id)
     study.review.skip(study.queues.offers()[2].sample_id)
     write_anew(machine, study)
@@ -371,7 +385,7 @@ def test_a_log_that_goes_on_from_what_the_hub_has_is_intact(tmp_path: Path) -> N
     assert isinstance(machine.store, Mirrored)
     study = as_if_trained(machine.studies.demo())
     mask(study)
-    study.settle()
+    study.flush()
     machine.store.push(study.study_id)
     study.review.skip(study.queues.offers()[1].sample_id)
 

@@ -22,7 +22,7 @@ from imil.storage.codec import decode_masks
 from imil.storage.records.studies import round_to_json
 from imil.storage.values import to_json
 from imil.study.batch.clinicians import readers_in
-from imil.study.batch.headless import WORK, Request, run_study, settled_plan
+from imil.study.batch.runner import WORK, Request, run_study, settled_plan
 from imil.synthetic.films import film_set
 from tests.standins.visitors import no_weights
 from tests.study.conftest import FILMS

@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 from imil.core.records import Split
-from imil.study.comparison.looking import FIRST, Wanted, chosen, make_looks, read_looks
+from imil.study.comparison.saliency_comparison import (
+    BEFORE_MASKS,
+    SaliencyRequest,
+    choose_images,
+    make_saliency,
+    read_saliency,
+)
 from imil.study.study import Study
 from imil.study.workspace import read_logits
 from tests.standins.trained import as_if_trained
@@ -39,25 +45,25 @@ def study(tmp_path: Path) -> Iterator[Study]:
 def test_mostly_fixed_images_are_explained_and_one_that_was_broken(
     fixed: tuple[str, ...], broken: tuple[str, ...], shown: tuple[tuple[str, bool], ...]
 ) -> None:
-    assert chosen(fixed, broken) == shown
+    assert choose_images(fixed, broken) == shown
 
 
 def test_each_model_has_a_map_and_an_answer_to_each_image(study: Study, tmp_path: Path) -> None:
     rows = study.images.rows(Split.VALIDATION)[:2]
     ids = [study.images.samples[row].sample_id for row in rows]
-    wanted = Wanted(
+    wanted = SaliencyRequest(
         ((ids[0], True), (ids[1], False)),
-        ((FIRST, study.training.task), ("imil", study.training.task)),
+        ((BEFORE_MASKS, study.training.task), ("imil", study.training.task)),
     )
 
-    make_looks(study.context.workspace, wanted, tmp_path / "looks.npz")
-    looks = read_looks(study.context.workspace, wanted, tmp_path / "looks.npz")
+    make_saliency(study.context.workspace, wanted, tmp_path / "looks.npz")
+    looks = read_saliency(study.context.workspace, wanted, tmp_path / "looks.npz")
 
     assert [(look.sample_id, look.fixed) for look in looks] == [(ids[0], True), (ids[1], False)]
     said = np.asarray(read_logits(study.training.task)[rows]).argmax(1)
     for look, answer in zip(looks, said, strict=True):
-        assert list(look.maps) == [FIRST, "imil"]
-        assert look.maps[FIRST].shape == (32, 32)
-        assert look.maps[FIRST].max() == 255
-        assert look.predicted == {FIRST: answer, "imil": answer}
-        assert 0.5 <= look.confidence[FIRST] <= 1
+        assert list(look.maps) == [BEFORE_MASKS, "imil"]
+        assert look.maps[BEFORE_MASKS].shape == (32, 32)
+        assert look.maps[BEFORE_MASKS].max() == 255
+        assert look.predicted == {BEFORE_MASKS: answer, "imil": answer}
+        assert 0.5 <= look.confidence[BEFORE_MASKS] <= 1

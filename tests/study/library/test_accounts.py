@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from imil.errors import StoreError
-from imil.storage.records.accounts import Listed, load_listed, owner_of
+from imil.storage.records.accounts import ListedStudy, load_listed, owner_of
 from imil.study.library.accounts import MOST, Account, Accounts, Organisation
 from tests.standins.memory_store import MemoryStore
 
@@ -11,8 +11,8 @@ CLINIC = Organisation("o-1", "clinic")
 ALICE = Account("u-1", "alice", (CLINIC,))
 BOB = Account("u-2", "bob", (CLINIC,))
 CAROL = Account("u-3", "carol")
-LUNGS = Listed("5" * 32, "Lungs", "2026-11-01T00:00:00+00:00")
-SKIN = Listed("6" * 32, "Skin", "2026-11-02T00:00:00+00:00")
+LUNGS = ListedStudy("5" * 32, "Lungs", "2026-11-01T00:00:00+00:00")
+SKIN = ListedStudy("6" * 32, "Skin", "2026-11-02T00:00:00+00:00")
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_a_forgotten_study_is_on_no_list(store: MemoryStore) -> None:
 def test_a_list_keeps_the_last_fifty(store: MemoryStore) -> None:
     accounts = Accounts(store)
     for number in range(MOST + 1):
-        accounts.keep(ALICE, Listed(f"{number:032x}", "x", ""), own=False)
+        accounts.keep(ALICE, ListedStudy(f"{number:032x}", "x", ""), own=False)
 
     assert len(accounts.studies(ALICE)) == 50
     assert accounts.studies(ALICE)[-1].study_id == f"{1:032x}"

@@ -13,12 +13,12 @@ from imil.errors import StoreError
 from imil.jobs.pool import WorkerPool
 from imil.storage.base import Saved
 from imil.storage.local import LocalStore
-from imil.storage.records.accounts import Listed
-from imil.storage.records.acts import PROGRAM, What
+from imil.storage.records.accounts import ListedStudy
+from imil.storage.records.acts import PROGRAM, ActKind
 from imil.storage.records.tombstones import IDLE, load_tombstone
 from imil.study.library.accounts import Account
-from imil.study.library.idle import USED
 from imil.study.library.studies import Studies
+from imil.study.library.visits import USED
 from imil.study.services import Services
 from imil.study.study import Study
 from tests.standins.trained import as_if_trained, corner
@@ -81,7 +81,7 @@ def masked(study: Study) -> str:
     as_if_trained(study)
     sample_id = study.queues.offers()[0].sample_id
     study.review.submit(sample_id, corner(study, sample_id, side=6), reader="dr", seconds=2)
-    study.settle()
+    study.flush()
     return sample_id
 
 
@@ -124,7 +124,7 @@ def test_of_a_study_with_work_the_images_go_and_what_was_drawn_stays(home: Home)
     assert again.pictures.missing == 24
     log = again.audit.check()
     assert log.broken is None
-    assert (log.acts[-1].what, log.acts[-1].who) == (What.IMAGES_REMOVED, PROGRAM)
+    assert (log.acts[-1].what, log.acts[-1].who) == (ActKind.IMAGES_REMOVED, PROGRAM)
     again.pictures.restore(home.folder / "brought.zip")
     assert again.pictures.missing == 0
 
@@ -140,7 +140,7 @@ def test_what_is_gone_already_is_not_deleted_again(home: Home) -> None:
 
     assert studies.sweep_idle() == ()
     told = [act.what for act in studies.open(study.study_id).audit.check().acts]
-    assert told.count(What.IMAGES_REMOVED) == 1
+    assert told.count(ActKind.IMAGES_REMOVED) == 1
 
 
 def test_a_visit_begins_the_days_anew_and_outlives_a_restart(home: Home) -> None:
@@ -159,7 +159,7 @@ def test_a_visit_begins_the_days_anew_and_outlives_a_restart(home: Home) -> None
 def test_a_study_of_an_account_stays_as_it_is(home: Home) -> None:
     studies = home.start()
     study = begun(home, studies)
-    listed = Listed(study.study_id, study.name, "2026-01-01")
+    listed = ListedStudy(study.study_id, study.name, "2026-01-01")
     studies.accounts.keep(Account("7", "ada"), listed, own=True)
     files = home.files(study)
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from imil.core.images import ImageSet
 from imil.core.records import Plan, Sample, Split
-from imil.study.library.presets import Preset, preset_of, preset_plan
+from imil.study.library.presets import Preset, plan_preset, preset_plan
 
 
 def images(*, channels: int, training: int = 100) -> ImageSet:
@@ -48,6 +48,6 @@ def test_a_plan_is_told_by_its_preset_until_a_setting_differs() -> None:
     shown = images(channels=1)
     paper = preset_plan(Preset.PAPER, shown, Plan())
 
-    assert preset_of(shown, paper) is Preset.PAPER
-    assert preset_of(shown, replace(paper, seed=3)) is Preset.PAPER
-    assert preset_of(shown, replace(paper, epochs=3)) is None
+    assert plan_preset(shown, paper) is Preset.PAPER
+    assert plan_preset(shown, replace(paper, seed=3)) is Preset.PAPER
+    assert plan_preset(shown, replace(paper, epochs=3)) is None

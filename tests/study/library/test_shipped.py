@@ -19,8 +19,8 @@ from imil.jobs.training.task import run_task
 from imil.report.parts.markup import ASSETS
 from imil.storage.codec import decode_checkpoint
 from imil.storage.local import LocalStore
-from imil.study.library import shipped
-from imil.study.library.shipped import TrainedDemo, make_trained_demo, read_trained_demo
+from imil.study.library import demo_training
+from imil.study.library.demo_training import TrainedDemo, make_trained_demo, read_trained_demo
 from imil.study.library.studies import DEMO, Studies
 from imil.study.services import Services
 from imil.study.study import Study
@@ -41,7 +41,7 @@ def test_the_shipped_training_is_of_the_films_and_the_plan_of_today() -> None:
     # If this fails, its error says how to make the files again.
     trained = read_trained_demo(SHIPPED, DEMO)
 
-    assert trained is not None, shipped.MAKE_AGAIN
+    assert trained is not None, demo_training.MAKE_AGAIN
     assert trained.films == DEMO
 
 

@@ -11,9 +11,9 @@ import pytest
 
 from imil.datasets.archive.entries import Limits
 from imil.errors import DataError, ImilError, StoreError
-from imil.storage.records.acts import Flaw, What, act_file
-from imil.study.audit.replaying import replay
-from imil.study.library.studyzip import ABOUT, is_study_zip
+from imil.storage.records.acts import ActKind, ChainFlaw, act_file
+from imil.study.audit.replay import replay
+from imil.study.library.study_zip import MANIFEST_FILE, is_study_zip
 from imil.study.study import Study
 from imil.synthetic.films import FilmSpec, write_films
 from tests.standins.trained import as_if_trained, corner
@@ -82,7 +82,7 @@ def test_a_study_opens_in_another_home_as_it_was(
     found = again.audit.check()
     assert found.broken is None
     assert found.acts[:-1] == study.audit.check().acts[:-1]
-    assert (found.acts[-1].what, found.acts[-1].who) == (What.IMPORTED, "dr")
+    assert (found.acts[-1].what, found.acts[-1].who) == (ActKind.IMPORTED, "dr")
 
 
 def test_the_same_study_gives_the_same_bytes_and_its_log_says_that_it_was_exported(
@@ -95,7 +95,7 @@ def test_the_same_study_gives_the_same_bytes_and_its_log_says_that_it_was_export
 
     study.export(again)
 
-    assert exported.what is What.EXPORTED
+    assert exported.what is ActKind.EXPORTED
     assert again.read_bytes() == packed.read_bytes()
 
 
@@ -116,7 +116,7 @@ def test_without_images_and_models_it_holds_what_the_store_has(
 def test_each_import_is_a_study_of_its_own_and_touches_no_other(
     machine: Machine, study: Study, packed: Path
 ) -> None:
-    study.settle()
+    study.flush()
     before = {name: machine.store.read(name) for name in machine.store.names("")}
     sample_id = study.queues.offers()[3].sample_id
 
@@ -140,7 +140,7 @@ def test_an_imported_study_goes_on_and_is_exported_again_as_any_other(
     sample_id = study.queues.offers()[3].sample_id
     first.review.submit(sample_id, corner(first, sample_id), reader="dr", seconds=3)
     first.review.skip(study.queues.offers()[4].sample_id)
-    first.settle()
+    first.flush()
     other.restart()
 
     first = other.studies.open(first.study_id)
@@ -167,13 +167,13 @@ def test_a_zip_of_a_study_is_opened_wherever_a_zip_of_images_is_taken(
 
 def redigested(files: Files) -> None:
     """Let the zip say of itself that its files are as they were exported."""
-    about = json.loads(files[ABOUT])
+    about = json.loads(files[MANIFEST_FILE])
     about["files"] = {
         name: hashlib.sha256(content).hexdigest()
         for name, content in files.items()
-        if name != ABOUT
+        if name != MANIFEST_FILE
     }
-    files[ABOUT] = json.dumps(about).encode()
+    files[MANIFEST_FILE] = json.dumps(about).encode()
 
 
 def test_an_act_that_was_edited_or_removed_in_the_zip_is_named_and_the_zip_refused(
@@ -199,7 +199,7 @@ def test_an_act_that_was_edited_or_removed_in_the_zip_is_named_and_the_zip_refus
 def test_a_log_that_was_broken_before_the_export_is_brought_along_as_broken(
     machine: Machine, study: Study, other: Machine, tmp_path: Path
 ) -> None:
-    study.settle()
+    study.flush()
     (machine.home / "state" / act_file(study.study_id, 1)).unlink()
     path = tmp_path / "broken.zip"
     study.export(path)
@@ -208,9 +208,9 @@ def test_a_log_that_was_broken_before_the_export_is_brought_along_as_broken(
 
     found = again.audit.check().broken
     assert found is not None
-    assert (found.seq, found.flaw) == (1, Flaw.MISSING)
+    assert (found.seq, found.flaw) == (1, ChainFlaw.MISSING)
     with zipfile.ZipFile(path) as archive:
-        assert json.loads(archive.read(ABOUT))["broken"] == found.told
+        assert json.loads(archive.read(MANIFEST_FILE))["broken"] == found.told
 
 
 def change_mask(files: Files) -> None:
@@ -238,15 +238,17 @@ def test_any_other_file_must_be_the_one_that_was_exported(
 
 
 def damage(files: Files) -> None:
-    files[ABOUT] = b"{}"
+    files[MANIFEST_FILE] = b"{}"
 
 
 def newer(files: Files) -> None:
-    files[ABOUT] = json.dumps(json.loads(files[ABOUT]) | {"schema_version": 99}).encode()
+    files[MANIFEST_FILE] = json.dumps(
+        json.loads(files[MANIFEST_FILE]) | {"schema_version": 99}
+    ).encode()
 
 
 def nothing(files: Files) -> None:
-    del files[ABOUT]
+    del files[MANIFEST_FILE]
 
 
 def climb(files: Files) -> None:
@@ -276,7 +278,7 @@ def test_what_is_no_study_is_refused_and_nothing_is_left(
 
 
 @pytest.mark.parametrize(
-    "which", ["state/data/masks/", "state/studies/", "/acts/", "work/segments/", ABOUT]
+    "which", ["state/data/masks/", "state/studies/", "/acts/", "work/segments/", MANIFEST_FILE]
 )
 def test_a_study_of_which_one_file_cannot_be_read_is_refused_whole(
     packed: Path, other: Machine, which: str

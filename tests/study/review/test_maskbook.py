@@ -11,7 +11,7 @@ from pyarrow import parquet
 
 from imil.errors import StoreError
 from imil.storage.codec import MaskRecord, encode_mask
-from imil.study.review.maskbook import MaskBook
+from imil.study.review.mask_book import MaskBook
 from tests.standins.memory_store import MemoryStore
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)

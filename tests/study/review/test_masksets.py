@@ -8,7 +8,7 @@ import pytest
 from imil.core.arms.variants import CONTROL, IMIL, parse_variant
 from imil.core.records import Outlier, Plan, Queue, Region, Split
 from imil.jobs.training.task import TrainingTask, run_task
-from imil.study.review.masksets import Review
+from imil.study.review.mask_sets import Review
 from imil.study.workspace import Workspace
 from imil.synthetic.films import FilmSpec, film_set
 

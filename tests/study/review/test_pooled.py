@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from imil.core.records import Queue, Region
-from imil.study.review.maskbook import mask_key
-from imil.study.review.pooled import pooled_notices, used
+from imil.study.review.mask_book import mask_key
+from imil.study.review.pooling import pool_records, pooled_notices
 from tests.study.review.test_maskbook import mask
 
 
@@ -26,7 +26,7 @@ APART = (
 
 
 def test_one_mask_an_image_is_made_of_several_readers_masks() -> None:
-    found = used((A, B, ALONE), "union")
+    found = pool_records((A, B, ALONE), "union")
 
     assert {i: r.tolist() for i, r in found.regions.items()} == {
         "y": [[True, False, False, False]],
@@ -39,7 +39,7 @@ def test_one_mask_an_image_is_made_of_several_readers_masks() -> None:
 
 
 def test_an_image_of_which_nothing_is_hidden_by_all_counts_as_not_masked() -> None:
-    found = used((A, B, *APART), "intersection")
+    found = pool_records((A, B, *APART), "intersection")
 
     assert {i: r.tolist() for i, r in found.regions.items()} == {"x": [[False, True, False, False]]}
     assert found.left_out == 1
@@ -53,9 +53,9 @@ def test_the_same_masks_pooled_in_another_way_have_another_key() -> None:
 
 
 def test_who_painted_and_how_it_was_pooled_stands_beside_the_figures() -> None:
-    assert pooled_notices(used((A,), ""), "") == ()
+    assert pooled_notices(pool_records((A,), ""), "") == ()
 
-    told = pooled_notices(used((A, B, ALONE, *APART), "intersection"), "intersection")
+    told = pooled_notices(pool_records((A, B, ALONE, *APART), "intersection"), "intersection")
 
     how = "a pixel is hidden where all who masked its image hide it."
     assert told == (

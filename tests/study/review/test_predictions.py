@@ -11,7 +11,7 @@ from imil.core.records import Origin, Region, Split
 from imil.core.review.irrelevance import PredictionKind, mean_dice
 from imil.errors import MaskError, PlanError
 from imil.storage.codec import decode_masks
-from imil.study.review.predictions import MODEL, SAMPLE
+from imil.study.review.predictions import CONFIRMED_SAMPLE, MODEL
 from imil.study.study import Study
 from imil.synthetic.films import film
 from tests.standins.trained import as_if_trained, corner
@@ -85,7 +85,7 @@ def test_agreement_of_both_kinds_confidence_and_a_sample_are_told(study: Study) 
     assert set(learned.predictor.agreement) == set(PredictionKind)
     assert learned.agreement == learned.predictor.agreement[learned.kind] > 0.8
     assert 0.5 < learned.confidence <= 1
-    assert len(set(learned.sample)) == SAMPLE
+    assert len(set(learned.sample)) == CONFIRMED_SAMPLE
     assert set(learned.sample) <= set(training(study)[8:])
     assert study.predictions.of().known() is learned
 

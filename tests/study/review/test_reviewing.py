@@ -10,7 +10,7 @@ import pytest
 
 from imil.core.images import ImageSet
 from imil.core.records import Outlier, Plan, Queue, Region, Selection, Split
-from imil.core.review.queues import Offered
+from imil.core.review.queues import OfferedImage
 from imil.core.splits import prove_disjoint
 from imil.datasets.listing import ImportReport
 from imil.errors import PlanError, StoreError
@@ -152,7 +152,9 @@ def test_wrong_reasons_need_two_masks_and_stay_while_they_are_masked(fresh: Revi
     found = study.queues.offers(Queue.WRONG_REASON)
 
     assert found
-    assert all(isinstance(o, Offered) and o.predicted == o.label and o.score > 0 for o in found)
+    assert all(
+        isinstance(o, OfferedImage) and o.predicted == o.label and o.score > 0 for o in found
+    )
     assert study.queues.counts()[Queue.WRONG_REASON] == len(found)
     paint(study, [found[0].sample_id], Queue.WRONG_REASON)
     assert study.queues.offers(Queue.WRONG_REASON) == found

@@ -8,11 +8,11 @@ import pytest
 from imil.core.arms.registry import parse_arms
 from imil.core.arms.variants import CONTROL, IMIL
 from imil.core.images import ImageSet
-from imil.core.records import Decision, Sample, Split, Triage
+from imil.core.records import LabelDecision, Sample, Split, Triage
 from imil.errors import DataError, PlanError
 from imil.study.review.triage import (
-    changing,
-    decided,
+    apply_decision,
+    label_changes,
     read_decisions,
     simulated_triage,
     triage_key,
@@ -27,7 +27,7 @@ IMAGES = ImageSet(
     [Sample("a", 0, Split.TRAIN), Sample("b", 1, Split.TRAIN), Sample("t", 1, Split.TEST)],
     read=lambda _: np.zeros((2, 2), np.uint8),
 )
-RELABEL, EXCLUDE, KEEP = Decision.RELABEL, Decision.EXCLUDE, Decision.KEEP
+RELABEL, EXCLUDE, KEEP = LabelDecision.RELABEL, LabelDecision.EXCLUDE, LabelDecision.KEEP
 
 
 @pytest.mark.parametrize(
@@ -41,19 +41,19 @@ RELABEL, EXCLUDE, KEEP = Decision.RELABEL, Decision.EXCLUDE, Decision.KEEP
 )
 def test_a_decision_that_can_not_be_followed_is_refused(new: Triage, text: str) -> None:
     with pytest.raises(DataError, match=text):
-        decided(IMAGES, (), new)
+        apply_decision(IMAGES, (), new)
 
 
 def test_a_later_decision_on_an_image_replaces_the_earlier() -> None:
-    first = decided(IMAGES, (), Triage("a", RELABEL, "nodule"))
+    first = apply_decision(IMAGES, (), Triage("a", RELABEL, "nodule"))
 
-    assert decided(IMAGES, first, Triage("a", EXCLUDE)) == (Triage("a", EXCLUDE),)
+    assert apply_decision(IMAGES, first, Triage("a", EXCLUDE)) == (Triage("a", EXCLUDE),)
 
 
 def test_a_label_that_is_kept_changes_nothing() -> None:
     triage = (Triage("b", EXCLUDE), Triage("a", KEEP))
 
-    assert changing(triage) == (Triage("b", EXCLUDE),)
+    assert label_changes(triage) == (Triage("b", EXCLUDE),)
     assert triage_rows(IMAGES, triage) == {1: None}
     assert triage_key(triage) == triage_key(triage[:1])
     assert triage_key(triage[1:]) is None

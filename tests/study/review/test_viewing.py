@@ -10,7 +10,7 @@ import pytest
 from imil.core.records import Plan, Queue, Region
 from imil.errors import PlanError
 from imil.storage.codec import MaskRecord
-from imil.study.review.viewing import Cell, Sort, View, following, look, reviewed, seen
+from imil.study.review.viewing import Cell, Sort, View, next_ids, parse_view, reviewed, view_offers
 from imil.study.study import Study
 from imil.synthetic.films import FilmSpec
 from tests.study.conftest import Machine, finish
@@ -62,13 +62,13 @@ def paint(study: Study, sample_id: str, queue: Queue, *, seconds: float = 1) -> 
 
 
 def names(study: Study, view: View) -> list[str]:
-    return [offer.sample_id for offer in seen(study, view)]
+    return [offer.sample_id for offer in view_offers(study, view)]
 
 
 def test_an_order_shows_the_same_images_in_another_order(untouched: Study) -> None:
-    whole = seen(untouched, View())
+    whole = view_offers(untouched, View())
 
-    least_sure = seen(untouched, View(sort=Sort.LEAST_SURE))
+    least_sure = view_offers(untouched, View(sort=Sort.LEAST_SURE))
     by_name = names(untouched, View(sort=Sort.NAME))
 
     assert whole == untouched.queues.offers()
@@ -79,7 +79,7 @@ def test_an_order_shows_the_same_images_in_another_order(untouched: Study) -> No
 def test_a_class_shows_only_the_images_that_carry_it(untouched: Study) -> None:
     whole = untouched.queues.offers(Queue.RANDOM)
 
-    parts = [seen(untouched, View(Queue.RANDOM, label=label)) for label in (0, 1)]
+    parts = [view_offers(untouched, View(Queue.RANDOM, label=label)) for label in (0, 1)]
 
     assert parts[1] == tuple(offer for offer in whole if offer.label == 1)
     assert len(parts[0]) + len(parts[1]) == 60
@@ -151,9 +151,9 @@ def test_a_mask_is_told_from_where_its_image_was_really_opened(study: Study) -> 
 
 
 def test_a_random_queue_keeps_its_draw_whatever_order_is_asked_for() -> None:
-    assert look("random", sort="name", classes=2) == View(Queue.RANDOM)
-    assert look("random", sort="not_reviewed", classes=2).sort is Sort.NOT_REVIEWED
-    assert look("random", sort="name", cell=[0, 0], classes=2).sort is Sort.NAME
+    assert parse_view("random", sort="name", classes=2) == View(Queue.RANDOM)
+    assert parse_view("random", sort="not_reviewed", classes=2).sort is Sort.NOT_REVIEWED
+    assert parse_view("random", sort="name", cell=[0, 0], classes=2).sort is Sort.NAME
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_a_random_queue_keeps_its_draw_whatever_order_is_asked_for() -> None:
 )
 def test_a_view_that_there_is_not_is_refused(asked: dict[str, Any], told: str) -> None:
     with pytest.raises(PlanError, match=told):
-        look(**asked, classes=2)
+        parse_view(**asked, classes=2)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_a_view_that_there_is_not_is_refused(asked: dict[str, Any], told: str) -
 def test_what_comes_after_an_image_is_found_in_the_order_it_was_seen_in(
     before: str, now: str, after: str
 ) -> None:
-    assert "".join(following(before, now, "b")) == after
+    assert "".join(next_ids(before, now, "b")) == after
 
 
 def test_wrong_reasons_are_cut_to_the_budget_and_say_how_many_were_found(study: Study) -> None:

@@ -1,0 +1,294 @@
+"""What a zip holds, told before its images are read: how it is understood, and what is lost."""
+
+from __future__ import annotations
+
+import io
+import secrets
+import tempfile
+import zipfile
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from imil.datasets.archive.entries import (
+    EntryError,
+    Limits,
+    checked,
+    pieces,
+    require_read,
+    require_readable,
+    require_tables,
+)
+from imil.datasets.archive.read import opened
+from imil.datasets.choices import Choices
+from imil.datasets.files import dicom
+from imil.datasets.files.dicom import Header, RefusedError
+from imil.datasets.files.pictures import owners
+from imil.datasets.files.pixels import IMAGE_SUFFIXES
+from imil.datasets.files.tree import is_image, may_be_dicom, suffix_of
+from imil.datasets.layout.layout import Listed, read_layout
+from imil.datasets.layout.reading import Question, Reading
+from imil.datasets.layout.samples import MAX_BYTES as MOST_SAMPLED
+from imil.datasets.layout.samples import two_valued
+from imil.datasets.listing import MAX_SKIPPED, Skipped
+from imil.datasets.reading.dicom import DicomReader
+from imil.datasets.tables.table import (
+    MAX_TABLE_BYTES,
+    Grid,
+    is_other_table,
+    is_table,
+    is_text_table,
+    looked_into,
+    read_grids,
+)
+from imil.errors import DataError
+
+# Bytes of a zip that are read to find what is damaged: it takes a second or two, as a look may.
+MAX_TRIED = 256 * 2**20
+# DICOM files whose headers a preview reads for patients and UIDs.
+MAX_HEADERS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveSummary:
+    """What an archive seems to hold, and how it would be read.
+
+    Attributes:
+        images: how many would be taken; all that are there where nothing gives them a label.
+        dicom: how many images, taken or not, are DICOM.
+        masks: how many images are masks of others.
+        classes: how many images each label has.
+        evidence: one sentence for each decision.
+        questions: what can be decided otherwise; open ones have to be answered.
+        skipped: the first `MAX_SKIPPED` files that will be left out, as far as they were tried.
+        tried: whether all were; damaged ones of a large zip are met when it is read.
+        more_skipped: how many more than `skipped` names.
+    """
+
+    images: int
+    dicom: int
+    masks: int = 0
+    classes: Mapping[str, int] | None = None
+    evidence: tuple[str, ...] = ()
+    questions: tuple[Question, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    tried: bool = True
+    more_skipped: int = 0
+
+    @property
+    def left_out(self) -> int:
+        """How many files will be left out, as far as they were tried."""
+        return len(self.skipped) + self.more_skipped
+
+    @classmethod
+    def of(cls, told: dict[str, Any]) -> ArchiveSummary:
+        """Return the look that `asdict` made JSON of."""
+        asked = (Question(**{**q, "choices": tuple(q["choices"])}) for q in told["questions"])
+        known = {
+            "questions": tuple(asked),
+            "evidence": tuple(told["evidence"]),
+            "skipped": tuple(Skipped(**each) for each in told["skipped"]),
+        }
+        return cls(**{**told, **known})
+
+
+def inspect_archive(
+    archive: Path, choices: Choices | None = None, *, most_tried: int = MAX_TRIED
+) -> ArchiveSummary:
+    """Return what a zip holds, from its list of files, its tables and a few images.
+
+    Args:
+        archive: the zip file.
+        choices: answers, and a table that lies beside it and is looked into alone.
+        most_tried: bytes to read in search of damaged files.
+
+    Raises:
+        DataError: as `read_archive`, as far as it can be told so.
+    """
+    choices = choices or Choices()
+    with surveyed(archive, choices, most_tried=most_tried) as found:
+        reading = read_layout(found.listed, choices.answered)
+    skipped = [*found.skipped, *(Skipped(left.file, left.why) for left in reading.left_out)]
+    return ArchiveSummary(
+        images=len(reading.images) or len(found.listed.images),
+        dicom=found.dicom,
+        masks=len(reading.masks),
+        classes=dict(reading.classes),
+        evidence=reading.evidence,
+        questions=reading.questions,
+        skipped=tuple(skip.short() for skip in skipped[:MAX_SKIPPED]),
+        tried=found.tried,
+        more_skipped=max(0, len(skipped) - MAX_SKIPPED),
+    )
+
+
+def read_zip_layout(archive: Path, choices: Choices) -> tuple[Reading, Listed]:
+    """Return how a zip is understood, whole, with what it was told from; as `inspect_archive`."""
+    with surveyed(archive, choices, headers=None) as found:
+        return read_layout(found.listed, choices.answered), found.listed
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """A zip's files as a layout is told from them; they can be looked at while it is open."""
+
+    listed: Listed
+    dicom: int
+    skipped: tuple[Skipped, ...]
+    tried: bool
+
+
+@contextmanager
+def surveyed(
+    archive: Path,
+    choices: Choices,
+    *,
+    most_tried: int = MAX_TRIED,
+    headers: int | None = MAX_HEADERS,
+) -> Iterator[Survey]:
+    """Open a zip and list what it holds.
+
+    Args:
+        archive: the zip file.
+        choices: a table that lies beside it, and which one was picked.
+        most_tried: bytes to read in search of damaged files.
+        headers: of DICOM files that are read at most; all if None.
+    """
+    with opened(archive) as zipped, tempfile.TemporaryDirectory(prefix="imil-look-") as folder:
+        skipped: list[Skipped] = []
+        entries = checked(zipped, archive.name, Limits(), skipped)
+        lost, tried = _tried(zipped, entries, most_tried)
+        entries = {name: entry for name, entry in entries.items() if name not in lost}
+        skipped += lost.values()
+        require_read(archive.name, len(entries), [*lost.values()], whole=False)
+        require_tables(archive.name, entries, [*lost.values()], choices)
+        heads = _heads(zipped, entries)
+        bare = {name for name, head in heads.items() if dicom.is_marked(head)}
+        images = tuple(name for name in entries if is_image(name) or name in bare)
+        films = [name for name in images if suffix_of(name) not in IMAGE_SUFFIXES]
+        found: dict[str, Header] = {}
+        if headers is None or len(films) <= headers:
+            found = _headers(zipped, entries, films, Path(folder))
+        listed = Listed(
+            images,
+            _tables(zipped, entries, heads, images, choices, Path(folder), skipped),
+            {name: entries[name].file_size for name in images},
+            partial(_flat, zipped, entries),
+            lambda name: (entries[name].CRC, entries[name].file_size),
+            {header.uid: name for name, header in found.items() if header.uid},
+            owners(found)[0],
+        )
+        yield Survey(listed, len(films), tuple(skipped), tried)
+
+
+def _tables(
+    zipped: zipfile.ZipFile,
+    entries: Mapping[str, zipfile.ZipInfo],
+    heads: Mapping[str, bytes],
+    images: tuple[str, ...],
+    choices: Choices,
+    folder: Path,
+    skipped: list[Skipped],
+) -> dict[str, Grid]:
+    """Return the tables that are looked into, by name; `skipped` is told of those that can't be."""
+    if choices.table_file is not None:
+        return read_grids(choices.table_file, choices.table_file.name)
+    sizes = {
+        name: entry.file_size
+        for name, entry in entries.items()
+        if is_table(name) or is_other_table(name) or is_text_table(name, heads.get(name, b""))
+    }
+    found: dict[str, Grid] = {}
+    picked = choices.answered.get("table")
+    for number, name in enumerate(sorted(looked_into(sizes, images, picked=picked))):
+        file = None
+        if sizes[name] <= MAX_TABLE_BYTES:
+            file = _copied(zipped, entries[name], folder / str(number), name)
+        try:
+            if file is not None:
+                found |= read_grids(file, name)
+        except DataError as error:
+            if is_table(name) or name == picked:
+                raise
+            skipped.append(Skipped(name, error.why))
+    return found
+
+
+def _heads(zipped: zipfile.ZipFile, entries: Mapping[str, zipfile.ZipInfo]) -> dict[str, bytes]:
+    """Return the first bytes of files whose name does not say what they are."""
+    heads = {}
+    for name, entry in entries.items():
+        if may_be_dicom(name):
+            try:
+                heads[name] = next(pieces(zipped, entry), b"")
+            except EntryError:
+                heads[name] = b""
+    return heads
+
+
+def _headers(
+    zipped: zipfile.ZipFile,
+    entries: Mapping[str, zipfile.ZipInfo],
+    films: list[str],
+    folder: Path,
+) -> dict[str, Header]:
+    """Return what DICOM files say of themselves, those that can be read."""
+    found: dict[str, Header] = {}
+    with DicomReader(salt=secrets.token_hex()) as reader:
+        for name in films:
+            file = _copied(zipped, entries[name], folder / "film", "film.dcm")
+            if file is None:
+                continue
+            # Why one can't be read is told with the images.
+            with suppress(RefusedError):
+                found[name] = reader.header(file.resolve())
+            file.unlink()
+    return found
+
+
+def _flat(
+    zipped: zipfile.ZipFile, entries: Mapping[str, zipfile.ZipInfo], name: str
+) -> bool | None:
+    if suffix_of(name) not in IMAGE_SUFFIXES or entries[name].file_size > MOST_SAMPLED:
+        return None
+    try:
+        return two_valued(io.BytesIO(b"".join(pieces(zipped, entries[name]))))
+    except EntryError:
+        return None
+
+
+def _tried(
+    zipped: zipfile.ZipFile, entries: Mapping[str, zipfile.ZipInfo], most: int
+) -> tuple[dict[str, Skipped], bool]:
+    """Return what can't be read, by name, and whether all was tried; tables come first."""
+    lost: dict[str, Skipped] = {}
+    left = most
+    for name in sorted(entries, key=lambda name: not (is_table(name) or is_other_table(name))):
+        entry = entries[name]
+        # A zip's reader stops at the size that is stated, so stated sizes bound the work.
+        left -= entry.file_size + entry.compress_size
+        try:
+            require_readable(zipped, entry)
+            if left >= 0:
+                deque(pieces(zipped, entry), maxlen=0)
+        except EntryError as error:
+            lost[name] = Skipped(name, str(error))
+    return lost, left >= 0
+
+
+def _copied(
+    zipped: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path, name: str
+) -> Path | None:
+    """Write a file to a folder of its own; None where it turns out to be damaged."""
+    folder.mkdir(exist_ok=True)
+    file = folder / Path(name).name
+    try:
+        with file.open("wb") as target:
+            target.writelines(pieces(zipped, entry))
+    except EntryError:
+        return None
+    return file
