@@ -8,10 +8,13 @@ import sys
 def _main() -> None:
     """Run the command line; `inspect` alone, since it needs no torch, which takes seconds."""
     if sys.argv[1:2] == ["inspect"]:
-        from imil.cli import inspect as command  # noqa: PLC0415  # as said above
+        from imil.cli.inspect import inspect_main  # noqa: PLC0415  # as said above
+
+        inspect_main()
     else:
-        from imil.cli import main as command  # type: ignore[no-redef]  # noqa: PLC0415  # the same
-    command.main()
+        from imil.cli.main import main  # noqa: PLC0415  # the same
+
+        main()
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ def inspect(
         _print(reading)
 
 
-def _main() -> None:
+def inspect_main() -> None:
     """Run the command alone."""
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command()(inspect)
