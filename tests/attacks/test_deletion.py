@@ -17,7 +17,7 @@ from imil.jobs.base import JobStatus
 from imil.storage.base import tombstone_file
 from imil.storage.local import LocalStore
 from imil.storage.study_store import StudyStore
-from imil.study.batch.progress import StudyProgress
+from imil.study.batch.progress import IdleTrainer
 from imil.study.library.studies import Studies
 from imil.study.services import Services
 from imil.study.study import Study
@@ -30,7 +30,7 @@ FILMS = FilmSpec(images=40, size=32, shortcut=0.95)
 PATIENCE = 30
 
 
-class Counting(StudyProgress):
+class Counting(IdleTrainer):
     """Trains nothing, and counts what it is asked to train."""
 
     def __init__(self) -> None:

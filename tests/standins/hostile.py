@@ -14,7 +14,7 @@ from PIL import Image
 
 from imil.datasets.reading.uploads import UploadReader
 from imil.storage.local import LocalStore
-from imil.study.batch.progress import StudyProgress
+from imil.study.batch.progress import IdleTrainer
 from imil.study.library.studies import Studies
 from imil.study.services import Services
 from tests.standins.visitors import no_weights
@@ -26,7 +26,7 @@ EACH = 6
 def studies_at(home: Path, *, uploads: UploadReader | None = None) -> Studies:
     """Return the studies of a home folder; nothing trains there."""
     store = LocalStore(home / "store")
-    tools = Services(store, StudyProgress(), no_weights, uploads=uploads or UploadReader())
+    tools = Services(store, IdleTrainer(), no_weights, uploads=uploads or UploadReader())
     return Studies(home / "work", tools)
 
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from imil.core.records import Plan
 from imil.jobs.base import JobState, JobStatus
 from imil.jobs.training.task import TrainingTask
-from imil.study.batch.progress import StudyProgress
+from imil.study.batch.progress import IdleTrainer
 
 
-class IdlePool(StudyProgress):
+class IdlePool(IdleTrainer):
     """A `Trainer` whose jobs wait for ever."""
 
     def __init__(self) -> None:

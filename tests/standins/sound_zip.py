@@ -25,7 +25,7 @@ from imil.jobs.training.inputs import read_probe, write_array
 from imil.jobs.training.task import TrainingTask, _write_readings
 from imil.storage.base import Store
 from imil.storage.codec import encode_checkpoint
-from imil.study.batch.progress import StudyProgress
+from imil.study.batch.progress import IdleTrainer
 from imil.study.library.studies import Studies
 from imil.study.library.study_zip import MANIFEST_FILE
 from imil.study.services import Services
@@ -39,9 +39,16 @@ Files = dict[str, bytes]
 EPOCH = EpochFigures(1, 0.7, 0.5, 0.7, 0.5)
 
 
+class _Ended(IdleTrainer):
+    """A trainer whose every job has ended."""
+
+    def follow(self, job_id: str, follower: Callable[[], None]) -> None:  # noqa: ARG002
+        follower()
+
+
 def studies_in(home: Path, store: Store | None = None) -> Studies:
     """Return the studies of a home that trains nothing."""
-    tools = Services(MemoryStore() if store is None else store, StudyProgress(), no_weights)
+    tools = Services(MemoryStore() if store is None else store, _Ended(), no_weights)
     return Studies(home / "work", tools)
 
 
@@ -62,6 +69,7 @@ def sound_study(home: Path) -> Study:
     study.comparison.start(arms=["imil"])
     for seed, task in enumerate(study.comparison.tasks()):
         _as_if_trained_on(study, task, seed)
+    study.comparison.start(arms=["imil"])  # its trainings have ended: figures are made
     assert study.results.shown() is not None
     study.comparison.open_test_set()
     study.flush()

@@ -8,7 +8,7 @@ from pathlib import Path
 from imil.jobs.base import JobState, JobStatus, Trainer
 from imil.jobs.training.task import TrainingTask, run_task
 from imil.storage.base import Store
-from imil.study.batch.progress import StudyProgress
+from imil.study.batch.progress import IdleTrainer
 from imil.study.library.studies import Studies
 from imil.study.services import Services
 from imil.synthetic.films import FilmSpec
@@ -17,7 +17,7 @@ from tests.standins.visitors import no_weights
 FILMS = FilmSpec(images=60, size=48, shortcut=0.95)
 
 
-class TrainingAtOnce(StudyProgress):
+class TrainingAtOnce(IdleTrainer):
     """Trains a job before `submit` returns."""
 
     def __init__(self) -> None:
@@ -43,5 +43,5 @@ def opened(
     home: Path, store: Store, films: FilmSpec = FILMS, *, trainer: Trainer | None = None
 ) -> Studies:
     """Return the studies of a home, as an app that has just started has them."""
-    tools = Services(store, trainer or StudyProgress(), no_weights)
+    tools = Services(store, trainer or IdleTrainer(), no_weights)
     return Studies(home / "work", tools, demo=films)

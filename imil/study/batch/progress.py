@@ -17,7 +17,7 @@ from imil.jobs.training.task import TrainingTask
 _POLL = 0.2
 
 
-class StudyProgress:
+class IdleTrainer:
     """A trainer that trains nothing, for studies that are only to be read."""
 
     def submit(self, job_id: str, tasks: tuple[TrainingTask, ...]) -> None:

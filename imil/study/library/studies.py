@@ -55,7 +55,7 @@ from imil.storage.records.tombstones import (
     save_tombstone,
 )
 from imil.storage.study_store import StudyStore
-from imil.study.batch.progress import StudyProgress
+from imil.study.batch.progress import IdleTrainer
 from imil.study.image_files import ImageFiles
 from imil.study.library.accounts import Accounts
 from imil.study.library.demo import DemoFilms, demo_films, draw_beforehand
@@ -322,9 +322,7 @@ class Studies:
         check_review(state, record, workspace.images, sizes_of(record, listing))
         check_rounds(state, record, workspace.images)
         check_work(work, record, workspace.images)
-        services = Services(
-            state, StudyProgress(), self._services.fetch_weights, self._services.now
-        )
+        services = Services(state, IdleTrainer(), self._services.fetch_weights, self._services.now)
         study = Study(record, workspace, services, proof=proof, report=report, files=files)
         try:
             read_whole(study.check_readable)
