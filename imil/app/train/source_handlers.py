@@ -91,7 +91,7 @@ class SourceHandlers:
         picker.zip.table_file.change(self.new_file, files, looked, **QUIET_EVENT)
         for key, control in zip(QUESTIONS, picker.zip.questions, strict=True):
             given = [*files, picker.zip.answers, control]
-            control.input(partial(self.answer, key), given, looked, **QUIET_EVENT)
+            control.input(self.answer_of(key), given, looked, **QUIET_EVENT)
         zipped = [picker.file, picker.name, picker.positive, *picker.zip.inputs]
         picker.open_archive.click(self.open_archive, zipped, begun, **QUIET_EVENT)
         picker.hub_look.click(self.look, picker.hub_choice, begun, **QUIET_EVENT)
@@ -146,15 +146,20 @@ class SourceHandlers:
         self.uploads.show((request.session_hash, "zip"), file, table)
         return self._look(file, table, ())
 
-    @costs(Cost.BEGIN)
-    def answer(
-        self, key: str, file: str | None, table: str | None, answers: Answers, picked: str | None
-    ) -> Updates:
-        """Tell how a zip is read with one more answer; earlier ones that no longer fit go."""
-        if not file or not picked:
-            return unchanged()
-        newest = (key, picked)
-        return self._look(file, table, (*(a for a in answers or () if a[0] != key), newest), newest)
+    def answer_of(self, key: str) -> Callable[..., Updates]:
+        """Return the handler of one question's control."""
+
+        @costs(Cost.BEGIN)
+        def answer(
+            file: str | None, table: str | None, answers: Answers, picked: str | None
+        ) -> Updates:
+            """Tell how a zip is read with one more answer; earlier ones that no longer fit go."""
+            if not file or not picked:
+                return unchanged()
+            kept = tuple(each for each in answers or () if each[0] != key)
+            return self._look(file, table, (*kept, (key, picked)), (key, picked))
+
+        return answer
 
     def _look(
         self, file: str, table: str | None, answers: Answers, newest: tuple[str, str] | None = None
