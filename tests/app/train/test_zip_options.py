@@ -94,7 +94,7 @@ def test_a_zip_is_looked_into_and_read_with_its_patients(screen: Screen, tmp_pat
     options = screen.train.picker.zip
     looked = acts.new_file(archive, None, gr.Request(session_hash="s"))
     assert looked[screen.train.picker.positive]["choices"] == ["", "x", "y"]
-    answered = acts.answer("patient", archive, None, (), "{patient}_*")
+    answered = acts.answer_of("patient")(archive, None, (), "{patient}_*")
     assert answered[options.answers] == (("patient", "{patient}_*"),)
     picked = (None, 0, 1, False, answered[options.answers])
 
