@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 
-def _main() -> None:
+def run_command_line() -> None:
     """Run the command line; `inspect` alone, since it needs no torch, which takes seconds."""
     if sys.argv[1:2] == ["inspect"]:
         from imil.cli.inspect import inspect_main  # noqa: PLC0415  # as said above
@@ -18,4 +18,4 @@ def _main() -> None:
 
 
 if __name__ == "__main__":
-    _main()
+    run_command_line()

@@ -199,6 +199,7 @@ def list_folder(tree: Tree, pictures: PictureFiles, choices: Choices, findings: 
         partial(_digest, tree, names),
         {uid: tree.top + name for uid, name in pictures.uids.items()},
         {tree.top + name: owner for name, owner in whose(pictures, findings).items()},
+        tuple(tree.top + name for name in tree.unread),
     )
 
 

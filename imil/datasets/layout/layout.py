@@ -62,6 +62,7 @@ class Listed:
         digest: equal for files of equal bytes.
         uids: image files by DICOM SOPInstanceUID, where headers were read.
         owners: patients by DICOM header, hashed.
+        unreadable: image files that can't be read; rows that name them are no news.
     """
 
     images: tuple[str, ...]
@@ -71,6 +72,7 @@ class Listed:
     digest: Callable[[str], object] = lambda name: name
     uids: Mapping[str, str] = field(default_factory=dict)
     owners: Mapping[str, str] = field(default_factory=dict)
+    unreadable: tuple[str, ...] = ()
 
 
 def read_layout(listed: Listed, answers: Mapping[str, str] | None = None) -> Reading:
@@ -504,13 +506,14 @@ class _Layout:
 
     def _tell_rows(self, sheets: Sequence[Sheet], label: LabelHypothesis | None) -> None:
         """Note the rows of the tables of labels that name no image."""
+        told = Files.of(self._listed.unreadable)
         for sheet in sheets if label is not None and label.where not in PLACES else ():
             lines = [line for line, _ in sheet.grid.rows]
             cells = sheet.cells(sheet.at)
             missing = [
                 (line, cell)
                 for line, cell, own in zip(lines, cells, sheet.files, strict=True)
-                if not own
+                if not own and not told.find(sheet.name, cell, "name")
             ]
             for line, cell in missing[:_MOST_ROWS]:
                 self._rows[f"{sheet.name}, line {line}"] = (
