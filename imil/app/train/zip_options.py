@@ -30,7 +30,8 @@ ZIP_QUESTIONS = {
     "group": "Site, or a known shortcut",
     "frame": "Frame of a DICOM file",
 }
-PATIENT_INFO = "Or write how file names tell, such as {patient}_* or {patient}/*"
+# One asterisk: Gradio's Markdown would take two for emphasis.
+PATIENT_INFO = "Or write where a file's name says it, such as {patient}_*"
 # A person's answers, by question.
 Answers = tuple[tuple[str, str], ...]
 # The questions that have a control, in this order.

@@ -213,7 +213,8 @@ class _Layout:
         idle = sorted(set(self._listed.tables) - set(named))
         if idle:
             listed = ", ".join(f"“{name}”" for name in idle[:MOST_TABLES_TOLD])
-            self._decisions.tell(f"tables: {listed} name no image.")
+            verb = "names" if len(idle) == 1 else "name"
+            self._decisions.tell(f"tables: {listed} {verb} no image.")
         return found
 
     def _picked_table(self, named: Collection[str]) -> str:
