@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,8 +15,10 @@ from rich.console import Console
 from threadpoolctl import threadpool_limits
 
 from benchmarks.estimate import estimate, seconds_an_epoch
+from benchmarks.false_verdicts import false_verdicts, verdicts_table
 from benchmarks.films import ARMS_BY_DEFAULT as FILM_ARMS
 from benchmarks.films import Grid, run_grid
+from benchmarks.finding_check import check_table, measure_check, write_check
 from benchmarks.images import ARMS_BY_DEFAULT as IMAGE_ARMS
 from benchmarks.images import run_images
 from benchmarks.table import films_table, images_table
@@ -39,6 +42,7 @@ from imil.core.records import Plan
 from imil.jobs.device import pick_device
 from imil.jobs.pool import WorkerPool
 from imil.settings import Settings
+from imil.storage.local import write_atomic
 from imil.study.batch.runner import Request
 from imil.study.workspace import default_threads, usable_cores
 
@@ -140,6 +144,38 @@ def image_benchmark(
     console = Console(soft_wrap=True, highlight=False, markup=False)
     console.print(images_table(content))
     console.print(f"{proof.sentence} Results in {out}. Research use only, not for diagnosis.")
+
+
+@app.command("verdicts")
+def verdict_benchmark(
+    out: Annotated[Path, typer.Option(help="Folder for results.")],
+    studies: Annotated[int, typer.Option(min=1, help="Simulated studies of each kind.")] = 1000,
+    draws: Annotated[int, typer.Option(min=500, help="Of each bootstrap.")] = 2000,
+    seed: Annotated[int, typer.Option(min=0, help="Of the simulated studies.")] = 0,
+) -> None:
+    """Measure how often a verdict is false, on simulated studies whose arms do nothing."""
+    with progress_bar() as show, threadpool_limits(1, user_api="blas"):
+        content = false_verdicts(studies=studies, draws=draws, seed=seed, on_progress=show)
+    out.mkdir(parents=True, exist_ok=True)
+    write_atomic(out / "false_verdicts.json", json.dumps(content, indent=1).encode())
+    typer.echo(verdicts_table(content))
+
+
+@app.command("finding-check")
+def finding_check_benchmark(
+    out: Annotated[Path, typer.Option(help="Folder for results.")],
+    seeds: Annotated[str, typer.Option(help="Comma-separated numbers.")] = "300,301,302",
+    shortcuts: Annotated[str, typer.Option(help="Comma-separated shares.")] = "0.95,0.5",
+) -> None:
+    """Measure how often the finding check warns of masks on the finding, and on the marker."""
+    with progress_bar() as show:
+        content = measure_check(
+            seeds=parse_seeds(seeds), shortcuts=parse_shares(shortcuts), on_progress=show
+        )
+    write_check(content, out)
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    console.print(check_table(content))
+    console.print(f"{content['seconds_of_one_core']:.0f} s of one core. Results in {out}.")
 
 
 @contextmanager

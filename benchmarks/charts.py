@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from imil.core.evaluation.metrics import Metric, Robustness
+from imil.core.evaluation.verdict import Verdict
 from imil.report.charts import CHART_TONES, LEGEND, POINTS
 from imil.report.parts import numbers
-from imil.report.plots import Axis, Bar, Group, interval_plot
+from imil.report.plots import Axis, Bar, Group, Tone, interval_plot
 
 
 def _whole(share: float) -> str:
@@ -55,7 +56,7 @@ def image_plots(content: Mapping[str, Any]) -> dict[str, str]:
         )
     }
     bars = tuple(
-        Bar(arm, *_ends(found["swapped"][swapped]), CHART_TONES[found["verdict"]])
+        Bar(arm, *_ends(found["swapped"][swapped]), _tone(found))
         for arm, found in paired.items()
         if swapped in found["swapped"]
     )
@@ -70,7 +71,7 @@ def _gains(heading: str, paired: Mapping[str, Any]) -> Group:
     return Group(
         heading,
         tuple(
-            Bar(arm, *_ends(found[Metric.ACCURACY.value]), CHART_TONES[found["verdict"]])
+            Bar(arm, *_ends(found[Metric.ACCURACY.value]), _tone(found))
             for arm, found in paired.items()
         ),
     )
@@ -81,11 +82,21 @@ def _gap(cell: Mapping[str, Any]) -> Group:
     return Group(
         heading,
         tuple(
-            Bar(arm, closed["value"], closed["low"], closed["high"], CHART_TONES[found["verdict"]])
+            Bar(
+                arm,
+                closed["value"],
+                closed["low"],
+                closed["high"],
+                _tone(found),
+            )
             for arm, found in cell["paired"].items()
             if (closed := found["share_closed"]) is not None
         ),
     )
+
+
+def _tone(paired: Mapping[str, Any]) -> Tone:
+    return CHART_TONES[Verdict(paired["verdict"])]
 
 
 def _ends(found: Mapping[str, float]) -> tuple[float, float, float]:

@@ -19,8 +19,8 @@ from benchmarks.pooled import Outcome
 from benchmarks.table import films_table
 from benchmarks.targets import film_targets
 from imil.core.arms.variants import CONTROL, IMIL, Variant, parse_variant
+from imil.core.evaluation.differences import Difference
 from imil.core.evaluation.recommendation import Candidate
-from imil.core.evaluation.verdict import Difference
 from imil.core.records import Arm, Plan
 from imil.core.splits import prove_disjoint
 from imil.errors import PlanError, WeightsError
@@ -40,7 +40,7 @@ ARMS_BY_DEFAULT = (
     Variant(Arm.PROPAGATED),
 )
 SEEDS = (0, 1, 2, 3, 4)
-BENCH_SCHEMA = 2
+BENCH_SCHEMA = 3
 # What the folder of a benchmark was begun with.
 SETTINGS = "settings.json"
 
@@ -202,11 +202,10 @@ def _answers(grid: Grid, cell: Cell, seed: int) -> Outcome | None:
             return None
         answers = {arm: saved[arm][0] for arm in grid.arms}
         validation = {k: saved[k] for k in ("validation_labels", "validation_clusters")}
-        independent = {
-            arm: saved[f"independent.{arm}"][0]
-            for arm in grid.arms
-            if f"independent.{arm}" in saved.files
-        }
+        independent, of_test = (
+            {arm: saved[f"{kind}.{arm}"][0] for arm in grid.arms if f"{kind}.{arm}" in saved.files}
+            for kind in ("independent", "test_independent")
+        )
         labels, clusters = saved["labels"], saved["clusters"]
     told = json.loads((folder / "results.json").read_bytes()).get("candidates") or {}
     return Outcome(
@@ -226,6 +225,7 @@ def _answers(grid: Grid, cell: Cell, seed: int) -> Outcome | None:
         ),
         **validation,
         independent=independent,
+        test_independent=of_test,
     )
 
 

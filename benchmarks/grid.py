@@ -6,21 +6,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from benchmarks.pooled import Outcome, against, chosen, share_closed
+from benchmarks.pooled import Outcome, against, chosen, drawn_changes, share_closed
 from imil.core.arms.variants import CONTROL, Variant
-from imil.core.evaluation.metrics import Metric
-from imil.core.evaluation.recommendation import RuleCase, always, recommend_by_swapping, score_rule
-from imil.core.evaluation.verdict import Decision, Difference, Verdict, decide_all
-from imil.core.records import Arm
+from imil.core.evaluation.differences import Difference
+from imil.core.evaluation.metrics import Metric, Robustness
+from imil.core.evaluation.recommendation import RuleCase, always, score_rule
+from imil.core.evaluation.verdict import Decision, Verdict, decide_all
+from imil.core.records import Arm, Deployment
 
 # A token that agrees with half of the labels is no shortcut: its cell is the clean reference.
 CLEAN = 0.5
 # The rival that costs no clinician.
 RIVAL = Variant(Arm.UPWEIGHT)
-# The rule in use and its plainer rival: the key of each, of its choice, and of those a seed.
+# What is recommended by where the model is to work: the key of each rule, of its choice, and of
+# those a seed.
 RULES = (
     ("recommended", "arm", "a_seed"),
-    ("by_swapping", "by_swapping", "by_swapping_a_seed"),
+    ("elsewhere", "elsewhere", "elsewhere_a_seed"),
 )
 
 
@@ -36,6 +38,8 @@ class Cell:
         """The cell's folder."""
         return f"shortcut-{self.shortcut:g}-noise-{self.label_noise:g}"
 
+
+INDEPENDENT = Robustness.INDEPENDENT_BALANCED_ACCURACY.value
 
 Outcomes = Mapping[tuple[Cell, int], Outcome]
 
@@ -85,7 +89,7 @@ def _cell(
     arms: Sequence[Variant],
 ) -> dict[str, Any]:
     recommended = chosen(outcomes, arms)
-    drawn = {arm: against(outcomes, arm) for arm in arms if arm != CONTROL}
+    drawn = {arm: drawn_changes(outcomes, arm) for arm in arms if arm != CONTROL}
     decisions = decide_all(drawn, recommended=recommended, seeds=len(outcomes))
     reference = [o.accuracy(CONTROL) for o in clean if o is not None]
     accuracies = {arm: [o.accuracy(arm) for o in outcomes] for arm in arms}
@@ -102,8 +106,8 @@ def _cell(
         "recommended": {
             "arm": recommended,
             "a_seed": [chosen([outcome], arms) for outcome in outcomes],
-            "by_swapping": chosen(outcomes, arms, recommend_by_swapping),
-            "by_swapping_a_seed": [chosen([o], arms, recommend_by_swapping) for o in outcomes],
+            "elsewhere": chosen(outcomes, arms, Deployment.ELSEWHERE),
+            "elsewhere_a_seed": [chosen([o], arms, Deployment.ELSEWHERE) for o in outcomes],
             **_followed(recommended, paired),
             "against_rival": None
             if RIVAL not in arms
@@ -113,12 +117,14 @@ def _cell(
 
 
 def _paired(decision: Decision, closed: Mapping[str, float] | None) -> dict[str, Any]:
-    differences = {metric.value: asdict(found) for metric, found in decision.differences.items()}
+    alike = decision.on_images_like_these
+    without = decision.without_the_shortcut
     return {
         "against": CONTROL,
         "verdict": decision.verdict.value,
         "exploratory": decision.exploratory,
-        **differences,
+        INDEPENDENT: None if without is None else asdict(without),
+        **{metric.value: asdict(found) for metric, found in alike.items()},
         "share_closed": closed,
     }
 

@@ -25,7 +25,7 @@ ARMS_BY_DEFAULT = (
     Variant(Arm.PROPAGATED),
     Variant(Arm.UPWEIGHT),
 )
-BENCH_SCHEMA = 2
+BENCH_SCHEMA = 3
 
 
 def run_images(
@@ -83,8 +83,8 @@ def images_content(results: Mapping[str, Any]) -> dict[str, Any]:
         "paired": {
             arm: {
                 "against": CONTROL,
-                "verdict": verdicts[arm],
                 **{name: each for name, each in found.items() if isinstance(each, dict)},
+                "verdict": verdicts[arm],
                 "swapped": swapped[arm],
             }
             for arm, found in results["paired"].items()

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from imil.core.arms.registry import ArmInputs, control
-from imil.core.evaluation.rounds import clusters_of
+from imil.core.evaluation.comparison import clusters_of
 from imil.core.records import Plan, Split
 from imil.core.review.queues import allowed_masks, label_suspects
 from imil.core.training.dynamics import fill_gaps

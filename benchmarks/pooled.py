@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imil.core.arms.variants import CONTROL, Variant
-from imil.core.evaluation.metrics import Metric
-from imil.core.evaluation.recommendation import Candidate, recommend
-from imil.core.evaluation.verdict import (
+from imil.core.evaluation.differences import (
     Difference,
     DrawnDifference,
     PairedOutcome,
     drawn_over_replications,
 )
+from imil.core.evaluation.metrics import Metric
+from imil.core.evaluation.recommendation import Candidate, recommend
+from imil.core.evaluation.verdict import DrawnChanges
+from imil.core.records import Deployment
 
 # Below this gap to the clean reference, in points, a share of it means nothing.
 LEAST_GAP = 5.0
@@ -39,6 +41,8 @@ class Outcome:
         validation_labels: (V,) class indices of that seed's validation films.
         validation_clusters: (V,) patient numbers of them.
         independent: (V,) what each counts for the recommendation, an arm.
+        test_independent: (N,) what each test film counts without the shortcut, an arm; of an arm
+            that was run by an older version there is none.
     """
 
     labels: NDArray[np.int64]
@@ -48,6 +52,7 @@ class Outcome:
     validation_labels: NDArray[np.int64] = field(default_factory=_none)
     validation_clusters: NDArray[np.int64] = field(default_factory=_none)
     independent: Mapping[Variant, NDArray[np.float64]] = field(default_factory=dict)
+    test_independent: Mapping[Variant, NDArray[np.float64]] = field(default_factory=dict)
 
     def right(self, arm: Variant) -> NDArray[np.bool_]:
         """Return (N,) whether the arm was right."""
@@ -66,6 +71,22 @@ def against(
     return drawn_over_replications(
         [PairedOutcome(o.right(arm), o.right(other), o.labels, o.clusters) for o in outcomes]
     )
+
+
+def drawn_changes(outcomes: Sequence[Outcome], arm: Variant) -> DrawnChanges:
+    """Return both questions of one arm against control."""
+    alike = against(outcomes, arm)
+    if not all({arm, CONTROL} <= o.test_independent.keys() for o in outcomes):
+        return DrawnChanges(None, alike)
+    found = drawn_over_replications(
+        [
+            PairedOutcome(
+                o.test_independent[arm], o.test_independent[CONTROL], o.labels, o.clusters
+            )
+            for o in outcomes
+        ]
+    )
+    return DrawnChanges(found[Metric.BALANCED_ACCURACY], alike)
 
 
 def candidates(outcomes: Sequence[Outcome], arms: Sequence[Variant]) -> tuple[Candidate, ...]:
@@ -113,11 +134,11 @@ def _gain(outcomes: Sequence[Outcome], name: Variant) -> Difference:
 def chosen(
     outcomes: Sequence[Outcome],
     arms: Sequence[Variant],
-    rule: Callable[[Sequence[Candidate]], Variant] = lambda found: recommend(found).name,
+    deployment: Deployment = Deployment.UNSURE,
 ) -> Variant:
-    """Return the arm that a rule recommends; control where there is nothing to choose by."""
+    """Return the arm that is recommended; control where there is nothing to choose by."""
     found = candidates(outcomes, arms)
-    return rule(found) if found else CONTROL
+    return recommend(found, deployment).name if found else CONTROL
 
 
 def share_closed(

@@ -67,7 +67,8 @@ def image_targets(study: Mapping[str, Any], *, share_masked: float) -> tuple[Tar
         for arm, found in paired.items()
         if found["swapped"]
     }
-    unharmed = {arm for arm, found in paired.items() if found["verdict"] != "harmful"}
+    pair = (Metric.ACCURACY.value, Metric.BALANCED_ACCURACY.value)
+    unharmed = {arm for arm, found in paired.items() if all(found[m]["high"] >= 0 for m in pair)}
     masked = f"{share_masked:.1%} masked"
     return (
         _reached(

@@ -33,7 +33,7 @@ def push_model(study: Study, to: Repo, arm: str | None = None) -> str:
         raise PlanError(
             "There is no model to hand over yet.",
             why="Models are those of a finished comparison.",
-            fix="Compare with and without masks first.",
+            fix="Test your masks first.",
         )
     name = arm or study.results.main_arm() or ""
     files = model_files(study, found, name)

@@ -80,13 +80,17 @@ def test_a_run_prints_each_figure_with_its_split_n_and_interval(
 ) -> None:
     out = tmp_path / "out"
 
-    done = imil(
+    command = [
         "run", "--data", str(films), "--out", str(out), "--masks", "reference",
-        "--epochs", "1", "--seeds", "0,1", *QUICK, home=tmp_path,
-    )  # fmt: skip
+        "--epochs", "1", "--seeds", "0,1", *QUICK,
+    ]  # fmt: skip
 
+    done = imil(*command, "--deploy", "elsewhere", home=tmp_path)
+    otherwise = imil(*command, "--deploy", "same", home=tmp_path)
+
+    assert (otherwise.returncode, "with other settings" in otherwise.stderr) == (2, True)
     assert done.returncode == 0, done.stderr
-    assert "2 runs, not evidence" in done.stdout
+    assert "2 of 5" in done.stdout
     assert "test, n = 24" in done.stdout
     assert "No patient in two splits." in done.stdout
     assert "not for diagnosis" in done.stdout

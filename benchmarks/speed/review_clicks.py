@@ -26,6 +26,7 @@ from imil.app.review.outliers_handlers import OutliersHandlers
 from imil.app.review.outliers_tab import build_outliers_tab
 from imil.app.screen import Screen
 from imil.app.server.updates import html
+from imil.app.train.source_picker import build_reading_watch
 from imil.app.train.train_tab import build_train_tab
 from imil.core.records import Queue
 from imil.study.library.studies import Studies
@@ -43,11 +44,11 @@ def screen_of(studies: Studies) -> Screen:
     with gr.Blocks():
         header, study_id, reader = html(), gr.BrowserState(""), gr.BrowserState("")
         with gr.Tabs() as tabs, gr.Tab("x") as place:
-            train = build_train_tab()
+            train = build_train_tab(build_reading_watch())
             outliers = build_outliers_tab(place)
             results = build_results_tab()
-        timer = gr.Timer(1, active=False)
-    return Screen(studies, study_id, reader, header, tabs, timer, train, outliers, results)
+        timer, news = gr.Timer(1, active=False), gr.Timer(1, active=False)
+    return Screen(studies, study_id, reader, header, tabs, timer, news, train, outliers, results)
 
 
 def painted(study: Study, sample_id: str, turn: int) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from imil.core.training.fit import predict, restore
 from imil.jobs.training.task import TrainingTask, run_task
 from imil.storage.codec import decode_checkpoint
 from imil.study.review.mask_sets import Review
-from imil.study.review.predictions import extend
+from imil.study.review.predicted_regions import extend
 from imil.study.workspace import Workspace
 from imil.synthetic.films import FilmSpec, film_set
 

@@ -13,27 +13,30 @@ from imil.app.header.header import build_header
 from imil.app.header.header_handlers import HeaderHandlers
 from imil.app.painter.reader_field import kept_name
 from imil.app.predicted.predicted_handlers import PredictedHandlers
+from imil.app.predicted.sheet_handlers import SheetHandlers
 from imil.app.results import results_tab
 from imil.app.results.results_handlers import ResultsHandlers
 from imil.app.review import outliers_tab
 from imil.app.review.label_handlers import LabelHandlers
 from imil.app.review.outliers_handlers import OutliersHandlers
-from imil.app.screen import Screen, show_all, show_news, show_progress
+from imil.app.screen import Screen, is_trained, show_all, show_news, show_progress
 from imil.app.server.errors import error_in_place
 from imil.app.server.page import Page
 from imil.app.server.served_files import Uploads, forget_downloads
 from imil.app.server.updates import QUIET_EVENT, Updates, kept_text
 from imil.app.train import train_tab
 from imil.app.train.source_handlers import SourceHandlers
+from imil.app.train.source_picker import build_reading_watch
 from imil.app.train.train_handlers import TrainHandlers
 from imil.core.review.readers import reader_name
 from imil.errors import StoreError
 from imil.report.parts import text
 from imil.study.library.imports import Imports
 from imil.study.library.studies import Studies
+from imil.study.study import Study
 
-# Seconds between two looks at a running training.
-_POLL = 1.0
+# Seconds between two looks at a running training, and until what one has found is shown.
+_POLL, _NEWS = 1.0, 0.25
 # Whatever else Gradio lays down: swept every hour, gone after a day.
 SWEEP = (3600, 86400)
 
@@ -52,7 +55,7 @@ class PageVisits:
         app.load(self.on_load, opened, screen.outputs, js=link_script(), **QUIET_EVENT)
         looked = [screen.study_id, screen.results.seen]
         screen.timer.tick(self.on_tick, looked, screen.progress, **QUIET_EVENT)
-        screen.train.news.tick(self.on_news, opened, screen.outputs, **QUIET_EVENT)
+        screen.news.tick(self.on_news, opened, screen.outputs, **QUIET_EVENT)
 
     def on_load(self, study_id: str, reader: str, profile: gr.OAuthProfile | None) -> Updates:
         """Open the visitor's study again; else the demo, where there is one.
@@ -69,14 +72,31 @@ class PageVisits:
         trouble: Updates = {}
         if study_id:
             try:
-                return show_all(self.screen, self.screen.studies.open(study_id), reader)
+                study = self.screen.studies.open(study_id)
             except StoreError as error:
                 # The page still opens; the sentence stands where a study is chosen.
-                trouble = {self.screen.train.trouble: error_in_place(error)}
+                trouble = {
+                    self.screen.train.trouble: error_in_place(error),
+                    self.screen.tabs: gr.Tabs(selected="train"),
+                }
+            else:
+                return {**self._begun(study), **show_all(self.screen, study, reader)}
         if self.demo:
-            return {**show_all(self.screen, self.screen.studies.demo(), reader), **trouble}
+            study = self.screen.studies.demo()
+            begun = {**self._begun(study), **trouble}
+            return {**show_all(self.screen, study, reader), **begun}
         nothing = train_tab.show_nothing(self.screen.train)
         return {self.screen.study_id: "", **nothing, **trouble}
+
+    def _begun(self, study: Study) -> Updates:
+        """Return the tab that a study begins with, where it is not the page's own.
+
+        With a demo a page begins with the images to mask, and stays where a visitor has gone to
+        meanwhile.
+        """
+        if not self.demo or is_trained(study):
+            return {}
+        return {self.screen.tabs: gr.Tabs(selected="train")}
 
     def on_tick(self, study_id: str, seen: str) -> Updates:
         """Show how far a training is."""
@@ -121,15 +141,17 @@ def build_app(
             gr.LoginButton(visible=False)
         study_id = kept_text("imil-study")
         reader = kept_text("imil-reader")
-        with gr.Tabs(elem_id="tabs") as tabs:
+        watch = build_reading_watch()
+        # Where the demo begins, so that a newcomer's page does not jump when it is there.
+        with gr.Tabs(elem_id="tabs", selected="outliers" if demo else "train") as tabs:
             with gr.Tab("Train", id="train"):
-                train = train_tab.build_train_tab()
+                train = train_tab.build_train_tab(watch)
             with gr.Tab(text.TAB_OUTLIERS, id="outliers") as tab:
-                outliers = outliers_tab.build_outliers_tab(tab)
+                outliers = outliers_tab.build_outliers_tab(tab, opening=demo)
             with gr.Tab("Results", id="results") as place:
                 results = results_tab.build_results_tab()
-        timer = gr.Timer(_POLL, active=False)
-        screen = Screen(studies, study_id, reader, top, tabs, timer, train, outliers, results)
+        clocks = gr.Timer(_POLL, active=False), gr.Timer(_NEWS, active=False)
+        screen = Screen(studies, study_id, reader, top, tabs, *clocks, train, outliers, results)
         # First, so that the endpoints have the plain names; the screen's own events are private.
         add_endpoints(studies, uploads)
         PageVisits(screen, demo).wire(app)
@@ -140,5 +162,6 @@ def build_app(
         OutliersHandlers(screen).wire()
         LabelHandlers(screen).wire()
         PredictedHandlers(screen).wire()
+        SheetHandlers(screen).wire()
         ResultsHandlers(screen).wire(place)
     return app  # type: ignore[no-any-return]  # Gradio's Blocks has no typed context manager

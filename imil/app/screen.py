@@ -9,16 +9,21 @@ from typing import Any
 import gradio as gr
 
 from imil.app.header.header import header
+from imil.app.predicted.predicted_sheet import hide_sheet, show_sheet, why_painted_alone
 from imil.app.results import results_tab
-from imil.app.results.arms_form import chosen_arms, chosen_pooling
-from imil.app.results.results_tab import SEED_CHOICES, ResultsTab
+from imil.app.results.arms_form import chosen_arms, chosen_pooling, is_usual, uses_predicted
+from imil.app.results.final_question import hide_final_question
+from imil.app.results.results_tab import ResultsTab
 from imil.app.review import outliers_tab
 from imil.app.review.outliers_tab import OutliersTab
 from imil.app.review.queue_picker import show_folds
+from imil.app.review.queue_view import finished_queue
 from imil.app.server.updates import Updates
 from imil.app.train import train_tab
+from imil.app.train.deployment_question import show_deployment
 from imil.app.train.train_tab import TrainTab
 from imil.core.review.readers import reader_name
+from imil.jobs.base import JobState
 from imil.study.library.studies import Studies
 from imil.study.review.viewing import View
 from imil.study.study import Study
@@ -30,8 +35,9 @@ class Screen:
 
     `study_id` lives in the browser: it is what brings a visitor back to a study, and to a training
     that went on meanwhile. `reader` lives there too: the name that goes with what is painted, ""
-    for none. `timer` ticks only while something trains; once it has brought something,
-    `train.news` does.
+    for none. `timer` ticks only while something trains; once it has brought something, `news`
+    does. Both are on no tab: Gradio makes a tab when it is first opened, and a timer ticks only
+    once it is made.
     """
 
     studies: Studies
@@ -40,6 +46,7 @@ class Screen:
     header: gr.HTML
     tabs: gr.Tabs
     timer: gr.Timer
+    news: gr.Timer
     train: TrainTab
     outliers: OutliersTab
     results: ResultsTab
@@ -47,19 +54,21 @@ class Screen:
     @property
     def outputs(self) -> list[Any]:
         """Every component that a callback may change."""
-        shared = [self.study_id, self.reader, self.header, self.tabs, self.timer]
+        shared = [self.study_id, self.reader, self.header, self.tabs, self.timer, self.news]
         return [*shared, *self.train.outputs, *self.outliers.outputs, *self.results.outputs]
 
     @property
     def comparison(self) -> list[Any]:
         """What a comparison changes that begins, on whichever tab."""
-        return [self.tabs, self.timer, *self.results.outputs]
+        shared = [self.tabs, self.timer, *self.train.deployment.outputs]
+        return [*shared, *self.results.outputs]
 
     @property
     def progress(self) -> list[Any]:
         """What changes each second while something trains."""
         picker = self.outliers.picker
-        return [*self.train.progress, *self.results.progress, picker.folds, picker.use_folds]
+        own = [*self.train.progress, *self.results.progress, self.news]
+        return [*own, picker.folds, picker.use_folds]
 
 
 def show_all(screen: Screen, study: Study, reader: str) -> Updates:
@@ -72,9 +81,24 @@ def show_all(screen: Screen, study: Study, reader: str) -> Updates:
         **train_tab.show_study(screen.train, study),
         **outliers_tab.show_outliers(screen.outliers, study, _first_view(reader)),
         **results_tab.show_results(screen.results, study),
+        **_say(screen),
+        **hide_sheet(screen.results.sheet),
+        **hide_final_question(screen.results.question),
         # And last: what was shown may have begun to be computed.
         screen.timer: gr.Timer(active=was_busy or busy(study)),
     }
+
+
+def show_demo(screen: Screen, reader: str) -> Updates:
+    """Return everything for a new demo study, on the tab where one begins with it."""
+    study = screen.studies.demo()
+    first = "outliers" if is_trained(study) else "train"
+    return {screen.tabs: gr.Tabs(selected=first), **show_all(screen, study, reader)}
+
+
+def is_trained(study: Study) -> bool:
+    """Return whether there is a model, and so images to mask."""
+    return study.training.status().state is JobState.DONE
 
 
 def show_progress(screen: Screen, study: Study, seen: str = "") -> Updates:
@@ -90,7 +114,7 @@ def show_progress(screen: Screen, study: Study, seen: str = "") -> Updates:
         **train_tab.show_training(screen.train, study),
         **results_tab.show_comparison(screen.results, study),
         **_show_folds(screen, study),
-        screen.train.news: gr.Timer(active=news),
+        screen.news: gr.Timer(active=news),
     }
 
 
@@ -101,7 +125,7 @@ def show_news(screen: Screen, study: Study, reader: str = "") -> Updates:
         **train_tab.show_training(screen.train, study),
         **results_tab.show_results(screen.results, study),
         **_show_folds(screen, study),
-        screen.train.news: gr.Timer(active=False),
+        screen.news: gr.Timer(active=False),
     }
     if not ended:
         return shown
@@ -124,8 +148,43 @@ def _show_folds(screen: Screen, study: Study) -> Updates:
     return show_folds(screen.outliers.picker, study, study.queues.selection)
 
 
+def test_masks(screen: Screen, study: Study, reader: str, chosen: Sequence[Any]) -> Updates:
+    """Start the comparison, or ask first whether the predicted masks are right.
+
+    Nothing is asked where they are not used, are confirmed, or nothing can be predicted.
+
+    Args:
+        screen: what shows it.
+        study: whose masks are tested.
+        reader: who asked for it.
+        chosen: the values of `ArmsForm.chosen`.
+
+    Raises:
+        ImilError: as `start_comparison`.
+    """
+    arms = chosen_arms(study, chosen, predicted=True)
+    runs = study.comparison.status().active and study.comparison.is_current()
+    if runs or study.predictions.confirmed or not uses_predicted(arms):
+        return start_comparison(screen, study, reader, chosen)
+    alone = why_painted_alone(study, reader)
+    if alone is None and finished_queue(study) is not None:
+        sheet = show_sheet(screen.results.sheet, study, arms)
+        return {screen.tabs: gr.Tabs(selected="results"), **_say(screen), **sheet}
+    # Who has named an arm that needs predictions is told why there are none.
+    predicted = False if is_usual(chosen) else None
+    return {
+        **start_comparison(screen, study, reader, chosen, predicted=predicted),
+        **_say(screen, alone or ""),
+    }
+
+
 def start_comparison(
-    screen: Screen, study: Study, reader: str, seeds: str, chosen: Sequence[Any]
+    screen: Screen,
+    study: Study,
+    reader: str,
+    chosen: Sequence[Any],
+    *,
+    predicted: bool | None = None,
 ) -> Updates:
     """Start the comparison and return the screen on its way.
 
@@ -133,23 +192,31 @@ def start_comparison(
         screen: what shows it.
         study: whose masks are compared.
         reader: who asked for it.
-        seeds: a choice of `SEED_CHOICES`.
         chosen: the values of `ArmsForm.chosen`.
+        predicted: as in `chosen_arms`.
 
     Raises:
-        PlanError: an arm can't be compared.
+        ImilError: as `Comparisons.start`.
     """
     study.comparison.start(
-        arms=chosen_arms(study, chosen),
-        seeds=SEED_CHOICES.get(seeds, 1),
+        arms=chosen_arms(study, chosen, predicted=predicted),
+        seeds=study.comparison.seeds_unasked,
         pooling=chosen_pooling(study, chosen),
-        who=reader_name(reader),
+        who=reader,
     )
     return {
         screen.tabs: gr.Tabs(selected="results"),
         screen.timer: gr.Timer(active=True),
+        **_say(screen),
+        **hide_sheet(screen.results.sheet),
+        **show_deployment(screen.train.deployment, study),
         **results_tab.show_results(screen.results, study),
     }
+
+
+def _say(screen: Screen, words: str = "") -> Updates:
+    """Return why a test was started without asking; by default nothing."""
+    return {screen.results.said: gr.update(value=words, visible=bool(words))}
 
 
 def busy(study: Study) -> bool:

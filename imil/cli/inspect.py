@@ -15,7 +15,7 @@ from imil.datasets.archive.inspect import read_zip_layout
 from imil.datasets.choices import Choices, parse_answers
 from imil.datasets.files.pictures import look_through
 from imil.datasets.files.tree import Findings, scan
-from imil.datasets.folder import list_folder, no_labels
+from imil.datasets.folder import list_folder, nothing_taken
 from imil.datasets.layout.layout import Listed, read_layout
 from imil.datasets.layout.reading import Reading
 from imil.datasets.reading.dicom import DicomReader
@@ -28,7 +28,7 @@ _SHOWN = 10
 
 
 def inspect(
-    data: Annotated[Path, typer.Argument(help="An image folder, or a zip of one.")],
+    data: Annotated[Path, typer.Argument(help="An image folder, a zip of one, or an .npz.")],
     answer: Annotated[
         list[str] | None,
         typer.Option(help="An answer to a question, as in “label=column dx”; may be repeated."),
@@ -44,11 +44,11 @@ def inspect(
     if not listed.images:
         raise DataError(
             "No images found.",
-            why="There is no PNG, JPEG, TIFF, BMP, WebP, GIF or DICOM file.",
+            why="There is no PNG, JPEG, TIFF, BMP, WebP, GIF, DICOM or NIfTI file.",
             fix="Pick the folder or the zip that has the images.",
         )
     if not reading.images and not reading.open:
-        raise no_labels(listed.images, listed.tables)
+        raise nothing_taken(reading, listed)
     if as_json:
         sys.stdout.write(f"{json.dumps(reading.to_json(), ensure_ascii=False, indent=1)}\n")
     else:

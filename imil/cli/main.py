@@ -25,10 +25,10 @@ from imil.core.bounds import check_seed, quoted
 from imil.core.disk import full_disk
 from imil.core.evaluation.metrics import Interval, Metric, Robustness
 from imil.core.evaluation.rounds import Round
-from imil.core.evaluation.verdict import Verdict
+from imil.core.evaluation.verdict import MIN_SEEDS, Verdict
 from imil.core.images import ImageSet
 from imil.core.plans import check_plan, check_seeds, default_plan
-from imil.core.records import Plan, Precision, Selection
+from imil.core.records import Deployment, Plan, Precision, Selection
 from imil.core.review.readers import Pooling
 from imil.core.splits import DisjointProof, prove_disjoint
 from imil.core.training.data_parallel import rank, world_size
@@ -51,6 +51,13 @@ from imil.jobs.pool import WorkerPool
 from imil.jobs.training.distributed import DistributedTrainer, join_process_group, run_follower
 from imil.jobs.training.machine import versions
 from imil.models.pretrained import pretrained_bytes
+from imil.report.cards.questions import (
+    ALIKE,
+    VERDICT_NAMES,
+    WITHOUT,
+    question_rows,
+    verdict_word,
+)
 from imil.report.charts import run_plots
 from imil.report.report import report_html
 from imil.report.sentences import in_words
@@ -67,14 +74,6 @@ from imil.synthetic.films import FilmSpec, film_counts, film_set, write_films
 EXIT_INTERRUPTED = 130
 # Skipped files named on the terminal; more would push the rest off it.
 _SKIPPED_SHOWN = 10
-# Words for a verdict, as on screen.
-_VERDICT_WORDS = {
-    Verdict.SHOWN: "shown",
-    Verdict.NOT_SHOWN: "not shown",
-    Verdict.HARMFUL: "harmful",
-    Verdict.ONE_RUN: "not evidence",
-}
-
 Number = TypeVar("Number", int, float)
 
 app = typer.Typer(
@@ -145,7 +144,9 @@ def demo(
 def run(
     data: Annotated[
         str,
-        typer.Option(help="An image folder, a zip of one, “demo”, or hub:owner/name[@revision]."),
+        typer.Option(
+            help="An image folder, a zip of one, an .npz, “demo”, or hub:owner/name[@revision]."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for results; run again to go on.")],
     positive: Annotated[
@@ -193,6 +194,13 @@ def run(
     outliers: Annotated[
         Selection, typer.Option(help="How the mispredicted are found.")
     ] = Selection.IN_SAMPLE,
+    deploy: Annotated[
+        Deployment,
+        typer.Option(
+            help="Will the model meet images where what is masked means nothing (another scanner, "
+            "ward, hospital)? yes: elsewhere, no: same, not sure: unsure."
+        ),
+    ] = Deployment.UNSURE,
     triage: Annotated[
         Path | None,
         typer.Option(help="CSV of file_name and label (empty: exclude), for relabel and drop."),
@@ -213,7 +221,7 @@ def run(
         typer.Option(help="How the data are read, as “imil inspect” asks it; may be repeated."),
     ] = None,
     frame: Annotated[
-        int | None, typer.Option(help="Of DICOM files with several frames, counted from 1.")
+        int | None, typer.Option(help="Of files with several frames, counted from 1.")
     ] = None,
     view: Annotated[
         int, typer.Option(help="Of a DICOM file's windows, counted from 1; 0 keeps all levels.")
@@ -290,6 +298,7 @@ def run(
             selection=outliers,
             triage=triage,
             pooling=None if pooling is None else pooling.value,
+            deployment=deploy,
         )
         pool: WorkerPool | DistributedTrainer = (
             WorkerPool(out / WORK / "jobs", workers=workers, warm=True)
@@ -481,28 +490,29 @@ def _print_round(finished: Round, proof: DisjointProof, out: Path) -> None:
     """Print every figure with its split, n and interval, and the verdict."""
     console = Console(soft_wrap=True, highlight=False)
     swapped = finished.swapped_by is not None
-    columns = ["arm", "accuracy (95 % CI)", "balanced accuracy", "points against control", ""]
-    table = Table(*columns, *(["balanced, swapped", "flips"] if swapped else []))
+    columns = ["arm", "accuracy (95 % CI)", "balanced accuracy"]
+    more_columns = ["balanced, swapped", "changed"] if swapped else []
+    table = Table(*columns, WITHOUT.lower(), ALIKE.lower(), "verdict", *more_columns)
     paired = {p.arm: p for p in finished.paired}
     for arm in finished.arms:
         cells = [_interval(arm.figures[m]) for m in (Metric.ACCURACY, Metric.BALANCED_ACCURACY)]
         against = paired.get(arm.arm)
-        points, verdict = "reference", ""
+        points, verdict = ["reference", "reference"], ""
         if against is not None:
-            d = against.differences[Metric.ACCURACY]
-            points = f"{d.points:+.1f} [{d.low:+.1f}, {d.high:+.1f}]"
-            verdict = _VERDICT_WORDS[against.verdict]
+            points = [row.points or row.word.lower() for row in question_rows(finished, against)]
+            verdict = VERDICT_NAMES[against.verdict].lower()
         kinds = (Robustness.SWAPPED_BALANCED_ACCURACY, Robustness.FLIP_RATE)
         more = [_interval(arm.swapped[kind]) for kind in kinds if swapped]
-        table.add_row(arm.arm, *cells, points, verdict, *more)
+        table.add_row(arm.arm, *cells, *points, verdict, *more)
     console.print(table)
     runs = f"{len(finished.seeds)} {finished.seed_scope} seeds"
     console.print(
         f"{finished.split}, n = {finished.images}; {runs}; majority class "
         f"{finished.majority_rate:.3f}; test set opened {finished.test_openings} times"
     )
-    if any(p.verdict is Verdict.ONE_RUN for p in finished.paired):
-        console.print(f"{len(finished.seeds)} runs, not evidence: five seeds give a verdict.")
+    if any(p.verdict is Verdict.TOO_EARLY_TO_SAY for p in finished.paired):
+        word = verdict_word(Verdict.TOO_EARLY_TO_SAY, len(finished.seeds))
+        console.print(f"{word}: {MIN_SEEDS} seeds give a verdict.")
     for sentence in (*in_words(finished), proof.sentence, *finished.notices):
         console.print(sentence, markup=False)
     console.print(f"Results in {out}. Research use only, not for diagnosis.")

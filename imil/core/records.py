@@ -41,6 +41,14 @@ class Split(StrEnum):
     TEST = "test"
 
 
+class Deployment(StrEnum):
+    """Where the model will work, as the person answered: by it an arm is recommended."""
+
+    ELSEWHERE = "elsewhere"  # on images where what was painted tells nothing about the label
+    SAME = "same"  # on images like those of the study
+    UNSURE = "unsure"
+
+
 class Arm(StrEnum):
     """A training condition, compared from one checkpoint under one plan."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,10 @@ from imil.errors import DataError
 
 # Shares of the images in train, validation and test. Our choice; the paper's are not known.
 SHARES = (0.7, 0.1, 0.2)
+
+# Kinds of patients that the search for splits looks at in all; so many take a second or two. And
+# how many classes times splits it is for: it calls itself as often. Our choice.
+_MOST_TRIED, _MOST_LACKING = 300_000, 500
 
 # How many names an error gives before it only counts.
 _NAMED = 5
@@ -81,7 +85,8 @@ def make_splits(
 
     Patients stay whole, and each class is shared out as `SHARES` says, as nearly as patients allow
     (greedy, after Sechidis et al. 2011, "On the stratification of multi-label data": the rarest
-    class first, large patients first). Every class has an image in every split.
+    class first, large patients first). Every class has an image in every split: where the greedy
+    way leaves a class out, those patients are sought first that together bring it there.
 
     Args:
         labels: N class names.
@@ -92,7 +97,8 @@ def make_splits(
         N splits, in the order of the labels.
 
     Raises:
-        DataError: a class has too few patients to be in every split.
+        DataError: a class has too few patients to be in every split, or no way was found to share
+            them out so that all classes are.
         ValueError: the inputs differ in length.
     """
     return _share_out(labels, patients, tuple(Split), SHARES, seed)
@@ -214,21 +220,36 @@ def _share_out(
     group_of = np.array([groups[key] for key in keys], np.int64)
     members = np.zeros((len(groups), len(classes)), np.int64)
     np.add.at(members, (group_of, label_of), 1)
-    order = np.random.default_rng(seed).permutation(len(groups))
-    chosen = _assign(members, shares, order.tolist())
-    _require_everywhere(classes.tolist(), members, chosen, splits)
+    order = np.random.default_rng(seed).permutation(len(groups)).tolist()
+    chosen = _assign(members, shares, order, {})
+    if not _everywhere(members, chosen, len(splits)):
+        _require_enough(classes.tolist(), members, splits)
+        first = _search(members, len(splits), order)
+        if first is None:
+            raise _no_way(classes.tolist(), members, chosen, splits)
+        chosen = _assign(members, shares, order, first)
     return tuple(splits[chosen[group]] for group in group_of)
 
 
 def _assign(
-    members: NDArray[np.int64], shares: tuple[float, ...], order: list[int]
+    members: NDArray[np.int64],
+    shares: tuple[float, ...],
+    order: list[int],
+    first: Mapping[int, int],
 ) -> NDArray[np.int64]:
     """Return the split (an index of `shares`) of each group.
 
-    `members` is (G, C): how many images of each class a group has. Ties follow `order`.
+    Args:
+        members: (G, C) how many images of each class a group has.
+        shares: of the images.
+        order: of the groups; ties follow it.
+        first: the split of groups for which it is settled.
     """
     wanted = np.outer(shares, members.sum(axis=0))
     chosen = np.full(len(members), -1, np.int64)
+    for group, split in first.items():
+        chosen[group] = split
+        wanted[split] -= members[group]
     sizes = members.sum(axis=1)
     for label in np.argsort((members > 0).sum(axis=0), kind="stable"):
         holds = members[:, label] > 0
@@ -245,22 +266,96 @@ def _assign(
     return chosen
 
 
-def _require_everywhere(
-    classes: list[str],
-    members: NDArray[np.int64],
-    chosen: NDArray[np.int64],
-    splits: tuple[Split, ...],
+def _everywhere(members: NDArray[np.int64], chosen: NDArray[np.int64], splits: int) -> bool:
+    """Return whether each class has a group in each split."""
+    return all((members[chosen == split] > 0).any(axis=0).all().item() for split in range(splits))
+
+
+def _search(members: NDArray[np.int64], splits: int, order: list[int]) -> dict[int, int] | None:
+    """Return groups that bring each class into each split, and theirs; None where none were found.
+
+    Each step settles one group, for that class and split which fewest groups can bring together.
+    Groups of the same classes stand for each other, so the smallest of them is tried alone. A class
+    that has enough groups of its own is left to them. If there is a way it is found, unless that
+    takes more than `_MOST_TRIED`. Few groups are settled: the others stay free to be shared out as
+    is wanted.
+    """
+    place = {group: at for at, group in enumerate(order)}
+    sizes = members.sum(axis=1)
+    alike: dict[frozenset[int], list[int]] = {}
+    for group in sorted(order, key=lambda each: (-sizes[each], -place[each])):
+        alike.setdefault(frozenset(np.flatnonzero(members[group]).tolist()), []).append(group)
+    own = (members > 0)[(members > 0).sum(axis=1) == 1].sum(axis=0)
+    lacking = {
+        (label, split) for label in np.flatnonzero(own < splits).tolist() for split in range(splits)
+    }
+    if len(lacking) > _MOST_LACKING:
+        return None
+    first: dict[int, int] = {}
+    tried = 0
+
+    def settle(lacking: set[tuple[int, int]]) -> bool:
+        nonlocal tried
+        if not lacking:
+            return True
+        free = Counter[int]()
+        for classes, groups in alike.items():
+            free.update(dict.fromkeys(classes, len(groups)))
+        open_splits = Counter(label for label, _ in lacking)
+        if any(free[label] < count for label, count in open_splits.items()):
+            return False
+        label, split = min(lacking, key=lambda each: (free[each[0]] - open_splits[each[0]], each))
+        kinds = [classes for classes, groups in alike.items() if groups and label in classes]
+        # First those that bring most of what the split lacks.
+        gain = {kind: sum((each, split) in lacking for each in kind) for kind in kinds}
+        for kind in sorted(kinds, key=lambda each: (-gain[each], sorted(each))):
+            tried += len(alike)
+            if tried > _MOST_TRIED:
+                return False
+            group = alike[kind].pop()
+            first[group] = split
+            if settle(lacking - {(each, split) for each in kind}):
+                return True
+            del first[group]
+            alike[kind].append(group)
+        return False
+
+    return first if settle(lacking) else None
+
+
+def _require_enough(
+    classes: list[str], members: NDArray[np.int64], splits: tuple[Split, ...]
 ) -> None:
+    """Refuse a class of fewer groups than there are splits."""
     for label, name in enumerate(classes):
-        holds = members[:, label] > 0
-        if len(set(chosen[holds].tolist())) < len(splits):
-            images, patients = int(members[:, label].sum()), int(holds.sum())
+        images, patients = int(members[:, label].sum()), int((members[:, label] > 0).sum())
+        if patients < len(splits):
             raise DataError(
                 f"The class “{name}” is too small to be split.",
                 why=f"It has {_count(images, 'image')} of {_count(patients, 'patient')}, and each "
                 f"of {_listed(splits)} needs a patient of every class.",
                 fix="Add images of other patients, leave the class out, or join it with another.",
             )
+
+
+def _no_way(
+    classes: list[str],
+    members: NDArray[np.int64],
+    chosen: NDArray[np.int64],
+    splits: tuple[Split, ...],
+) -> DataError:
+    """Return the error of classes that each have enough groups, and together have no splits."""
+    names = (
+        name
+        for label, name in enumerate(classes)
+        if len(set(chosen[members[:, label] > 0].tolist())) < len(splits)
+    )
+    return DataError(
+        f"The class “{next(names)}” can't be split.",
+        why=f"Each of {_listed(splits)} needs a patient of every class, and its patients are "
+        "needed for other classes too.",
+        fix="Add images of other patients, leave the class out, or join it with another.",
+    )
 
 
 def _listed(splits: tuple[Split, ...]) -> str:

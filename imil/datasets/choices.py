@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from imil.core.bounds import MOST_FRAMES, check_flag, check_text, check_whole
 from imil.errors import DataError
 
 # What columns can mean: each is a question of the reading.
 MEANINGS = ("file", "label", "patient", "group", "split", "frame")
-# Answers that are taken, and characters of one.
-MOST_ANSWERS, MOST_WRITTEN = 50, 1000
+# Answers that are taken.
+MOST_ANSWERS = 50
+# The frame, slice or channel of a file with several: its number from 1, or the one in the middle.
+MIDDLE: Literal["middle"] = "middle"
+PickedFrame: TypeAlias = int | Literal["middle"]
+
+_FRAME = re.compile(r"(?:frame )?0*([0-9]{1,7})(?::.*)?", re.DOTALL | re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,20 +30,20 @@ class Choices:
         answers: to questions of the reading, by their ids; see `imil.datasets.layout`.
         table_file: a table that lies elsewhere and is read alone; its names are relative to the
             data.
-        frame: of DICOM files with several, counted from 1; a table's column goes before it.
+        frame: of files with several; the answer to “frame”, and a table's column, go before it.
         preset: which view of a DICOM file, counted from 1; 0 for none.
         black_corners: whether text that seems to be burnt into corners is blacked out.
     """
 
     answers: tuple[tuple[str, str], ...] = ()
     table_file: Path | None = None
-    frame: int | None = None
+    frame: PickedFrame | None = None
     preset: int = 1
     black_corners: bool = False
 
     def __post_init__(self) -> None:
         """Check the ranges; PlanError says which choice can't be."""
-        if self.frame is not None:
+        if self.frame not in (None, MIDDLE):
             check_whole("frame", self.frame, 1, MOST_FRAMES)
         check_whole("view", self.preset, 0, MOST_FRAMES)
         check_flag("choice of black corners", self.black_corners)
@@ -50,9 +57,22 @@ class Choices:
         return dict(self.answers[:MOST_ANSWERS])
 
     @property
-    def pixels(self) -> dict[str, int | bool | None]:
+    def picked(self) -> PickedFrame | None:
+        """The frame that is read of files with several; None where none was picked."""
+        return parse_frame(self.answered.get("frame", "")) or self.frame
+
+    @property
+    def pixels(self) -> dict[str, PickedFrame | bool | None]:
         """Those that change pixels, by name: what is needed to read the same images again."""
-        return {"frame": self.frame, "preset": self.preset, "black_corners": self.black_corners}
+        return {"frame": self.picked, "preset": self.preset, "black_corners": self.black_corners}
+
+
+def parse_frame(written: str) -> PickedFrame | None:
+    """Return the frame that is meant by “2”, “frame 2”, “frame 2: DAPI” or “middle”, else None."""
+    if written.strip().lower() == MIDDLE:
+        return MIDDLE
+    found = _FRAME.fullmatch(written.strip())
+    return int(found[1]) if found else None
 
 
 def parse_answers(written: Iterable[str]) -> tuple[tuple[str, str], ...]:

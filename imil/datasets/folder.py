@@ -17,8 +17,9 @@ from imil.datasets.choices import Choices
 from imil.datasets.files.pictures import PictureFiles, look_through, whose
 from imil.datasets.files.pixels import HEAD, IMAGE_SUFFIXES, PixelsError, read_pixels, shown_size
 from imil.datasets.files.tree import Findings, Tree, Tries, is_image, scan, stray, suffix_of
+from imil.datasets.files.volumes import is_volume
 from imil.datasets.layout.layout import Listed, read_layout
-from imil.datasets.layout.reading import ImageFile, require_answered
+from imil.datasets.layout.reading import ImageFile, Reading, require_answered
 from imil.datasets.layout.samples import MAX_BYTES, two_valued
 from imil.datasets.layout.words import SPLITS
 from imil.datasets.listing import (
@@ -27,6 +28,7 @@ from imil.datasets.listing import (
     ImportReport,
     Listing,
     Skipped,
+    cut,
     require_disjoint,
     require_learnable,
 )
@@ -145,9 +147,11 @@ def _found(
     told = {skip.name for skip in findings.skipped}
     for name in tree.files:
         if tree.top + name not in known and name not in told:
-            findings.skip(name, tree.unread.get(name) or stray(name))
+            findings.skip(
+                name, tree.unread.get(name) or pictures.no_pictures.get(name) or stray(name)
+            )
     if not reading.images and listed.images:
-        raise no_labels(listed.images, listed.tables)
+        raise nothing_taken(reading, listed)
     found = tuple(
         replace(
             image,
@@ -175,7 +179,7 @@ def list_folder(tree: Tree, pictures: PictureFiles, choices: Choices, findings: 
         name
         for name in names
         if name[here:] not in tree.unread
-        and (suffix_of(name) in IMAGE_SUFFIXES or pictures.is_dicom(name[here:]))
+        and (suffix_of(name) in IMAGE_SUFFIXES or is_volume(name) or pictures.is_dicom(name[here:]))
     )
     tables: dict[str, Grid] = {}
     if choices.table_file is not None:
@@ -200,6 +204,8 @@ def list_folder(tree: Tree, pictures: PictureFiles, choices: Choices, findings: 
         {uid: tree.top + name for uid, name in pictures.uids.items()},
         {tree.top + name: owner for name, owner in whose(pictures, findings).items()},
         tuple(tree.top + name for name in tree.unread),
+        {tree.top + name: frames for name, frames in pictures.frames.items()},
+        choices.picked,
     )
 
 
@@ -296,6 +302,9 @@ def _fitting_mask(
     if item.mask in tree.unread:
         findings.skip(item.mask, tree.unread[item.mask])
         return None
+    if is_volume(item.mask):
+        findings.skip(item.mask, "A mask is read from a picture file, not from a volume.")
+        return None
     try:
         mask_size = shown_size(tree.files[item.mask])
     except PixelsError as error:
@@ -319,7 +328,22 @@ def _no_table(name: str) -> DataError:
     )
 
 
-def no_labels(images: Sequence[str], tables: Mapping[str, Grid]) -> DataError:
+def nothing_taken(reading: Reading, listed: Listed) -> DataError:
+    """Return the error of images of which none is taken: why none can be read, or has a label."""
+    frameless = [left for left in reading.left_out if left.file in listed.frames]
+    if len(frameless) < len(listed.images):
+        return _no_labels(listed.images, listed.tables)
+    first = frameless[0]
+    return DataError(
+        "No image could be read.",
+        why=f"All {len(frameless)} were left out, “{cut(first.file)}” among them: {first.why}",
+        fix="Leave them out, or save a slice of each as PNG."
+        if listed.frames[first.file].refused
+        else "Pick a frame under “How the zip is read”, or give --answer “frame=middle”.",
+    )
+
+
+def _no_labels(images: Sequence[str], tables: Mapping[str, Grid]) -> DataError:
     """Return the error of images that nothing gives a label."""
     count = len(images)
     if tables:
@@ -343,7 +367,7 @@ def _require_images(found: int, entries: Sequence[Entry], findings: Findings) ->
         )
     raise DataError(
         "No images found.",
-        why="There is no PNG, JPEG, TIFF, BMP, WebP, GIF or DICOM file.",
+        why="There is no PNG, JPEG, TIFF, BMP, WebP, GIF, DICOM or NIfTI file.",
         fix="Pick the folder or the zip that has the images.",
     )
 

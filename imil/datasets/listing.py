@@ -14,6 +14,7 @@ from imil.core.duplicates import (
     NearDuplicates,
     find_near_duplicates,
     group_duplicates,
+    labelled_apart,
     near_duplicate_pairs,
     separate_duplicates,
 )
@@ -312,7 +313,12 @@ def _told(
     """Return the listing with its splits, and with what was found written into the report."""
     looked = all(entry.fingerprint is not None for entry in listing.entries)
     names = [entry.sample_id for entry in listing.entries]
-    notes = listing.report.notes if note is None else (*listing.report.notes, note)
+    labels = [entry.label for entry in listing.entries]
+    notes = (
+        *listing.report.notes,
+        note or "",
+        labelled_apart([cut(name) for name in names], labels, pairs),
+    )
     return replace(
         listing,
         entries=tuple(
@@ -321,7 +327,7 @@ def _told(
         ),
         report=replace(
             listing.report,
-            notes=notes,
+            notes=tuple(sentence for sentence in notes if sentence),
             twins=find_near_duplicates(names, splits, pairs, kept=kept, moved=moved)
             if looked
             else None,

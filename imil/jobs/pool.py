@@ -52,6 +52,8 @@ class _Job:
     # By the number of a task at work: how far it is, and the process that does it.
     at_work: dict[int, JobStatus] = field(default_factory=dict)
     children: dict[int, subprocess.Popen[str]] = field(default_factory=dict)
+    # A seed of it is trained, and others may follow.
+    had_turn: bool = False
     # A process was ended from outside, as where memory ran out: one task at a time from now on.
     alone: bool = False
     # How often in a row it was ended from outside without finishing an epoch.
@@ -67,6 +69,9 @@ class _Job:
 
 class WorkerPool:
     """Runs jobs in processes of their own, in order of arrival, and keeps the list on disk.
+
+    Between two seeds of a job, those that have none yet go first: nobody waits for a first look
+    longer than for the seeds at work.
 
     Unfinished jobs go on from their last finished epoch when a pool is opened on the same folder.
 
@@ -137,7 +142,7 @@ class WorkerPool:
             if job is None:
                 return None
             if job.status.state is JobState.QUEUED:
-                queued = [j for j in self._waiting if j.status.state is JobState.QUEUED]
+                queued = [j for j in self._line() if j.status.state is JobState.QUEUED]
                 return replace(job.status, position=queued.index(job) + 1)
             return job.status
 
@@ -234,7 +239,7 @@ class WorkerPool:
         """Return the task to do next, if there is one that may be begun now."""
         if not self._waiting:
             return None
-        job = self._waiting[0]
+        job = self._line()[0]
         number = job.todo[0]
         if job.alone and job.at_work:
             return None
@@ -249,12 +254,22 @@ class WorkerPool:
                 return None
         return job, number
 
+    def _line(self) -> list[_Job]:
+        """Return the jobs that wait in their order: those without a seed yet go first."""
+        return sorted(self._waiting, key=lambda job: job.had_turn)
+
     def _take(self, job: _Job, number: int, child: subprocess.Popen[str]) -> None:
         """Give a task to a process."""
         task = job.tasks[number]
+        job.had_turn = False
         job.todo.remove(number)
         if not job.todo:
             self._waiting.remove(job)
+        elif job.tasks[job.todo[0]].plan.seed != task.plan.seed:
+            # The last of a seed: those that wait for their first one go before the next.
+            job.had_turn = True
+            self._waiting.remove(job)
+            self._waiting.append(job)
         if job not in self._working:
             self._working.append(job)
         job.children[number] = child
@@ -337,8 +352,11 @@ class WorkerPool:
         job.children.pop(number)
         if job.at_work:
             self._tell_how_far(job)
-        else:
-            self._working.remove(job)
+            return
+        self._working.remove(job)
+        if job.todo and not job.stopping and self._line()[0] is not job:
+            job.status = replace(job.status, state=JobState.QUEUED)
+            self._note(job)
 
     def _break_off(self, job: _Job) -> None:
         """Begin no task of a job any more, and end those at work."""

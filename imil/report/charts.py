@@ -5,26 +5,32 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from imil.core.evaluation.budget_curves import BudgetCurve, budget_curves
+from imil.core.evaluation.differences import Difference
 from imil.core.evaluation.metrics import Metric
-from imil.core.evaluation.rounds import Round
+from imil.core.evaluation.rounds import Paired, Round
 from imil.core.evaluation.verdict import Verdict
+from imil.report.cards.questions import ALIKE, WITHOUT
 from imil.report.parts import numbers
 from imil.report.plots import Axis, Bar, Group, Line, Point, Tone, interval_plot, line_plot
 
 CHART_TONES: Mapping[str, Tone] = {
-    Verdict.SHOWN: Tone.GOOD,
+    Verdict.HELPS: Tone.GOOD,
+    Verdict.TRADE_OFF: Tone.WARN,
     Verdict.HARMFUL: Tone.BAD,
-    Verdict.NOT_SHOWN: Tone.FLAT,
-    Verdict.ONE_RUN: Tone.WARN,
+    Verdict.NO_CLEAR_DIFFERENCE: Tone.FLAT,
+    Verdict.TOO_EARLY_TO_SAY: Tone.FLAT,
 }
 LEGEND = (
-    (Tone.GOOD, "shown"),
-    (Tone.FLAT, "not shown"),
+    (Tone.GOOD, "helps"),
+    (Tone.WARN, "trade-off"),
+    (Tone.FLAT, "no clear difference, or too early to say"),
     (Tone.BAD, "harmful"),
-    (Tone.WARN, "too few seeds to tell"),
 )
 POINTS = Axis(
     "points of accuracy against control, 95 % interval", numbers.signed, -1.0, 1.0, numbers.points
+)
+GAINS = Axis(
+    "points against control, 95 % interval or wider", numbers.signed, -1.0, 1.0, numbers.points
 )
 MASKED = Axis("training images masked", "{:g}".format, 0.0, 1.0)
 MINUTES = Axis("minutes of a clinician", "{:g}".format, 0.0, 1.0)
@@ -60,17 +66,18 @@ def _line(line: BudgetCurve, xs: Sequence[float]) -> Line:
 
 
 def gain_plot(found: Round) -> str:
-    """Return each arm's gain against control with its interval, as SVG."""
-    accuracy = Metric.ACCURACY
-    bars = tuple(
-        Bar(
-            str(paired.arm),
-            paired.differences[accuracy].points,
-            paired.differences[accuracy].low,
-            paired.differences[accuracy].high,
-            CHART_TONES[paired.verdict],
-        )
-        for paired in found.paired
-    )
-    heading = f"{found.split}, n = {found.images}, {len(found.seeds)} {found.seed_scope} seeds"
-    return interval_plot("Gain against control", [Group(heading, bars)], POINTS, legend=LEGEND)
+    """Return each arm's gain against control, question by question, as SVG."""
+    runs = f"{found.split}, n = {found.images}, {len(found.seeds)} {found.seed_scope} seeds"
+    without = [(p, p.independent) for p in found.paired if p.independent is not None]
+    alike = [(p, p.differences[Metric.ACCURACY]) for p in found.paired]
+    groups = [
+        Group(f"{question}, {runs}", tuple(_bar(paired, change) for paired, change in asked))
+        for question, asked in ((WITHOUT, without), (ALIKE, alike))
+        if asked
+    ]
+    return interval_plot("Gain against control", groups, GAINS, legend=LEGEND)
+
+
+def _bar(paired: Paired, change: Difference) -> Bar:
+    tone = CHART_TONES[paired.verdict]
+    return Bar(str(paired.arm), change.points, change.low, change.high, tone)

@@ -11,6 +11,7 @@ from imil.core.evaluation.rounds import Round
 from imil.report.cards.arms_table import arms_table
 from imil.report.cards.budget_curves_card import budget_curves_cards
 from imil.report.cards.cases_card import changes_in_words
+from imil.report.cards.confirmation_card import confirmation_card
 from imil.report.cards.figures_cards import (
     classes_card,
     confusion_card,
@@ -23,15 +24,18 @@ from imil.report.cards.figures_cards import (
 )
 from imil.report.cards.rounds_card import rounds_card
 from imil.report.cards.verdict_card import key_arms
-
-# Cards below each other.
-STACK = Markup('<div class="stackup">{}</div>')
+from imil.report.parts.markup import arrange_cards
 
 
-def headline(found: Round) -> Markup:
-    """Return what stands right below the verdict: every arm, and what is left when swapped."""
+def headline(found: Round, rounds: Sequence[Round] = ()) -> Markup:
+    """Return what stands right below the verdict: test and validation, every arm, swapped images.
+
+    Args:
+        found: the comparison.
+        rounds: every round of the study on validation, this one included.
+    """
     swapped = robustness_card(found, key_arms(found))
-    return STACK.format(arms_table(found) + swapped)
+    return arrange_cards("stackup", confirmation_card(found, rounds), arms_table(found), swapped)
 
 
 def details(found: Round, classes: Sequence[str], rounds: Sequence[Round] = ()) -> Markup:
@@ -53,7 +57,7 @@ def details(found: Round, classes: Sequence[str], rounds: Sequence[Round] = ()) 
         every_figure_card(found),
         curves_card(arms),
     )
-    return STACK.format(Markup().join(cards))
+    return arrange_cards("stackup", *cards)
 
 
 def round_page(
@@ -72,8 +76,6 @@ def round_page(
         rounds: every round of the study, this one included.
     """
     changes = Markup() if cases is None else changes_in_words(found, cases)
-    pair = Markup('<div class="pairup">{}</div>').format(
-        confusion_card(key_arms(found), classes) + changes
-    )
-    page = STACK.format(headline(found) + pair + details(found, classes, rounds))
+    pair = arrange_cards("pairup", confusion_card(key_arms(found), classes), changes)
+    page = arrange_cards("stackup", headline(found, rounds), pair, details(found, classes, rounds))
     return page.replace("<details class=", Markup("<details open class="))

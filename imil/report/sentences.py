@@ -4,31 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from imil.core.evaluation.metrics import Metric, Robustness
+from imil.core.evaluation.metrics import Robustness
 from imil.core.evaluation.rounds import ArmFigures, Paired, Round
-from imil.core.evaluation.verdict import Verdict
 from imil.report.cards.figures_cards import zero_maps
+from imil.report.cards.questions import (
+    QuestionRow,
+    interval_known,
+    meaning,
+    question_rows,
+    verdict_word,
+)
 from imil.report.cards.verdict_card import (
     advice_line,
-    interval_known,
     key_arms,
-    main_arm,
     mask_only_line,
+    named_arms,
     openings_line,
-    second_arm,
-    verdict_word,
 )
 from imil.report.parts import numbers, text
 
 WORDS_VERDICT = (
-    "{arm} against control: {word}. {points} points of {split} accuracy{around}, balanced "
-    "{balanced}; n = {n}, {seeds} ({scope})."
+    "{arm} against control: {word}. {without} {alike} {split}, n = {n}, {seeds} ({scope}). "
+    "{meaning}"
 )
+WORDS_QUESTION = "{question}: {control} to {arm}, {points} points{level} ({figure})."
+WORDS_NOT_ASKED = "{question}: not measured."
 WORDS_SWAPPED = (
     "{arm}, swapped: balanced accuracy {figure}; {points} points against control; {flips} of the "
-    "predictions flip."
+    "predictions change."
 )
-WORDS_WORST = "{arm}: worst group “{group}” {figure}, n = {n}."
+WORDS_WORST = "{arm}: accuracy {figure} in “{group}”, control's worst group, n = {n}."
 WORDS_OPERATING = (
     "{arm}: at the threshold for 90 % sensitivity on validation, sensitivity {sensitivity}, "
     "specificity {specificity}."
@@ -47,14 +52,13 @@ def in_words(found: Round) -> tuple[str, ...]:
 
 
 def _sentences(found: Round) -> Iterator[str]:
-    for paired in (main_arm(found), second_arm(found)):
-        if paired is not None:
-            yield _verdict(found, paired)
+    for paired in named_arms(found):
+        yield _verdict(found, paired)
     if found.paired:
         yield advice_line(found)
     yield from _robustness(found)
     for arm in key_arms(found):
-        yield from _worst(arm)
+        yield from _worst(arm, found.worst_group)
         yield from _operating(arm)
     yield from _explanations(found)
     yield mask_only_line(found.mask_only)
@@ -63,25 +67,31 @@ def _sentences(found: Round) -> Iterator[str]:
 
 
 def _verdict(found: Round, paired: Paired) -> str:
-    gain = paired.differences[Metric.ACCURACY]
-    balanced = paired.differences[Metric.BALANCED_ACCURACY]
     seeds = len(found.seeds)
-    around = ""
-    if interval_known(seeds):
-        around = f" {numbers.brackets(gain.low, gain.high)}"
-    few = paired.verdict is Verdict.ONE_RUN
-    word = verdict_word(paired.verdict, seeds)
+    without, alike = question_rows(found, paired)
     return WORDS_VERDICT.format(
         arm=text.arm_name(paired.arm),
-        word=word if few else word.lower(),
-        points=numbers.points(gain.points),
-        around=around,
-        balanced=numbers.points(balanced.points)
-        + (f" {numbers.brackets(balanced.low, balanced.high)}" if interval_known(seeds) else ""),
-        split=text.SPLIT_WORDS[found.split],
+        word=verdict_word(paired.verdict, seeds).lower(),
+        without=_question(without),
+        alike=_question(alike),
+        split=text.SPLIT_NAMES[found.split],
         n=numbers.count(found.images),
         seeds=numbers.some(seeds, text.SEED_ONE, text.SEED_MANY),
         scope=text.SEED_SCOPES[found.seed_scope],
+        meaning=meaning(found, paired),
+    )
+
+
+def _question(row: QuestionRow) -> str:
+    if row.change is None:
+        return WORDS_NOT_ASKED.format(question=row.question)
+    return WORDS_QUESTION.format(
+        question=row.question,
+        control=row.control,
+        arm=row.arm,
+        points=row.points,
+        level="" if row.level is None else f", {numbers.percent(row.level)} interval",
+        figure=row.figure[0].lower() + row.figure[1:],
     )
 
 
@@ -105,12 +115,12 @@ def _robustness(found: Round) -> Iterator[str]:
             )
 
 
-def _worst(arm: ArmFigures) -> Iterator[str]:
-    if arm.worst_group is not None:
-        worst = arm.groups[arm.worst_group]
+def _worst(arm: ArmFigures, group: str | None) -> Iterator[str]:
+    if group is not None:
+        worst = arm.groups[group]
         yield WORDS_WORST.format(
             arm=text.arm_name(arm.arm),
-            group=arm.worst_group,
+            group=group,
             figure=numbers.with_interval(worst.accuracy),
             n=numbers.count(worst.images),
         )

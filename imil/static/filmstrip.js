@@ -80,6 +80,8 @@ element.addEventListener("click", (event) => {
   if (button?.dataset.sample) {
     focus = null;
     trigger("select", { sample: button.dataset.sample });
+    // On a phone the image stands above the queue; elsewhere it is in sight.
+    document.querySelector("#painter .stage")?.scrollIntoView({ block: "nearest" });
   } else if (button?.dataset.page) {
     trigger("turn", { page: (props.value?.page ?? 0) + Number(button.dataset.page) });
   }

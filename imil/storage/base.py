@@ -142,16 +142,15 @@ def by_file_name(name: str) -> str:
     return name.rpartition("/")[2]
 
 
-def new_record(kind: str, study_id: str, moment: datetime, ending: str = "parquet") -> str:
+def new_record(kind: str, study_id: str, moment: datetime) -> str:
     """Return a new name for a record of a study.
 
     Args:
         kind: its folder below `data/`, such as "masks".
         study_id: letters and digits.
         moment: when it was made (UTC); records are read in this order.
-        ending: of the file.
     """
-    rest = f"{moment:%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}-{study_id}.{ending}"
+    rest = f"{moment:%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}-{study_id}.parquet"
     return check_name(f"{RECORDS}{kind}/{moment:%Y%m}/{rest}")
 
 

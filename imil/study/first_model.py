@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from imil.core.nets.saliency import SaliencyMap
 from imil.core.records import Region, Split
 from imil.core.review.counterfactual import Answer
+from imil.core.review.finding_check import FindingCheck
 from imil.core.training.dynamics import fill_gaps
 from imil.errors import PlanError
 from imil.jobs.training.task import TrainingTask
 from imil.study.context import StudyContext
+from imil.study.library.demo import ShortcutFigures, shortcut_figures
 from imil.study.review.answers import WarmModels
 from imil.study.workspace import Workspace, read_curves, read_logits
 
@@ -50,6 +52,15 @@ class FirstModel:
         context = self._context
         return self._warm.answer(context.workspace, context.trained(), sample_id, irrelevant)
 
+    def check(self, sample_id: str, irrelevant: Region) -> FindingCheck | None:
+        """Return whether a mask may hide the finding itself; None where there is nothing to hide.
+
+        Raises:
+            PlanError, DataError, MaskError: as `answer`.
+        """
+        context = self._context
+        return self._warm.check(context.workspace, context.trained(), sample_id, irrelevant)
+
     def saliency(self, sample_id: str, irrelevant: Region | None = None) -> SaliencyMap:
         """Return where the model looks in an image, as it is or with a region blacked out.
 
@@ -61,6 +72,16 @@ class FirstModel:
         """
         context = self._context
         return self._warm.saliency(context.workspace, context.trained(), sample_id, irrelevant)
+
+    def shortcut_figures(self) -> ShortcutFigures | None:
+        """Return how it does where the demo's marker misleads; None in any other study.
+
+        Raises:
+            PlanError: nothing is trained yet.
+        """
+        context = self._context
+        logits = read_logits(context.trained())
+        return shortcut_figures(context.record.source, context.images, logits)
 
     def said(self, first: TrainingTask, sample_id: str, irrelevant: Region) -> MaskAnswer:
         """Return the model and the label's probability before and after; none that can't be had."""

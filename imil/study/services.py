@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -28,6 +29,7 @@ class Services:
             nowhere.
         idle_days: days without a visit after which `Studies.sweep_idle` lets a study go; 0 = never.
         uploads: reads what visitors bring.
+        learning: held by the study that learns from its masks in the background.
     """
 
     store: Store
@@ -39,3 +41,4 @@ class Services:
     checkpoints: Models | None = None
     idle_days: int = 0
     uploads: UploadReader = field(default_factory=UploadReader)
+    learning: threading.Lock = field(default_factory=threading.Lock)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from imil.core.images import ImageSet
-from imil.core.records import Plan
+from imil.core.records import Deployment, Plan
 from imil.core.splits import DisjointProof
 from imil.datasets.listing import ImportReport
 from imil.jobs.training.task import machines
@@ -25,10 +25,11 @@ from imil.study.comparison.figures import Figures
 from imil.study.comparison.results import Results
 from imil.study.comparison.saliency_comparison import SaliencyComparisons
 from imil.study.comparison.segments import Segments
+from imil.study.comparison.usual_arms import UsualArms
 from imil.study.context import StudyContext, StudyState
 from imil.study.first_model import FirstModel
 from imil.study.image_files import ImageFiles
-from imil.study.library.study_zip import pack
+from imil.study.library.zips.study_zip import pack
 from imil.study.pictures import Pictures
 from imil.study.review.masks import MaskReview
 from imil.study.review.predictions import PredictedMasks
@@ -105,6 +106,7 @@ class Study:
             self.labels,
             self.readers,
             self.predictions,
+            UsualArms(context, self.labels, self.readers, self.predictions),
             segments,
             figures,
             self.looks,
@@ -116,6 +118,7 @@ class Study:
             self.model,
             self.backup,
             lambda: self.comparison.round_number,
+            self.predictions.begin,
         )
         lost = self.pictures.missing > 0 or (self.training.started and not context.first.finished)
         if not (lost and self.backup.bring_back(self._resume)):
@@ -159,6 +162,11 @@ class Study:
     def plan(self) -> Plan:
         """How the study trains."""
         return self.context.plan
+
+    @property
+    def deployment(self) -> Deployment:
+        """Where the model will work, as the person answered."""
+        return self.context.record.deployment
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -216,6 +224,7 @@ class Study:
             known = [job for job in self._jobs if pool.status(job) is not None]
             pool.wait(known, timeout=_STOPPING)
             pool.followed(self._jobs, timeout=_STOPPING)
+            self.predictions.join(_STOPPING)
         finally:
             state.ending.clear()
 
@@ -227,13 +236,12 @@ class Study:
         self._store.end()
         self.end()
 
-    def export(self, path: Path, *, whole: bool = True, who: str = "") -> Audit:
+    def export(self, path: Path, *, whole: bool = True) -> Audit:
         """Write the study as one `study.zip`, then say so in its log.
 
         Args:
             path: of the zip.
             whole: with images and models; without them, what the store has: masks, figures, log.
-            who: for whom.
 
         Returns:
             The log as it was found, with the first sign of tampering; it is said in the zip too.
@@ -254,7 +262,7 @@ class Study:
         )
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        self.audit.note(ActKind.EXPORTED, who=who, details={"whole": whole, "sha256": digest})
+        self.audit.note(ActKind.EXPORTED, details={"whole": whole, "sha256": digest})
         return found
 
     def check_readable(self) -> None:

@@ -11,7 +11,7 @@ from functools import partial
 
 from imil.core.disk import full_disk
 from imil.core.plans import check_plan, with_arithmetic
-from imil.core.records import Plan, Precision
+from imil.core.records import Deployment, Plan, Precision
 from imil.errors import ImilError, PlanError
 from imil.jobs.base import JobState, JobStatus, crash_error
 from imil.jobs.training.machine import has_native_bf16
@@ -91,6 +91,30 @@ class FirstTraining:
             if plan != self._context.plan:
                 self._context.state.update(plan=check_plan(plan))
                 self._audit.note(ActKind.PLAN_SET, who=who, details={"plan": asdict(plan)})
+
+    @property
+    def deployment_fixed(self) -> bool:
+        """Whether a comparison was asked for: where the model will work is fixed from then on."""
+        return self._context.record.comparison is not None
+
+    def set_deployment(self, deployment: Deployment, *, who: str = "") -> None:
+        """Keep where the model will work, as the person answers; `who` answered.
+
+        Raises:
+            PlanError: a comparison was asked for, and the answer is another one.
+        """
+        with self._context.state.lock:
+            if deployment is self._context.record.deployment:
+                return
+            if self.deployment_fixed:
+                raise PlanError(
+                    "Where the model will work is fixed once a comparison was asked for.",
+                    why="An arm is recommended by it, and nobody may choose that by the results.",
+                    fix="Begin a new study to answer otherwise.",
+                )
+            self._context.state.update(deployment=deployment)
+            details = {"deployment": deployment}
+            self._audit.note(ActKind.DEPLOYMENT_SET, who=who, details=details)
 
     def start(self, *, who: str = "") -> None:
         """Train round 0, or go on with it; nothing happens while it waits or runs.

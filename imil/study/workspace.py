@@ -17,9 +17,9 @@ from PIL import Image
 
 from imil.core.arms.registry import ARMS, MaskSource
 from imil.core.arms.variants import CONTROL, Variant
+from imil.core.evaluation.comparison import Trained, Validation, clusters_of
 from imil.core.evaluation.groups import check_groups
 from imil.core.evaluation.metrics import Explanation, check_classes
-from imil.core.evaluation.rounds import Trained, Validation, clusters_of
 from imil.core.images import ImageSet, to_uint8, working_image, write_cache
 from imil.core.nets.saliency import Explainer
 from imil.core.records import EpochFigures, Outlier, Plan, Region, Sample, Split
@@ -320,11 +320,12 @@ def _readings(task: TrainingTask, rows: NDArray[np.int64]) -> _SplitReadings | N
     if not np.array_equal(probe.rows[asked], rows):
         return None
     inside = np.isin(probe.explained, asked)
-    contrasted = np.array_equal(probe.contrasted, asked)
+    own = np.flatnonzero(np.isin(probe.contrasted, asked))
+    contrasted = np.array_equal(probe.contrasted[own], asked)
     return _SplitReadings(
         swapped=readings.swapped[:, asked],
-        same=readings.same if contrasted else None,
-        other=readings.other if contrasted else None,
+        same=readings.same[:, own] if contrasted else None,
+        other=readings.other[:, own] if contrasted else None,
         explained={key: values[inside] for key, values in readings.explained.items()},
         places=np.searchsorted(rows, probe.rows[probe.explained[inside]]),
     )

@@ -29,6 +29,8 @@ from imil.synthetic.phantom import (
     Scene,
     breathed_in,
     draw,
+    finding_region,
+    marker_region,
     random_chest,
     random_distractor,
     random_exposure,
@@ -191,6 +193,15 @@ def marker_place(spec: FilmSpec, sample_id: str) -> tuple[float, float, float] |
     """
     marker = _scene(spec, _deal(spec), int(sample_id.removeprefix("film_"))).marker
     return None if marker is None else (marker.x, marker.y, marker.side)
+
+
+def film_truth(spec: FilmSpec, sample_id: str) -> tuple[Region, Region]:
+    """Return where a film's finding is, and where its marker, (S, S) each; empty without one.
+
+    For measurements alone: no queue, arm or recommendation may call it.
+    """
+    scene = _scene(spec, _deal(spec), int(sample_id.removeprefix("film_")))
+    return finding_region(scene, size=spec.size), marker_region(scene, size=spec.size)
 
 
 def film_set(spec: FilmSpec) -> ImageSet:

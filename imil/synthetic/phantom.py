@@ -7,6 +7,7 @@ numbers are our choice: plausible at a glance and at painting size, and drawn in
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -26,6 +27,7 @@ MARKER_SIDE = (0.08, 0.10)
 MARKER_GREY = 0.85
 # How far the relevant region reaches beyond the lung fields: their edges belong to the reading.
 RELEVANT_MARGIN = 0.02
+MARKER_MARGIN = 0.01  # how far a mask of the marker reaches beyond it
 # Deviation of the grain, on a lattice of GRAIN_CELLS cells a side whatever the film's size, so that
 # a large film scaled down looks like a small one; FINE_GRAIN comes on top, pixel by pixel.
 GRAIN = 0.025
@@ -242,6 +244,27 @@ def relevant_region(scene: Scene, *, size: int) -> Region:
     x, y = _coordinates(scene.exposure, size)
     right, left = (_depth(_grown(lung, RELEVANT_MARGIN), x, y) > 0 for lung in scene.chest.lungs)
     return right | left
+
+
+def finding_region(scene: Scene, *, size: int) -> Region:
+    """Return the (size, size) region of the opacities: where a tenth of their contrast is left."""
+    x, y = _coordinates(scene.exposure, size)
+    faded = math.log(10) ** (1 / OPACITY_EDGE)  # squared distance, in radii
+    region = np.zeros((size, size), np.bool_)
+    for blob in scene.opacities:
+        region |= _squared_distance(blob, x, y) <= faded
+    return region
+
+
+def marker_region(scene: Scene, *, size: int) -> Region:
+    """Return the (size, size) square of the marker; empty where there is none."""
+    if scene.marker is None:
+        return np.zeros((size, size), np.bool_)
+    centres = (np.arange(size) + 0.5) / size
+    marker, half = scene.marker, scene.marker.side / 2
+    across = np.abs(centres - marker.x - half) <= half + MARKER_MARGIN
+    down = np.abs(centres - marker.y - half) <= half + MARKER_MARGIN
+    return down[:, None] & across[None, :]
 
 
 def _grown(lung: Lung, margin: float) -> Lung:

@@ -6,12 +6,14 @@ See `tests/report/test_golden.py` for how they are written anew.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 from imil.app.header.header import saved_told
 from imil.app.results.seeds_line import seeds_line
 from imil.app.review.answer_card import answer_html
 from imil.app.train.training_card import training_card
 from imil.core.review.counterfactual import Answer
+from imil.core.review.finding_check import FindingCheck
 from imil.errors import ComputeError, StoreError
 from imil.jobs.base import JobState, JobStatus
 from imil.storage.base import Saved
@@ -33,13 +35,22 @@ def answer(before: float, after: float, *, coverage: float = 0.1) -> Answer:
     return Answer(1, (1 - before, before), (1 - after, after), coverage)
 
 
+def absent(before: float, after: float) -> Answer:
+    return Answer(0, (before, 1 - before), (after, 1 - after), 0.1)
+
+
 def test_what_the_model_would_say(bless: bool) -> None:
+    warned, chance = FindingCheck(0.69, 0.02), FindingCheck(0.69, 0.7)
     answers = {
-        "flips to the label": answer_html(answer(0.31, 0.78), TWO),
-        "the evidence falls": answer_html(answer(0.91, 0.22), TWO),
-        "almost all is hidden": answer_html(answer(0.31, 0.78, coverage=0.72), TWO),
-        "no change": answer_html(answer(0.88, 0.88), TWO),
-        "the same prediction": answer_html(answer(0.88, 0.95), TWO),
+        "flips to the label": answer_html(answer(0.31, 0.78), TWO, FindingCheck(-0.2)),
+        "covers the marker": answer_html(absent(0.02, 0.61), TWO, marker=True),
+        "flips from the label": answer_html(absent(0.61, 0.02), TWO),
+        "may hide the finding": answer_html(answer(0.91, 0.22), TWO, warned),
+        "no more than chance": answer_html(answer(0.91, 0.22), TWO, chance),
+        "too low to tell": answer_html(answer(0.08, 0.05), TWO),
+        "not checked yet": answer_html(answer(0.88, 0.88), TWO),
+        "no change": answer_html(answer(0.88, 0.88), TWO, FindingCheck(0.0)),
+        "the same prediction": answer_html(answer(0.88, 0.95), TWO, FindingCheck(0.05)),
         "nothing is hidden": answer_html(answer(0.31, 0.31, coverage=0.0), TWO),
         "a third class": answer_html(
             Answer(0, (0.2, 0.7, 0.1), (0.3, 0.1, 0.6), 0.1), ("a", "b", "c & <script>")
@@ -85,6 +96,6 @@ def test_where_a_study_is_saved(bless: bool) -> None:
     check("saved", written + "\n", bless=bless, suffix="json")
 
 
-def states(shown: dict[str, str]) -> str:
+def states(shown: Mapping[str, str]) -> str:
     """Return each state under its name."""
     return "".join(f"<h1>{name}</h1>{html}" for name, html in shown.items())

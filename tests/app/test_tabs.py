@@ -18,11 +18,10 @@ from imil.app.review.filmstrip import STRIP_PAGE, page_of, page_value
 from imil.app.review.queue_view import next_to_review, step_from
 from imil.app.server.theme import launch_options
 from imil.app.train import train_tab
-from imil.app.train.source_picker import show_source
+from imil.app.train.source_picker import build_reading_watch, show_source
 from imil.app.train.train_tab import TRAIN_EMPTY
 from imil.core.records import Outlier, Queue
 from imil.datasets.public_sets import PUBLIC_SETS
-from imil.report.cards.study_card import study_card, study_line
 from imil.report.parts import text
 from imil.study.library.studies import Studies
 from imil.study.review.viewing import View
@@ -51,20 +50,6 @@ def outlier(name: str) -> Outlier:
     return Outlier(name, label=0, predicted=1, confidence=0.9, loss=2.3)
 
 
-def test_a_study_is_told_in_a_line(study: Study) -> None:
-    images = len(study.images)
-
-    assert study_line(study.images) == f"{images} images · 2 classes"
-
-
-def test_a_study_shows_samples_splits_and_the_proof(study: Study) -> None:
-    card = study_card(train_tab.study_data(study))
-
-    assert card.count('src="data:image/jpeg;base64,') == 12
-    assert '<th scope="row">Validation</th>' in card
-    assert "<b>No patient in two splits.</b>" in card
-
-
 def test_the_header_is_told_the_study_and_where_it_is_saved(study: Study) -> None:
     told = header(study)
 
@@ -75,7 +60,7 @@ def test_the_header_is_told_the_study_and_where_it_is_saved(study: Study) -> Non
 
 @pytest.mark.usefixtures("blocks")
 def test_before_training_the_tab_offers_to_train(study: Study) -> None:
-    tab = train_tab.build_train_tab()
+    tab = train_tab.build_train_tab(build_reading_watch())
 
     shown = train_tab.show_study(tab, study)
 
@@ -98,7 +83,7 @@ def test_before_training_the_tab_offers_to_train(study: Study) -> None:
 def test_a_study_opened_again_shows_where_its_images_come_from(
     source: dict[str, str], chosen: str
 ) -> None:
-    picker = train_tab.build_train_tab().picker
+    picker = train_tab.build_train_tab(build_reading_watch()).picker
 
     shown = show_source(picker, source)
 
@@ -111,7 +96,7 @@ def test_a_study_opened_again_shows_where_its_images_come_from(
 
 @pytest.mark.usefixtures("blocks")
 def test_the_demo_leaves_the_source_that_somebody_has_chosen_by_then(study: Study) -> None:
-    picker = train_tab.build_train_tab().picker
+    picker = train_tab.build_train_tab(build_reading_watch()).picker
 
     assert show_source(picker, study.source) == {}
 
@@ -217,6 +202,7 @@ def test_each_step_is_a_named_endpoint_no_act_of_the_screen_is_and_no_two_parts_
         "/look_at_hub",
         "/open_hub",
         "/set_preset",
+        "/set_deployment",
         "/set_consent",
         "/fetch_images",
         "/bring_images",

@@ -343,14 +343,14 @@ def test_whatever_fails_in_one_study_is_said_by_its_id_and_without_content(
     ids = sorted(home.studies.demo().study_id for _ in range(3))
     home.start(idle_days=1)
     home.studies._visits.last = _long_ago  # type: ignore[method-assign]
-    opened = home.studies._opened
+    opened = home.studies._open.open
 
     def fails(study_id: str) -> Study:
         if study_id == ids[1]:
             raise ZeroDivisionError("a patient's name")
         return opened(study_id)
 
-    home.studies._opened = fails  # type: ignore[method-assign]
+    home.studies._open.open = fails  # type: ignore[method-assign]
 
     gone = home.studies.sweep_idle()
 

@@ -15,7 +15,7 @@ from imil.jobs.pool import WorkerPool
 from imil.report.parts.markup import ASSETS
 from imil.storage.local import LocalStore
 from imil.study.library.demo_training import read_trained_demo
-from imil.study.library.handles import Handles
+from imil.study.library.open_studies import Handles
 from imil.study.library.studies import DEMO, Studies
 from imil.study.services import Services
 from imil.synthetic.films import FilmSpec
@@ -74,7 +74,7 @@ def test_studies_that_nobody_holds_are_let_go_and_none_is_open_twice(tmp_path: P
     pool = WorkerPool(tmp_path / "jobs", workers=0)
     tools = Services(LocalStore(tmp_path / "state"), pool, no_weights)
     studies = Studies(tmp_path / "work", tools, demo=FilmSpec(images=40, size=48))
-    studies._open = Handles(FEW)
+    studies._open._handles = Handles(FEW)
 
     held = studies.demo()
     held.review.skip(held.images.samples[0].sample_id, reader="r")

@@ -29,7 +29,7 @@ from imil.storage.codec import decode_masks, encode_masks
 from imil.storage.records.accounts import ListedStudy, account_key, load_listed, owner_of
 from imil.study.library.accounts import Account, Accounts
 from imil.study.library.demo import demo_films
-from imil.study.library.study_zip import MANIFEST_FILE
+from imil.study.library.zips.study_zip import MANIFEST_FILE
 from imil.study.study import Study
 from imil.synthetic.films import FilmSpec
 from tests.standins.fakehub import FakeHub

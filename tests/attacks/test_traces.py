@@ -27,6 +27,7 @@ from imil.app.screen import Screen
 from imil.app.server.served_files import KEEP_SECONDS, Uploads, download_folder, forget_downloads
 from imil.app.server.updates import html
 from imil.app.train.source_handlers import SourceHandlers
+from imil.app.train.source_picker import build_reading_watch
 from imil.app.train.train_tab import build_train_tab
 from imil.study.library.imports import Imports, ImportStatus
 from tests.app.conftest import leftovers_of_gradio  # noqa: F401  # a fixture
@@ -169,9 +170,13 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     with gr.Blocks():
         header, study_id, reader = html(), gr.BrowserState(""), gr.BrowserState("")
         with gr.Tabs() as tabs, gr.Tab("x") as place:
-            parts = build_train_tab(), build_outliers_tab(place), build_results_tab()
-        timer = gr.Timer(1, active=False)
-    screen = Screen(studies_at(home), study_id, reader, header, tabs, timer, *parts)
+            parts = (
+                build_train_tab(build_reading_watch()),
+                build_outliers_tab(place),
+                build_results_tab(),
+            )
+        timer, news = gr.Timer(1, active=False), gr.Timer(1, active=False)
+    screen = Screen(studies_at(home), study_id, reader, header, tabs, timer, news, *parts)
     return Desk(SourceHandlers(screen, Imports(), Uploads(folder)), home, folder)
 
 

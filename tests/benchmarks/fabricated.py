@@ -9,10 +9,10 @@ import numpy as np
 from benchmarks.grid import Cell, Outcomes
 from benchmarks.pooled import Outcome
 from imil.core.arms.variants import CONTROL, parse_variant
+from imil.core.evaluation.differences import paired_differences
 from imil.core.evaluation.metrics import Metric
 from imil.core.evaluation.recommendation import Candidate
 from imil.core.evaluation.robustness import balanced
-from imil.core.evaluation.verdict import paired_differences
 
 FILMS = 200
 

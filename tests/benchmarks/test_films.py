@@ -17,8 +17,8 @@ from benchmarks.estimate import estimate, seconds_an_epoch
 from benchmarks.films import Grid, run_grid
 from imil.core.arms.registry import parse_arms
 from imil.core.arms.variants import CONTROL, IMIL, parse_variant
+from imil.core.evaluation.differences import PairedOutcome, drawn_over_replications
 from imil.core.evaluation.metrics import Metric
-from imil.core.evaluation.verdict import PairedOutcome, drawn_over_replications
 from imil.core.records import Plan
 from imil.errors import PlanError
 from imil.jobs.pool import WorkerPool
@@ -118,7 +118,7 @@ def test_a_small_grid_runs_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert found["arms"] == ARMS
     assert [len(c["accuracy"]["imil"]) for c in found["cells"]] == [2, 2]
     assert found["cells"][0]["clean"] == found["cells"][1]["accuracy"]["control"]
-    assert found["cells"][0]["paired"]["imil"]["verdict"] == "one_run"
+    assert found["cells"][0]["paired"]["imil"]["verdict"] == "too_early_to_say"
     assert found["cells"][0]["recommended"]["arm"] in ARMS
     assert len(found["cells"][0]["recommended"]["a_seed"]) == 2
     assert found["rule"]["recommended"]["single"]["cases"] == 4

@@ -52,7 +52,7 @@ def test_the_recommended_arm_is_named_beforehand_and_held_against_control_and_it
     assert cell["recommended"]["arm"] == "propagated"
     assert not cell["paired"]["propagated"]["exploratory"]
     assert cell["paired"]["counterexample"]["exploratory"]
-    assert cell["recommended"]["verdict"] == "shown"
+    assert cell["recommended"]["verdict"] == "helps"
     assert cell["recommended"]["against_control"] == cell["paired"]["propagated"]["accuracy"]
     assert 3 < cell["recommended"]["against_rival"]["points"] < 13
     assert 0.9 < cell["recommended"]["share_closed"]["value"] < 1.1
@@ -116,6 +116,7 @@ def test_the_table_holds_arms_recommendation_and_targets(whole: dict[str, Any]) 
 
     assert "| label noise 0% | shortcut 0.95 | shortcut 0.5 |" in table
     assert "| 0% | 0.95 | propagated | +" in table
+    assert "| recommended for elsewhere | 2 settings | " in table
     assert "| always imil | 2 settings | " in table
     assert "- **met**: propagated closes 95% of the gap" in table
     assert "- **missed**: counterexample closes 70% of the gap" in table

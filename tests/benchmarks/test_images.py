@@ -53,7 +53,7 @@ def results(*, gain: float, swapped: float | None, seeds: int = 5) -> dict[str, 
             "masked": [60] * seeds,
             "arms": [{"arm": arm, "masks": [60 * (arm != "control")] * seeds} for arm in arms],
             "paired": [
-                {"arm": arm, "verdict": "not_shown" if arm == "imil" else "shown",
+                {"arm": arm, "verdict": "no_clear_difference" if arm == "imil" else "helps",
                  "swapped": when_swapped if arm == "propagated" else {}}
                 for arm in pairs
             ],
@@ -94,8 +94,8 @@ def test_two_seeds_or_nothing_swapped_leave_a_target_open() -> None:
 def test_the_table_holds_swapped_figures_and_masks_alone() -> None:
     table = images_table(images_content(results(gain=5.0, swapped=12.0)))
 
-    row = "| propagated | 0.800 | 0.700 | 0.600 | 60 | +5.0 [+4.0, +6.0] | +5.0 [+4.0, +6.0] "
-    assert row + "| +12.0 [+10.0, +99.0] | shown |" in table
+    row = "| propagated | 0.800 | 0.700 | 0.600 | 60 | not measured | +5.0 [+4.0, +6.0] "
+    assert row + "| +5.0 [+4.0, +6.0] | +12.0 [+10.0, +99.0] | helps |" in table
     assert "| control | 0.800 | 0.700 | 0.600 | 0 | reference |" in table
     assert "60 of 1505 training images masked" in table
     assert "balanced accuracy 0.520 [0.450, 0.590], n = 409, at chance" in table
@@ -147,5 +147,5 @@ def test_a_small_study_of_images_is_measured_and_goes_on(tmp_path: Path) -> None
     assert "## Targets" in done.stdout
     content = json.loads((out / "bench.json").read_bytes())
     assert content["study"]["seeds"] == [0, 1]
-    assert content["study"]["paired"]["imil"]["verdict"] == "one_run"
+    assert content["study"]["paired"]["imil"]["verdict"] == "too_early_to_say"
     assert (out / "gain.svg").exists()

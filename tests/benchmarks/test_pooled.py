@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from benchmarks.pooled import against, candidates, chosen, share_closed
 from imil.core.arms.variants import CONTROL, IMIL, parse_variant
 from imil.core.evaluation.metrics import Metric
-from imil.core.evaluation.recommendation import recommend_by_swapping
+from imil.core.records import Deployment
 from tests.benchmarks.fabricated import outcome
 
 UPWEIGHT = parse_variant("upweight")
@@ -77,4 +79,14 @@ def test_a_gain_within_the_noise_of_validation_recommends_control() -> None:
     barely = outcome(0, {"control": 0.9, "imil": 0.905}, **USUAL)
 
     assert chosen([barely], ARMS) == CONTROL
-    assert chosen([barely], ARMS, recommend_by_swapping) == IMIL
+
+
+def test_for_elsewhere_what_an_arm_loses_on_validation_does_not_count() -> None:
+    lossy = outcome(0, {"control": 0.5, "imil": 0.9}, **USUAL)
+    told = tuple(
+        replace(each, accuracy=(0.8,)) if each.name == IMIL else each for each in lossy.candidates
+    )
+    lossy = replace(lossy, candidates=told)
+
+    assert chosen([lossy], ARMS) == CONTROL
+    assert chosen([lossy], ARMS, Deployment.ELSEWHERE) == IMIL

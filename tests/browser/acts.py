@@ -16,6 +16,8 @@ MARK = ((79, 8), (94, 8), (94, 17), (79, 17))
 
 
 def upload(page: Page, archive: Path, name: str) -> None:
+    # With the demo a page begins with the images to mask.
+    page.get_by_role("tab", name="Train").click()
     page.get_by_role("radio", name="Zip").check()
     page.locator("#archive input[type=file]").set_input_files(archive)
     page.locator("#name textarea, #name input").fill(name)

@@ -35,7 +35,7 @@ def answered_film(page: Page, *, after: str = "") -> str:
 
 def paint(page: Page) -> None:
     drag(page, *MARK)
-    expect(page.locator("#answer")).to_contain_text("If this were hidden")
+    expect(page.locator("#answer .was")).to_be_visible()
 
 
 def test_a_label_is_called_wrong_without_anything_moving(review: Page, faults: list[str]) -> None:

@@ -28,6 +28,7 @@ pytestmark = [
 def seen(page: Page, server: Server, tmp_path: Path) -> tuple[Page, str]:
     """A page with a demo study in which two films are masked and one is skipped."""
     page.goto(server.url)
+    page.get_by_role("tab", name="Train").click()
     expect(page.locator("#study")).to_contain_text("No patient in two splits.", timeout=60_000)
     (study,) = listed(page)
     client = Client(server.url, verbose=False)

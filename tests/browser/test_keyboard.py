@@ -38,7 +38,6 @@ ORDER = (
     ("black out", "#black-out"),
     ("skip", "#skip"),
     ("label is wrong", "#suspect"),
-    ("compare", "#compare"),
 )
 
 
@@ -114,7 +113,7 @@ def test_everything_can_be_done_by_keys_alone_and_focus_goes_as_one_reads(
     page.keyboard.press("Shift+ArrowRight")
     page.keyboard.press("Space")
     expect(page.locator("#painter .area")).to_contain_text("% of the image hidden")
-    expect(page.locator("#answer")).to_contain_text("If this were hidden")
+    expect(page.locator("#answer .was")).to_be_visible()
     assert stops(page) == [name for name, _ in ORDER]
     tab_to(page, "#painter .paint", back=True)
     page.keyboard.press("Enter")

@@ -1,4 +1,4 @@
-"""Predicted masks: from a look at them to an arm of the comparison."""
+"""“Test my masks”: from two masks over a look at the predicted ones to a verdict."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from tests.browser.acts import (
     listed,
     opened_film,
     set_plan,
-    start_from_predicted,
     upload,
 )
 from tests.browser.kept import stored
@@ -39,38 +38,56 @@ def review(page: Page, bare: Server, archive: Path) -> Page:
     return page
 
 
-def test_predicted_masks_are_looked_at_confirmed_and_used(
+def test_from_two_masks_two_presses_lead_to_a_verdict_with_the_masks_extended(
     review: Page, bare: Server, screens: Path, faults: list[str]
 ) -> None:
-    page, panel = review, review.locator("#predicted")
+    page, sheet = review, review.locator("#predicted")
     expect(page.locator("#start-predicted")).to_be_disabled()
-    expect(panel).to_contain_text("No image is painted.")
     drag(page, *MARK)
     first, _ = black_out(page)
-    expect(panel).to_contain_text("Only one image is painted.")
     drag(page, *MARK)
     second, _ = black_out(page)
 
-    expect(panel).to_contain_text("From your 2 masks")
-    page.locator("#look-predicted").click()
-    expect(panel.locator(".psample button")).to_have_count(8)
-    expect(panel).to_contain_text("Agreement with painted masks")
-    expect(page.locator("#start-predicted")).to_contain_text("sure ")
-    start_from_predicted(page)
+    page.locator("#compare").click()
+    expect(sheet.locator(".psample button")).to_have_count(8)
+    expect(sheet).to_contain_text("Agreement with masks held back")
     look(page, screens, "predicted")
-    third, _ = black_out(page)
-    page.locator("#confirm-predicted").click()
-    expect(panel).to_contain_text("Confirmed. By visitor")
     page.locator("#prepare-predicted").click()
     with page.expect_download() as download:
         page.locator("#download-predicted").click()
-    page.locator("#compare").click()
+    page.locator("#use-predicted").click()
 
-    expect(page.locator("#verdict .verdict")).to_be_visible(timeout=90_000)
-    expect(page.locator(".arms")).to_contain_text("Propagated")
+    # The first look comes after one run, and the others come by themselves.
+    expect(page.locator("#comparison")).to_contain_text("of 5 runs", timeout=90_000)
+    for name in (
+        "Control",
+        "IMIL, the paper's way",
+        "Masks on all images",
+        "Same images, no masks",
+    ):
+        expect(page.locator(".arms")).to_contain_text(name)
+    expect(sheet).to_be_hidden()
+    expect(page.locator("#comparison")).to_be_hidden(timeout=180_000)
+    expect(page.locator("#verdict")).to_contain_text("same starting model")
+    expect(page.locator("#more-seeds")).to_be_hidden()
     kept = stored(bare.home, listed(page)[0])
-    assert [record.sample_id for record in kept] == [first, second, third]
-    assert [record.origin for record in kept] == ["painted", "painted", "predicted"]
+    assert [record.sample_id for record in kept] == [first, second]
     exported = decode_masks(Path(download.value.path()).read_bytes())
     assert {record.origin for record in exported} == {"predicted"}
     assert faults == []
+
+
+def test_seeds_that_were_stopped_go_on_at_a_press(review: Page) -> None:
+    page = review
+    drag(page, *MARK)
+    black_out(page)
+    page.locator("#compare").click()
+    expect(page.locator("#test-said")).to_contain_text("Only one image is painted.")
+    expect(page.locator("#comparison")).to_contain_text("of 5 runs", timeout=90_000)
+
+    page.locator("#stop-comparison").click()
+    page.locator("#more-seeds").click()
+
+    expect(page.locator("#comparison")).to_contain_text("of 5 runs")
+    expect(page.locator("#comparison")).to_be_hidden(timeout=180_000)
+    expect(page.locator("#more-seeds")).to_be_hidden()

@@ -219,6 +219,8 @@ def test_a_small_screen_opens_what_narrows_the_queue_over_the_page(tab: Page) ->
         tab.set_viewport_size({"width": across, "height": down})
         toggle, panel = tab.get_by_role("button", name="Filter"), tab.locator("#filter-panel")
         expect(panel).to_be_hidden()
+        # On a phone the queue stands below the image.
+        tab.locator(".work > .queue").evaluate("queue => queue.scrollIntoView()")
         place = tab.locator("#painter .stage").bounding_box()
 
         toggle.click()

@@ -88,6 +88,7 @@ def test_a_study_that_is_gone_is_said_and_the_page_still_opens(
     page: Page, tokenless: str, server: Server
 ) -> None:
     page.goto(tokenless)
+    page.get_by_role("tab", name="Train").click()
     expect(page.locator("#study .samples img")).to_have_count(12)
     kept = page.evaluate("JSON.stringify(localStorage)")  # another address has another storage
     page.goto(server.url)
@@ -99,5 +100,6 @@ def test_a_study_that_is_gone_is_said_and_the_page_still_opens(
     expect(page.locator("#study .samples img")).to_have_count(12)
     # The browser has let go of it.
     page.reload()
+    page.get_by_role("tab", name="Train").click()
     expect(page.locator("#study .samples img")).to_have_count(12)
     expect(trouble).to_have_count(0)

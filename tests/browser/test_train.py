@@ -70,6 +70,7 @@ def online(tmp_path_factory: pytest.TempPathFactory, hub: FakeHub) -> Iterator[O
 @pytest.fixture
 def ready(page: Page, online: Online) -> Page:
     page.goto(online.url)
+    page.get_by_role("tab", name="Train").click()
     expect(page.locator("#study .samples img")).to_have_count(12, timeout=READ)
     return page
 

@@ -38,6 +38,7 @@ def test_a_new_visitor_meets_the_demo_and_nothing_foreign_is_asked_for_nor_drawn
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.add_init_script(COUNT)
     page.goto(server.url)
+    page.get_by_role("tab", name="Train").click()
 
     # The first visitor of a fresh server waits for the pictures to be drawn.
     expect(page.locator("#study .samples img")).to_have_count(12, timeout=FIRST_VISIT)
@@ -63,6 +64,7 @@ def test_what_is_wrong_with_a_zip_is_said_beside_it(
     broken = tmp_path / "broken.zip"
     broken.write_bytes(b"PK\x03\x04 this is no zip")
     page.goto(server.url)
+    page.get_by_role("tab", name="Train").click()
     expect(page.locator("#study .samples img")).to_have_count(12)
 
     upload(page, broken, "broken")
@@ -78,6 +80,7 @@ def test_a_training_goes_on_while_the_page_is_closed_and_stops_when_told(
     page: Page, server: Server, archive: Path
 ) -> None:
     page.goto(server.url)
+    page.get_by_role("tab", name="Train").click()
     expect(page.locator("#study .samples img")).to_have_count(12)
     upload(page, archive, "long")
     expect(page.locator("#header .study")).to_have_text("long")
@@ -103,6 +106,7 @@ def test_a_phone_needs_no_sideways_scrolling_and_research_use_only_stands_on_eve
     context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
     page = context.new_page()
     page.goto(server.url)
+    page.get_by_role("tab", name="Train").click()
     expect(page.locator("#study .samples img")).to_have_count(12)
     for tab in ("Train", "Outliers", "Results"):
         page.get_by_role("tab", name=tab).click()

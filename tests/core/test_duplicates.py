@@ -48,6 +48,18 @@ def test_a_copy_is_found_and_films_of_other_patients_are_not(
     assert near_duplicate_pairs([fingerprint(pixels) for pixels in shown]) == ((7, 40),)
 
 
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("quarters", range(4))
+def test_a_turned_or_mirrored_copy_is_found(
+    quarters: int, mirrored: bool, films: list[Pixels]
+) -> None:
+    turned: Pixels = np.rot90(films[7][8:, :], quarters)
+    copy = recompressed(turned[:, ::-1].copy() if mirrored else turned.copy())
+    shown = [films[7][8:, :], *films[8:], copy]
+
+    assert near_duplicate_pairs([fingerprint(pixels) for pixels in shown]) == ((0, 33),)
+
+
 def test_blank_images_are_nobodys_copy() -> None:
     blank = fingerprint(np.full((20, 30), 128, np.uint8))
 

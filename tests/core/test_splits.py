@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 
 import numpy as np
@@ -81,6 +82,75 @@ def test_a_class_that_is_too_small_is_named() -> None:
         match=r"“rare” is too small to be split\. It has 4 images of 2 patients, and each of "
         r"train, validation and test needs a patient of every class\. Add images of other patients",
     ):
+        make_splits(labels, patients, seed=0)
+
+
+def _possible(held: list[set[str]]) -> bool:
+    """Return whether patients, as the classes that each has, can be shared out at all."""
+    classes = set().union(*held)
+    return any(
+        all(
+            {s for s, own in zip(ways, held, strict=True) if c in own} == {0, 1, 2} for c in classes
+        )
+        for ways in itertools.product(range(3), repeat=len(held))
+    )
+
+
+def test_whatever_can_be_split_is_split() -> None:
+    draw = np.random.default_rng(0)
+    outcomes: Counter[bool] = Counter()
+    for _ in range(300):
+        classes = "abcd"[: draw.integers(2, 5)]
+        held = [
+            set(draw.choice(list(classes), draw.integers(1, 4))) for _ in range(draw.integers(3, 8))
+        ]
+        rows = [
+            (label, f"p{number}")
+            for number, own in enumerate(held)
+            for label in sorted(own)
+            for _ in range(draw.integers(1, 4))
+        ]
+        labels, patients = [label for label, _ in rows], [patient for _, patient in rows]
+        possible = _possible(held)
+        outcomes[possible] += 1
+
+        try:
+            splits = make_splits(labels, patients, seed=0)
+        except DataError:
+            assert not possible
+            continue
+
+        assert possible
+        assert len(set(zip(patients, splits, strict=True))) == len(held)
+        assert len(set(zip(labels, splits, strict=True))) == 3 * len(set(labels))
+    assert min(outcomes.values()) > 50
+
+
+def test_classes_that_need_the_same_patients_are_told() -> None:
+    pairs = ["ab", "ac", "bc", "abc"]
+    labels, patients = list("".join(pairs)), [str(n) for n, own in enumerate(pairs) for _ in own]
+
+    with pytest.raises(DataError, match=r"can't be split.* needed for other classes too"):
+        make_splits(labels, patients, seed=0)
+
+
+# Ten classes and 15 patients, each of two classes (the Petersen graph): every class has three
+# patients, and yet there are no splits.
+PETERSEN = (
+    *((n, (n + 1) % 5) for n in range(5)),
+    *((n, n + 5) for n in range(5)),
+    *((n + 5, (n + 2) % 5 + 5) for n in range(5)),
+)
+
+
+@pytest.mark.parametrize("copies", [1, 12])
+def test_where_there_are_no_splits_the_search_for_them_ends(copies: int) -> None:
+    # Classes of different copies take turns, so that the search goes to and fro between them.
+    pairs = [(copies * a + n, copies * b + n) for a, b in PETERSEN for n in range(copies)]
+    labels = [f"{label:03}" for pair in pairs for label in pair]
+    patients = [str(number) for number, _ in enumerate(pairs) for _ in range(2)]
+
+    with pytest.raises(DataError, match=r"can't be split"):
         make_splits(labels, patients, seed=0)
 
 

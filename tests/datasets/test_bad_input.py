@@ -221,14 +221,16 @@ WHOLE: dict[str, tuple[bytes | Files, str]] = {
     "no images": (
         {"letter.txt": b"x"},
         (
-            "No images found. There is no PNG, JPEG, TIFF, BMP, WebP, GIF or DICOM file. Pick the "
+            "No images found. There is no PNG, JPEG, TIFF, BMP, WebP, GIF, DICOM or NIfTI file. "
+            "Pick the "
             "folder or the zip that has the images."
         ),
     ),
     "web pages and drawings alone": (
         {"a/1.html": b"<html>", "b/1.svg": b"<svg/>"},
         (
-            "No images found. There is no PNG, JPEG, TIFF, BMP, WebP, GIF or DICOM file. Pick the "
+            "No images found. There is no PNG, JPEG, TIFF, BMP, WebP, GIF, DICOM or NIfTI file. "
+            "Pick the "
             "folder or the zip that has the images."
         ),
     ),
@@ -343,7 +345,7 @@ PARTS: dict[str, tuple[Callable[[Path], bytes], str]] = {
     ),
     "a/a drawing.svg": (
         lambda _: b"<svg/>",
-        "By its name it is not a PNG, JPEG, TIFF, BMP, WebP, GIF or DICOM image.",
+        "By its name it is not a PNG, JPEG, TIFF, BMP, WebP, GIF, DICOM or NIfTI image.",
     ),
     "a/a web page that calls itself a picture.jpg": (
         lambda _: b"<!DOCTYPE html>",
@@ -351,7 +353,7 @@ PARTS: dict[str, tuple[Callable[[Path], bytes], str]] = {
     ),
     "a/a web page.html": (
         lambda _: b"<html>",
-        "By its name it is not a PNG, JPEG, TIFF, BMP, WebP, GIF or DICOM image.",
+        "By its name it is not a PNG, JPEG, TIFF, BMP, WebP, GIF, DICOM or NIfTI image.",
     ),
     "a/a letter that calls itself a picture.png": (
         lambda _: b"Dear colleague",
@@ -391,7 +393,7 @@ PARTS: dict[str, tuple[Callable[[Path], bytes], str]] = {
     ),
     "a/a letter that calls itself DICOM.dcm": (
         lambda _: b"Dear colleague",
-        "It has no DICOM file header, which says how its pixels are stored.",
+        "It does not begin as a DICOM file does.",
     ),
     "a/DICOM with several frames.dcm": (
         lambda folder: dicom(folder, np.zeros((3, 4, 4), np.uint8)),

@@ -64,7 +64,8 @@ def test_a_single_folder_around_it_all_is_looked_through(
     assert listing.root == class_folders
     assert listing.entries[0].sample_id == "healthy/0.png"
     assert _reasons(listing) == {
-        "readme.txt": "By its name it is not a PNG, JPEG, TIFF, BMP, WebP, GIF or DICOM image."
+        "readme.txt": "By its name it is not a PNG, JPEG, TIFF, BMP, WebP, GIF, DICOM or NIfTI "
+        "image."
     }
 
 
@@ -217,12 +218,12 @@ def test_stray_files_are_skipped_with_a_reason(class_folders: Path, save_image: 
 
     assert listing.report.taken == 20
     assert "4 hidden or system files were left out." in listing.report.notes
-    no_image = "By its name it is not a PNG, JPEG, TIFF, BMP, WebP, GIF or DICOM image."
+    no_image = "By its name it is not a PNG, JPEG, TIFF, BMP, WebP, GIF, DICOM or NIfTI image."
     assert _reasons(listing) == {
         "notes.txt": no_image,
         "labels.csv": "No column of it names the images, or it is not read.",
         "loose.png": "It lies in no class folder, and no table names it.",
-        "sick/film.dcm": ("It has no DICOM file header, which says how its pixels are stored."),
+        "sick/film.dcm": ("It does not begin as a DICOM file does."),
         "sick/page.html": no_image,
     }
 

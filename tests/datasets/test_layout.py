@@ -376,14 +376,28 @@ def test_patients_in_train_and_test_are_asked_about() -> None:
     assert {i.split for i in reading(images, patient="none", split="none").images} == {None}
 
 
-def test_unknown_patients_are_nobody() -> None:
+@pytest.mark.parametrize("nobody", ["nan", "Unknown", "", "None", "n/a", "?", "-"])
+def test_unknown_patients_are_nobody(nobody: str) -> None:
     table = grid(
-        "image,label,patient", *(f"{r},{'p1' if k == 3 else 'nan'}" for k, r in enumerate(rows()))
+        "image,label,patient", *(f"{r},{'p1' if k == 3 else nobody}" for k, r in enumerate(rows()))
     )
 
     found = reading(numbered("{:04}.png"), {"t.csv": table})
 
     assert [image.patient for image in found.images].count(None) == 11
+
+
+@pytest.mark.parametrize("moved", [0, 1])
+def test_names_that_tell_the_classes_are_no_patients(moved: int) -> None:
+    # Twelve classes of ten images, as named; a few are labelled otherwise.
+    images = [f"kind{n % 12:02}_{n}.png" for n in range(120)]
+    dx = [f"c{(n + (n < moved)) % 12:02}" for n in range(120)]
+    table = grid("image,dx", *(f"{name},{label}" for name, label in zip(images, dx, strict=True)))
+
+    found = reading(images, {"t.csv": table})
+
+    offered = {choice for q in found.questions if q.id == "patient" for choice in q.choices}
+    assert not any(choice.startswith("file name") for choice in offered)
 
 
 # ---- what never changes it ---------------------------------------------------------------------

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from imil.core.records import Split
+from imil.datasets.deidentify import deidentify_study
 from imil.datasets.folder import read_folder
 from imil.datasets.listing import (
     Entry,
@@ -259,6 +260,19 @@ def test_near_duplicates_stay_together_where_the_app_makes_the_splits(tmp_path: 
     assert found is not None
     assert (found.compared, found.across, found.kept) == (32, 0, 14)
     assert found.inside == 42
+
+
+def test_near_duplicates_of_two_labels_are_told_with_them(tmp_path: Path) -> None:
+    _films(tmp_path, "ab", copies=0)
+    Image.fromarray(_film(3)[:, ::-1]).save(tmp_path / "b" / "copy.png")
+
+    listing = with_splits(read_folder(tmp_path))
+
+    told = [note for note in listing.report.notes if "different labels" in note]
+    assert len(told) == 1
+    assert "a and b (1), as “a/03.png” and “b/copy.png”" in told[0]
+    unnamed = deidentify_study(listing, tmp_path / "unnamed", salt="s", seed=0)
+    assert not any("png" in note for note in unnamed.report.notes)
 
 
 def test_a_near_duplicate_of_a_test_image_leaves_the_training_set(tmp_path: Path) -> None:

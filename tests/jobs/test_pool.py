@@ -55,6 +55,21 @@ def test_jobs_run_in_order_and_say_their_place(pool: WorkerPool, make_task: Make
     assert status(pool, "a").share == 1.0
 
 
+def test_between_seeds_others_have_their_turn(pool: WorkerPool, make_task: MakeTask) -> None:
+    seeds = tuple(make_task(f"seed {seed}", epochs=20, seed=seed) for seed in range(3))
+    pool.submit("long", seeds)
+    until(lambda: status(pool, "long").state is JobState.RUNNING)
+    pool.submit("short", (make_task("short", epochs=20),))
+
+    until(lambda: status(pool, "short").state is JobState.RUNNING)
+
+    assert [task.finished for task in seeds] == [True, False, False]
+    assert status(pool, "long").state is JobState.QUEUED
+    assert pool.wait(["long", "short"], timeout=180)
+    assert status(pool, "long").state is JobState.DONE
+    assert status(pool, "long").share == 1.0
+
+
 @pytest.fixture
 def two_cores(tmp_path: Path) -> Iterator[WorkerPool]:
     opened = WorkerPool(tmp_path / "jobs", workers=2, cores=2)

@@ -10,17 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imil.core.arms.variants import CONTROL, IMIL, parse_variant
-from imil.core.evaluation.metrics import Explanation, Interval, Metric
-from imil.core.evaluation.robustness import MaskOnly
-from imil.core.evaluation.rounds import (
-    Round,
+from imil.core.evaluation.comparison import (
     RoundContext,
     Trained,
     Validation,
     clusters_of,
     evaluate_round,
 )
-from imil.core.evaluation.verdict import Difference
+from imil.core.evaluation.metrics import Explanation, Interval, Metric
+from imil.core.evaluation.robustness import MaskOnly
+from imil.core.evaluation.rounds import Round
+from imil.core.evaluation.verdict import Change
 from imil.core.nets.saliency import Explainer
 from imil.core.records import EpochFigures, Sample, Split
 
@@ -110,7 +110,7 @@ def probed(
     if split is Split.VALIDATION:
         changes |= {"operating_point": None}
     if not groups:
-        changes |= {"groups": {}, "worst_group": None}
+        changes |= {"groups": {}}
     if not swapped:
         changes |= {"swapped": {}, "explanations": ()}
         found = replace(found, swapped_by=None)
@@ -127,7 +127,7 @@ def _with_variant(
     variant = parse_variant(name)
     model = next(arm for arm in found.arms if arm.arm.arm == variant.arm)
     arm = replace(model, arm=variant, masks=(masks,) * len(found.seeds), seconds=seconds)
-    gain = Difference(points, points - 2, points + 2)
+    gain = Change(points, points - 2, points + 2)
     first = found.paired[0]
     paired = replace(
         first,

@@ -19,6 +19,7 @@ from PIL import Image
 from imil.core.arms.variants import IMIL, parse_variant
 from imil.core.duplicates import NearDuplicates
 from imil.core.evaluation.cases import Cases, cases_of
+from imil.core.evaluation.groups import FEWEST_IN_GROUP
 from imil.core.evaluation.metrics import Interval, Metric
 from imil.core.evaluation.rounds import Round
 from imil.core.images import ImageSet
@@ -48,7 +49,8 @@ WITHOUT = ("propagated", "upweight")
 def wide_levels(found: Round) -> Round:
     """Return the round whose exploratory arm has an interval that Holm's procedure widened."""
     last = found.paired[2]
-    last = replace(last, levels=dict.fromkeys(last.levels, 0.975))
+    wide = {metric: replace(each, level=0.975) for metric, each in last.differences.items()}
+    last = replace(last, differences=wide)
     return replace(found, paired=(*found.paired[:2], last))
 
 
@@ -68,19 +70,25 @@ def odd(found: Round) -> Round:
     """Return the round with a figure that is no number, masks that differ, and a class lacking."""
     control, imil, *rest = found.arms
     figures = {**control.figures, Metric.AUROC: Interval(float("nan"), float("nan"), float("nan"))}
-    groups = {name: replace(g, balanced_accuracy=None) for name, g in control.groups.items()}
+    # Too small for any of them to be called the worst.
+    groups = {
+        name: replace(group, balanced_accuracy=None, images=FEWEST_IN_GROUP - 1)
+        for name, group in control.groups.items()
+    }
     control = replace(control, figures=figures, groups=groups)
     imil = replace(imil, masks=(8, 10, 9, 10, 10))
     return replace(
         found,
-        arms=tuple(replace(arm, worst_group=None) for arm in (control, imil, *rest)),
+        arms=(control, imil, *rest),
         notices=("The arm “imil+noise+append” was trained anew; <i>imil</i> waits.",),
     )
 
 
 COMPARISONS: dict[str, Callable[[], Round]] = {
-    "shown": lambda: make_round(30),
-    "not_shown": lambda: replace(make_round(0), notices=("No arm is recommended: few masks.",)),
+    "helps": lambda: make_round(30),
+    "no_clear_difference": lambda: replace(
+        make_round(0), notices=("No arm is recommended: few masks.",)
+    ),
     "harmful": lambda: make_round(-30),
     "one_run": lambda: make_round(30, seeds=1),
     "three_runs": lambda: make_round(30, seeds=3),
@@ -124,6 +132,14 @@ def test_the_screen_of_a_comparison(case: str, bless: bool) -> None:
     )
 
     check_page(f"screen_{case}", page, bless=bless)
+
+
+def test_a_report_of_a_final_comparison_beside_its_validation(bless: bool) -> None:
+    found = probed(seeds=5)
+
+    page = report(found, rounds=(probed(seeds=5, split=Split.VALIDATION),))
+
+    check_page("confirmed", page, bless=bless)
 
 
 def test_a_report_with_all_that_a_study_has(bless: bool) -> None:

@@ -27,7 +27,7 @@ from imil.storage.base import Store
 from imil.storage.codec import encode_checkpoint
 from imil.study.batch.progress import IdleTrainer
 from imil.study.library.studies import Studies
-from imil.study.library.study_zip import MANIFEST_FILE
+from imil.study.library.zips.study_zip import MANIFEST_FILE
 from imil.study.services import Services
 from imil.study.study import Study
 from imil.synthetic.films import CLASSES

@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from imil.core.arms.variants import CONTROL, IMIL
+from imil.core.evaluation.differences import Difference
 from imil.core.evaluation.metrics import Interval, Metric
 from imil.core.evaluation.recommendation import Candidate, Recommendation
 from imil.core.evaluation.rounds import Advice, ArmFigures, Paired, Round
-from imil.core.evaluation.verdict import Difference, Verdict
+from imil.core.evaluation.verdict import Change, Verdict
 from imil.core.records import EpochFigures, Split
 from imil.storage.local import LocalStore
 from imil.storage.records.accounts import ListedStudy, load_listed, owner_of, save_listed, set_owner
@@ -55,10 +56,10 @@ ROUND = Round(
     paired=(
         Paired(
             IMIL,
-            differences={Metric.ACCURACY: Difference(1.5, -0.5, NONE)},
-            verdict=Verdict.NOT_SHOWN,
+            differences={Metric.ACCURACY: Change(1.5, -0.5, NONE)},
+            verdict=Verdict.NO_CLEAR_DIFFERENCE,
             exploratory=False,
-            levels={Metric.ACCURACY: 0.95},
+            independent=Change(2.5, 0.5, 4.5, 0.99, 0.01),
         ),
     ),
     notices=("Ä “quoted” notice.",),
@@ -118,7 +119,7 @@ WRITTEN = {
     "studies/abc/acts/00000000.json": "e5ff9c544e6812b3",
     "studies/abc/images.json": "4b7f93f991944682",
     "studies/abc/owner.json": "a3f74a24301a5786",
-    "studies/abc/rounds/first.json": "b849e7e19d391329",
-    "studies/abc/study.json": "036099a8024705a6",
+    "studies/abc/rounds/first.json": "59cbbdc7e2096931",
+    "studies/abc/study.json": "c729958e99991bf3",
     "studies/gone/tombstone.json": "94208a5c337f40ea",
 }

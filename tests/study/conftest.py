@@ -28,10 +28,13 @@ class Machine:
         self.start()
 
     def start(self) -> None:
-        self.store = LocalStore(self.home / "state")
+        self.store = self.open_store()
         self.pool = WorkerPool(self.home / "jobs")
         tools = Services(self.store, self.pool, no_weights)
         self.studies = Studies(self.home / "work", tools, demo=self.films)
+
+    def open_store(self) -> LocalStore:
+        return LocalStore(self.home / "state")
 
     def restart(self) -> None:
         self.pool.close()

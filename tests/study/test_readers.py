@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from imil.errors import MaskChangedError, MaskError, PlanError
+from imil.storage.records.acts import ActKind
 from imil.study.study import Study
 from imil.synthetic.films import FilmSpec
 from tests.standins.trained import as_if_trained, corner
@@ -133,7 +134,8 @@ def test_whoever_masked_nothing_can_ask_for_the_masks_of_the_one_who_did(study: 
     study.readers.unblind(who="Bo")
 
     study.readers.check_unblinded("Bo")
-    assert study.audit.check().acts[-1].who == "Bo"
+    asked = [act.who for act in study.audit.check().acts if act.what is ActKind.UNBLINDED]
+    assert asked == ["Bo"]
     study.readers.unblind(who="Ada")
     paint(study, "Bo", images=1)
     assert study.readers.reading().late == 1
@@ -173,9 +175,15 @@ def test_masks_of_each_reader_and_of_all_are_compared_with_one_control(machine: 
 
     found = study.results.current()
     assert found is not None
-    assert [arm.arm for arm in found.arms] == ["control", "imil", "imil@Ada", "imil@Bo"]
-    assert [arm.masks for arm in found.arms] == [(0,), (3,), (3,), (2,)]
-    assert [arm.seconds for arm in found.arms] == [None, 58.0, 30.0, 28.0]
+    assert [arm.arm for arm in found.arms] == [
+        "control",
+        "imil",
+        "upweight",
+        "imil@Ada",
+        "imil@Bo",
+    ]
+    assert [arm.masks for arm in found.arms] == [(0,), (3,), (3,), (3,), (2,)]
+    assert [arm.seconds for arm in found.arms] == [None, 58.0, 58.0, 30.0, 28.0]
     assert (found.readers, found.pooling, found.masked) == (("Ada", "Bo"), "union", (3,))
     assert any("2 readers (Ada, Bo), pooled by union" in told for told in found.notices)
     assert study.comparison.is_current()
@@ -186,7 +194,7 @@ def test_masks_of_each_reader_and_of_all_are_compared_with_one_control(machine: 
     again = study.results.current()
     assert again is not None
     assert again.pooling == "intersection"
-    assert again.arms[1].values == found.arms[2].values
+    assert again.arms[1].values == found.arms[3].values
     assert study.comparison.round_number == 3
     machine.restart()
     reopened = machine.studies.open(study.study_id).results.current()

@@ -25,6 +25,8 @@ from imil.synthetic.films import (
     film,
     film_counts,
     film_set,
+    film_truth,
+    marker_place,
     write_films,
 )
 
@@ -279,3 +281,21 @@ def test_reference_labels_are_written_where_labels_are_wrong_and_read_back(
     assert {s.split for s in wrong} == {Split.TRAIN}
     assert len(wrong) == 4
     assert not image_set(read_folder(tmp_path / "right"))[0].has_reference_labels
+
+
+def test_the_truth_of_a_film_is_where_its_finding_and_its_marker_are() -> None:
+    spec = FilmSpec(images=40, size=96, seed=5)
+    for index in range(40):
+        one = film(spec, index)
+
+        finding, marker = film_truth(spec, one.sample_id)
+
+        assert finding.any() == (one.true_label == 1)
+        # But for its faint rim, which may reach beyond the lung.
+        assert (finding & ~one.relevant).sum() <= 0.05 * finding.sum()
+        assert marker.any() == one.marked
+        place = marker_place(spec, one.sample_id)
+        if place is not None:
+            left, top, side = (round(96 * each) for each in place)
+            assert marker[top : top + side, left : left + side].all()
+            assert marker.sum() < (side + 4) ** 2

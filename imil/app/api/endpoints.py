@@ -41,6 +41,7 @@ ENDPOINTS: Mapping[Callable[..., Any], Cost | None] = MappingProxyType(
         studies.delete_study: None,
         training.set_plan: None,
         training.set_preset: None,
+        training.set_deployment: None,
         training.train: Cost.TRAIN,
         training.out_of_fold_cost: None,
         training.start_out_of_fold: Cost.TRAIN,

@@ -17,6 +17,7 @@ from imil.core.review.readers import reader_name
 from imil.errors import PlanError
 from imil.report.parts import text
 from imil.report.parts.markup import jpeg_url
+from imil.study.comparison.formats import paired_json
 from imil.study.study import Study
 
 
@@ -34,7 +35,10 @@ def results(study: Study) -> dict[str, Any]:
 
 
 def final_comparison(study: Study, reader: str = API_READER) -> dict[str, Any]:
-    """Open the test set, which is counted, and return the comparison on it."""
+    """Open the test set, which is counted, and return the comparison on it.
+
+    Whoever calls has decided: the question that the page asks before is not asked here.
+    """
     study.comparison.open_test_set(who=reader_name(reader))
     return results(study)
 
@@ -50,11 +54,8 @@ def rounds(study: Study) -> list[dict[str, Any]]:
             "seeds": list(found.seeds),
             "test_seen": found.test_seen,
             "recommended": found.recommended,
-            "paired": {
-                paired.arm: {"verdict": paired.verdict.value}
-                | {m.value: asdict(d) for m, d in paired.differences.items()}
-                for paired in found.paired
-            },
+            "deployment": found.deployment.value,
+            "paired": paired_json(found),
         }
         for found in study.results.rounds()
     ]

@@ -42,7 +42,7 @@ def open_archive(
     """Begin a study of the images in a zip; `positive` makes it that label against the rest.
 
     `answers` are to the questions of `look_at_archive`, by their ids; `columns` is as in
-    “file=image,label=dx”; `frame` of DICOM files with several counts from 1,
+    “file=image,label=dx”; `frame` of files with several counts from 1,
     0 for none; `view` is which of their windows, 0 for none.
     """
     choices = Choices(
@@ -172,4 +172,5 @@ def _about(study: Study) -> dict[str, Any]:
         "near_duplicates": None if report.twins is None else asdict(report.twins),
         "notices": list(study.notices),
         "plan": asdict(study.plan),
+        "deployment": study.deployment.value,
     }

@@ -8,7 +8,7 @@ from typing import Any
 from imil.app.api.parameters import API_READER
 from imil.core.evaluation.verdict import MIN_SEEDS
 from imil.core.plans import check_plan, precision_of
-from imil.core.records import Plan
+from imil.core.records import Deployment, Plan
 from imil.core.review.readers import reader_name
 from imil.errors import PlanError
 from imil.jobs.base import JobStatus
@@ -26,6 +26,16 @@ def set_preset(study: Study, preset: Preset, reader: str = API_READER) -> dict[s
     """Plan a study as a preset has it: recommended, or paper."""
     study.training.set_plan(preset_plan(preset, study.images, study.plan), who=reader_name(reader))
     return asdict(study.plan)
+
+
+def set_deployment(study: Study, deployment: Deployment, reader: str = API_READER) -> str:
+    """Answer whether the model will meet images where what is painted means nothing.
+
+    That is: elsewhere (yes, such as another scanner, ward or hospital), same (no), or unsure.
+    Fixed once a comparison was asked for.
+    """
+    study.training.set_deployment(deployment, who=reader_name(reader))
+    return study.deployment.value
 
 
 def train(study: Study, reader: str = API_READER) -> dict[str, Any]:

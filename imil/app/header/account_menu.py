@@ -5,42 +5,16 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict
-from html import escape
 from typing import Any
 
 import gradio as gr
 
 from imil.errors import ImilError
-from imil.report.parts import text
-from imil.report.parts.markup import ASSETS, icon
+from imil.report.parts.markup import ASSETS, render
 from imil.storage.records.accounts import ListedStudy
 from imil.study.library.accounts import Account, Organisation
 from imil.study.library.studies import Studies
 from imil.study.study import Study
-
-LINK = "Link"
-LINK_WORDS = "Private by default: whoever has this link can see the study and work on it."
-NO_SIGN_IN = (
-    "Nobody can sign in on this machine: the study is in this browser's list and on this server."
-)
-SIGN_IN = "Sign in with Hugging Face"
-SIGN_IN_WORDS = (
-    "Signed in, you find your studies in every browser, can share them with your organisations and "
-    "keep a private copy in your own account."
-)
-KEEP_COPY = "Save a private copy to my account"
-KEEP_COPY_WORDS = (
-    "Masks, answers and figures as a private data set, the model of a finished comparison as a "
-    "private model repo. No image is sent. Your token is used once and not kept."
-)
-SHARE_WORDS = "Share with an organisation: its members who sign in find the study in their list."
-DELETE_WORDS = "Removes images, masks, models and results, here and in the app's data set."
-DELETE_ASK = "Delete “{name}” for good?"
-DELETE_GONE = (
-    "Images, masks, models and results are removed for everybody who has the link, and can't be "
-    "brought back. Only when it was deleted is kept, and how its log ended. Copies that were saved "
-    "to an account or downloaded stay."
-)
 
 # From a link with a study in it to the study that the page opens; takes it out of the address.
 OPEN_LINK = "link.js"
@@ -58,7 +32,7 @@ def build_account_menu(*, sign_in: bool, **kwargs: Any) -> gr.HTML:
     """
     return gr.HTML(
         None,
-        html_template=_markup(sign_in=sign_in),
+        html_template=str(render("menu.html", sign_in=sign_in)),
         js_on_load=(ASSETS / "account.js").read_text("utf-8"),
         apply_default_css=False,
         **kwargs,
@@ -123,43 +97,3 @@ def success_value(words: str, url: str = "") -> dict[str, str]:
 def refusal_value(error: ImilError) -> dict[str, str]:
     """Return why an act could not be done."""
     return {"tone": "bad", "words": str(error), "url": ""}
-
-
-def _markup(*, sign_in: bool) -> str:
-    """Return the template. It names no value, so it is rendered once and never touched again."""
-    account = _account() if sign_in else f'<p class="sub">{escape(NO_SIGN_IN)}</p>'
-    return f"""
-<dialog class="menu" aria-labelledby="menu-title" data-saving-word="Saving a copy…"
-  data-copied-word="The link is copied." data-deleting-word="Deleting…"
-  data-ask-word="{escape(DELETE_ASK)}">
- <header><h2 id="menu-title">{escape(text.MENU)}</h2><button type="button" class="imil-btn"
-  data-act="close" aria-label="{escape(text.CLOSE)}" title="{escape(text.CLOSE)}">{icon("x")}
-  </button></header>
- <p class="sub named" data-study></p><p class="told" role="status" hidden></p>
- <section data-study><h3>{escape(LINK)}</h3><p class="sub">{escape(LINK_WORDS)}</p>
-  <div class="menuacts"><input class="link" readonly aria-label="{escape(LINK)}">
-  <button type="button" class="imil-btn" data-act="copy">Copy link</button></div>
- </section>
- <section><h3>Account</h3>{account}</section>
- <section data-study><h3>Deletion</h3><p class="sub">{escape(DELETE_WORDS)}</p>
-  <div class="menuacts"><button type="button" class="imil-btn bad" data-act="ask">{icon("trash")}
-  <span>Delete this study…</span></button></div></section>
-</dialog>
-<dialog class="menu ask" aria-labelledby="ask-title"><h2 id="ask-title"></h2>
- <p>{escape(DELETE_GONE)}</p><div class="menuacts end">
- <button type="button" class="imil-btn" data-act="close">Keep it</button>
- <button type="button" class="imil-btn bad" data-act="remove">Delete for good
- </button></div></dialog>"""
-
-
-def _account() -> str:
-    out = SIGN_IN_WORDS
-    return f"""
-<div data-out><p class="sub">{escape(out)}</p><div class="menuacts">
- <a class="imil-btn primary" href="login/huggingface?_target_url=/">{escape(SIGN_IN)}</a></div>
-</div><div data-in hidden><div class="menuacts"><b class="whose"></b>
- <a class="imil-btn" href="logout?_target_url=/">Sign out</a></div>
- <div data-study><p class="sub">{escape(KEEP_COPY_WORDS)}</p><div class="menuacts">
- <button type="button" class="imil-btn" data-act="save">{escape(KEEP_COPY)}</button></div>
- <div class="orgs" hidden><p class="sub">{escape(SHARE_WORDS)}</p><div class="orglist"></div>
- </div></div><div class="own" hidden><h3>Your other studies</h3><ul></ul></div></div>"""

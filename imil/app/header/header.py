@@ -43,7 +43,7 @@ GLOSSARY = (
     ("Epoch", "One pass of training over all training images."),
     ("Seed", "The number that fixes chance. Five seeds are five repetitions."),
     ("Split", "What an image is used for: training, validation, or test, opened at the end."),
-    ("Verdict", "Shown, not shown or harmful: whether masks helped, read from the interval."),
+    ("Verdict", "Helps, trade-off, no clear difference or harmful: what the two questions say."),
     ("Interval", "The range that a figure may plausibly have, 95 % unless another level is named."),
     ("Points", "Hundredths of accuracy: from .80 to .85 is +5 points."),
     (
@@ -54,7 +54,10 @@ GLOSSARY = (
         "Predicted mask",
         "What your masks suggest to hide in another image. You look before it counts.",
     ),
-    ("Finding check", "A warning when a mask seems to hide the finding itself. It never blocks."),
+    (
+        "Finding check",
+        "Warns when a mask takes more from the label than masks elsewhere do. It never blocks.",
+    ),
 )
 
 

@@ -1,13 +1,13 @@
-"""The hint on a newcomer's first film: what to paint, and where; gone with the first stroke."""
+"""What the demo tells a newcomer: what is wrong with its model, and what to paint, and where."""
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any
 
 import gradio as gr
 
-from imil.report.parts.markup import ASSETS, icon
+from imil.report.parts import numbers
+from imil.report.parts.markup import ASSETS, render
 from imil.study.study import Study
 
 COACH_MARKER = (
@@ -19,13 +19,17 @@ COACH_NO_MARKER = (
     "hide? Press Skip."
 )
 COACH = "Paint over what should not matter: drag across it. Then press Black out & next."
-COACH_CLOSE = "Close the hint"
+STORY = (
+    "This model is {right} right, partly by reading an “L” in the corner; "
+    "on films where the L misleads it is {misled} right."
+)
+STORY_ASIDE = "{films} validation films, {misled} of them misleading"
 
 
 def build_coach(**kwargs: Any) -> gr.HTML:
     """Place the hint where Gradio stands now: in the card of the painter, over its film."""
     return gr.HTML(
-        html_template=_markup(),
+        html_template=str(render("coach.html")),
         js_on_load=(ASSETS / "coach.js").read_text("utf-8"),
         apply_default_css=False,
         **kwargs,
@@ -42,10 +46,19 @@ def coach(study: Study, sample_id: str) -> dict[str, Any]:
     return {"sample": sample_id, "words": COACH_MARKER, "marker": list(hint.marker)}
 
 
-def _markup() -> str:
-    return (
-        '<div class="coach" hidden><span class="coachring"></span>'
-        '<div class="coachbox" role="note"><p></p>'
-        f'<button type="button" aria-label="{escape(COACH_CLOSE)}" '
-        f'title="{escape(COACH_CLOSE)}">{icon("x")}</button></div></div>'
+def story(study: Study) -> str:
+    """Return the demo's one sentence as HTML: how right its model is, and why; "" elsewhere.
+
+    The figures are those of the study's own model. A model that doesn't read the marker, as one
+    that a visitor trains on other films may not, has no such story.
+    """
+    figures = study.model.shortcut_figures()
+    if figures is None or not figures.reads_marker:
+        return ""
+    words = STORY.format(
+        right=numbers.percent(figures.right), misled=numbers.percent(figures.misled_right)
     )
+    aside = STORY_ASIDE.format(
+        films=numbers.count(figures.films), misled=numbers.count(figures.misled_films)
+    )
+    return render("story.html", words=words, aside=aside)

@@ -1,36 +1,33 @@
-"""What the model's answers and the predicted masks on the Outliers tab lead to."""
+"""What the model's answers and the button beside them lead to, on the film that is open."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
 from imil.app.painter.painter import decode_painted, offer, saliency_value
-from imil.app.predicted.predicted_panel import look_at_predicted, show_start
-from imil.app.results.downloads import export_predictions
-from imil.app.review import outliers_tab
-from imil.app.review.answer_card import answer_value, trouble_value
+from imil.app.predicted.predicted_sheet import show_start
+from imil.app.review.answer_card import answer_values, trouble_value
 from imil.app.review.queue_picker import read_view
 from imil.app.screen import Screen
-from imil.app.server.input_checks import event_value
 from imil.app.server.rates import Cost, costs
-from imil.app.server.updates import QUIET_EVENT, SLOW_EVENT, Updates, unchanged
+from imil.app.server.updates import QUIET_EVENT, Updates, unchanged
 from imil.errors import ImilError
 from imil.report.parts import text
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PredictedHandlers:
-    """Callbacks of the answer's slot, of the button beside it, and of the panel below."""
+    """Callbacks of the answer's slot, and of the button beside it."""
 
     screen: Screen
 
     def wire(self) -> None:
         """Attach the callbacks to their components."""
-        tab, study_id = self.screen.outliers, self.screen.study_id
-        panel = tab.predicted
+        tab = self.screen.outliers
         # "always_last": strokes made while the model answers are answered once, by the newest.
         tab.painter.stroke(
             self.answer,
@@ -47,25 +44,19 @@ class PredictedHandlers:
             **QUIET_EVENT,
         )
         tab.read.start.click(self.start, tab.painter, [tab.painter, tab.read.start], **QUIET_EVENT)
-        looked = [*panel.outputs, tab.read.start]
-        seen = tab.picker.view
-        panel.look.click(self.look, [study_id, tab.painter, *seen], looked, **SLOW_EVENT)
-        confirmed = [study_id, panel.seen, *seen]
-        panel.confirm.click(self.confirm, confirmed, panel.outputs, **QUIET_EVENT)
-        panel.body.select(self.open, [study_id, *tab.picker.view], tab.film, **QUIET_EVENT)
-        panel.prepare.click(self.prepare, study_id, [panel.prepare, panel.download], **SLOW_EVENT)
 
     @costs(Cost.ASK)
-    def answer(self, payload: Any, kind: str, chosen: Any) -> dict[str, str] | None:
-        """Say what the model would say to what is painted."""
+    def answer(self, payload: Any, kind: str, chosen: Any) -> Iterator[dict[str, str] | None]:
+        """Say what the model would say to what is painted, and then whether that hides much."""
         painted = decode_painted(payload)
         if painted is None:
-            return None
+            yield None
+            return
         try:
             study = self.screen.studies.open(painted.study_id)
-            return answer_value(study, painted, read_view(study, kind, chosen).opened_from)
+            yield from answer_values(study, painted, read_view(study, kind, chosen).opened_from)
         except ImilError as error:
-            return trouble_value(painted, error)
+            yield trouble_value(painted, error)
 
     @costs(Cost.ASK)
     def saliency(self, payload: Any) -> Updates:
@@ -98,39 +89,4 @@ class PredictedHandlers:
         return {
             tab.painter: gr.update(offered=offered),
             **show_start(tab.read.start, study, sample_id, painted.reader),
-        }
-
-    @costs(Cost.ASK)
-    def look(self, study_id: str, payload: Any, kind: str, chosen: Any) -> Updates:
-        """Show what is predicted for a sample of the other images."""
-        study, painted = self.screen.studies.open(study_id), decode_painted(payload)
-        tab, reader = self.screen.outliers, read_view(study, kind, chosen).reader
-        shown = look_at_predicted(tab.predicted, study, reader)
-        if painted is not None:
-            shown |= show_start(tab.read.start, study, painted.sample_id, reader)
-        return shown
-
-    def confirm(self, study_id: str, key: str, kind: str, chosen: Any) -> Updates:
-        """Keep that the reader found right what this page has shown them."""
-        study = self.screen.studies.open(study_id)
-        reader = read_view(study, kind, chosen).reader
-        study.predictions.confirm(key, reader=reader)
-        return look_at_predicted(self.screen.outliers.predicted, study, reader)
-
-    def open(self, study_id: str, kind: str, chosen: Any, event: gr.EventData) -> Updates:
-        """Open an image of the sample in the painter."""
-        study = self.screen.studies.open(study_id)
-        tab = self.screen.outliers
-        view = read_view(study, kind, chosen)
-        return outliers_tab.show_image(tab, study, view, event_value(event, "sample", str))
-
-    @costs(Cost.EXPORT)
-    def prepare(self, study_id: str) -> Updates:
-        """Write the predicted masks of all training images for download."""
-        study = self.screen.studies.open(study_id)
-        panel = self.screen.outliers.predicted
-        path = export_predictions(study)
-        return {
-            panel.prepare: gr.update(visible=False),
-            panel.download: gr.update(visible=True, value=str(path)),
         }

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
 from imil.app.server.errors import error_in_place
-from imil.app.server.updates import Updates, html
+from imil.app.server.updates import Updates, components_of, html
 from imil.core.arms.registry import ARMS, MaskSource, with_readers, with_shares, with_weights
 from imil.core.arms.variants import CONTROL, Penalty, Variant
 from imil.core.evaluation.budget_curves import BUDGET_SHARES, smaller_shares
 from imil.core.records import Arm, Split
 from imil.core.review.edits import Fill, Mode
+from imil.core.review.irrelevance import FEWEST_PAINTED
 from imil.errors import PlanError
 from imil.report.parts import numbers, text
 from imil.report.parts.markup import remark
@@ -25,7 +26,7 @@ POOLING_INFO = (
     "Of several readers: what any of them hides (union), what all hide (intersection), or what "
     "more than half hide (majority)"
 )
-ARMS_ADVANCED = "Advanced: arms to compare"
+ARMS_OTHERS = "Other ways to compare"
 PRESET_REVIEWED = "From your review"
 PRESET_PAPER = "The paper"
 PRESET_OWN = "Own choice"
@@ -53,6 +54,7 @@ class ArmsForm:
     mode: gr.Dropdown
     penalty: gr.Dropdown
     cost: gr.HTML
+    look: gr.Button
     reading: gr.Row
     pooling: gr.Radio
     by_reader: gr.Checkbox
@@ -66,7 +68,7 @@ class ArmsForm:
     @property
     def outputs(self) -> list[Any]:
         """Every component that a callback may change."""
-        return [getattr(self, field.name) for field in fields(self)]
+        return components_of(self)
 
 
 def build_arms_form() -> ArmsForm:
@@ -87,9 +89,7 @@ def build_arms_form() -> ArmsForm:
             elem_id="by-reader",
             elem_classes=["field"],
         )
-    with gr.Accordion(
-        ARMS_ADVANCED, open=False, elem_classes=["advanced"], elem_id="arms-advanced"
-    ):
+    with gr.Accordion(ARMS_OTHERS, open=False, elem_classes=["advanced"], elem_id="arms-advanced"):
         preset = gr.Radio(
             [PRESET_REVIEWED, *ARM_PRESETS, PRESET_OWN],
             value=PRESET_REVIEWED,
@@ -130,22 +130,32 @@ def build_arms_form() -> ArmsForm:
                 "penalty",
             )
         cost = html(elem_id="arms-cost")
-    return ArmsForm(preset, arms, shares, fill, mode, penalty, cost, reading, pooling, by_reader)
+        # Without a test, and once they were confirmed.
+        look = gr.Button(
+            "Look at the predicted masks", size="sm", visible=False, elem_id="look-predicted"
+        )
+    edits = (shares, fill, mode, penalty)
+    return ArmsForm(preset, arms, *edits, cost, look, reading, pooling, by_reader)
 
 
-def chosen_arms(study: Study, chosen: Sequence[Any]) -> tuple[Variant, ...]:
-    """Return the arms and variants that the form asks for, control first.
+def chosen_arms(
+    study: Study, chosen: Sequence[Any], *, predicted: bool | None = None
+) -> tuple[Variant, ...]:
+    """Return the arms and variants that the form asks for: control first, then the paper's arm.
 
     Args:
         study: whose masks are compared.
         chosen: the values of `ArmsForm.chosen`.
+        predicted: True as if predicted masks were confirmed, False without the arms that use them.
 
     Raises:
         PlanError: fewer of the masks are asked for, and there are too few to divide.
     """
     preset, arms, shares, fill, mode, penalty, _, by_reader = chosen
-    wanted = set(shown_arms(study, preset, arms))
+    wanted = set(shown_arms(study, preset, arms, predicted=predicted))
     names = [CONTROL, *(Variant(arm) for arm in OFFERED if arm in wanted)]
+    if predicted is False:
+        names = [name for name in names if not ARMS[name.arm].predicted]
     kind = Penalty(penalty)
     if kind is not Penalty.INPUT_GRADIENTS:
         other = Variant(Arm.RIGHT_REASON, penalty=kind)
@@ -168,30 +178,48 @@ def chosen_pooling(study: Study, chosen: Sequence[Any]) -> str | None:
     return str(pooling) if pooling and len(study.readers.names()) > 1 else None
 
 
-def show_arms(form: ArmsForm, study: Study, seeds: int, chosen: Sequence[Any]) -> Updates:
+def uses_predicted(arms: Sequence[Variant]) -> bool:
+    """Return whether an arm needs predicted masks that a reader has confirmed."""
+    return any(ARMS[name.arm].predicted for name in arms)
+
+
+def is_usual(chosen: Sequence[Any]) -> bool:
+    """Return whether the form asks for no arms in particular: those that the review allows."""
+    return bool(chosen[0] == PRESET_REVIEWED)
+
+
+def show_arms(form: ArmsForm, study: Study, chosen: Sequence[Any]) -> Updates:
     """Return the arms that are compared, their preset, and how many trainings that takes."""
     preset, arms, *_ = chosen
     several = len(study.readers.names()) > 1
     return {
         form.preset: preset,
         form.arms: shown_arms(study, preset, arms),
-        form.cost: _cost(study, seeds, chosen),
+        form.cost: _cost(study, chosen),
+        form.look: gr.update(visible=study.predictions.of().masks >= FEWEST_PAINTED),
         form.reading: gr.update(visible=several),
         form.pooling: chosen_pooling(study, chosen) or study.readers.pooling or None,
     }
 
 
-def shown_arms(study: Study, preset: str, arms: Sequence[str]) -> list[str]:
+def shown_arms(
+    study: Study, preset: str, arms: Sequence[str], *, predicted: bool | None = None
+) -> list[str]:
     """Return the arms besides control: a preset's, what a review has made possible, or one's own.
 
-    What was decided in the review since is part of it, so it is asked for each time.
+    What was decided in the review since is part of it, so it is asked for each time. The paper's
+    arm is always one of them. `predicted` is as in `chosen_arms`.
     """
     if preset == PRESET_REVIEWED:
-        return [arm.value for arm in study.comparison.default_arms() if arm != Arm.CONTROL]
-    return _values(preset) if preset in ARM_PRESETS else list(arms)
+        usual = study.comparison.default_arms(predicted=predicted)
+        return [arm.value for arm in usual if arm != Arm.CONTROL]
+    if preset in ARM_PRESETS:
+        return _values(preset)
+    return list(dict.fromkeys((Arm.IMIL.value, *arms)))
 
 
-def _cost(study: Study, seeds: int, chosen: Sequence[Any]) -> str:
+def _cost(study: Study, chosen: Sequence[Any]) -> str:
+    seeds = study.comparison.seeds_unasked
     try:
         names = chosen_arms(study, chosen)
     except PlanError as error:
@@ -242,6 +270,6 @@ def _smaller(study: Study) -> tuple[float, ...]:
             "Fewer of the masks can't be compared yet.",
             why=f"{painted} of {training} training images are masked, and the smallest share "
             f"compared is {numbers.percent(BUDGET_SHARES[0])} of them, at least two masks.",
-            fix=f"Mask more images, or clear that choice under “{ARMS_ADVANCED}”.",
+            fix=f"Mask more images, or clear that choice under “{ARMS_OTHERS}”.",
         )
     return shares

@@ -44,6 +44,7 @@ AUDIT_COMPARED = (
 ACTS = {
     ActKind.STUDY_BEGUN: "Study begun",
     ActKind.PLAN_SET: "Plan set",
+    ActKind.DEPLOYMENT_SET: "Where the model will work answered",
     ActKind.TRAINING_STARTED: "Training started",
     ActKind.ARITHMETIC_CHOSEN: "Arithmetic chosen",
     ActKind.TRAINING_STOPPED: "Training stopped",
@@ -58,6 +59,7 @@ ACTS = {
     ActKind.SELECTION_SET: "Way of finding outliers set",
     ActKind.FOLDS_STARTED: "Out-of-fold training started",
     ActKind.PREDICTIONS_CONFIRMED: "Predicted masks confirmed",
+    ActKind.PREDICTIONS_DECLINED: "Painted masks alone wanted",
     ActKind.COMPARISON_ASKED: "Comparison asked for",
     ActKind.COMPARISON_STOPPED: "Comparison stopped",
     ActKind.COMPARISON_FINISHED: "Comparison finished",

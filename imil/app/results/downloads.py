@@ -28,7 +28,7 @@ from imil.storage.codec import MaskRecord, encode_masks, encode_region
 from imil.storage.records.acts import Act, acts_csv, acts_jsonl
 from imil.storage.sheets import csv_text
 from imil.study.review.mask_book import reader_label
-from imil.study.review.predictions import EXPORT_FILE
+from imil.study.review.predicted_regions import EXPORT_FILE
 from imil.study.study import Study
 
 FILES = {
@@ -162,7 +162,7 @@ def make_file(
         raise PlanError(
             "There is nothing to download yet.",
             why="Files are made of a finished comparison.",
-            fix="Compare with and without masks first.",
+            fix="Test your masks first.",
         )
     makers: Mapping[str, Callable[[], tuple[str, bytes | None]]] = {
         "report": lambda: ("report.html", _report(study, found)),

@@ -5,18 +5,17 @@ from __future__ import annotations
 import io
 import secrets
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
 import gradio as gr
 from PIL import Image
 
 from imil.core.arms.variants import Variant, parse_variant
-from imil.core.evaluation.cases import Case, Cases, broken, fixed, in_cell
+from imil.core.evaluation.cases import Case, Cases, broken, fixed, in_cell, in_group
 from imil.errors import DataError, PlanError
 from imil.report.cards.cases_card import case_words
 from imil.report.parts import numbers, text
-from imil.report.parts.markup import ASSETS, data_url, icon, jpeg_url
+from imil.report.parts.markup import ASSETS, data_url, jpeg_url, render
 from imil.study.study import Study
 
 CASES_PAGE = "{first}–{last} of {n}"
@@ -33,7 +32,7 @@ def build_viewer(**kwargs: Any) -> gr.HTML:
     ask, page) and `look` (data: sample).
     """
     return gr.HTML(
-        html_template=_markup(),
+        html_template=str(render("viewer.html")),
         js_on_load=(ASSETS / "viewer.js").read_text("utf-8"),
         apply_default_css=False,
         large=None,
@@ -47,7 +46,8 @@ def asked_cases(study: Study, cases: Cases | None, ask: Mapping[str, Any]) -> tu
     Args:
         study: whose.
         cases: its answers.
-        ask: {"arm", "label", "said"} for a cell; {"arm", "changed": "fixed" or "broken"}.
+        ask: {"arm", "label", "said"} for a cell; {"arm", "changed": "fixed" or "broken"};
+            {"arm", "group"} for the images of a group.
 
     Raises:
         PlanError: no finished comparison, no such arm, or nothing that can be asked for.
@@ -56,7 +56,7 @@ def asked_cases(study: Study, cases: Cases | None, ask: Mapping[str, Any]) -> tu
         raise PlanError(
             "There are no images to open yet.",
             why="They are those of a finished comparison.",
-            fix="Compare with and without masks first.",
+            fix="Test your masks first.",
         )
     arm = next((each for each in cases.predicted if each == ask.get("arm")), None)
     if arm is None:
@@ -69,6 +69,9 @@ def asked_cases(study: Study, cases: Cases | None, ask: Mapping[str, Any]) -> tu
     changed = ask.get("changed")
     if isinstance(changed, str) and changed in kinds:
         return kinds[changed](cases, arm)
+    if isinstance(group := ask.get("group"), str):
+        ids = [sample.sample_id for sample in study.images.samples if sample.group == group]
+        return in_group(cases, arm, ids)
     label, said = ask.get("label"), ask.get("said")
     known = range(len(study.images.classes))
     if not isinstance(label, int) or not isinstance(said, int) or {label, said} - set(known):
@@ -103,7 +106,9 @@ def viewer_page(study: Study, ask: Mapping[str, Any], page: int) -> dict[str, An
         "span": span,
         "page": page,
         "pages": pages,
-        "ask": {key: ask[key] for key in ("arm", "label", "said", "changed") if key in ask},
+        "ask": {
+            key: ask[key] for key in ("arm", "label", "said", "changed", "group") if key in ask
+        },
         "items": [_item(study, case, arm, classes) for case in shown],
         "open": str(ask["sample"]) if "sample" in ask else "",
     }
@@ -138,6 +143,8 @@ def _item(study: Study, case: Case, arm: Variant, classes: Sequence[str]) -> dic
 
 def _title(ask: Mapping[str, Any], arm: Variant, classes: Sequence[str]) -> str:
     name = text.arm_name(arm)
+    if "group" in ask:
+        return f"{name}: images “{ask['group']}”"
     if "label" not in ask:
         titles = {
             "fixed": "{arm}: fixed, right only after",
@@ -146,28 +153,4 @@ def _title(ask: Mapping[str, Any], arm: Variant, classes: Sequence[str]) -> str:
         return titles[ask["changed"]].format(arm=name)
     return "{arm}: label {label}, said {said}".format(
         arm=name, label=classes[int(ask["label"])], said=classes[int(ask["said"])]
-    )
-
-
-def _markup() -> str:
-    return f"""
-<dialog class="viewer" aria-labelledby="viewer-title">
- <div class="vhead"><h2 id="viewer-title"></h2>
-  <button type="button" class="imil-btn close" aria-label="{text.CLOSE}">{icon("x")}</button>
- </div>
- <div class="vgrid" role="group" aria-labelledby="viewer-title"></div>
- <div class="vlarge" hidden>
-  <button type="button" class="imil-btn back">{icon("left")}Back to all</button>
-  <img alt=""><p class="sub s13"></p>
- </div>
- <div class="vpages">
-  {_turn(-1, text.EARLIER, "left")}<span class="span sub s12"></span>{_turn(1, text.LATER, "right")}
- </div>
-</dialog>"""
-
-
-def _turn(step: int, label: str, picture: str) -> str:
-    return (
-        f'<button type="button" class="imil-btn" data-page="{step}" aria-label="{escape(label)}">'
-        f"{icon(picture)}</button>"
     )

@@ -12,8 +12,13 @@ from imil.app.results import results_tab
 from imil.app.results.arms_form import arms_preset, show_arms
 from imil.app.results.audit_card import audit_card
 from imil.app.results.downloads import download_value, export_file
+from imil.app.results.final_question import (
+    TO_BUTTON,
+    TO_QUESTION,
+    hide_final_question,
+    show_final_question,
+)
 from imil.app.results.image_viewer import large_picture, viewer_page
-from imil.app.results.results_tab import SEED_CHOICES
 from imil.app.screen import Screen
 from imil.app.server.errors import error_in_place
 from imil.app.server.input_checks import event_value
@@ -33,19 +38,25 @@ class ResultsHandlers:
     def wire(self, opened: gr.Tab) -> None:
         """Attach the callbacks to their components; `opened` is the tab that they stand on."""
         screen, tab = self.screen, self.screen.results
-        asked, form = [screen.study_id, *tab.choice], tab.arms
+        form = tab.arms
+        asked = [screen.study_id, *form.chosen]
         by, followed = [screen.study_id, screen.reader], [*tab.outputs, screen.timer]
-        tab.compare.click(self.compare, [*by, *tab.choice], screen.comparison, **QUIET_EVENT)
         tab.more.click(self.more, by, followed, **QUIET_EVENT)
-        for field in (tab.seeds, form.preset, form.shares, form.fill, form.mode, form.penalty):
+        for field in (form.preset, form.shares, form.fill, form.mode, form.penalty):
             field.input(self.choose, asked, form.outputs, **QUIET_EVENT)
         form.arms.input(self.choose_arms, asked, form.outputs, **QUIET_EVENT)
         # What the review has made possible meanwhile, such as confirmed predictions.
         opened.select(self.look_again, [*asked, tab.seen], followed, **QUIET_EVENT)
         tab.stop.click(self.stop, by, tab.outputs, queue=False, **QUIET_EVENT)
-        tab.final.click(self.final, by, followed, **QUIET_EVENT)
+        question = tab.question
+        asks = tab.final.click(self.ask_final, screen.study_id, question.outputs, **QUIET_EVENT)
+        asks.then(None, None, None, js=TO_QUESTION, api_visibility="private")
+        question.open_it.click(self.final, by, followed, **QUIET_EVENT)
+        refused = question.not_yet.click(self.not_yet, None, question.outputs, **QUIET_EVENT)
+        refused.then(None, None, None, js=TO_BUTTON, api_visibility="private")
         tab.following.click(self.next_round, None, screen.tabs, **QUIET_EVENT)
-        tab.cases.select(self.open, screen.study_id, tab.viewer, **QUIET_EVENT)
+        for counts in (tab.cases, tab.verdict):
+            counts.select(self.open, screen.study_id, tab.viewer, **QUIET_EVENT)
         tab.viewer.turn(self.turn, screen.study_id, tab.viewer, **QUIET_EVENT)
         # "multiple": quick presses must not show another image than the last one.
         tab.viewer.look(
@@ -57,15 +68,6 @@ class ResultsHandlers:
         tab.downloads.select(self.download, by, shown, **QUIET_EVENT)
         trail = [tab.audit, *shown]
         tab.audit.select(self.trail, by, trail, **QUIET_EVENT)
-
-    @costs(Cost.TRAIN)
-    def compare(self, study_id: str, reader: str, seeds: str, *chosen: Any) -> Updates:
-        """Train on with and without masks; what can't be compared is said where it was asked."""
-        study = self.screen.studies.open(study_id)
-        try:
-            return screens.start_comparison(self.screen, study, reader, seeds, chosen)
-        except ImilError as error:
-            return {self.screen.results.trouble: error_in_place(error)}
 
     @costs(Cost.TRAIN)
     def more(self, study_id: str, reader: str) -> Updates:
@@ -80,22 +82,22 @@ class ResultsHandlers:
             **results_tab.show_results(self.screen.results, study),
         }
 
-    def choose_arms(self, study_id: str, seeds: str, *chosen: Any) -> Updates:
+    def choose_arms(self, study_id: str, *chosen: Any) -> Updates:
         """Name the preset that the chosen arms are, if any, in place of the one they came from."""
         _, arms, *others = chosen
-        return self.choose(study_id, seeds, arms_preset(arms), arms, *others)
+        return self.choose(study_id, arms_preset(arms), arms, *others)
 
-    def choose(self, study_id: str, seeds: str, *chosen: Any) -> Updates:
+    def choose(self, study_id: str, *chosen: Any) -> Updates:
         """Show which arms are compared, and what that takes."""
         if not study_id:  # the page is still opening its study
             return {self.screen.results.arms.cost: ""}
         study = self.screen.studies.open(study_id)
-        return show_arms(self.screen.results.arms, study, SEED_CHOICES.get(seeds, 1), chosen)
+        return show_arms(self.screen.results.arms, study, chosen)
 
-    def look_again(self, study_id: str, seeds: str, *chosen: Any) -> Updates:
+    def look_again(self, study_id: str, *chosen: Any) -> Updates:
         """Show what the review has changed since: arms, masks, and what to do next."""
         *form, seen = chosen
-        shown = self.choose(study_id, seeds, *form)
+        shown = self.choose(study_id, *form)
         if study_id:
             study = self.screen.studies.open(study_id)
             shown |= results_tab.show_review_changes(self.screen.results, study, seen)
@@ -109,16 +111,25 @@ class ResultsHandlers:
         self.screen.studies.open(study_id).stop(who=reader_name(reader))
         return results_tab.show_comparison_stopping(self.screen.results)
 
+    def ask_final(self, study_id: str) -> Updates:
+        """Ask whether to open the test set; nothing is opened yet."""
+        study = self.screen.studies.open(study_id)
+        return show_final_question(self.screen.results.question, study)
+
+    def not_yet(self) -> Updates:
+        """Take the question away."""
+        return hide_final_question(self.screen.results.question)
+
     @costs(Cost.TRAIN)
     def final(self, study_id: str, reader: str) -> Updates:
-        """Open the test set; the second half of a double click doesn't open it again."""
+        """Open the test set, as was answered; the second half of a double click opens nothing."""
         tab = self.screen.results
         study = self.screen.studies.open(study_id)
         try:
             if study.results.final() is None:
                 study.comparison.open_test_set(who=reader_name(reader))
         except ImilError as error:
-            return {tab.trouble: error_in_place(error)}
+            return {tab.trouble: error_in_place(error), **hide_final_question(tab.question)}
         # Where the models look on test images is being made from now on.
         timer = {self.screen.timer: gr.Timer(active=True)}
         return {**results_tab.show_results(tab, study), **timer}

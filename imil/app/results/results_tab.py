@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from html import escape
 from typing import Any
 
 import gradio as gr
 
+from imil.app.predicted.predicted_sheet import PredictedSheet, build_sheet
 from imil.app.results.arms_form import ArmsForm, build_arms_form
 from imil.app.results.audit_card import audit_card
 from imil.app.results.downloads import build_downloads, downloads_card
+from imil.app.results.final_question import (
+    FinalQuestion,
+    build_final_question,
+    hide_final_question,
+)
 from imil.app.results.image_viewer import build_viewer
 from imil.app.results.saliency_card import saliency_card
-from imil.app.results.seeds_line import seeds_line
+from imil.app.results.seeds_line import seeds_line, up_to_first_look
 from imil.app.review.queue_view import finished_queue
 from imil.app.server.updates import Updates, html
 from imil.app.train.training_card import training_card
@@ -22,37 +27,37 @@ from imil.core.evaluation.verdict import MIN_SEEDS, Verdict
 from imil.core.records import Split
 from imil.jobs.base import JobState
 from imil.report.cards.cases_card import cases_cards, unknown_cases
+from imil.report.cards.questions import VERDICT_TONES
 from imil.report.cards.readers_card import MaskedImage, readers_card
-from imil.report.cards.verdict_card import VERDICT_TONES, main_arm, second_arm, verdict_card
+from imil.report.cards.verdict_card import named_arms, verdict_card
 from imil.report.parts import numbers, text
-from imil.report.parts.markup import ASSETS, data_url, empty, heading
+from imil.report.parts.markup import ASSETS, data_url, empty, heading, part, remark
 from imil.report.round_page import details, headline
 from imil.study.study import Study
 
 RESULTS_EMPTY_WORDS = (
-    "{masked} masked. Train on with and without the masks, from the same checkpoint."
+    "{masked} masked. Test what that brings: the same model is trained on with and without masks."
 )
 RESULTS_NEEDS_MASKS = (
-    "No image is masked yet. On the Outliers tab, paint over what should not matter; then train on "
-    "with and without your masks."
+    "No image is masked yet. On the Outliers tab, paint over what should not matter; then "
+    "test your masks."
 )
 RESULTS_NEEDS_TRAINING = "Train a model and mask some of its outliers first."
 RESULTS_NEEDS_IMAGES = (
     "The images are not on this machine; what you painted is kept ({masks}). Bring the images "
     "again on the Train tab."
 )
-SEEDS_ONE = "1 seed, a first look"
-SEEDS_FIVE = "5 seeds, a verdict"
-CHANGED_SINCE = "You changed masks or labels since. The next comparison is round {number}."
-FINAL_COUNTED = "Final comparison opens the test set, and each opening is counted."
-
-SEED_CHOICES = {SEEDS_ONE: 1, SEEDS_FIVE: 5}
+FIRST_LOOK_IN = "First look in {time}"
+CHANGED_SINCE = "You changed masks or labels since. The next test is round {number}."
+FINAL_COUNTED = "That opens the test set, and each opening is counted."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ResultsTab:
     """The tab's components; `seen` names what is shown, so that a tick sends only what is new."""
 
+    said: gr.HTML
+    sheet: PredictedSheet
     frame: gr.Column
     none: gr.HTML
     verdict: gr.HTML
@@ -63,10 +68,11 @@ class ResultsTab:
     opening: gr.Row
     final: gr.Button
     words: gr.HTML
+    question: FinalQuestion
     trouble: gr.HTML
     asking: gr.Column
-    seeds: gr.Radio
     compare: gr.Button
+    compare_why: gr.HTML
     arms: ArmsForm
     running: gr.Column
     live: gr.HTML
@@ -83,15 +89,21 @@ class ResultsTab:
     seen: gr.State
 
     @property
-    def choice(self) -> list[Any]:
-        """What a comparison is asked for with: seeds, then what the form of the arms says."""
-        return [self.seeds, *self.arms.chosen]
-
-    @property
     def outputs(self) -> list[Any]:
         """Every component that a callback may change."""
-        own = [getattr(self, field.name) for field in fields(self) if field.name != "arms"]
-        return [*own, *self.arms.outputs]
+        groups = {"arms", "question", "sheet"}
+        own = [getattr(self, field.name) for field in fields(self) if field.name not in groups]
+        return [
+            *own,
+            *self.sheet.outputs,
+            *self.arms.outputs,
+            *self.question.outputs,
+        ]
+
+    @property
+    def missing(self) -> list[Any]:
+        """What a decision in the review changes: what is missing for a comparison."""
+        return [self.none, self.compare, self.compare_why]
 
     @property
     def progress(self) -> list[Any]:
@@ -101,31 +113,28 @@ class ResultsTab:
 
 def build_results_tab() -> ResultsTab:
     """Place the tab's components where Gradio stands now."""
-    asks = (ASSETS / "asks.js").read_text("utf-8")
+    asks, folds = ((ASSETS / name).read_text("utf-8") for name in ("asks.js", "folds.js"))
     with gr.Column(elem_classes=["results"]):
+        said = html(visible=False, elem_id="test-said")
+        sheet = build_sheet()
         with gr.Column(elem_classes=["card", "emptycard"]) as frame:
             none = html(_none(RESULTS_NEEDS_TRAINING))
-            verdict = html(visible=False, elem_id="verdict")
+            verdict = html(visible=False, elem_id="verdict", js_on_load=asks)
             with gr.Row(elem_classes=["actrow", "nextacts"], visible=False) as acts:
                 more = gr.Button("", variant="primary", size="md", elem_id="more-seeds")
                 report = gr.Button("Download report", size="md", elem_id="download-report")
                 following = gr.Button("", size="md", elem_id="next-round")
             with gr.Row(elem_classes=["actrow", "finalact"], visible=False) as opening:
-                final = gr.Button("Final comparison", size="md", elem_id="final")
+                final = gr.Button("Confirm on the test set", size="md", elem_id="final")
                 words = html(elem_id="final-words")
+            question = build_final_question()
             trouble = html(elem_id="comparison-trouble")
             with gr.Column(visible=False, elem_classes=["asking"]) as asking:
                 with gr.Row(elem_classes=["actrow"]):
-                    seeds = gr.Radio(
-                        list(SEED_CHOICES),
-                        value=SEEDS_ONE,
-                        label="Seeds",
-                        elem_classes=["segments"],
-                        elem_id="seeds",
-                    )
                     compare = gr.Button(
                         text.COMPARE, variant="primary", size="md", elem_id="compare-again"
                     )
+                    compare_why = html(elem_id="compare-again-why")
                 arms = build_arms_form()
         with gr.Column(elem_classes=["card"], visible=False) as running:
             with gr.Row(elem_classes=["trainhead"]):
@@ -133,15 +142,17 @@ def build_results_tab() -> ResultsTab:
                 stop = gr.Button(text.STOP, variant="stop", size="md", elem_id="stop-comparison")
             live = html(elem_id="comparison")
         readers = html(visible=False, elem_id="readers", js_on_load=asks)
-        tables = html(visible=False, elem_id="arms-table")
-        cases = html(visible=False, elem_id="cases", js_on_load=asks)
-        looks = html(visible=False, elem_id="looks")
-        details_ = html(visible=False, elem_id="details")
+        tables = html(visible=False, elem_id="arms-table", js_on_load=folds)
+        cases = html(visible=False, elem_id="cases", js_on_load=asks + folds)
+        looks = html(visible=False, elem_id="looks", js_on_load=folds)
+        details_ = html(visible=False, elem_id="details", js_on_load=folds)
         downloads = html(visible=False, elem_id="downloads", js_on_load=asks)
         audit = html(visible=False, elem_id="audit", js_on_load=asks)
         viewer = build_viewer(elem_id="viewer")
         handout = build_downloads(elem_id="handout")
     return ResultsTab(
+        said=said,
+        sheet=sheet,
         frame=frame,
         none=none,
         verdict=verdict,
@@ -152,10 +163,11 @@ def build_results_tab() -> ResultsTab:
         opening=opening,
         final=final,
         words=words,
+        question=question,
         trouble=trouble,
         asking=asking,
-        seeds=seeds,
         compare=compare,
+        compare_why=compare_why,
         arms=arms,
         running=running,
         live=live,
@@ -191,7 +203,7 @@ def show_results(tab: ResultsTab, study: Study) -> Updates:
         tab.opening: gr.update(visible=there),
         tab.asking: gr.update(visible=trained and not active),
         tab.trouble: "",
-        tab.compare: gr.update(value=_compare_words(study), variant="primary"),
+        **_compare(tab, study, value=_compare_words(study), variant="primary"),
         tab.seen: seen,
         **show_audit(tab, study),
         tab.viewer: None,
@@ -246,7 +258,7 @@ def readers_shown(study: Study, reader: str | None = None) -> str:
 
 def show_missing(tab: ResultsTab, study: Study) -> Updates:
     """Return the empty state after a mask more."""
-    return {tab.none: _none(_missing(study))}
+    return {tab.none: _none(_missing(study)), **_compare(tab, study)}
 
 
 def show_audit(tab: ResultsTab, study: Study) -> Updates:
@@ -260,11 +272,23 @@ def show_comparison(tab: ResultsTab, study: Study) -> Updates:
     status = study.comparison.status()
     status = replace(status, step=_step(status.step))
     done, asked = study.comparison.seeds_done(), study.comparison.seeds_asked()
-    live = seeds_line(status, done=done, asked=asked) if done else training_card(status)
+    if done:
+        live = seeds_line(status, done=done, asked=asked)
+    else:
+        live = training_card(up_to_first_look(status, asked), ends_in=FIRST_LOOK_IN)
     return {
         tab.running: gr.update(visible=status.active or status.error is not None),
         tab.live: live,
         tab.stop: gr.update(visible=status.active, value=text.STOP, interactive=True),
+    }
+
+
+def _compare(tab: ResultsTab, study: Study, **shown: Any) -> Updates:
+    """Return the button to compare; where there is nothing to compare, with why beside it."""
+    can = study.comparison.worthwhile
+    return {
+        tab.compare: gr.update(interactive=can, **shown),
+        tab.compare_why: "" if can else remark(text.COMPARE_NEEDS_MASKS),
     }
 
 
@@ -290,8 +314,11 @@ def _found(tab: ResultsTab, study: Study, found: Round, *, active: bool) -> Upda
     asked = study.comparison.seeds_asked() if active and current else 0
     looks = saliency_card(study)
     return {
-        tab.verdict: gr.update(value=verdict_card(found, asked=asked), visible=True),
-        tab.tables: gr.update(value=headline(found), visible=True),
+        tab.verdict: gr.update(
+            value=verdict_card(found, asked=asked, opens=study.results.cases() is not None),
+            visible=True,
+        ),
+        tab.tables: gr.update(value=headline(found, study.results.rounds()), visible=True),
         tab.cases: gr.update(value=_cases(study, found), visible=True),
         tab.looks: gr.update(value=looks, visible=bool(looks)),
         tab.details: gr.update(
@@ -309,35 +336,63 @@ def _acts(tab: ResultsTab, study: Study, found: Round, *, active: bool) -> Updat
     left = seeds_wanted(study) - len(found.seeds)
     more = left > 0 and current and not active
     changed = not study.comparison.is_current() or not current
-    budget, number = study.review.budget(), study.comparison.round_number
-    following = f"Round {number} · {budget.painted} of {budget.allowed} masked"
-    compare = f"Compare round {number}" if changed else "Compare again"
-    words = numbers.some(left, "more seed", "more seeds")
+    budget = study.review.budget()
+    words = numbers.some(left, "more run", "more runs")
+    opens = found.split is not Split.TEST and current and not active
+    step = _next_step(found, more=more, changed=changed, left=budget.allowed - budget.painted)
+
+    def tone(button: str) -> str:
+        return "primary" if button == step and not active else "secondary"
+
     return {
-        tab.more: gr.update(
-            value=f"Run {words}",
-            visible=more,
-            variant="secondary" if changed else "primary",
+        # Left alone while it can be answered: a look at what has changed takes no question away.
+        **({} if opens else hide_final_question(tab.question)),
+        tab.more: gr.update(value=f"Do {words}", visible=more, variant=tone("more")),
+        tab.report: gr.update(variant=tone("report")),
+        tab.following: gr.update(
+            value=f"Mask more · {budget.painted} of {budget.allowed}", variant=tone("mask")
         ),
-        tab.report: gr.update(variant="secondary" if more or active or changed else "primary"),
-        tab.following: gr.update(value=following),
-        tab.final: gr.update(visible=found.split is not Split.TEST and current and not active),
-        tab.words: _words(study, found),
-        tab.compare: gr.update(value=compare, variant="primary" if changed else "secondary"),
-        tab.seeds: SEEDS_FIVE if more else gr.skip(),
+        tab.final: gr.update(visible=opens, variant=tone("final")),
+        tab.words: _words(study, opens=opens),
+        **_compare(
+            tab, study, value=text.COMPARE if changed else "Test again", variant=tone("compare")
+        ),
     }
 
 
-def _words(study: Study, found: Round) -> str:
+def _next_step(found: Round, *, more: bool, changed: bool, left: int) -> str:
+    """Return the one button that leads on: what was painted since is tested before all else.
+
+    Then runs are made up to a verdict; what gained is confirmed on the test set; where nothing did,
+    more images are masked while the budget lasts. After the test set it is the report.
+
+    Args:
+        found: the comparison that is shown.
+        more: whether runs are missing to a verdict.
+        changed: whether masks or labels changed since.
+        left: images that may still be masked.
+    """
+    if changed:
+        return "compare"
+    if more:
+        return "more"
+    if found.split is Split.TEST:
+        return "report"
+    named = named_arms(found)
+    gained = bool(named) and named[0].verdict in {Verdict.HELPS, Verdict.TRADE_OFF}
+    return "final" if gained or left <= 0 else "mask"
+
+
+def _words(study: Study, *, opens: bool) -> str:
     if not study.comparison.is_current():
         said = CHANGED_SINCE.format(number=study.comparison.round_number)
-    elif found.split is Split.TEST:
+    elif not opens:
         return ""
     else:
         said = FINAL_COUNTED
-        if found.test_openings:
-            said += " " + f"Opened {_times(found.test_openings)} so far."
-    return f'<span class="sub s13">{escape(said)}</span>'
+        if openings := study.comparison.test_openings:
+            said += f" Opened {_times(openings)} so far."
+    return part("aside", said)
 
 
 def _times(openings: int) -> str:
@@ -357,8 +412,8 @@ def _cases(study: Study, found: Round) -> str:
 
 def _frame_classes(found: Round) -> list[str]:
     """Return the classes of the frame: its edge has the colour of the first verdict."""
-    named = main_arm(found) or second_arm(found)
-    verdict = Verdict.NOT_SHOWN if named is None else named.verdict
+    named = named_arms(found)
+    verdict = named[0].verdict if named else Verdict.NO_CLEAR_DIFFERENCE
     return ["card", "verdictcard", VERDICT_TONES[verdict][0]]
 
 

@@ -15,7 +15,7 @@ from imil.app.server.errors import error_in_place
 from imil.core.arms.variants import CONTROL, parse_variant
 from imil.errors import ImilError
 from imil.report.parts import numbers, text
-from imil.report.parts.markup import card, jpeg_url, remark, render
+from imil.report.parts.markup import card, closed_card, jpeg_url, remark, render
 from imil.study.comparison.saliency_comparison import BEFORE_MASKS, LEVELS, SaliencyComparison
 from imil.study.study import Study
 
@@ -43,15 +43,13 @@ def saliency_card(study: Study) -> Markup:
     except ImilError as error:
         return card(LOOKS_TITLE, error_in_place(error), aside=text.EXPLANATIONS_SECONDARY)
     if looks is None:
-        waiting = Markup('<div class="waiting">{}</div>').format(
-            remark("The maps are being computed; they appear here by themselves.")
-        )
-        return card(LOOKS_TITLE, waiting, aside=text.EXPLANATIONS_SECONDARY)
+        waiting = remark("The maps are being computed; they appear here by themselves.")
+        return closed_card(LOOKS_TITLE, waiting, aside=text.EXPLANATIONS_SECONDARY)
     if not looks:
         return Markup()
     words = LOOKS_WORDS.format(arm=text.arm_name(study.results.main_arm() or CONTROL))
     body = render("looks.html", looks=[_look(study, look) for look in looks], words=words)
-    return card(LOOKS_TITLE, body, aside=text.EXPLANATIONS_SECONDARY)
+    return closed_card(LOOKS_TITLE, body, aside=text.EXPLANATIONS_SECONDARY)
 
 
 def overlay(pixels: NDArray[np.uint8], saliency: NDArray[np.uint8]) -> bytes:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from html import escape
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import gradio as gr
@@ -12,11 +11,13 @@ from imil.app.painter.painter import Painted
 from imil.app.server.errors import error_in_place
 from imil.core.records import Queue, Region
 from imil.core.review.counterfactual import Answer
+from imil.core.review.finding_check import FindingCheck, has_evidence, names_absence
 from imil.errors import ImilError
 from imil.report.parts import numbers
-from imil.report.parts.markup import ASSETS, badge, note
+from imil.report.parts.markup import ASSETS, part, render
 from imil.study.study import Study
 
+TO_DECIDE, TO_PAINT = "What to decide", "What to paint"
 LABEL_HOW = (
     "Look at the image alone: which label would you give it? Exclude it where it shows neither "
     "class well enough."
@@ -27,111 +28,126 @@ HOW = (
 )
 IF_HIDDEN = "If this were hidden, the model would say"
 MODEL_SAYS_NOW = "As it is, the model says"
-FLIPS_TO_LABEL = "Prediction flips: now agrees with the label"
-FLIPS_FROM_LABEL = "Prediction flips: no longer agrees with the label"
-NOTHING_HIDDEN = "Nothing is hidden yet"
-EVIDENCE_STAYS = "Finding check: the evidence for the label stays."
-MAY_HIDE = "The mask may hide the finding itself."
-MAY_HIDE_EVIDENCE = (
-    "The label is {label}, and p({label}) falls when this is hidden. "
-    "Erase there, or go on if you are sure."
+FLIPS = "the model changed its mind, from {was} to {now}."
+COVERED_MARKER = "You covered the L: "
+HIDDEN = "With this hidden, "
+MAY_HIDE = "May hide the finding: "
+READS_HERE = "here the model reads “{label}”."
+IS_IT_THE_FINDING = (
+    "Without it p({label}) falls by {fall}; without such a mask anywhere else, by {chance} at "
+    "most. The finding itself? Erase there. A marker, text or a device? Go on."
 )
-MAY_HIDE_LARGE = "It covers {share} of the image. Erase there, or go on if you are sure."
-
-# The slider's drawing, in its own units: it is stretched to the card's width.
-TRACK = 100
+CHECKING = "Finding check …"
+NO_FINDING = "Finding check: “{label}” names no finding that a mask could hide."
+TOO_LOW = "Finding check: p({label}) is too low for a mask to lower it."
+BY_CHANCE = "Finding check: masks in random places take as much from p({label})."
+EVIDENCE_STAYS = "Finding check: the evidence for the label stays."
 
 
 def build_answer(**kwargs: Any) -> gr.HTML:
-    """Place the answer where Gradio stands now; its value is `answer_value`'s."""
-    waiting = f'<h3>{escape(IF_HIDDEN)}</h3><p class="nums">&nbsp;</p>'
+    """Place the answer where Gradio stands now; its values are those of `answer_values`."""
     return gr.HTML(
-        html_template=f'<div class="answer" role="status" aria-busy="true">{waiting}</div>',
+        html_template=str(part("box", IF_HIDDEN, of="answer_waiting.html")),
         js_on_load=(ASSETS / "answer.js").read_text("utf-8"),
         apply_default_css=False,
         **kwargs,
     )
 
 
-def answer_value(
+def answer_values(
     study: Study, painted: Painted, kind: Queue = Queue.MISPREDICTED
-) -> dict[str, str]:
-    """Return what the model says to what is painted, with the film and stroke it answers."""
+) -> Iterator[dict[str, str]]:
+    """Yield what the model says to what is painted, with the film and stroke it answers.
+
+    At once, after one pass of the model; and again where the finding check takes twenty more.
+    """
     irrelevant: Region | None = painted.irrelevant if painted.irrelevant.any() else None
+    classes, suspect = study.images.classes, kind is Queue.LABEL_SUSPECT
+    hint = study.pictures.hint(painted.sample_id)
+    marker = hint is not None and hint.covered_by(painted.irrelevant)
     answer = study.model.answer(painted.sample_id, irrelevant)
-    html = answer_html(answer, study.images.classes, suspect=kind is Queue.LABEL_SUSPECT)
-    return {"sample": painted.sample_id, "stroke": painted.stroke, "html": html}
+    told = {"sample": painted.sample_id, "stroke": painted.stroke}
+    yield {**told, "html": answer_html(answer, classes, suspect=suspect, marker=marker)}
+    if irrelevant is not None:
+        check = study.model.check(painted.sample_id, irrelevant)
+        if check is not None:
+            yield {**told, "html": answer_html(answer, classes, check, marker=marker)}
 
 
 def trouble_value(painted: Painted, error: ImilError) -> dict[str, str]:
     """Return why the model says nothing to what is painted, in the place of its answer."""
-    html = f"<h3>{escape(IF_HIDDEN)}</h3>{error_in_place(error)}"
-    return {"sample": painted.sample_id, "stroke": painted.stroke, "html": html}
+    html = part("waiting", IF_HIDDEN, error_in_place(error), of="answer_waiting.html")
+    return {"sample": painted.sample_id, "stroke": painted.stroke, "html": str(html)}
 
 
-def answer_html(answer: Answer, classes: Sequence[str], *, suspect: bool = False) -> str:
+def answer_html(
+    answer: Answer,
+    classes: Sequence[str],
+    check: FindingCheck | None = None,
+    *,
+    suspect: bool = False,
+    marker: bool = False,
+) -> str:
     """Return the answer's HTML. It shows the probability of the label: up is towards the label.
 
-    While nothing is hidden it says what to do: what to paint, or of a suspect, what to decide.
+    A change of mind is said large, and so is a warning that the finding may be hidden. While
+    nothing is hidden it says what to do.
+
+    Args:
+        answer: what the model says.
+        classes: names, in label order.
+        check: the finding check; None until it is there, and where nothing can be hidden.
+        suspect: its label is to be decided on; nothing is to be painted.
+        marker: what is hidden is the demo's marker.
     """
     label = classes[answer.label]
     was, now = answer.before[answer.label], answer.after[answer.label]
-    ends = (classes[1 - answer.label], label) if len(classes) == 2 else None
-    name = escape(f"p({label})")
-    if not answer.coverage:
-        title, how = ("What to decide", LABEL_HOW) if suspect else ("What to paint", HOW)
-        return (
-            f"<h3>{escape(MODEL_SAYS_NOW)}</h3>"
-            f'<p class="nums"><small>{name}</small> <b>{numbers.share(was)}</b></p>'
-            f"{_track(was, was, ends)}"
-            f'<div class="slot">{badge(NOTHING_HIDDEN, tone="flat")}'
-            f'<div class="how"><h3>{escape(title)}</h3><p>{escape(how)}</p></div></div>'
+    loud, tone = _loud(answer, classes, check, marker=marker)
+    found, found_tone = _found(check, label, was)
+    return str(
+        render(
+            "answer.html",
+            hidden=bool(answer.coverage),
+            title=IF_HIDDEN if answer.coverage else MODEL_SAYS_NOW,
+            label=label,
+            was=was,
+            now=now,
+            same=numbers.share(was) == numbers.share(now),
+            ends=(classes[1 - answer.label], label) if len(classes) == 2 else None,
+            loud=loud,
+            tone=tone,
+            check=found,
+            check_tone=found_tone,
+            how=(TO_DECIDE, LABEL_HOW) if suspect else (TO_PAINT, HOW),
         )
-    flips = '<small class="flips">· flips</small>' if answer.flips else ""
-    return (
-        f"<h3>{escape(IF_HIDDEN)}</h3>"
-        f'<p class="nums"><small>{name}</small> <span class="was">{numbers.share(was)}</span> '
-        f"→ <b>{numbers.share(now)}</b>{flips}</p>"
-        f"{_track(was, now, ends)}"
-        f'<div class="slot">{_badge(answer, classes)}{_check(answer, classes)}</div>'
     )
 
 
-def _badge(answer: Answer, classes: Sequence[str]) -> str:
+def _loud(
+    answer: Answer, classes: Sequence[str], check: FindingCheck | None, *, marker: bool
+) -> tuple[str, str]:
+    """Return what is said large and its tone; "" where the model keeps its mind, unwarned."""
+    if check is not None and check.warns:
+        reads = READS_HERE.format(label=classes[answer.label])
+        return (COVERED_MARKER if marker else MAY_HIDE) + reads, "warn"
     if not answer.flips:
-        same = numbers.share(answer.before[answer.label]) == numbers.share(
-            answer.after[answer.label]
-        )
-        return badge("No change" if same else "Same prediction", tone="flat", picture="equal")
-    if answer.predicted_after == answer.label:
-        return badge(FLIPS_TO_LABEL, tone="good", picture="swap")
-    if answer.predicted_before == answer.label:
-        return badge(FLIPS_FROM_LABEL, tone="bad", picture="swap")
-    words = f"Prediction flips to {classes[answer.predicted_after]}, which is not the label"
-    return badge(words, tone="warn", picture="swap")
+        return "", ""
+    was, now = classes[answer.predicted_before], classes[answer.predicted_after]
+    words = (COVERED_MARKER if marker else HIDDEN) + FLIPS.format(was=was, now=now)
+    return words, "good" if answer.predicted_after == answer.label else "bad"
 
 
-def _check(answer: Answer, classes: Sequence[str]) -> str:
-    """Return the finding check: it warns, and never blocks."""
-    if not answer.may_hide_finding:
-        return note(EVIDENCE_STAYS, tone="good")
-    words = MAY_HIDE_LARGE.format(share=numbers.percent(answer.coverage))
-    if answer.evidence_falls:
-        words = MAY_HIDE_EVIDENCE.format(label=classes[answer.label])
-    return note(words, tone="warn", lead=MAY_HIDE)
-
-
-def _track(was: float, now: float, ends: Sequence[str] | None) -> str:
-    """Return the two probabilities on a line from 0 to 1; decoration, the figures are text."""
-    left, right = (ends[0], ends[1]) if ends is not None else ("0", "1")
-    low, high = sorted((was, now))
-    middle = "<span>.50</span>" if ends is not None else ""
-    half = "<s></s>" if ends is not None else ""
-    return (
-        f'<div class="track" aria-hidden="true"><i style="left:{TRACK * low:.1f}%;'
-        f'width:{TRACK * (high - low):.1f}%"></i>{half}'
-        f'<b class="o" style="left:{TRACK * was:.1f}%"></b>'
-        f'<b class="p" style="left:{TRACK * now:.1f}%"></b></div>'
-        f'<p class="ends" aria-hidden="true"><span>{escape(left)}</span>{middle}'
-        f"<span>{escape(right)}</span></p>"
-    )
+def _found(check: FindingCheck | None, label: str, before: float) -> tuple[str, str]:
+    """Return what the finding check found, and its tone: it warns, and never blocks."""
+    if names_absence(label):
+        return NO_FINDING.format(label=label), "info"
+    if not has_evidence(label, before):
+        return TOO_LOW.format(label=label), "info"
+    if check is None:
+        return CHECKING, "info"
+    if check.chance is None:
+        return EVIDENCE_STAYS, "good"
+    if not check.warns:
+        return BY_CHANCE.format(label=label), "info"
+    fall, chance = numbers.share(check.fall), numbers.share(max(0.0, check.chance))
+    return IS_IT_THE_FINDING.format(label=label, fall=fall, chance=chance), "warn"

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from html import escape
 from typing import Any
 
 import gradio as gr
 
 from imil.report.parts import numbers, text
-from imil.report.parts.markup import ASSETS, data_url, icon
+from imil.report.parts.markup import ASSETS, data_url, render
 from imil.study.review.queueing import Offer
 from imil.study.study import Study
 
@@ -70,27 +69,9 @@ def build_filmstrip(**kwargs: Any) -> gr.HTML:
     sample) and `turn` (data: page).
     """
     return gr.HTML(
-        html_template=_markup(),
+        html_template=str(render("filmstrip.html")),
         js_on_load=(ASSETS / "filmstrip.js").read_text("utf-8"),
         apply_default_css=False,
         marks=None,
         **kwargs,
-    )
-
-
-def _markup() -> str:
-    return f"""
-<div class="filmstrip">
- <template><span class="tick">{icon("check", kind="m")}{icon("skip", kind="s")}</span></template>
- <div class="gal" role="group" aria-label="Images of the queue, first things first"></div>
- <div class="pages" hidden>
-  {_turn(-1, text.EARLIER, "left")}<span class="span"></span>{_turn(1, text.LATER, "right")}
- </div>
-</div>"""
-
-
-def _turn(step: int, label: str, picture: str) -> str:
-    return (
-        f'<button type="button" class="imil-btn" data-page="{step}" aria-label="{escape(label)}">'
-        f"{icon(picture)}</button>"
     )

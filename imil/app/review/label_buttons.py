@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from html import escape
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 
-from imil.app.server.updates import Updates, html
+from imil.app.server.updates import Updates, components_of, html
 from imil.core.records import LabelDecision
-from imil.report.parts import numbers, text
+from imil.report.parts import text
+from imil.report.parts.markup import part
 from imil.study.review.queueing import Offer
 from imil.study.study import Study
 
@@ -24,10 +25,6 @@ DECIDED = {
     LabelDecision.EXCLUDE.value: "Excluded.",
     LabelDecision.KEEP.value: "The label is right.",
 }
-TRIAGE_WORDS = (
-    "This changes the arms Relabel and Drop alone, so that what masks gain is never mixed with "
-    "what labels gain."
-)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +43,7 @@ class LabelButtons:
     @property
     def outputs(self) -> list[Any]:
         """Every component that a callback may change."""
-        return [getattr(self, field.name) for field in fields(self)]
+        return components_of(self)
 
 
 def build_label_buttons() -> LabelButtons:
@@ -108,13 +105,12 @@ def _other_classes(study: Study, sample_id: str, offer: Offer | None) -> tuple[s
     return max(others, key=lambda name: shares[classes.index(name)]), others
 
 
-def _words(study: Study, sample_id: str) -> str:
+def _words(study: Study, sample_id: str) -> Markup:
     """Return what is decided on this label, and what all decisions so far lead to."""
     decided = study.labels.decision(sample_id)
-    now = ""
-    if decided is not None:
-        words = DECIDED[decided.decision.value].format(label=decided.label)
-        now = f'<p class="decided"><b>{escape(words)}</b></p>'
-    count = numbers.some(len(study.labels.changed()), "image", "images")
-    told = f"{count} relabelled or excluded."
-    return f'{now}<p class="sub s13">{escape(told)} {escape(TRIAGE_WORDS)}</p>'
+    return part(
+        "triage",
+        of="review.html",
+        decided=decided and DECIDED[decided.decision.value].format(label=decided.label),
+        changed=len(study.labels.changed()),
+    )

@@ -40,7 +40,7 @@ class LabelHandlers:
                 None, None, None, js=FOCUS, api_visibility="private"
             )
         labels.choice.input(show_label_choice, labels.choice, labels.relabel, **QUIET_EVENT)
-        decided = [*tab.outputs, self.screen.results.none]
+        decided = [*tab.outputs, *self.screen.results.missing]
         labels.relabel.click(self.relabel, [*film, labels.choice], decided, **QUIET_EVENT)
         labels.exclude.click(self.exclude, film, decided, **QUIET_EVENT)
         labels.keep.click(self.keep, film, decided, **QUIET_EVENT)

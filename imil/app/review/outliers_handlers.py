@@ -7,10 +7,9 @@ from typing import Any
 
 import gradio as gr
 
-from imil.app import screen as screens
 from imil.app.painter.painter import Accepted, decode_painted, kept_value
 from imil.app.painter.reader_field import kept_name
-from imil.app.predicted.predicted_panel import show_predicted
+from imil.app.predicted.predicted_sheet import show_making
 from imil.app.results import results_tab
 from imil.app.review import outliers_tab
 from imil.app.review.filmstrip import page_of
@@ -43,9 +42,12 @@ class OutliersHandlers:
         # "multiple": quick clicks must not open another film than the last one clicked.
         tab.strip.select(self.select, shown, tab.film, trigger_mode="multiple", **REVIEW_EVENT)
         tab.strip.turn(self.turn, shown, tab.strip, **REVIEW_EVENT)
-        decided = [*tab.outputs, screen.results.none]
+        decided = [*tab.outputs, *screen.results.missing]
         painted = [tab.painter, *tab.picker.view]
-        tab.painter.blackout(self.black_out, painted, decided, **REVIEW_EVENT)
+        sheet = screen.results.sheet
+        masked = [*painted, sheet.correcting]
+        back = [*decided, screen.tabs, *sheet.outputs]
+        tab.painter.blackout(self.black_out, masked, back, **REVIEW_EVENT)
         waited = [tab.opened, *tab.picker.view]
         tab.painter.keep(self.keep, waited, tab.film, trigger_mode="multiple", **REVIEW_EVENT)
         tab.painter.skip(self.skip, painted, decided, **REVIEW_EVENT)
@@ -53,8 +55,6 @@ class OutliersHandlers:
         tab.painter.next(self.next, placed, tab.film, **REVIEW_EVENT)
         tab.painter.previous(self.previous, placed, tab.film, **REVIEW_EVENT)
         tab.go_train.click(self.go_train, None, screen.tabs, **QUIET_EVENT)
-        asked = [screen.study_id, screen.reader, *screen.results.choice]
-        tab.read.compare.click(self.compare, asked, screen.comparison, **QUIET_EVENT)
         # "always_last": the chip chosen last is the one that is shown.
         last = QUIET_EVENT | {"trigger_mode": "always_last"}
         tab.picker.kind.input(self.open_queue, shown, tab.outputs, **last)
@@ -174,8 +174,13 @@ class OutliersHandlers:
         """Open the film before."""
         return self._move(study_id, payload, (kind, chosen), -1)
 
-    def black_out(self, payload: Any, kind: str, chosen: Any) -> Updates:
-        """Keep the mask, and open the next film that is not reviewed."""
+    def black_out(
+        self, payload: Any, kind: str, chosen: Any, correcting: tuple[str, str] = ("", "")
+    ) -> Updates:
+        """Keep the mask, and open the next film that is not reviewed.
+
+        Whoever corrected one of the predicted masks goes back to these.
+        """
         painted = decode_painted(payload)
         if painted is None:
             return unchanged()
@@ -190,10 +195,11 @@ class OutliersHandlers:
             return {tab.painter: gr.update(refused=refuse_mask(studies, painted, error))}
         name = study.review.mask_name(painted.sample_id, painted.reader)
         accepted = Accepted(painted.sample_id, painted.rev, name, painted.reader)
-        return {
-            **self._go_on(study, view, before, painted.sample_id, accepted),
-            **show_predicted(self.screen.outliers.predicted, study, view.reader),
-        }
+        shown = self._go_on(study, view, before, painted.sample_id, accepted)
+        if correcting != (painted.study_id, painted.sample_id):
+            return shown
+        back = show_making(self.screen.results.sheet, study)
+        return {**shown, **back, self.screen.tabs: gr.Tabs(selected="results")}
 
     def keep(self, opened: tuple[str, str], kind: str, chosen: Any, event: gr.EventData) -> Updates:
         """Keep a mask that had waited for the connection; the film that is open stays open."""
@@ -224,12 +230,6 @@ class OutliersHandlers:
         before = queue_of(study, view)
         study.review.skip(painted.sample_id, reader=painted.reader)
         return self._go_on(study, view, before, painted.sample_id, None)
-
-    @costs(Cost.TRAIN)
-    def compare(self, study_id: str, reader: str, seeds: str, *chosen: Any) -> Updates:
-        """Train on with and without masks."""
-        study = self.screen.studies.open(study_id)
-        return screens.start_comparison(self.screen, study, reader, seeds, chosen)
 
     def go_train(self) -> gr.Tabs:
         """Go to the Train tab."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
-from imil.app.painter.coach import build_coach, coach
+from imil.app.painter.coach import build_coach, coach, story
 from imil.app.painter.painter import Accepted, PainterImage, build_painter, encode_painter_image
-from imil.app.predicted.predicted_panel import PredictedPanel, build_predicted_panel, show_predicted
 from imil.app.review.filmstrip import STRIP_PAGE, build_filmstrip, page_of, page_value
 from imil.app.review.image_cache import ImageCache
 from imil.app.review.queue_picker import QueuePicker, build_picker, show_picker
@@ -32,8 +31,8 @@ from imil.app.review.read_column import (
     show_no_image,
     show_read_column,
 )
-from imil.app.server.updates import Updates, html
-from imil.core.records import Queue
+from imil.app.server.updates import Updates, components_of, html
+from imil.core.records import Origin, Queue, Region
 from imil.report.parts import numbers, text
 from imil.report.parts.markup import empty
 from imil.study.review.viewing import Sort, View
@@ -63,6 +62,7 @@ class OutliersTab:
     none: gr.Column
     none_words: gr.HTML
     go_train: gr.Button
+    story: gr.HTML
     work: gr.Row
     picker: QueuePicker
     reviewed: gr.HTML
@@ -75,20 +75,14 @@ class OutliersTab:
     coach: gr.HTML
     read: ReadColumn
     opened: gr.State
-    predicted: PredictedPanel
     films: ImageCache
 
     @property
     def outputs(self) -> list[Any]:
         """Every component that a callback may change."""
-        groups = {"picker", "read", "predicted", "films"}
-        own = [getattr(self, field.name) for field in fields(self) if field.name not in groups]
-        return [
-            *own,
-            *self.picker.outputs,
-            *self.read.outputs,
-            *self.predicted.outputs,
-        ]
+        groups = {"picker", "read", "films"}
+        own = components_of(self, but=groups)
+        return [*own, *self.picker.outputs, *self.read.outputs]
 
     @property
     def film(self) -> list[Any]:
@@ -97,11 +91,18 @@ class OutliersTab:
         return [*page, self.painter, self.coach, self.opened, *self.read.outputs]
 
 
-def build_outliers_tab(tab: gr.Tab) -> OutliersTab:
-    """Place the tab's components where Gradio stands now."""
+def build_outliers_tab(tab: gr.Tab, *, opening: bool = False) -> OutliersTab:
+    """Place the tab's components where Gradio stands now.
+
+    Args:
+        tab: the tab.
+        opening: a study is about to be opened, so nothing is said to be missing.
+    """
     with gr.Column(elem_classes=["card", "emptycard"]) as none:
-        none_words = html(_nothing_yet())
-        go_train = gr.Button("Go to Train", variant="primary", size="md")
+        waiting = empty("Opening the study …", "", picture="image")
+        none_words = html(waiting if opening else _nothing_yet())
+        go_train = gr.Button("Go to Train", variant="primary", size="md", visible=not opening)
+    told = html(elem_id="story")
     with gr.Row(elem_classes=["work"], visible=False) as work:
         with gr.Column(elem_classes=["card", "queue"]):
             picker = build_picker()
@@ -117,12 +118,12 @@ def build_outliers_tab(tab: gr.Tab) -> OutliersTab:
             painter = build_painter(elem_id="painter")
             coach_mark = build_coach(elem_id="coach")
         read = build_read_column()
-    predicted = build_predicted_panel()
     return OutliersTab(
         tab=tab,
         none=none,
         none_words=none_words,
         go_train=go_train,
+        story=told,
         work=work,
         picker=picker,
         reviewed=reviewed,
@@ -135,7 +136,6 @@ def build_outliers_tab(tab: gr.Tab) -> OutliersTab:
         coach=coach_mark,
         read=read,
         opened=gr.State(("", "")),
-        predicted=predicted,
         films=ImageCache(),
     )
 
@@ -161,10 +161,11 @@ def show_outliers(
         tab.tab: gr.update(label=_tab_label(study)),
         tab.none: gr.update(visible=not trained),
         tab.none_words: _nothing_yet(study),
+        tab.go_train: gr.update(visible=True),
+        tab.story: story(study) if trained else "",
         tab.work: gr.update(visible=trained),
         tab.opened: ("", ""),
         tab.again: gr.Timer(active=trained and is_being_made(study, view)),
-        **show_predicted(tab.predicted, study if trained else None, view.reader),
     }
     if not trained:
         return {**shown, tab.painter: None}
@@ -199,6 +200,7 @@ def show_image(
     sample_id: str,
     *,
     accepted: Accepted | None = None,
+    begin: Region | None = None,
     page: bool = False,
 ) -> Updates:
     """Return the tab with a film of the queue opened.
@@ -209,6 +211,7 @@ def show_image(
         view: what is looked at.
         sample_id: the film.
         accepted: the mask stored just before, if any.
+        begin: a predicted mask to begin from, in place of the one that is stored.
         page: send the page of the queue too, because it may be another one.
 
     Raises:
@@ -225,10 +228,10 @@ def show_image(
         study.study_id,
         sample_id,
         tab.films.image(study.images, sample_id),
-        study.review.irrelevant(sample_id, view.reader),
+        study.review.irrelevant(sample_id, view.reader) if begin is None else begin,
         place,
         accepted,
-        study.review.origin(sample_id, view.reader),
+        study.review.origin(sample_id, view.reader) if begin is None else Origin.PREDICTED,
         queue=view.opened_from,
         base=study.review.mask_name(sample_id, view.reader),
         title=study.images.title(sample_id),

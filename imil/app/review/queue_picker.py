@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from html import escape
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 
 from imil.app.painter.reader_field import build_reader_field, kept_name, show_reader
 from imil.app.server.errors import error_in_place
-from imil.app.server.updates import Updates, html
+from imil.app.server.updates import Updates, components_of, html
 from imil.core.records import Queue, Selection
 from imil.core.review.queues import PERSISTENT_AT_LEAST, PERSISTENT_OF_LAST
 from imil.errors import PlanError
 from imil.jobs.base import JobState
 from imil.report.parts import numbers, text
-from imil.report.parts.markup import ASSETS, meter
+from imil.report.parts.markup import ASSETS, hint, meter, part
 from imil.study.review.viewing import View, parse_view, sorts_of
 from imil.study.study import Study
 
@@ -72,7 +72,6 @@ SORTS = {
     "name": "File name",
     "not_reviewed": "Not reviewed first",
 }
-MATRIX = "Training images by label, a row, and by what the model says. A cell shows its images."
 MATRIX_CELL = "{count} labelled {label}, the model says {predicted}"
 CELL_WORDS = "Every training image in one cell of the matrix below, right or wrong."
 
@@ -109,7 +108,7 @@ class QueuePicker:
     @property
     def outputs(self) -> list[Any]:
         """Every component that a callback may change."""
-        return [getattr(self, field.name) for field in fields(self)]
+        return components_of(self)
 
     @property
     def view(self) -> list[Any]:
@@ -195,13 +194,13 @@ def show_folds(picker: QueuePicker, study: Study, wanted: Selection) -> Updates:
     if not asked or using:
         return {picker.folds: "", picker.use_folds: gr.update(visible=False)}
     if status.error is not None:
-        told: str = error_in_place(status.error)
+        told = error_in_place(status.error)
     elif status.active:
         told = _progress(status.share, status.step, status.seconds_left)
     elif status.state is JobState.DONE:
-        told = _line("The folds are trained.")
+        told = hint("The folds are trained.")
     else:
-        told = _line(_cost(study))
+        told = hint(_cost(study))
     done = status.state is JobState.DONE
     return {
         picker.folds: told,
@@ -213,13 +212,8 @@ def show_folds(picker: QueuePicker, study: Study, wanted: Selection) -> Updates:
 
 def _build_toggle() -> None:
     """Place the button that opens what narrows the queue, where that is not always in sight."""
-    markup = (
-        '<button type="button" class="imil-btn filtertoggle" aria-expanded="false" '
-        'aria-controls="filter-panel">Filter'
-        '<span aria-hidden="true">▾</span></button>'
-    )
     html(
-        markup,
+        part("filter_toggle", of="review.html"),
         elem_id="filter-toggle",
         js_on_load=(ASSETS / "filter_toggle.js").read_text("utf-8"),
     )
@@ -232,15 +226,7 @@ def _build_filters() -> gr.HTML:
     `parse_view` when another order, class or cell is chosen.
     """
     return gr.HTML(
-        html_template=f"""
-<div class="filters" hidden>
- <div class="choosing">
-  <label><span>Sort</span><select data-choose="sort"></select></label>
-  <label><span>Class</span><select data-choose="label"></select></label></div>
- <div class="cmscroll">
-  <table class="cmq" role="grid" aria-label="{escape(MATRIX)}"></table></div>
- <p class="told sub s12"></p>
-</div>""",
+        html_template=str(part("filters", of="review.html")),
         js_on_load=(ASSETS / "filters.js").read_text("utf-8"),
         apply_default_css=False,
         about=None,
@@ -308,13 +294,13 @@ def _sum(study: Study) -> str:
     except PlanError:
         suspects = set()
     triaged = {triage.sample_id for triage in study.labels.changed()}
-    for words, part in (("{n} label suspects", suspects), ("{n} relabelled or excluded", triaged)):
-        if both := len(wrong & part):
+    for words, found in (("{n} label suspects", suspects), ("{n} relabelled or excluded", triaged)):
+        if both := len(wrong & found):
             of_them.append(words.format(n=numbers.count(both)))
     return f"{told} ({', '.join(of_them)})" if of_them else told
 
 
-def _words(study: Study, view: View) -> str:
+def _words(study: Study, view: View) -> Markup:
     kind = view.queue
     by_selection = MISPREDICTED_WORDS[study.queues.selection.value]
     words = by_selection if kind is Queue.MISPREDICTED else QUEUE_WORDS[kind.value]
@@ -325,7 +311,7 @@ def _words(study: Study, view: View) -> str:
         last=PERSISTENT_OF_LAST,
         allowed=numbers.count(study.review.budget().allowed),
     )
-    return f'<p class="sub s13">{escape(told)}</p>'
+    return hint(told)
 
 
 def _cost(study: Study) -> str:
@@ -336,16 +322,11 @@ def _cost(study: Study) -> str:
     return told + " " + f"About {numbers.duration(cost.seconds)} on this machine."
 
 
-def _progress(share: float, step: str, seconds_left: float | None) -> str:
+def _progress(share: float, step: str, seconds_left: float | None) -> Markup:
     left = (
         text.STARTING
         if seconds_left is None
         else text.LEFT.format(time=numbers.duration(seconds_left))
     )
     bar = meter(share, label="Training the folds")
-    line = _line(" · ".join(part for part in (step, left) if part))
-    return f"{line}{bar}"
-
-
-def _line(words: str) -> str:
-    return f'<p class="sub s13">{escape(words)}</p>'
+    return hint(" · ".join(filter(None, (step, left)))) + bar

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
-from html import escape
+
+from markupsafe import Markup
 
 from imil.app.review.label_buttons import label_state
 from imil.core.records import Queue
 from imil.core.review.readers import UNNAMED
 from imil.errors import MaskError, PlanError
 from imil.report.parts import numbers
-from imil.report.parts.markup import empty, note
+from imil.report.parts.markup import empty, note, part
 from imil.study.review.queueing import Offer
 from imil.study.review.viewing import Sort, View, next_ids, reviewed, source_of, view_offers
 from imil.study.study import Study
@@ -50,7 +51,6 @@ LOOKING_WORDS = (
     "What your masks suggest to hide is swapped in every image that is predicted right. It goes on "
     "while you work on another queue."
 )
-READS_AS = "as {reader}"
 
 # Lists of one study that are kept: those of several readers, who look in several ways. Our choice.
 LISTS_KEPT = 32
@@ -219,11 +219,12 @@ def step_from(queue: Sequence[Offer], place: int | None, step: int) -> str | Non
     return queue[0 if place is None else (place + step) % len(queue)].sample_id
 
 
-def progress_line(study: Study, view: View) -> str:
+def progress_line(study: Study, view: View) -> Markup:
     """Return what is looked at and how much of it is reviewed; "" for nothing."""
     found = review_list(study, view)
     if found is None or not found.offers:
-        return _line(part) if (part := _part(study, view)) else ""
+        shown = _part(study, view)
+        return part("progress", shown, "", of="review.html") if shown else Markup()
     done, films = found.done, len(found.offers)
     told = f"{numbers.count(done)} of {numbers.count(films)} reviewed"
     if done == films:
@@ -232,7 +233,8 @@ def progress_line(study: Study, view: View) -> str:
     offered = len(study.queues.offers(view.queue)) if view.cell is None else 0
     if view.cell is None and (every := study.queues.found(view.queue)) > offered:
         parts.append(f"first {numbers.count(offered)} of {numbers.count(every)}")
-    return _line(" · ".join(part for part in parts if part), reader=view.reader)
+    reader = "" if view.reader == UNNAMED else view.reader
+    return part("progress", " · ".join(filter(None, parts)), reader, of="review.html")
 
 
 def part_is_empty(study: Study, view: View) -> bool:
@@ -240,12 +242,11 @@ def part_is_empty(study: Study, view: View) -> bool:
     return view.cell is not None or (view.label is not None and bool(queue_of(study, view.whole)))
 
 
-def nothing_here(study: Study, view: View) -> str:
+def nothing_here(study: Study, view: View) -> Markup:
     """Return why a view has no film, and what else can be done."""
     kind = view.queue
     if is_being_made(study, view):
-        told = note(LOOKING_WORDS, tone="info", lead=LOOKING)
-        return f'<div class="looking" role="status"><i></i>{told}</div>'
+        return part("looking", LOOKING_WORDS, LOOKING, of="review.html")
     if part_is_empty(study, view):
         return empty(_none_of(study, view), NONE_OF_WORDS, picture="image")
     try:
@@ -274,10 +275,3 @@ def _part(study: Study, view: View) -> str:
         label, said = classes[view.cell.label], classes[view.cell.predicted]
         return f"Labelled {label}, said {said}"
     return "" if view.label is None else f"Labelled {classes[view.label]}"
-
-
-def _line(words: str, *, reader: str = UNNAMED) -> str:
-    """Return the line; a reader who gave a name is told it where the field is out of sight."""
-    told = "" if reader == UNNAMED else f" · {READS_AS.format(reader=reader)}"
-    named = f'<span class="as">{escape(told)}</span>' if told else ""
-    return f'<p class="sub s13">{escape(words)}{named}</p>'

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from html import escape
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 
 from imil.app.painter.painter import press
-from imil.app.predicted.predicted_panel import build_start, show_start
+from imil.app.predicted.predicted_sheet import build_start, show_start
 from imil.app.review.answer_card import build_answer
 from imil.app.review.label_buttons import LabelButtons, build_label_buttons, show_label_buttons
 from imil.app.review.queue_view import ReviewList
-from imil.app.server.updates import Updates, html
+from imil.app.server.updates import Updates, components_of, html
 from imil.core.records import Queue, Split
 from imil.report.parts import numbers, text
-from imil.report.parts.markup import meter, short_title
+from imil.report.parts.markup import part, remark, short_title
 from imil.study.review.queueing import Offer
 from imil.study.review.viewing import View
 from imil.study.study import Study
 
-LOOKS_LIKE = "Looks like"
-LABEL = "Label"
-MODEL_SAYS = "Model says"
-LOSS_OF = "Loss {loss} · training image"
 ALL_REVIEWED = "All {n} reviewed: {masked} masked, {skipped} skipped."
 
 
@@ -41,12 +37,13 @@ class ReadColumn:
     labels: LabelButtons
     budget: gr.HTML
     compare: gr.Button
+    compare_why: gr.HTML
 
     @property
     def outputs(self) -> list[Any]:
         """Every component that a callback may change."""
         parts = {"answer", "labels"}  # an answer comes with events of its own
-        own = [getattr(self, field.name) for field in fields(self) if field.name not in parts]
+        own = components_of(self, but=parts)
         return [*own, *self.labels.outputs]
 
 
@@ -71,6 +68,7 @@ def build_read_column() -> ReadColumn:
             labels = build_label_buttons()
             budget = html(elem_id="budget", elem_classes=["budget-slot"])
         compare = gr.Button(text.COMPARE, size="md", elem_id="compare", elem_classes=["wide"])
+        compare_why = html(elem_id="compare-why")
     # The painter knows what is painted, so its own acts are pressed from here.
     black_out.click(None, None, None, js=press("blackout"), api_visibility="private")
     skip.click(None, None, None, js=press("skip"), api_visibility="private")
@@ -85,6 +83,7 @@ def build_read_column() -> ReadColumn:
         labels=labels,
         budget=budget,
         compare=compare,
+        compare_why=compare_why,
     )
 
 
@@ -124,7 +123,7 @@ def show_no_image(read: ReadColumn, study: Study, reader: str) -> Updates:
         read.labels.row: gr.update(visible=False),
         read.labels.opened: False,
         read.budget: _budget(study, reader, ""),
-        read.compare: gr.update(variant="secondary"),
+        **_compare(read, study, finished=False),
     }
 
 
@@ -166,53 +165,41 @@ def show_budget(read: ReadColumn, study: Study, view: View, reviewed: ReviewCoun
             study, view.reader, "" if view.opened_from is Queue.LABEL_SUSPECT else ended
         ),
         read.black_out: gr.update(variant="secondary" if finished else "primary"),
-        read.compare: gr.update(variant="primary" if finished else "secondary"),
+        **_compare(read, study, finished=finished),
+    }
+
+
+def _compare(read: ReadColumn, study: Study, *, finished: bool) -> Updates:
+    """Return the button to compare; where there is nothing to compare, with why below it."""
+    can = study.comparison.worthwhile
+    variant = "primary" if finished and can else "secondary"
+    return {
+        read.compare: gr.update(variant=variant, interactive=can),
+        read.compare_why: "" if can else remark(text.COMPARE_NEEDS_MASKS),
     }
 
 
 def _readout(
     study: Study, sample_id: str, offer: Offer | None, *, source: str, suspects: bool
-) -> str:
-    sample = study.images.sample(sample_id)
-    classes = study.images.classes
-    says, small, tone = text.UNKNOWN, "", ""
+) -> Markup:
+    label = study.images.classes[study.images.sample(sample_id).label]
+    says, small, wrong = text.UNKNOWN, "", False
     if offer is not None:
-        says = f"{classes[offer.predicted]} {numbers.share(offer.confidence)}"
-        small = LOSS_OF.format(loss=f"{offer.loss:.2f}")
-        tone = ' class="bad"' if offer.predicted != offer.label else ""
+        says = f"{study.images.classes[offer.predicted]} {numbers.share(offer.confidence)}"
+        small = f"Loss {offer.loss:.2f} · training image"
+        wrong = offer.predicted != offer.label
     if (patient := study.images.patient_title(sample_id)) is not None:
         small += f" · {patient}"
     if source:
         small += f" · mask copied from {short_title(study.images, source)}"
-    return (
-        f'<dl class="lvp">{_pair(LABEL, classes[sample.label])}'
-        f"{_pair(LOOKS_LIKE if suspects else MODEL_SAYS, says, tone)}</dl>"
-        f'<p class="sub s12 lossline" title="{escape(small)}">{escape(small)}</p>'
-    )
+    return part("readout", label, says, wrong, suspects, small, of="review.html")
 
 
-def _pair(name: str, value: str, tone: str = "") -> str:
-    return (
-        f'<div{tone}><dt>{escape(name)}</dt><dd title="{escape(value)}">{escape(value)}</dd></div>'
-    )
-
-
-def _budget(study: Study, reader: str, ended: str) -> str:
+def _budget(study: Study, reader: str, ended: str) -> Markup:
     """Return how much a reader masked and what it took; all of one height, whatever it says."""
     budget = study.review.budget(reader)
-    total = len(study.images.rows(Split.TRAIN))
-    painted = numbers.percent(budget.painted / max(1, total))
-    line = f"{painted} of {numbers.count(total)} · budget {numbers.percent(budget.share)}"
-    if budget.painted >= budget.allowed:
-        line = f"{painted} · budget reached"
-    of = f"{numbers.count(budget.painted)} of {numbers.count(budget.allowed)}"
-    bar = meter(budget.painted / max(1, budget.allowed), label="Masking budget")
-    return (
-        f'<div class="budget"><div class="t"><span><b>{escape(of)}</b> masked'
-        f'</span><span class="sub s13">{escape(line)}</span></div>{bar}'
-        f'<div class="spent s12"><p class="sub">{escape(_spent(study, reader))}</p>{ended}'
-        "</div></div>"
-    )
+    images = len(study.images.rows(Split.TRAIN))
+    return part("budget", budget, images, _spent(study, reader), ended, of="review.html")
 
 
 def _spent(study: Study, reader: str) -> str:
@@ -224,11 +211,10 @@ def _spent(study: Study, reader: str) -> str:
 
 
 def _ended(reviewed: ReviewCounts, *, full: bool) -> str:
-    words = "The budget is used up. Masked images can still be changed."
-    if not full:
-        words = ALL_REVIEWED.format(
-            n=numbers.count(reviewed.films),
-            masked=numbers.count(reviewed.masked),
-            skipped=numbers.count(reviewed.skipped),
-        )
-    return f'<p class="done" role="status">{escape(words)}</p>'
+    if full:
+        return "The budget is used up. Masked images can still be changed."
+    return ALL_REVIEWED.format(
+        n=numbers.count(reviewed.films),
+        masked=numbers.count(reviewed.masked),
+        skipped=numbers.count(reviewed.skipped),
+    )

@@ -34,11 +34,11 @@ from imil.core.bounds import (
     is_whole,
     quoted,
 )
-from imil.core.records import Queue, Selection
+from imil.core.records import Deployment, Queue, Selection
 from imil.errors import PlanError
 from imil.study.library.presets import Preset
 
-Choice = TypeVar("Choice", Queue, Preset, Selection)
+Choice = TypeVar("Choice", Queue, Preset, Selection, Deployment)
 _Value = TypeVar("_Value", str, int, float, bool, list[str], dict[str, Any])
 
 # Lists in lists, as no value of ours has them.

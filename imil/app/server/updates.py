@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import fields
 from typing import Any, TypeAlias
 
 import gradio as gr
@@ -43,6 +45,11 @@ SLOW_EVENT: dict[str, Any] = {
 def html(value: str = "", **kwargs: Any) -> gr.HTML:
     """Return an HTML component without Gradio's text styles: ours are in `static/theme.css`."""
     return gr.HTML(value, apply_default_css=False, **kwargs)
+
+
+def components_of(group: Any, *, but: Collection[str] = ()) -> list[Any]:
+    """Return the components that a dataclass holds, in its order, but those in the fields named."""
+    return [getattr(group, field.name) for field in fields(group) if field.name not in but]
 
 
 def kept_text(name: str) -> gr.BrowserState:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from html import escape
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 
-from imil.app.server.updates import Updates, html
-from imil.report.parts.markup import note
+from imil.app.server.updates import Updates, components_of, html
+from imil.report.parts.markup import hint, note
 from imil.study.study import Study
 
 CONSENT = "Keep a copy of the images in {repo} (private)"
@@ -55,7 +55,7 @@ class ConsentCheckbox:
     @property
     def outputs(self) -> list[Any]:
         """Every component that a callback may change."""
-        return [getattr(self, field.name) for field in fields(self)]
+        return components_of(self)
 
 
 def build_consent_checkbox() -> ConsentCheckbox:
@@ -84,7 +84,7 @@ def show_consent(parts: ConsentCheckbox, study: Study) -> Updates:
             value=study.backup.consent is not None,
             label=CONSENT.format(repo=repo),
         ),
-        parts.words: f"{_paragraphs((*said, *_kept(study)))}{_trouble(study)}",
+        parts.words: Markup().join((*map(hint, (*said, *_kept(study))), _trouble(study))),
     }
 
 
@@ -92,14 +92,12 @@ def _to(repo: str, sentences: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(each.format(repo=repo) for each in sentences)
 
 
-def _paragraphs(texts: tuple[str, ...]) -> str:
-    return "".join(f'<p class="sub s13">{escape(each)}</p>' for each in texts)
-
-
 def _kept(study: Study) -> tuple[str, ...]:
     return (KEPT_DAYS.format(days=study.idle_days),) if study.idle_days else ()
 
 
-def _trouble(study: Study) -> str:
+def _trouble(study: Study) -> Markup:
     error = study.backup.trouble
-    return "" if error is None else note(f"{error.why} {error.fix}", tone="warn", lead=error.what)
+    if error is None:
+        return Markup()
+    return note(f"{error.why} {error.fix}", tone="warn", lead=error.what)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from html import escape
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 
 from imil.app.server.errors import error_in_place
 from imil.app.server.updates import Updates, html
@@ -18,6 +18,7 @@ from imil.core.records import Plan, Precision, Split
 from imil.core.review.queues import allowed_masks
 from imil.errors import PlanError
 from imil.report.parts import numbers, text
+from imil.report.parts.markup import hint, part
 from imil.study.library.presets import MEASURED, UNMEASURED, Preset, plan_preset, preset_plan
 
 EPOCHS = "Epochs"
@@ -34,9 +35,6 @@ PRECISIONS = {
     Precision.BF16: "bfloat16 (bf16)",
 }
 OUR_CHOICE = "What the paper does not state is our choice, and is recorded with the study."
-PLAN_EPOCHS = "Epochs"
-PLAN_SIZE = "Image size"
-PLAN_BUDGET = "Budget"
 PRESETS = {
     "recommended": ("Recommended", "{backbone} at {size} px: measured on {on}."),
     "paper": (
@@ -124,7 +122,7 @@ def build_plan_form() -> PlanForm:
             label="Start from pretrained weights", info=PRETRAINED_INFO, elem_id="pretrained"
         )
         trouble = html(elem_id="plan-trouble")
-        html(f'<p class="sub s13">{escape(OUR_CHOICE)}</p>')
+        html(hint(OUR_CHOICE))
     return PlanForm(
         preset, summary, trouble, backbone, epochs, after, budget, size, batch, rate, seed,
         pretrained, precision, gr.State(""),
@@ -239,20 +237,17 @@ def plan_values(plan: Plan) -> tuple[Any, ...]:
     )
 
 
-def plan_summary(plan: Plan, *, training_images: int) -> str:
+def plan_summary(plan: Plan, *, training_images: int) -> Markup:
     """Return the plan in a line."""
     images = numbers.some(allowed_masks(plan.budget, training_images), "image", "images")
     items = (
         ("Model", plan.backbone),
-        (PLAN_EPOCHS, f"{plan.epochs} + {plan.epochs_after}"),
-        (PLAN_SIZE, f"{plan.size} px"),
-        (PLAN_BUDGET, f"{images}, {numbers.percent(plan.budget)}"),
+        (EPOCHS, f"{plan.epochs} + {plan.epochs_after}"),
+        ("Image size", f"{plan.size} px"),
+        ("Budget", f"{images}, {numbers.percent(plan.budget)}"),
         (SEED, str(plan.seed)),
     )
-    cells = "".join(
-        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in items
-    )
-    return f'<dl class="plan">{cells}</dl>'
+    return part("facts", "plan", items)
 
 
 def plan_for_backbone(plan: Plan, backbone: str) -> Plan:

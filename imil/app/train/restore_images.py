@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import base64
 import io
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
-from html import escape
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 from PIL import Image
 
-from imil.app.server.updates import Updates, html
+from imil.app.server.updates import Updates, components_of, html
 from imil.report.parts import numbers, text
-from imil.report.parts.markup import note
+from imil.report.parts.markup import note, part
 from imil.study.study import Study
 
 # What is missing; what is kept; which zip to bring; which data set to fetch from.
@@ -48,7 +48,7 @@ class RestoreImages:
     @property
     def outputs(self) -> list[Any]:
         """Every component that a callback may change."""
-        return [getattr(self, field.name) for field in fields(self)]
+        return components_of(self)
 
 
 def build_restore_images() -> RestoreImages:
@@ -76,14 +76,14 @@ def show_restore_images(parts: RestoreImages, study: Study) -> Updates:
     fetched = study.source["kind"] == "hub"
     return {
         parts.part: gr.update(visible=True),
-        parts.words: f"{_words(study, missing, fetched=fetched)}{_masks(study)}",
+        parts.words: _words(study, missing, fetched=fetched) + _masks(study),
         parts.file: gr.update(value=None, visible=not fetched),
         parts.bring: gr.update(visible=not fetched),
         parts.fetch: gr.update(visible=fetched),
     }
 
 
-def _words(study: Study, missing: int, *, fetched: bool) -> str:
+def _words(study: Study, missing: int, *, fetched: bool) -> Markup:
     what, kept, bring, fetch = _MISSING
     lead = what.format(
         missing=numbers.count(missing), n=numbers.some(len(study.images), "image", "images")
@@ -105,22 +105,14 @@ def _words(study: Study, missing: int, *, fetched: bool) -> str:
     if last.unreadable:
         lost = numbers.some(last.unreadable, "file", "files")
         counted = f"{counted} {BROUGHT_LOST.format(files=lost)}"
-    return f"{note(counted, tone='info')}{said}"
+    return note(counted, tone="info") + said
 
 
-def _masks(study: Study) -> str:
+def _masks(study: Study) -> Markup:
     """Return the last masks as they were painted: white is what was hidden."""
     records = sorted(study.review.records(), key=lambda record: record.time)[-MASKS_SHOWN:]
-    if not records:
-        return ""
-    figures = "".join(
-        f'<figure><img alt="" src="{_picture(record.irrelevant)}"><figcaption>'
-        f"{escape(study.images.title(record.sample_id))}</figcaption></figure>"
-        for record in records
-    )
-    return (
-        f'<h3>Masks that are kept (white is hidden)</h3><div class="samples masks">{figures}</div>'
-    )
+    pictures = [(_picture(each.irrelevant), study.images.title(each.sample_id)) for each in records]
+    return part("kept_masks", pictures, of="train.html")
 
 
 def _picture(irrelevant: Any) -> str:

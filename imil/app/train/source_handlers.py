@@ -10,7 +10,7 @@ from typing import Any, overload
 
 import gradio as gr
 
-from imil.app.screen import Screen, show_all
+from imil.app.screen import Screen, show_all, show_demo
 from imil.app.server.errors import error_in_place
 from imil.app.server.rates import Cost, costs
 from imil.app.server.served_files import Uploads
@@ -108,7 +108,7 @@ class SourceHandlers:
         picker.stop.click(self.stop, picker.reading, picker.stop, queue=False, **QUIET_EVENT)
         looked = [picker.reading, screen.reader]
         picker.timer.tick(self.look_on, looked, screen.outputs, **QUIET_EVENT)
-        app.load(self.come_back, picker.reading, begun, **QUIET_EVENT)
+        app.load(self.come_back, picker.reading, [*begun, screen.tabs], **QUIET_EVENT)
 
     def choose_source(self, source: str) -> Updates:
         """Show the fields of a source."""
@@ -117,7 +117,7 @@ class SourceHandlers:
     @costs(Cost.DEMO)
     def open_demo(self, reader: str) -> Updates:
         """Begin a demo study, trained where a training is shipped."""
-        return show_all(self.screen, self.screen.studies.demo(), reader)
+        return show_demo(self.screen, reader)
 
     @costs(Cost.DEMO)
     def open_untrained(self, reader: str) -> Updates:
@@ -304,9 +304,12 @@ class SourceHandlers:
         return gr.Button(interactive=False)
 
     def come_back(self, import_id: str) -> Updates:
-        """Show a reading again that went on while the page was closed."""
+        """Show a reading again, on its tab, that went on while the page was closed."""
         if not import_id:
             return unchanged()  # by now the visitor may have begun one
+        return {self.screen.tabs: gr.Tabs(selected="train"), **self._reading_on(import_id)}
+
+    def _reading_on(self, import_id: str) -> Updates:
         status = self.imports.status(import_id)
         if status is None:
             what, rest = READING_GONE
@@ -321,7 +324,7 @@ class SourceHandlers:
             return show_read(self.picker)
         status = self.imports.status(import_id)
         if status is None:
-            return self.come_back(import_id)
+            return self._reading_on(import_id)
         if status.active:
             return show_reading(self.picker, import_id, status)
         if status.error is not None:

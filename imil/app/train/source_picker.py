@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from html import escape
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 
-from imil.app.server.updates import Updates, html, kept_text
+from imil.app.server.updates import Updates, components_of, html, kept_text
 from imil.app.train.zip_options import ZipOptions, build_zip_options
 from imil.datasets.hub.process import LIMIT, HubRequest
 from imil.datasets.hub.read import MOST_HUB_IMAGES, HubChoice, parse_hub_id
 from imil.datasets.public_sets import PUBLIC_SETS, PublicSet
 from imil.report.parts import numbers, text
-from imil.report.parts.markup import meter
+from imil.report.parts.markup import hint, part
 from imil.study.library.imports import ImportStatus
 
 DEMO_WORDS = (
@@ -47,8 +47,6 @@ HUB_WORDS = (
     "metadata; no script of the data set is run."
 )
 HUB_HAS = "{repo} · licence {licence} · {splits}. Label: {label}. Patients: {patient}."
-READING = "Reading images"
-READING_ON = "You can close this page: reading goes on."
 
 # What a page looks at while images are read, seconds.
 READING_POLL = 0.7
@@ -94,7 +92,7 @@ class SourcePicker:
     @property
     def outputs(self) -> list[Any]:
         """Every component that a callback may change."""
-        own = [getattr(self, field.name) for field in fields(self) if field.name != "zip"]
+        own = components_of(self, but={"zip"})
         return [*own, *self.zip.outputs]
 
     @property
@@ -127,7 +125,23 @@ class SourcePicker:
         ]
 
 
-def build_source_picker() -> SourcePicker:
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadingWatch:
+    """What a page needs to come back to a reading, whichever tab it opens on: no part of a tab.
+
+    Gradio makes what lies in a tab only when the tab is opened.
+    """
+
+    reading: gr.BrowserState
+    timer: gr.Timer
+
+
+def build_reading_watch() -> ReadingWatch:
+    """Place the components, which nobody sees, where Gradio stands now."""
+    return ReadingWatch(kept_text("imil-reading"), gr.Timer(READING_POLL, active=False))
+
+
+def build_source_picker(watch: ReadingWatch) -> SourcePicker:
     """Place the components where Gradio stands now."""
     source = gr.Radio(
         [("\n".join(words), name) for name, words in SOURCES.items()],
@@ -137,7 +151,7 @@ def build_source_picker() -> SourcePicker:
         elem_id="source",
     )
     with gr.Column() as demo:
-        html(f'<p class="sub s13">{escape(DEMO_WORDS)}</p>')
+        html(hint(DEMO_WORDS))
         with gr.Row(elem_classes=["demoacts"]):
             open_demo = gr.Button(
                 "Begin a fresh demo, already trained", elem_id="open-demo", size="md"
@@ -145,7 +159,7 @@ def build_source_picker() -> SourcePicker:
             open_untrained = gr.Button(
                 "Begin one to train yourself", elem_id="open-untrained", size="md"
             )
-        html(f'<p class="sub s13">{escape(DEMO_CHOICE)}</p>')
+        html(hint(DEMO_CHOICE))
     with gr.Column(visible=False) as public:
         first = PUBLIC_SETS[0]
         public_set = gr.Radio(
@@ -158,7 +172,7 @@ def build_source_picker() -> SourcePicker:
         public_facts = html(facts_of(first), elem_id="public-facts")
         open_public = gr.Button(fetch_words(first), elem_id="open-public", size="md")
     with gr.Column(visible=False) as archive:
-        html(f'<p class="sub s13">{escape(ZIP_WORDS)}</p>')
+        html(hint(ZIP_WORDS))
         file = gr.File(label="Zip of images", file_types=[".zip"], height=140, elem_id="archive")
         with gr.Row(elem_classes=["fields2"]):
             name = gr.Textbox(
@@ -177,7 +191,7 @@ def build_source_picker() -> SourcePicker:
         zip_options = build_zip_options()
         open_archive = gr.Button("Read the images", elem_id="open-archive", size="md")
     with gr.Column(visible=False) as hub:
-        html(f'<p class="sub s13">{escape(HUB_WORDS)}</p>')
+        html(hint(HUB_WORDS))
         hub_id = gr.Textbox(
             label="Id of the data set",
             placeholder="owner/name or owner/name@revision",
@@ -247,8 +261,8 @@ def build_source_picker() -> SourcePicker:
         open_hub=open_hub,
         progress=progress,
         stop=stop,
-        reading=kept_text("imil-reading"),
-        timer=gr.Timer(READING_POLL, active=False),
+        reading=watch.reading,
+        timer=watch.timer,
     )
 
 
@@ -264,7 +278,7 @@ def _pick(label: str, name: str, *, many: bool = False, info: str | None = None)
     )
 
 
-def facts_of(known: PublicSet) -> str:
+def facts_of(known: PublicSet) -> Markup:
     """Return what a public set is, on what terms, and whom to cite."""
     facts = PUBLIC_FACTS.format(
         repo=known.repo,
@@ -274,8 +288,7 @@ def facts_of(known: PublicSet) -> str:
         shows=known.shows,
         remark=known.remark,
     )
-    cite = f"Cite: {known.citation}"
-    return f'<p class="sub s13">{escape(facts)}</p><p class="sub s12">{escape(cite)}</p>'
+    return hint(facts) + hint(f"Cite: {known.citation}", kind="s12")
 
 
 def fetch_words(known: PublicSet) -> str:
@@ -342,7 +355,7 @@ def show_source_choice(picker: SourcePicker, repo: str, choice: HubChoice) -> Up
         patient=choice.patient or "not named",
     )
     return {
-        picker.hub_has: f'<p class="sub s13">{escape(has)}</p>',
+        picker.hub_has: hint(has),
         picker.hub_options: gr.update(open=True),
         picker.hub_config: gr.update(choices=list(choice.configs), value=choice.config),
         picker.hub_splits: gr.update(choices=list(choice.splits), value=[]),
@@ -359,12 +372,7 @@ def show_reading(picker: SourcePicker, import_id: str, status: ImportStatus) -> 
     return {
         picker.reading: import_id,
         picker.timer: gr.Timer(active=True),
-        picker.progress: (
-            f'<div class="reading"><div class="line"><b>{escape(READING)}</b>'
-            f'<span class="sub">{escape(count)}</span></div>'
-            f'{meter(share, label=READING)}<p class="sub s13">{escape(READING_ON)}</p>'
-            "</div>"
-        ),
+        picker.progress: part("reading", share, count, of="train.html"),
         picker.stop: gr.update(visible=True, interactive=True),
         **{button: gr.update(interactive=False) for button in picker.openers},
     }

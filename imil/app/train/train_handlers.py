@@ -13,7 +13,9 @@ from imil.app.server.input_checks import choice
 from imil.app.server.rates import Cost, costs
 from imil.app.server.updates import QUIET_EVENT, Updates, unchanged
 from imil.app.train import train_tab
+from imil.app.train.deployment_question import show_deployment
 from imil.app.train.plan_form import plan_from, show_backbone, show_checked, show_plan
+from imil.core.records import Deployment
 from imil.core.review.readers import reader_name
 from imil.errors import ImilError
 from imil.study.library.presets import Preset, preset_plan
@@ -42,6 +44,9 @@ class TrainHandlers:
                 field.change(self.check, checked, form.outputs_of_check, **CHECKED)
         by = [screen.study_id, screen.reader]
         asked = [*by, *tab.form.fields]
+        answered = [*by, tab.deployment.answer]
+        outputs = [*tab.deployment.outputs, tab.plan_trouble]
+        tab.deployment.answer.input(self.answer_deployment, answered, outputs, **QUIET_EVENT)
         tab.train.click(self.train, asked, [*tab.outputs, screen.timer], **QUIET_EVENT)
         tab.stop.click(self.stop, by, tab.outputs, queue=False, **QUIET_EVENT)
         # The film is at the top of its tab, wherever this page was scrolled to.
@@ -67,6 +72,16 @@ class TrainHandlers:
             return unchanged()
         study = self.screen.studies.open(study_id)
         return show_checked(self.screen.train.form, study.images, study.plan, values)
+
+    def answer_deployment(self, study_id: str, reader: str, deployment: str) -> Updates:
+        """Keep where the model will work; where it is fixed, say so and show what was answered."""
+        tab, study = self.screen.train, self.screen.studies.open(study_id)
+        said = ""
+        try:
+            study.training.set_deployment(choice(Deployment, deployment), who=reader_name(reader))
+        except ImilError as error:
+            said = error_in_place(error)
+        return {**show_deployment(tab.deployment, study), tab.plan_trouble: said}
 
     @costs(Cost.TRAIN)
     def train(self, study_id: str, reader: str, *values: Any) -> Updates:

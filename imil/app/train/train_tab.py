@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
-from imil.app.server.updates import Updates, html
+from imil.app.server.updates import Updates, components_of, html
 from imil.app.train.consent_checkbox import ConsentCheckbox, build_consent_checkbox, show_consent
+from imil.app.train.deployment_question import (
+    DeploymentQuestion,
+    build_deployment_question,
+    show_deployment,
+)
 from imil.app.train.plan_form import PlanForm, build_plan_form, show_plan
 from imil.app.train.restore_images import RestoreImages, build_restore_images, show_restore_images
-from imil.app.train.source_picker import SourcePicker, build_source_picker, show_source
+from imil.app.train.source_picker import (
+    ReadingWatch,
+    SourcePicker,
+    build_source_picker,
+    show_source,
+)
 from imil.app.train.training_card import training_card
 from imil.core.records import Split
 from imil.jobs.base import JobState, JobStatus
@@ -19,9 +29,6 @@ from imil.report.cards.study_card import StudyData, no_study_yet, study_card, st
 from imil.report.parts import numbers, text
 from imil.report.parts.markup import heading, note
 from imil.study.study import Study
-
-# Seconds until what a training has brought is shown, once a look at it has found something.
-NEWS = 0.25
 
 _IMAGES = "Images"
 PLAN = "Plan"
@@ -34,11 +41,7 @@ TRAIN_FIRST = "Open a study first: the demo, a public set, or images of your own
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainTab:
-    """The tab's components.
-
-    `news` ticks once training has brought more than a look at it shows. It is on this tab because
-    Gradio makes the others when they are first opened, and a timer ticks only once it is made.
-    """
+    """The tab's components."""
 
     frame: gr.Row
     head: gr.HTML
@@ -49,35 +52,34 @@ class TrainTab:
     study: gr.HTML
     plan_head: gr.HTML
     form: PlanForm
+    deployment: DeploymentQuestion
     plan_trouble: gr.HTML
     train: gr.Button
     stop: gr.Button
     review: gr.Button
     live: gr.HTML
     notices: gr.HTML
-    news: gr.Timer
 
     @property
     def outputs(self) -> list[Any]:
         """Every component that a callback may change."""
-        parts = {"form", "picker", "bring", "consent"}
-        own = [getattr(self, field.name) for field in fields(self) if field.name not in parts]
-        inner = (self.picker, self.form, self.bring, self.consent)
+        parts = {"form", "picker", "bring", "consent", "deployment"}
+        own = components_of(self, but=parts)
+        inner = (self.picker, self.form, self.bring, self.consent, self.deployment)
         return [*own, *(output for each in inner for output in each.outputs)]
 
     @property
     def progress(self) -> list[Any]:
         """What changes each second while something trains."""
-        own = [self.frame, self.live, self.train, self.stop, self.review, self.notices]
-        return [*own, self.news]
+        return [self.frame, self.live, self.train, self.stop, self.review, self.notices]
 
 
-def build_train_tab() -> TrainTab:
+def build_train_tab(watch: ReadingWatch) -> TrainTab:
     """Place the tab's components where Gradio stands now."""
     with gr.Row(elem_classes=["train"]) as frame:
         with gr.Column(elem_classes=["card"]):
             head = html(heading(_IMAGES))
-            picker = build_source_picker()
+            picker = build_source_picker(watch)
             trouble = html()
             bring = build_restore_images()
             consent = build_consent_checkbox()
@@ -86,6 +88,7 @@ def build_train_tab() -> TrainTab:
             with gr.Column(elem_classes=["card"]):
                 plan_head = html(heading(PLAN))
                 form = build_plan_form()
+                deployment = build_deployment_question()
                 plan_trouble = html()
             with gr.Column(elem_classes=["card", "training"]):
                 with gr.Row(elem_classes=["trainhead"]):
@@ -109,13 +112,13 @@ def build_train_tab() -> TrainTab:
         study=study,
         plan_head=plan_head,
         form=form,
+        deployment=deployment,
         plan_trouble=plan_trouble,
         train=train,
         stop=stop,
         review=review,
         live=live,
         notices=notices,
-        news=gr.Timer(NEWS, active=False),
     )
 
 
@@ -141,6 +144,7 @@ def show_study(tab: TrainTab, study: Study) -> Updates:
         **show_source(tab.picker, study.source),
         **show_restore_images(tab.bring, study),
         **show_consent(tab.consent, study),
+        **show_deployment(tab.deployment, study),
         **show_training(tab, study),
         **_plan(tab, study),
     }

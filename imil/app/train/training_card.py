@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from html import escape
+from markupsafe import Markup
 
 from imil.app.server.errors import error_in_place
 from imil.jobs.base import JobState, JobStatus
 from imil.report.parts import numbers, text
 from imil.report.parts.figures import training_curves
-from imil.report.parts.markup import meter
+from imil.report.parts.markup import meter, render
 
 IMAGES_AWAITED_WORDS = (
     "They are not on this machine. Once they are back, this training is made again from the plan, "
     "by itself."
 )
-FAILED = "Training failed"
 
 
 def training_card(
@@ -24,7 +23,8 @@ def training_card(
     foot: str = "",
     nothing: str = "",
     awaited: bool = False,
-) -> str:
+    ends_in: str = text.LEFT,
+) -> Markup:
     """Return the state of a training.
 
     Args:
@@ -33,29 +33,37 @@ def training_card(
         foot: a sentence under the curves of a finished training.
         nothing: what stands here while none was started.
         awaited: whether it can go on only when the study's images are back.
+        ends_in: how the time that is left is said.
     """
     if status.state is None:
-        return _over_nothing(f'<div class="nothing"><p>{escape(nothing)}</p></div>')
+        return _card(nothing=nothing)
     if status.state is JobState.FAILED and status.error is not None:
-        return _over_nothing(f"<div>{_line(FAILED, '')}{error_in_place(status.error)}</div>")
+        return _card(headline="Training failed", trouble=error_in_place(status.error))
     curves = training_curves(status.curves, planned=status.epochs)
     if awaited and status.state is JobState.STOPPED:
-        line, words = _line("Waiting for the images", ""), IMAGES_AWAITED_WORDS
-        return f'<div class="live">{line}{curves}<p class="foot">{escape(words)}</p></div>'
-    line = _line(_headline(status), _aside(status, aside))
+        return _card(headline="Waiting for the images", curves=curves, foot=IMAGES_AWAITED_WORDS)
+    line = {"headline": _headline(status, ends_in), "aside": _aside(status, aside)}
     if status.state is JobState.STOPPED and status.error is not None:
         trouble = error_in_place(status.error)
         if not status.curves:
-            return _over_nothing(f"<div>{line}{trouble}</div>")
-        # Before the curves: on a phone they fill the screen.
-        return (
-            f'<div class="live">{line}{meter(status.share, label=text.TRAINING)}'
-            f"{trouble}{curves}</div>"
-        )
-    return (
-        f'<div class="live">{line}{meter(status.share, label=text.TRAINING)}{curves}'
-        f'<p class="foot">{escape(_under(status, foot))}</p></div>'
+            return _card(**line, trouble=trouble)
+        return _card(**line, bar=_bar(status.share), trouble=trouble, curves=curves)
+    return _card(**line, bar=_bar(status.share), curves=curves, foot=_under(status, foot))
+
+
+def _card(**shown: str) -> Markup:
+    """Return what is shown; where there are no curves, over room for them: nothing moves later."""
+    return render(
+        "training.html",
+        **shown,
+        starting=text.STARTING,
+        empty_bar=_bar(0),
+        no_curves=training_curves((), planned=1),
     )
+
+
+def _bar(share: float) -> Markup:
+    return meter(share, label=text.TRAINING)
 
 
 def _under(status: JobStatus, foot: str) -> str:
@@ -65,27 +73,7 @@ def _under(status: JobStatus, foot: str) -> str:
     return text.CLOSE_PAGE if status.active else foot
 
 
-def _over_nothing(shown: str) -> str:
-    """Return what stands where curves will be: as high as they are, so that nothing moves."""
-    waiting = (
-        f"{_line(text.STARTING, text.STARTING)}{meter(0, label=text.TRAINING)}"
-        f'{training_curves((), planned=1)}<p class="foot"></p>'
-    )
-    # Hidden from eyes and from screen readers: `visibility` does both.
-    return (
-        f'<div class="live over"><div class="ghost" style="visibility:hidden">{waiting}</div>'
-        f"{shown}</div>"
-    )
-
-
-def _line(big: str, small: str) -> str:
-    return (
-        f'<div class="line"><span class="big">{escape(big)}</span>'
-        f'<span class="sub">{escape(small)}</span></div>'
-    )
-
-
-def _headline(status: JobStatus) -> str:
+def _headline(status: JobStatus, ends_in: str) -> str:
     if status.state is JobState.QUEUED:
         return text.QUEUED
     if status.state is JobState.STOPPED:
@@ -93,7 +81,7 @@ def _headline(status: JobStatus) -> str:
     if status.state is JobState.RUNNING:
         if status.seconds_left is None:
             return text.STARTING
-        return text.LEFT.format(time=numbers.duration(status.seconds_left))
+        return ends_in.format(time=numbers.duration(status.seconds_left))
     value = numbers.share(status.curves[-1].validation_accuracy) if status.curves else text.UNKNOWN
     return f"Validation accuracy {value}"
 

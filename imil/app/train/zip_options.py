@@ -1,26 +1,28 @@
-"""How a zip is to be read: the questions about it, DICOM frames, text in corners."""
+"""How a zip is to be read: the questions about it, frames, text in corners."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from html import escape
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 
-from imil.app.server.updates import Updates, html
+from imil.app.server.updates import Updates, components_of, html
+from imil.core.records import Split
 from imil.datasets.archive.inspect import ArchiveSummary
 from imil.datasets.choices import Choices
 from imil.datasets.layout.candidates import MOST_CLASSES
 from imil.datasets.layout.reading import Question
 from imil.report.parts import numbers, text
-from imil.report.parts.markup import note, skipped_list
+from imil.report.parts.markup import hint, part, skipped_list
 
 ZIP_UNTRIED = "The zip is large: which of its files are damaged is told once it is read."
 ZIP_QUESTIONS = {
     "label": "What the label is",
     "several": "Several labels of an image",
+    "values": "Rename, merge or leave out labels",
     "patient": "Whose image it is",
     "split": "Training and testing",
     "masks": "Images that may be masks",
@@ -28,16 +30,18 @@ ZIP_QUESTIONS = {
     "table": "Tables",
     "file": "Which image a row is for",
     "group": "Site, or a known shortcut",
-    "frame": "Frame of a DICOM file",
+    "frame": "Frame, slice or channel",
 }
-# One asterisk: Gradio's Markdown would take two for emphasis.
-PATIENT_INFO = "Or write where a file's name says it, such as {patient}_*"
+# What may be written instead of picked. One asterisk: Gradio's Markdown takes two for emphasis.
+WRITTEN = {
+    "patient": "Or write where a file's name says it, such as {patient}_*",
+    "values": "Write rules, such as: nevus = benign; unknown = ; >= 3 = severe",
+    "frame": "Or write its number, counted from 1",
+}
 # A person's answers, by question.
 Answers = tuple[tuple[str, str], ...]
 # The questions that have a control, in this order.
 QUESTIONS = tuple(ZIP_QUESTIONS)
-# Classes that are told with how many images they have; the rest is counted.
-MOST_TOLD = 12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,7 +63,7 @@ class ZipOptions:
     @property
     def outputs(self) -> list[Any]:
         """Every component that a callback may change."""
-        own = [getattr(self, field.name) for field in fields(self) if field.name != "questions"]
+        own = components_of(self, but={"questions"})
         return [*own, *self.questions]
 
     @property
@@ -86,7 +90,7 @@ def build_zip_options() -> ZipOptions:
         with gr.Row(elem_classes=["fields2"]):
             frame = gr.Number(
                 0,
-                label="DICOM with several frames: use frame",
+                label="Files with several frames: use frame",
                 info="Counted from 1; 0 leaves such files out",
                 precision=0,
                 minimum=0,
@@ -114,14 +118,12 @@ def build_zip_options() -> ZipOptions:
 
 
 def _pick(key: str) -> gr.Dropdown:
-    # A pattern of file names is written, not picked.
-    written = key == "patient"
     return gr.Dropdown(
         [],
         label=ZIP_QUESTIONS[key],
-        info=PATIENT_INFO if written else None,
+        info=WRITTEN.get(key),
         visible=False,
-        allow_custom_value=written,
+        allow_custom_value=key in WRITTEN,
         elem_id=f"zip-{key}",
     )
 
@@ -145,40 +147,48 @@ def show_look(options: ZipOptions, look: ArchiveSummary, answers: Answers = ()) 
     }
 
 
-def _has(look: ArchiveSummary) -> str:
+def _has(look: ArchiveSummary) -> Markup:
     """Return what is taken of a zip, why, what is open, and what is left out."""
     images = numbers.some(look.images, "image", "images")
     dicom = f", {numbers.count(look.dicom)} of them DICOM" if look.dicom else ""
     masks = f", and {numbers.some(look.masks, 'mask', 'masks')}" if look.masks else ""
     has = f"{images} in the zip{dicom}{masks}."
-    classes = [f"{label} {numbers.count(count)}" for label, count in (look.classes or {}).items()]
-    more = [f"and {len(classes) - MOST_TOLD} more"] if len(classes) > MOST_TOLD else []
-    told = [", ".join((*classes[:MOST_TOLD], *more)), *look.evidence]
-    listed = "".join(f"<li>{escape(line)}</li>" for line in told if line)
-    opened = "".join(
-        note(f"Asked before anything is read: {question.text} Pick one below.", tone="warn")
-        for question in look.questions
-        if question.chosen is None
+    splits = [split for split in Split if any(split in each.splits for each in look.previews)]
+    return part(
+        "zip",
+        of="train.html",
+        has=has,
+        asked=[question.text for question in look.questions if question.chosen is None],
+        splits=splits,
+        classes=[
+            (
+                each.label,
+                numbers.count(each.images),
+                [numbers.count(each.splits.get(split, 0)) for split in splits],
+                each.pictures,
+            )
+            for each in look.previews
+        ],
+        more=max(0, len(look.classes or ()) - len(look.previews)),
+        told=look.evidence,
+        left_out=_left_out(look),
     )
-    why = f'<ul class="sub s13">{listed}</ul>' if listed else ""
-    return f'<p class="sub s13">{escape(has)}</p>{opened}{why}{_left_out(look)}'
 
 
-def _left_out(look: ArchiveSummary) -> str:
+def _left_out(look: ArchiveSummary) -> Markup:
     """Return which files will be left out, and whether there may be more."""
-    listed = ""
+    listed = Markup()
     if look.skipped:
         files = numbers.some(look.left_out, "file", "files")
         title = f"{files} of the zip will be left out"
         listed = skipped_list(title, look.skipped, more=look.more_skipped)
-    more = "" if look.tried else f'<p class="sub s13">{escape(ZIP_UNTRIED)}</p>'
-    return listed + more
+    return listed if look.tried else listed + hint(ZIP_UNTRIED)
 
 
 def _control(question: Question | None) -> Any:
     if question is None:
         return gr.update(choices=[], value=None, visible=False)
-    several = len(question.choices) > 1 or question.id == "patient"
+    several = len(question.choices) > 1 or question.id in WRITTEN
     return gr.update(choices=list(question.choices), value=question.chosen, visible=several)
 
 

@@ -16,8 +16,8 @@ from torch import Tensor
 from imil.core.arms.variants import CONTROL, IMIL, Penalty, Setting, Variant, parse_variant
 from imil.core.bounds import MOST_ARMS, check_above
 from imil.core.records import Arm, Plan, Region
-from imil.core.review.counterfactual import swap_region
 from imil.core.review.edits import Fill, Mode, fill_region
+from imil.core.review.swaps import draw_fitting_donors, swap_region
 from imil.core.training.augment import (
     USUAL,
     base_draws,
@@ -57,7 +57,7 @@ class ArmInputs:
         edited: from the row of a masked training image to its blacked-out copy, (C, S, S) uint8.
         masks: from the row of a masked training image to its irrelevant region, (S, S).
         predicted: (N, S, S) bool, the predicted irrelevant region of every image; None where it was
-            not predicted or not confirmed.
+            not predicted.
         variant: settings of the arm that differ from its usual ones.
         triage: from the row of a training image to the class it should carry; None for one that
             should be left out.
@@ -82,6 +82,17 @@ class ArmInputs:
     def device(self) -> torch.device:
         """The plan's device, on which batches are made."""
         return torch.device(self.plan.device)
+
+    def irrelevant(self, row: int) -> Region:
+        """Return what is irrelevant in an image, (S, S): painted, else predicted, else everything.
+
+        So of an image of which nothing is known all of it is lent to another.
+        """
+        if row in self.masks:
+            return self.masks[row]
+        if self.predicted is None:
+            return np.ones(self.images.shape[-2:], np.bool_)
+        return np.asarray(self.predicted[row])
 
     def taken(self, rows: NDArray[np.int64], there: Tensor) -> Tensor:
         """Return a copy of some rows of the images on the device, given as they are here and there.
@@ -289,13 +300,28 @@ def filled(inputs: ArmInputs, regions: Callable[[int], Region | None], fill: Fil
     Black is painted on the stored original where there is a mask of it (the paper), all else at
     working size. The donor of a swap is of another class, which is drawn first among the others:
     what is irrelevant then speaks against the label as often as it spoke for it, a counterexample.
-    Its edge is soft, see `swap_region`. Both are our choice, from trials on films.
+    Of the donor comes what is irrelevant there, where that is known; see `swap_region`. All this is
+    our choice, from trials.
     """
     by_class = [inputs.train[inputs.labels[inputs.train] == k] for k in range(inputs.classes)]
     others = [
         [rows for k, rows in enumerate(by_class) if k != own and len(rows)]
         for own in range(inputs.classes)
     ]
+
+    def lent(donors: NDArray[np.int64]) -> NDArray[np.bool_]:
+        return np.stack([inputs.irrelevant(int(donor)) for donor in donors])
+
+    def swapped(image: _Images, region: Region, label: int, rng: np.random.Generator) -> _Images:
+        def draw(places: NDArray[np.int64]) -> NDArray[np.int64]:
+            return np.array([rng.choice(classes[rng.integers(len(classes))]) for _ in places])
+
+        classes = others[label]
+        donors = draw_fitting_donors(region[None], draw, lent)
+        edited: _Images = swap_region(
+            image[None], region[None], inputs.images[donors], lent(donors)
+        )[0]
+        return edited
 
     def edit(row: int, image: _Images, rng: np.random.Generator) -> _Images:
         region = regions(row)
@@ -305,10 +331,7 @@ def filled(inputs: ArmInputs, regions: Callable[[int], Region | None], fill: Fil
             return inputs.edited[row]
         if fill is not Fill.SWAP:
             return fill_region(image, region, fill, rng=rng)
-        classes = others[inputs.labels[row]]
-        donor = inputs.images[rng.choice(classes[rng.integers(len(classes))])]
-        edited: _Images = swap_region(image[None], region[None], donor[None])[0]
-        return edited
+        return swapped(image, region, int(inputs.labels[row]), rng)
 
     return edit
 
@@ -323,22 +346,22 @@ def imil(inputs: ArmInputs) -> Batches:
 
     With no mask at all it equals `control`. Its variants fill otherwise, or append.
     """
-    return _edited(inputs, Fill.BLACK, Mode.REPLACE)
+    return _edited(inputs, Mode.REPLACE)
 
 
 def imil_append(inputs: ArmInputs) -> Batches:
     """Show the blacked-out copies beside the originals."""
-    return _edited(inputs, Fill.BLACK, Mode.APPEND)
+    return _edited(inputs, Mode.APPEND)
 
 
 def counterexample(inputs: ArmInputs) -> Batches:
     """Add `COPIES` of each masked image, the irrelevant region swapped anew each time."""
-    return _edited(inputs, Fill.SWAP, Mode.APPEND, copies=COPIES)
+    return _edited(inputs, Mode.APPEND, copies=COPIES)
 
 
-def _edited(inputs: ArmInputs, fill: Fill, mode: Mode, *, copies: int = 1) -> Batches:
-    fill, mode = inputs.variant.fill or fill, inputs.variant.mode or mode
-    edit = filled(inputs, inputs.masks.get, fill)
+def _edited(inputs: ArmInputs, mode: Mode, *, copies: int = 1) -> Batches:
+    mode = inputs.variant.mode or mode
+    edit = filled(inputs, inputs.masks.get, fill_of(inputs.variant))
     if mode is Mode.REPLACE:
         masked = _masked_rows(inputs)
         return ArmBatches(inputs, inputs.train, edit_original=edit, changed=masked)
@@ -355,8 +378,9 @@ def propagated(inputs: ArmInputs) -> Batches:
     predicted = inputs.predicted
     if predicted is None:
         raise ValueError("`propagated` needs predicted irrelevance")
-    fill = inputs.variant.fill or Fill.SWAP
-    hide = filled(inputs, lambda row: inputs.masks.get(row, predicted[row]), fill)
+    hide = filled(
+        inputs, lambda row: inputs.masks.get(row, predicted[row]), fill_of(inputs.variant)
+    )
 
     def edit(row: int, image: _Images, rng: np.random.Generator) -> _Images:
         return image if rng.random() < 1 / inputs.classes else hide(row, image, rng)
@@ -411,8 +435,8 @@ class ArmDefinition:
         batches: from inputs to what it trains on.
         masks: which masks it is given.
         predicted: whether it needs predicted irrelevance.
-        fewest: painted images without which it can't be compared. The paper's arm needs none:
-            without masks it is control, which is said.
+        fill: what hides a region unless a variant says otherwise.
+        fewest: painted images without which it can't be compared.
         settings: what a variant of it may change.
         triage: whether it learns from what a reader decided on labels, and so needs that.
     """
@@ -420,6 +444,7 @@ class ArmDefinition:
     batches: Callable[[ArmInputs], Batches]
     masks: MaskSource = MaskSource.NONE
     predicted: bool = False
+    fill: Fill = Fill.BLACK
     fewest: int = 0
     settings: frozenset[Setting] = frozenset()
     triage: bool = False
@@ -436,15 +461,20 @@ _CHOSEN = frozenset({Setting.QUEUE, Setting.SHARE, Setting.READER})
 ARMS: Mapping[Arm, ArmDefinition] = MappingProxyType(
     {
         Arm.CONTROL: ArmDefinition(control),
-        Arm.IMIL: ArmDefinition(imil, MaskSource.MISPREDICTED, settings=_EDITED),
+        Arm.IMIL: ArmDefinition(imil, MaskSource.MISPREDICTED, fewest=1, settings=_EDITED),
         Arm.IMIL_APPEND: ArmDefinition(
             imil_append, MaskSource.MISPREDICTED, fewest=1, settings=_EDITED
         ),
         Arm.COUNTEREXAMPLE: ArmDefinition(
-            counterexample, MaskSource.BOTH, fewest=1, settings=_EDITED
+            counterexample, MaskSource.BOTH, fill=Fill.SWAP, fewest=1, settings=_EDITED
         ),
         Arm.PROPAGATED: ArmDefinition(
-            propagated, MaskSource.BOTH, predicted=True, fewest=2, settings=_FILLED
+            propagated,
+            MaskSource.BOTH,
+            predicted=True,
+            fill=Fill.SWAP,
+            fewest=2,
+            settings=_FILLED,
         ),
         Arm.RIGHT_REASON: ArmDefinition(
             right_reason, MaskSource.MISPREDICTED, fewest=1, settings=_PENALISED
@@ -458,6 +488,11 @@ ARMS: Mapping[Arm, ArmDefinition] = MappingProxyType(
         **{usual: ArmDefinition(_augmented(usual)) for usual in USUAL},
     }
 )
+
+
+def fill_of(variant: Variant) -> Fill:
+    """Return what hides a region in a variant."""
+    return variant.fill or ARMS[variant.arm].fill
 
 
 def batches_of(inputs: ArmInputs, variant: Variant) -> Batches:
@@ -545,9 +580,10 @@ def check_masks(variant: Variant, painted: int) -> None:
     """Raise PlanError if an arm needs more painted images than there are."""
     fewest = ARMS[variant.arm].fewest
     if painted < fewest:
+        images = "masked image" if fewest == 1 else "masked images"
         raise PlanError(
-            f"The arm “{variant}” needs {fewest} masked images, and there are {painted}.",
-            why="It learns from what clinicians have hidden.",
+            f"The arm “{variant}” needs {fewest} {images}, and there are {painted}.",
+            why="It learns from what clinicians have hidden; with less it has nothing of its own.",
             fix="Mask more images, or leave this arm out of the comparison.",
         )
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from imil.core.arms.variants import CONTROL, Variant
+from imil.core.evaluation.differences import Difference
 from imil.core.evaluation.metrics import Metric
 from imil.core.evaluation.rounds import ArmFigures, Paired, Round
-from imil.core.evaluation.verdict import Difference
 from imil.core.review.queues import allowed_masks
 
 # Shares of the training images at which accuracy is looked at; the paper masks 4 %. Our choice.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,6 +87,11 @@ def in_cell(cases: Cases, arm: Variant, *, label: int, predicted: int) -> tuple[
     """Return the images of one cell of an arm's confusion matrix, the surest answers first."""
     said = cases.predicted[arm][0]
     return _sorted(_cases(cases, arm, (cases.labels == label) & (said == predicted)))
+
+
+def in_group(cases: Cases, arm: Variant, ids: Collection[str]) -> tuple[Case, ...]:
+    """Return what an arm says to some of the images, the surest answers first."""
+    return _sorted(_cases(cases, arm, np.isin(cases.sample_ids, list(ids))))
 
 
 def fixed(cases: Cases, arm: Variant) -> tuple[Case, ...]:

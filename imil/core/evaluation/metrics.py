@@ -35,8 +35,12 @@ class Metric(StrEnum):
 
 
 class Robustness(StrEnum):
-    """Figures on images whose irrelevant region is another image's: names in `results.json`."""
+    """Figures on images whose irrelevant region is another image's: names in `results.json`.
 
+    The independent one is of un-edited images, with what their region tells taken off.
+    """
+
+    INDEPENDENT_BALANCED_ACCURACY = "independent_balanced_accuracy"
     SWAPPED_ACCURACY = "swapped_accuracy"
     SWAPPED_BALANCED_ACCURACY = "swapped_balanced_accuracy"
     FLIP_RATE = "flip_rate"

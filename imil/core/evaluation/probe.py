@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from imil.core.evaluation.metrics import Explanation
 from imil.core.nets.backbones import Classifier
 from imil.core.nets.saliency import EXPLAINERS, Explainer, pointing_game, wrong_reason_share
-from imil.core.review.counterfactual import draw_donors, swap_region
+from imil.core.review.swaps import draw_donors, draw_fitting_donors, swap_region
 from imil.core.training.fit import predict
 from imil.errors import PlanError
 
@@ -19,7 +19,7 @@ from imil.errors import PlanError
 SWAPS = 3
 # Images of a split that are explained: integrated gradients cost 20 to 30 passes each. Our choice.
 EXPLAINED = 64
-# Copies of each validation image with donors of its class, and as many of others. Our choice.
+# Copies of each image with donors of its class, and as many of others. Our choice.
 CONTRASTS = 2
 # Images edited at once (memory).
 PART = 512
@@ -35,7 +35,8 @@ class Probe:
         regions: (R, S, S) bool, the irrelevant region of each.
         explained: (E,) places in `rows` of the images whose saliency is taken; may be empty.
         contrasted: (V,) places in `rows` of the images that are also swapped with donors of their
-            own class and of others, from which an arm is recommended: those of validation.
+            own class and of others, of the same split: all, and in a probe of an older version
+            those of validation alone.
         same: (K, V) rows of donors of the image's own class.
         other: (K, V) rows of donors of another class.
     """
@@ -47,6 +48,11 @@ class Probe:
     contrasted: NDArray[np.int64]
     same: NDArray[np.int64]
     other: NDArray[np.int64]
+
+    def places(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return where these rows stand in `rows`; each must be asked about."""
+        order = np.argsort(self.rows)
+        return order[np.searchsorted(self.rows, rows, sorter=order)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,27 +104,30 @@ def draw_probe(
             continue
         before = sum(len(part) for part in rows)
         rows.append(asked)
-        donors.append(np.stack([draw_donors(asked, asked, rng) for _ in range(SWAPS)]))
+        copies = [_fitting(asked, asked, regions, rng) for _ in range(SWAPS)]
+        donors.append(np.stack(copies))
         if explain:
             explained.append(before + np.sort(rng.permutation(len(asked))[:EXPLAINED]))
     if not rows:
         return None
     every = np.concatenate(rows)
-    own = np.flatnonzero(np.isin(every, validation))
-    same, other = _contrasts(every[own], labels, rng)
+    contrasts = [_contrasts(part, labels, regions, rng) for part in rows]
     return Probe(
         rows=every,
         donors=np.concatenate(donors, axis=1),
-        regions=np.stack([regions[int(row)] for row in every]),
+        regions=_stacked(regions, every),
         explained=np.concatenate(explained) if explained else np.empty(0, np.int64),
-        contrasted=own,
-        same=same,
-        other=other,
+        contrasted=np.arange(len(every)),
+        same=np.concatenate([same for same, _ in contrasts], axis=1),
+        other=np.concatenate([other for _, other in contrasts], axis=1),
     )
 
 
 def _contrasts(
-    rows: NDArray[np.int64], labels: NDArray[np.int64], rng: np.random.Generator
+    rows: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    regions: Mapping[int, NDArray[np.bool_]],
+    rng: np.random.Generator,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return (CONTRASTS, V) donors of each row's own class, and as many of others.
 
@@ -129,9 +138,35 @@ def _contrasts(
         places = np.flatnonzero(labels[rows] == label)
         mine, theirs = rows[places], rows[labels[rows] != label]
         for copy in range(CONTRASTS):
-            same[copy, places] = draw_donors(mine, mine, rng) if len(mine) > 1 else mine
-            other[copy, places] = rng.choice(theirs, len(places)) if len(theirs) else mine
+            alone = len(mine) == 1
+            same[copy, places] = mine if alone else _fitting(mine, mine, regions, rng)
+            other[copy, places] = _fitting(mine, theirs, regions, rng) if len(theirs) else mine
     return same, other
+
+
+def _fitting(
+    rows: NDArray[np.int64],
+    candidates: NDArray[np.int64],
+    regions: Mapping[int, NDArray[np.bool_]],
+    rng: np.random.Generator,
+) -> NDArray[np.int64]:
+    """Return a donor for each row whose own irrelevant region covers enough of the row's."""
+    parts = [rows[start : start + PART] for start in range(0, len(rows), PART)]
+    found = [
+        draw_fitting_donors(
+            _stacked(regions, part),
+            lambda places, part=part: draw_donors(part[places], candidates, rng),  # type: ignore[misc]
+            lambda donors: _stacked(regions, donors),
+        )
+        for part in parts
+    ]
+    return np.concatenate(found)
+
+
+def _stacked(
+    regions: Mapping[int, NDArray[np.bool_]], rows: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    return np.stack([regions[int(row)] for row in rows])
 
 
 def answer_probe(
@@ -171,7 +206,9 @@ def _swapped(
     scores = []
     for start in range(0, len(places), PART):
         part, lent = places[start : start + PART], images[donors[start : start + PART]]
-        edited = swap_region(images[probe.rows[part]], probe.regions[part], lent)
+        # Donors are of the same split, and so asked about themselves.
+        theirs = probe.regions[probe.places(donors[start : start + PART])]
+        edited = swap_region(images[probe.rows[part]], probe.regions[part], lent, theirs)
         scores.append(predict(module, edited, device=device).numpy())
     classes = module.head.out_features
     return np.concatenate([np.empty((0, classes), np.float32), *scores])

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from imil.core.arms.variants import CONTROL, Variant
+from imil.core.evaluation.differences import Difference
 from imil.core.evaluation.metrics import Interval, clustered_mean
-from imil.core.evaluation.verdict import Difference
-from imil.core.records import Figure
+from imil.core.records import Deployment, Figure
 
 # An arm that loses more ordinary validation accuracy than this to control is not eligible: points.
 MOST_LOST = 1.0
@@ -99,15 +99,20 @@ class RuleScore:
     gain: Interval
 
 
-def recommend(candidates: Sequence[Candidate]) -> Recommendation:
-    """Return the candidate to go on with.
+def recommend(
+    candidates: Sequence[Candidate], deployment: Deployment = Deployment.UNSURE
+) -> Recommendation:
+    """Return the candidate to go on with, by where the model is to work.
 
-    The one of the greatest gain among those that lose at most `MOST_LOST` points of ordinary
-    accuracy to control, and whose gain's interval lies above 0. Within `TIE` of it: the one of
-    fewest masks, else the greater gain, else the first. Control where no gain is shown.
+    The one of the greatest gain among those whose gain's interval lies above 0. Within `TIE` of
+    it: the one of fewest masks, else the greater gain, else the first. Control where no gain is
+    shown. *Elsewhere* that is all: what the arm costs on images like these is the reader's to
+    weigh. On the *same* images, or where that is *unsure*, only arms count that lose at most
+    `MOST_LOST` points of ordinary accuracy to control.
 
     Args:
         candidates: control among them; as many seeds each, and the same.
+        deployment: where the model is to work.
 
     Raises:
         ValueError: no control, two of one name, uneven seeds, or a figure that is no number.
@@ -116,7 +121,7 @@ def recommend(candidates: Sequence[Candidate]) -> Recommendation:
     """
     by_name = _by_name(candidates)
     control = by_name[CONTROL]
-    eligible = _eligible(by_name)
+    eligible = list(by_name) if deployment is Deployment.ELSEWHERE else _eligible(by_name)
     better = [name for name in eligible if name != control.name and by_name[name].gain.low > 0]
     top = max((by_name[name].gain.points for name in better), default=0.0)
     tied = [name for name in better if by_name[name].gain.points >= top - TIE - ROUNDING]
@@ -129,23 +134,6 @@ def recommend(candidates: Sequence[Candidate]) -> Recommendation:
         not_eligible=tuple(name for name in by_name if name not in eligible),
         gain=by_name[chosen].gain,
     )
-
-
-def recommend_by_swapping(candidates: Sequence[Candidate]) -> Variant:
-    """Return what the plainest rule would choose, for benchmarks: a rival of `recommend`.
-
-    The eligible one of the highest swapped balanced accuracy; within `TIE` of it control, else the
-    one of fewest masks. It takes the cost of the edit itself for a fault of arms that never saw it.
-
-    Raises:
-        ValueError: as `recommend`.
-    """
-    by_name = _by_name(candidates)
-    swapped = {n: 100 * float(np.mean(c.swapped_balanced_accuracy)) for n, c in by_name.items()}
-    eligible = _eligible(by_name)
-    top = max(swapped[name] for name in eligible)
-    tied = [name for name in eligible if swapped[name] >= top - TIE - ROUNDING]
-    return min(tied, key=lambda n: (n != CONTROL, by_name[n].masks, -swapped[n]))
 
 
 def best_setting(candidates: Sequence[Candidate]) -> Variant:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from imil.core.evaluation.differences import Difference, paired_differences
 from imil.core.evaluation.metrics import Interval, Metric, Robustness, clustered_mean
-from imil.core.evaluation.verdict import Difference, paired_differences
 from imil.core.records import Figure, Region
 from imil.errors import DataError
 
@@ -92,7 +92,7 @@ def independent_right(
 ) -> NDArray[np.float64]:
     """Return what each image counts towards the accuracy that doesn't lean on the region.
 
-    Validation follows the training distribution, shortcut included. What a classifier draws from
+    A split of the study's images has the shortcut that training had. What a classifier draws from
     the irrelevant region shows in how much better it does on copies that have the region of their
     own class than on copies that have another's; both are edited alike, so that what the editing
     itself costs cancels out. Taking the right part of that difference off the ordinary accuracy

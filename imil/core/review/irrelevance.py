@@ -9,7 +9,7 @@ calibrated on the same. All of it is our choice; reference masks are never read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -185,6 +185,34 @@ def mean_confidence(
     total = np.where(region, confidence, 0).sum((1, 2), dtype=np.float64)
     means: NDArray[np.float64] = total / np.maximum(region.sum((1, 2)), 1)
     return means
+
+
+def spread_pages(
+    confidence: NDArray[np.floating], labels: Sequence[int], size: int
+) -> list[list[int]]:
+    """Return places in pages: of each class its share, from the least sure to the surest.
+
+    Args:
+        confidence: (N,) of each image, 0-1; equal ones keep their order.
+        labels: N class indices.
+        size: places a page; the last page may have fewer.
+    """
+    left = np.argsort(confidence, kind="stable").tolist()
+    pages = []
+    while left:
+        of_class = {label: [at for at in left if labels[at] == label] for label in set(labels)}
+        counts = dict.fromkeys(of_class, 0)
+        for _ in range(min(size, len(left))):
+            free = [label for label in sorted(counts) if counts[label] < len(of_class[label])]
+            counts[min(free, key=lambda label: counts[label])] += 1
+        taken = {
+            of_class[label][int(place)]
+            for label, count in counts.items()
+            for place in np.linspace(0, len(of_class[label]) - 1, count).round()
+        }
+        pages.append([at for at in left if at in taken])
+        left = [at for at in left if at not in taken]
+    return pages
 
 
 def dice(predicted: NDArray[np.bool_], truth: NDArray[np.bool_]) -> NDArray[np.float64]:

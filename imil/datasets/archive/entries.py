@@ -15,6 +15,7 @@ from pathlib import Path
 
 from imil.datasets.choices import Choices
 from imil.datasets.files.tree import is_system_file, suffix_of
+from imil.datasets.files.volumes import is_volume
 from imil.datasets.listing import Skipped, cut
 from imil.datasets.tables.spelling import JAPANESE, looks_japanese
 from imil.datasets.tables.table import is_sheet, is_table
@@ -344,7 +345,7 @@ def _is_folder(entry: zipfile.ZipInfo) -> bool:
 def _why_skipped(name: str, taken: dict[str, zipfile.ZipInfo], folders: set[str]) -> str | None:
     if not name:
         return "It has no name."
-    if suffix_of(name) in _NESTED:
+    if suffix_of(name) in _NESTED and not is_volume(name):
         return "An archive inside the zip is not unpacked."
     if name in taken:
         return "The zip has two files of this name; the first was taken."

@@ -7,13 +7,14 @@ import secrets
 import tempfile
 import zipfile
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from imil.datasets.archive.arrays import Arrays, arrays_in
 from imil.datasets.archive.entries import (
     EntryError,
     Limits,
@@ -23,21 +24,26 @@ from imil.datasets.archive.entries import (
     require_readable,
     require_tables,
 )
+from imil.datasets.archive.preview import ClassPreview, preview_classes, small_picture
 from imil.datasets.archive.read import opened
 from imil.datasets.choices import Choices
 from imil.datasets.files import dicom
 from imil.datasets.files.dicom import Header, RefusedError
-from imil.datasets.files.pictures import owners
-from imil.datasets.files.pixels import IMAGE_SUFFIXES
+from imil.datasets.files.frames import frames_of, may_hold_frames
+from imil.datasets.files.pictures import PictureFiles, owners
+from imil.datasets.files.pixels import IMAGE_SUFFIXES, PixelsError
 from imil.datasets.files.tree import is_image, may_be_dicom, suffix_of
+from imil.datasets.files.volumes import is_volume
+from imil.datasets.layout.decisions.frames import Frames
 from imil.datasets.layout.layout import Listed, read_layout
-from imil.datasets.layout.reading import Question, Reading
+from imil.datasets.layout.reading import ImageFile, Question, Reading
 from imil.datasets.layout.samples import MAX_BYTES as MOST_SAMPLED
 from imil.datasets.layout.samples import two_valued
 from imil.datasets.listing import MAX_SKIPPED, Skipped
 from imil.datasets.reading.dicom import DicomReader
 from imil.datasets.tables.table import (
     MAX_TABLE_BYTES,
+    TABLE_NAME,
     Grid,
     is_other_table,
     is_table,
@@ -49,6 +55,8 @@ from imil.errors import DataError
 
 # Bytes of a zip that are read to find what is damaged: it takes a second or two, as a look may.
 MAX_TRIED = 256 * 2**20
+# Bytes of an image that a preview shows.
+MOST_SHOWN = 32 * 2**20
 # DICOM files whose headers a preview reads for patients and UIDs.
 MAX_HEADERS = 500
 
@@ -67,6 +75,7 @@ class ArchiveSummary:
         skipped: the first `MAX_SKIPPED` files that will be left out, as far as they were tried.
         tried: whether all were; damaged ones of a large zip are met when it is read.
         more_skipped: how many more than `skipped` names.
+        previews: the first classes, with their splits and a few pictures.
     """
 
     images: int
@@ -78,6 +87,7 @@ class ArchiveSummary:
     skipped: tuple[Skipped, ...] = ()
     tried: bool = True
     more_skipped: int = 0
+    previews: tuple[ClassPreview, ...] = ()
 
     @property
     def left_out(self) -> int:
@@ -92,6 +102,10 @@ class ArchiveSummary:
             "questions": tuple(asked),
             "evidence": tuple(told["evidence"]),
             "skipped": tuple(Skipped(**each) for each in told["skipped"]),
+            "previews": tuple(
+                ClassPreview(**{**each, "pictures": tuple(each["pictures"])})
+                for each in told["previews"]
+            ),
         }
         return cls(**{**told, **known})
 
@@ -112,12 +126,14 @@ def inspect_archive(
     choices = choices or Choices()
     with surveyed(archive, choices, most_tried=most_tried) as found:
         reading = read_layout(found.listed, choices.answered)
+        previews = preview_classes(reading.images, found.picture)
     skipped = [*found.skipped, *(Skipped(left.file, left.why) for left in reading.left_out)]
     return ArchiveSummary(
         images=len(reading.images) or len(found.listed.images),
         dicom=found.dicom,
         masks=len(reading.masks),
         classes=dict(reading.classes),
+        previews=previews,
         evidence=reading.evidence,
         questions=reading.questions,
         skipped=tuple(skip.short() for skip in skipped[:MAX_SKIPPED]),
@@ -140,6 +156,7 @@ class Survey:
     dicom: int
     skipped: tuple[Skipped, ...]
     tried: bool
+    picture: Callable[[ImageFile], bytes | None]
 
 
 @contextmanager
@@ -158,31 +175,65 @@ def surveyed(
         most_tried: bytes to read in search of damaged files.
         headers: of DICOM files that are read at most; all if None.
     """
-    with opened(archive) as zipped, tempfile.TemporaryDirectory(prefix="imil-look-") as folder:
+    with (
+        opened(archive) as zipped,
+        tempfile.TemporaryDirectory(prefix="imil-look-") as made,
+        DicomReader(salt=secrets.token_hex()) as reader,
+    ):
+        folder = Path(made)
         skipped: list[Skipped] = []
         entries = checked(zipped, archive.name, Limits(), skipped)
+        with arrays_in(zipped, entries, archive.name) as arrays:
+            if arrays is not None:
+                yield _survey_of(arrays, choices, skipped, held=headers is not None)
+                return
         lost, tried = _tried(zipped, entries, most_tried)
         entries = {name: entry for name, entry in entries.items() if name not in lost}
         skipped += lost.values()
         require_read(archive.name, len(entries), [*lost.values()], whole=False)
         require_tables(archive.name, entries, [*lost.values()], choices)
         heads = _heads(zipped, entries)
-        bare = {name for name, head in heads.items() if dicom.is_marked(head)}
+        bare = {name for name, head in heads.items() if dicom.begins_as_dicom(head)}
         images = tuple(name for name in entries if is_image(name) or name in bare)
-        films = [name for name in images if suffix_of(name) not in IMAGE_SUFFIXES]
+        films = [
+            name for name in images if suffix_of(name) not in IMAGE_SUFFIXES and not is_volume(name)
+        ]
         found: dict[str, Header] = {}
         if headers is None or len(films) <= headers:
-            found = _headers(zipped, entries, films, Path(folder))
+            found = _headers(zipped, entries, films, folder, reader)
+        none = {name: header.no_picture for name, header in found.items() if header.no_picture}
+        skipped += (Skipped(name, reason) for name, reason in none.items())
+        found = {name: header for name, header in found.items() if name not in none}
+        images = tuple(name for name in images if name not in none)
         listed = Listed(
             images,
-            _tables(zipped, entries, heads, images, choices, Path(folder), skipped),
+            _tables(zipped, entries, heads, images, choices, folder, skipped),
             {name: entries[name].file_size for name in images},
             partial(_flat, zipped, entries),
             lambda name: (entries[name].CRC, entries[name].file_size),
             {header.uid: name for name, header in found.items() if header.uid},
             owners(found)[0],
+            frames=_frames(zipped, entries, images, most_tried),
+            picked=choices.picked,
         )
-        yield Survey(listed, len(films), tuple(skipped), tried)
+        # A preview also shows those whose headers were not looked into.
+        shown = dict.fromkeys(films, Header(None, None, "", annotated=False)) | found
+        pictures = PictureFiles(reader, folder / "pictures", shown, frames=listed.frames)
+        picture = partial(_picture, zipped, entries, pictures, choices, folder)
+        yield Survey(listed, len(films) - len(none), tuple(skipped), tried, picture)
+
+
+def _survey_of(arrays: Arrays, choices: Choices, skipped: list[Skipped], *, held: bool) -> Survey:
+    """Return the survey of images in arrays; `held` where some are to be shown."""
+    if held:
+        arrays.hold()
+    table = choices.table_file
+    tables = {TABLE_NAME: arrays.table()} if table is None else read_grids(table, table.name)
+    names = arrays.names
+    listed = Listed(names, tables, dict.fromkeys(names, 0))
+    return Survey(
+        listed, 0, tuple(skipped), tried=True, picture=lambda image: arrays.picture(image.file)
+    )
 
 
 def _tables(
@@ -235,19 +286,78 @@ def _headers(
     entries: Mapping[str, zipfile.ZipInfo],
     films: list[str],
     folder: Path,
+    reader: DicomReader,
 ) -> dict[str, Header]:
     """Return what DICOM files say of themselves, those that can be read."""
     found: dict[str, Header] = {}
-    with DicomReader(salt=secrets.token_hex()) as reader:
-        for name in films:
-            file = _copied(zipped, entries[name], folder / "film", "film.dcm")
-            if file is None:
-                continue
-            # Why one can't be read is told with the images.
-            with suppress(RefusedError):
-                found[name] = reader.header(file.resolve())
-            file.unlink()
+    for name in films:
+        file = _copied(zipped, entries[name], folder / "film", "film.dcm")
+        if file is None:
+            continue
+        # Why one can't be read is told with the images.
+        with suppress(RefusedError):
+            found[name] = reader.header(file.resolve())
+        file.unlink()
     return found
+
+
+def _frames(
+    zipped: zipfile.ZipFile,
+    entries: Mapping[str, zipfile.ZipInfo],
+    images: tuple[str, ...],
+    most: int,
+) -> dict[str, Frames]:
+    """Return the frames of volumes and, of `most` bytes, of pictures that hold several."""
+    found: dict[str, Frames] = {}
+    left = most
+    for name in images:
+        if not may_hold_frames(name):
+            continue
+        try:
+            if is_volume(name):
+                content = next(pieces(zipped, entries[name]), b"")
+            else:
+                left -= entries[name].file_size
+                if left < 0:
+                    continue
+                content = b"".join(pieces(zipped, entries[name]))
+        except EntryError:
+            continue
+        if (frames := frames_of(name, io.BytesIO(content))) is not None:
+            found[name] = frames
+    return found
+
+
+def _picture(
+    zipped: zipfile.ZipFile,
+    entries: Mapping[str, zipfile.ZipInfo],
+    pictures: PictureFiles,
+    choices: Choices,
+    folder: Path,
+    image: ImageFile,
+) -> bytes | None:
+    """Return a small JPEG of an image; None where it is large, has no frame, or can't be read."""
+    name, entry = image.file, entries[image.file]
+    if entry.file_size > MOST_SHOWN:
+        return None
+    if suffix_of(name) in IMAGE_SUFFIXES and name not in pictures.frames:
+        try:
+            return small_picture(io.BytesIO(b"".join(pieces(zipped, entry))))
+        except EntryError:
+            return None
+    film = _copied(zipped, entry, folder / "film", name)
+    if film is None:
+        return None
+    try:
+        shown = pictures.file(name, film.resolve(), choices, image.frame)
+        made = small_picture(io.BytesIO(shown.read_bytes()))
+    except PixelsError:
+        return None
+    finally:
+        film.unlink()
+    # Another file of this name and size, copied at once, would be taken for this one.
+    shown.unlink(missing_ok=True)
+    return made
 
 
 def _flat(

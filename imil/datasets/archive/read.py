@@ -15,6 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TypeAlias
 
+from imil.datasets.archive.arrays import arrays_in
 from imil.datasets.archive.entries import (
     BROKEN_ENTRY,
     CHUNK,
@@ -86,7 +87,9 @@ def read_archive(
     `require_tables`.
     """
     choices = choices or Choices()
-    report = unpack(archive, into, sieve=partial(_sieve, choices), on_progress=on_progress)
+    report = unpack_arrays(archive, into, on_progress=on_progress) or unpack(
+        archive, into, sieve=partial(_sieve, choices), on_progress=on_progress
+    )
     lost = [skip for skip in report.lost if is_image(skip.name)]
     try:
         require_tables(archive.name, report.names, report.lost, choices)
@@ -194,6 +197,35 @@ def unpack(
     return UnpackReport(
         tuple(writing.names), writing.written, (*skipped, *writing.lost), writing.unread
     )
+
+
+def unpack_arrays(
+    archive: Path, into: Path, *, on_progress: Callable[[int, int], None] | None = None
+) -> UnpackReport | None:
+    """Write the images of a zip's arrays into a new folder; None where it has no such set.
+
+    See `imil.datasets.archive.arrays`; arguments and errors are those of `unpack`.
+    """
+    with opened(archive) as zipped:
+        if not any(name.endswith((".npy", ".npz")) for name in zipped.namelist()):
+            return None
+        skipped: list[Skipped] = []
+        entries = checked(zipped, archive.name, Limits(), skipped)
+        with arrays_in(zipped, entries, archive.name) as arrays:
+            if arrays is None:
+                return None
+            into.parent.mkdir(parents=True, exist_ok=True)
+            unfinished = Path(tempfile.mkdtemp(prefix=f".{into.name}.", dir=into.parent))
+            try:
+                names = arrays.write(unfinished, on_progress)
+                if into.exists():
+                    into.rmdir()
+                unfinished.rename(into)
+            except BaseException:
+                shutil.rmtree(unfinished)
+                raise
+    written = sum((into / name).stat().st_size for name in names)
+    return UnpackReport(names, written, tuple(skipped), {})
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,24 +11,32 @@ from typing import Any
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
+from pydicom.dataelem import RawDataElement
 from pydicom.errors import InvalidDicomError
-from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi
+from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import pixel_array
-from pydicom.uid import UID
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.valuerep import EXPLICIT_VR_LENGTH_32, STANDARD_VR
 
 from imil.core.records import Pixels
+from imil.datasets.files.levels import grey_levels
 from imil.datasets.files.pixels import MAX_IMAGE_PIXELS
+from imil.datasets.layout.words import is_nobody
 
-# Where the four letters stand that every DICOM file carries.
+# Where the four letters stand that DICOM files carry, after a preamble.
 MARK_AT, _MARK = 128, b"DICM"
-# Why a file without them is not read.
-NO_HEADER = "It has no DICOM file header, which says how its pixels are stored."
+# Older archives leave both out: such a file begins with its first element, of one of these groups.
+_FIRST_GROUPS = {2, 8}
+# Tag, kind and length of that element, without a value, and the tag of the next: bytes.
+_SHORTEST = 12
+# Kinds of values whose length takes two bytes, where kinds are written.
+_SHORT_KINDS = {kind.value.encode() for kind in STANDARD_VR - EXPLICIT_VR_LENGTH_32}
+# Why a file that begins in neither way is not read.
+NO_HEADER = "It does not begin as a DICOM file does."
 # How such files are named, if they have a suffix at all.
 DICOM_SUFFIXES = frozenset({".dcm", ".dicom", ".ima"})
 # Of the hashes that patients and studies are known by, bytes.
 _ID_BYTES = 8
-# Grey levels of 8 and of more bits.
-TOP_8, TOP_16 = 255, 65_535
 
 # What carries pixels or none, and is no picture.
 _NO_PICTURE = {
@@ -47,6 +56,14 @@ _OF_FRAMES = {
 }
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 _DIRECTORY = "1.2.840.10008.1.3.10"
+DIRECTORY = "It is the directory of a disc, not an image."
+# How pixels are stored that are not compressed, by whether kinds of values are left out, and
+# whether the last byte of a number comes first.
+_SYNTAXES = {
+    (True, True): ImplicitVRLittleEndian,
+    (False, True): ExplicitVRLittleEndian,
+    (False, False): ExplicitVRBigEndian,
+}
 
 
 class RefusedError(Exception):
@@ -58,30 +75,51 @@ class Header:
     """What a file says of itself.
 
     Attributes:
-        patient: a hash of the PatientID; None where it is empty.
+        patient: a hash of the PatientID; None where it is empty or names nobody, as “unknown”.
         study: a hash of the StudyInstanceUID; None where it is empty.
         uid: the SOPInstanceUID, which a table may name; "" where it is empty.
         annotated: whether it says that text is burnt into its pixels.
+        no_picture: why it is no picture, as far as it says so itself; "" for a picture.
     """
 
     patient: str | None
     study: str | None
     uid: str
     annotated: bool
+    no_picture: str = ""
 
 
 def is_dicom(path: Path) -> bool:
-    """Return whether a file carries DICOM's mark, whatever it is called."""
+    """Return whether a file begins as DICOM does, whatever it is called."""
     try:
         with path.open("rb") as file:
-            return is_marked(file.read(MARK_AT + len(_MARK)))
+            return begins_as_dicom(file.read(MARK_AT + len(_MARK)))
     except OSError:
         return False
 
 
-def is_marked(head: bytes) -> bool:
-    """Return whether a file's first bytes carry DICOM's mark."""
-    return head[MARK_AT : MARK_AT + len(_MARK)] == _MARK
+def begins_as_dicom(head: bytes) -> bool:
+    """Return whether a file's first bytes carry DICOM's mark, or are two elements without it."""
+    if head[MARK_AT : MARK_AT + len(_MARK)] == _MARK:
+        return True
+    return any(_begins_with_elements(head, order) for order in "<>")
+
+
+def _begins_with_elements(head: bytes, order: str) -> bool:
+    """Return whether bytes begin with an element and the tag of the next, in rising order.
+
+    Args:
+        head: the bytes.
+        order: of those of a number, as in `struct`.
+    """
+    if len(head) < _SHORTEST:
+        return False
+    at, number = (6, "H") if head[4:6] in _SHORT_KINDS else (4, "I")
+    (length,) = struct.unpack_from(order + number, head, at)
+    if length > len(head) - _SHORTEST:
+        return False
+    first, second = (struct.unpack_from(f"{order}HH", head, at) for at in (0, 8 + length))
+    return first < second and {first[0], second[0]} <= _FIRST_GROUPS
 
 
 def hashed(value: str, salt: str) -> str:
@@ -104,7 +142,8 @@ def read_dicom(path: Path, *, frame: int | None = None, preset: int = 1) -> Pixe
 
     Rescaling (Modality LUT) and then the file's own view (VOI LUT, else its window) are applied at
     full depth; without a view the rescaled levels are kept as they are. MONOCHROME1 is inverted,
-    so that bright is bright. Overlays that are stored apart are not drawn.
+    so that bright is bright. Padding is as dark as the darkest of the rest. Overlays that are
+    stored apart are not drawn.
 
     Args:
         path: the file.
@@ -122,7 +161,7 @@ def read_dicom(path: Path, *, frame: int | None = None, preset: int = 1) -> Pixe
             damaged, pydicom raises almost anything else.
 
     Source: DICOM PS3.3, C.7.6.3 (pixels), C.7.6.16 (groups of frames), C.11.1 (Modality LUT),
-        C.11.2 (VOI LUT).
+        C.11.2 (VOI LUT), C.7.5.1.1.2 (padding).
     """
     data = _opened(path, pixels=True)
     _require_picture(data)
@@ -136,38 +175,60 @@ def read_dicom(path: Path, *, frame: int | None = None, preset: int = 1) -> Pixe
         raise RefusedError(f"Its pixels can't be decoded here ({name}).") from cause
     kind = str(data.PhotometricInterpretation)
     if kind == "PALETTE COLOR":
-        return _colour(apply_color_lut(raw, data), 16 if _deep_palette(data) else 8)
+        return _colour(apply_color_lut(raw, _with_tables(data)), 16 if _deep_palette(data) else 8)
     if kind not in _GREY:
         return _colour(raw, int(data.BitsStored))
-    return _grey(raw, _of_frame(data, index), preset)
+    return grey_levels(raw, _of_frame(data, index), preset)
 
 
 def _opened(path: Path, *, pixels: bool) -> pydicom.Dataset:
     try:
         return pydicom.dcmread(path, stop_before_pixels=not pixels)
     except InvalidDicomError as cause:
-        raise RefusedError(NO_HEADER) from cause
+        if not is_dicom(path):
+            raise RefusedError(NO_HEADER) from cause
+    data = pydicom.dcmread(path, stop_before_pixels=not pixels, force=True)
+    stored = data.get_item("PixelData")
+    if "TransferSyntaxUID" not in data.file_meta and (stored is None or not _packed(stored)):
+        # What is not compressed says by its elements how it is stored.
+        implicit, little = data.original_encoding
+        data.file_meta.TransferSyntaxUID = _SYNTAXES[bool(implicit), bool(little)]
+    return data
+
+
+def _packed(pixels: Any) -> bool:
+    """Return whether pixels are compressed: only then their length is not written."""
+    return (
+        bool(pixels.length == 0xFFFFFFFF)
+        if isinstance(pixels, RawDataElement)
+        else bool(pixels.is_undefined_length)
+    )
 
 
 def _header(data: pydicom.Dataset, salt: str) -> Header:
     def known(name: str) -> str | None:
         value = str(data.get(name) or "").strip()
-        return hashed(value, salt) if value else None
+        return None if is_nobody(value) else hashed(value, salt)
 
     return Header(
         patient=known("PatientID"),
         study=known("StudyInstanceUID"),
         uid=str(data.get("SOPInstanceUID") or "").strip(),
         annotated=str(data.get("BurnedInAnnotation") or "").strip().upper() == "YES",
+        no_picture=_no_picture(data),
     )
+
+
+def _no_picture(data: pydicom.Dataset) -> str:
+    """Say why a file is no picture, as far as it says so itself; "" for a picture."""
+    if str(data.file_meta.get("MediaStorageSOPClassUID", "")) == _DIRECTORY:
+        return DIRECTORY
+    return _NO_PICTURE.get(str(data.get("Modality") or ""), "")
 
 
 def _require_picture(data: pydicom.Dataset) -> None:
     """Refuse what is no picture, or too large or deep for one, before any pixel is decoded."""
-    reason = _NO_PICTURE.get(str(data.get("Modality") or ""))
-    if str(data.file_meta.get("MediaStorageSOPClassUID", "")) == _DIRECTORY:
-        reason = "It is the directory of a disc, not an image."
-    if reason is not None:
+    if reason := _no_picture(data):
         raise RefusedError(reason)
     if "FloatPixelData" in data or "DoubleFloatPixelData" in data:
         raise RefusedError("Its pixels are floating-point numbers, not grey levels.")
@@ -218,84 +279,25 @@ def _colour(raw: NDArray[Any], bits: int) -> Pixels:
     return eight
 
 
+def _with_tables(data: pydicom.Dataset) -> pydicom.Dataset:
+    """Return the file with its palette's tables as pydicom takes them to be (C.7.6.3.1.6).
+
+    It reads words of big-endian files in the other order, and takes the byte that fills up an odd
+    number of bytes for an entry.
+    """
+    little = UID(data.file_meta.TransferSyntaxUID).is_little_endian
+    for colour in ("Red", "Green", "Blue"):
+        entries = data[f"{colour}PaletteColorLookupTableDescriptor"][0] or 2**16
+        table = data.get_item(f"{colour}PaletteColorLookupTableData")
+        if table is None:
+            continue
+        table = data[table.tag]
+        if not little and table.VR == "OW":
+            table.value = np.frombuffer(table.value, ">u2").astype("<u2").tobytes()
+        if len(table.value) == entries + 1:
+            table.value = table.value[:entries]
+    return data
+
+
 def _deep_palette(data: pydicom.Dataset) -> bool:
     return int(data.RedPaletteColorLookupTableDescriptor[2]) > 8
-
-
-def _grey(raw: NDArray[Any], data: pydicom.Dataset, preset: int) -> Pixels:
-    """Return levels as seen; `raw` is (H, W) of whole numbers."""
-    levels = apply_modality_lut(raw, data)
-    top = TOP_8 if int(data.BitsStored) <= 8 else TOP_16
-    seen = _view(levels, data, preset)
-    shown = _whole(levels, top) if seen is None else np.round(seen * top)
-    fits = TOP_8 if top == TOP_8 and shown.max(initial=0) <= TOP_8 else TOP_16
-    if str(data.PhotometricInterpretation) == "MONOCHROME1":
-        # Without a view, levels of 12 bits turn about the largest of 12.
-        largest = 2 ** int(data.BitsStored) - 1 if seen is None and _plain(data) else fits
-        shown = np.clip(largest - shown, 0, None)
-    return shown.astype(np.uint8) if fits == TOP_8 else shown.astype(np.uint16)
-
-
-def _plain(data: pydicom.Dataset) -> bool:
-    """Return whether levels are as stored: unsigned and not rescaled."""
-    slope, intercept = data.get("RescaleSlope") or 1, data.get("RescaleIntercept") or 0
-    rescaled = "ModalityLUTSequence" in data or (float(slope), float(intercept)) != (1, 0)
-    return not rescaled and not int(data.PixelRepresentation)
-
-
-def _whole(levels: NDArray[Any], top: int) -> NDArray[np.float64]:
-    """Return levels in 0 to 65,535: as they are, raised by 32,768, or spread over the range."""
-    exact = levels.astype(np.float64)
-    low, high = float(exact.min()), float(exact.max())
-    if bool((exact == np.round(exact)).all()):
-        if low >= 0 and high <= top:
-            return exact
-        if low >= -(2**15) and high < 2**15:
-            return exact + 2**15
-        if low >= 0 and high <= TOP_16:
-            return exact
-    return np.round((exact - low) / max(high - low, 1e-12) * TOP_16)
-
-
-def _view(levels: NDArray[Any], data: pydicom.Dataset, preset: int) -> NDArray[np.float64] | None:
-    """Return the levels as the file wants them seen, 0-1; None where it says nothing."""
-    tables = data.get("VOILUTSequence")
-    if preset and tables:
-        number = min(preset, len(tables)) - 1
-        bits = int(tables[number].LUTDescriptor[2])
-        # A table's rows are stored levels, so those are what it is given.
-        looked_up = apply_voi(levels.astype(np.int64), data, index=number)
-        return np.asarray(np.clip(looked_up.astype(np.float64) / (2**bits - 1), 0, 1))
-    centres, widths = _numbers(data, "WindowCenter"), _numbers(data, "WindowWidth")
-    if not preset or not centres or len(centres) != len(widths):
-        return None
-    number = min(preset, len(centres)) - 1
-    kind = str(data.get("VOILUTFunction") or "LINEAR").strip()
-    return _windowed(levels.astype(np.float64), centres[number], widths[number], kind)
-
-
-def _numbers(data: pydicom.Dataset, name: str) -> list[float]:
-    value = data.get(name)
-    if value is None or value == "":
-        return []
-    return [float(each) for each in (value if isinstance(value, list | tuple) else _several(value))]
-
-
-def _several(value: Any) -> list[Any]:
-    # pydicom's own kind of list is no `list`.
-    return list(value) if hasattr(value, "__iter__") and not isinstance(value, str) else [value]
-
-
-def _windowed(
-    levels: NDArray[np.float64], centre: float, width: float, kind: str
-) -> NDArray[np.float64] | None:
-    """Return levels through a window, 0-1; None where the window has no width (C.11.2.1.2)."""
-    if kind == "SIGMOID" and width > 0:
-        return np.asarray(1 / (1 + np.exp(np.clip(-4 * (levels - centre) / width, -500, 500))))
-    if kind == "LINEAR_EXACT" and width > 0:
-        return np.asarray(np.clip((levels - centre) / width + 0.5, 0, 1))
-    if width < 1:
-        return None
-    if width == 1:
-        return np.asarray((levels > centre - 0.5).astype(np.float64))
-    return np.asarray(np.clip((levels - (centre - 0.5)) / (width - 1) + 0.5, 0, 1))

@@ -10,10 +10,12 @@ from pathlib import Path
 from PIL import Image
 
 from imil.core.records import Pixels
-from imil.datasets.choices import Choices
+from imil.datasets.choices import MIDDLE, Choices, PickedFrame, parse_frame
 from imil.datasets.files.dicom import Header, RefusedError
+from imil.datasets.files.frames import frame_pixels, frames_of, may_hold_frames
 from imil.datasets.files.pixels import PixelsError
 from imil.datasets.files.tree import Findings, Tree, is_dicom_file, is_image
+from imil.datasets.layout.decisions.frames import Frames
 from imil.datasets.reading.dicom import DicomReader, DicomRequest
 
 # Bytes of the hash that a made picture is called by.
@@ -22,19 +24,23 @@ _NAME_BYTES = 16
 
 @dataclass(slots=True, eq=False)
 class PictureFiles:
-    """What DICOM files say of themselves, and their pictures as they are asked for.
+    """What DICOM files and volumes say of themselves, and their pictures as they are asked for.
 
     Attributes:
         reader: decodes; the caller closes it.
         made: folder for the pictures.
         headers: of the DICOM files that can be read, by name.
         refused: why others can't, by name; also of pictures of other kinds that are not there.
+        no_pictures: why DICOM files are no pictures, by name; they are in neither of those.
+        frames: of files of other kinds that hold several, and of all volumes, by name.
     """
 
     reader: DicomReader
     made: Path
     headers: Mapping[str, Header] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
+    no_pictures: Mapping[str, str] = field(default_factory=dict)
+    frames: Mapping[str, Frames] = field(default_factory=dict)
 
     @property
     def uids(self) -> dict[str, str]:
@@ -49,7 +55,7 @@ class PictureFiles:
         return self.reader.hashed(patient)
 
     def is_dicom(self, name: str) -> bool:
-        """Return whether a file was found to be DICOM."""
+        """Return whether a file was found to be a DICOM image."""
         return name in self.headers or name in self.refused
 
     def annotated(self, name: str) -> bool:
@@ -60,33 +66,37 @@ class PictureFiles:
         """Write pixels that were changed as a picture of their own, and return its file."""
         self.made.mkdir(parents=True, exist_ok=True)
         made = self.made / f"{_key(original, None, 0)}.black.png"
-        # Level 1: films hardly get smaller by more.
-        Image.fromarray(pixels).save(made, "PNG", compress_level=1)
+        save_picture(pixels, made)
         return made
 
     def file(self, name: str, original: Path, choices: Choices, frame: str | None) -> Path:
-        """Return a file that `read_pixels` reads: the original, or a picture made of it.
+        """Return a file of one picture that `read_pixels` reads: the original, or one made of it.
 
         A picture that an earlier run has made of the same file is taken again.
 
         Raises:
-            PixelsError: a DICOM file that can't be read, or has no such frame.
+            PixelsError: a DICOM file or a volume that can't be read, or no such frame.
         """
         if name in self.refused:
             raise PixelsError(name, why=self.refused[name])
-        if name not in self.headers:
+        if name not in self.headers and name not in self.frames:
             return original
-        picked = choices.frame
+        picked = choices.picked
         if frame is not None:
-            if not frame.isdecimal():
+            picked = parse_frame(frame)
+            if picked is None:
                 raise PixelsError(name, why=f"Its row asks for frame “{frame}”, which is none.")
-            picked = int(frame)
         made = self.made / f"{_key(original, picked, choices.preset)}.png"
         if made.exists():
             return made
         unfinished = made.with_suffix(".part")
         try:
-            self.reader.picture(original, unfinished, DicomRequest(picked, choices.preset))
+            if name in self.headers:
+                asked = DicomRequest(None if picked == MIDDLE else picked, choices.preset)
+                self.reader.picture(original, unfinished, asked)
+            else:
+                self.made.mkdir(parents=True, exist_ok=True)
+                save_picture(frame_pixels(original, self.frames[name], picked), unfinished)
         except RefusedError as reason:
             unfinished.unlink(missing_ok=True)
             raise PixelsError(name, why=str(reason)) from reason
@@ -94,22 +104,41 @@ class PictureFiles:
         return made
 
 
+def save_picture(pixels: Pixels, file: Path) -> None:
+    """Write pixels as a PNG."""
+    # Level 1: films hardly get smaller by more.
+    Image.fromarray(pixels).save(file, "PNG", compress_level=1)
+
+
 def look_through(tree: Tree, reader: DicomReader, made: Path) -> PictureFiles:
-    """Return the DICOM files of a folder, by what their headers say."""
+    """Return the DICOM files of a folder, and those of several frames, by their headers."""
+    frames: dict[str, Frames] = {}
     headers: dict[str, Header] = {}
     refused: dict[str, str] = {}
+    no_pictures: dict[str, str] = {}
     for name, file in tree.files.items():
         if name in tree.unread:
             if is_image(name):
                 refused[name] = tree.unread[name]
             continue
+        if may_hold_frames(name):
+            with file.open("rb") as opened:
+                found = frames_of(name, opened)
+            if found is not None:
+                frames[name] = found
+            continue
         if not is_dicom_file(name, file):
             continue
         try:
-            headers[name] = reader.header(file)
+            header = reader.header(file)
         except RefusedError as reason:
             refused[name] = str(reason)
-    return PictureFiles(reader, made, headers, refused)
+        else:
+            if header.no_picture:
+                no_pictures[name] = header.no_picture
+            else:
+                headers[name] = header
+    return PictureFiles(reader, made, headers, refused, no_pictures, frames)
 
 
 def whose(pictures: PictureFiles, findings: Findings) -> dict[str, str]:
@@ -143,7 +172,7 @@ def owners(headers: Mapping[str, Header]) -> tuple[dict[str, str], str]:
     return found, note
 
 
-def _key(file: Path, frame: int | None, preset: int) -> str:
+def _key(file: Path, frame: PickedFrame | None, preset: int) -> str:
     """Return a name that changes with the file's content, as far as its size and time tell."""
     about = file.stat()
     told = f"{file.resolve()} {about.st_size} {about.st_mtime_ns} {frame} {preset}"

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import io
-import struct
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from imil.core.records import Pixels, Region
+from imil.datasets.files.pages import BROKEN, pages_of
+from imil.datasets.layout.decisions.frames import Frames
 from imil.errors import DataError
 
 # The only decoders that run on a stranger's file: what cameras, microscopes and PACS exports write.
@@ -34,19 +35,6 @@ WHITE_ABOVE = 127
 
 _FIX = "Open it in an image viewer and save it again as PNG or JPEG, or leave it out."
 
-# What Pillow raises on broken files. Warnings are here for callers who make them errors.
-_BROKEN = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    struct.error,
-    zlib.error,
-    LookupError,
-    TypeError,
-    ArithmeticError,
-    Warning,
-)
 _BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 _ORIENTATION = 0x0112
@@ -77,11 +65,13 @@ class PixelsError(DataError):
         super().__init__(f"“{name}” can't be read as an image.", why=why, fix=_FIX)
 
 
-def read_pixels(path: Path) -> Pixels:
-    """Return the first frame of an image file, turned the way a viewer shows it.
+def read_pixels(path: Path, *, frame: int | None = None) -> Pixels:
+    """Return the pixels of an image file, turned the way a viewer shows it.
 
     Args:
         path: a PNG, JPEG, TIFF, BMP, WebP or GIF file.
+        frame: which page, channel or frame of several, counted from 1; a file with several needs
+            it.
 
     Returns:
         (H, W) for grey or (H, W, 3) for colour, uint8; (H, W) uint16 for grey of more than 8 bits.
@@ -91,9 +81,10 @@ def read_pixels(path: Path) -> Pixels:
 
     Raises:
         PixelsError: the file is missing, empty, truncated, no image, of more than
-            `MAX_IMAGE_PIXELS`, or its grey values don't fit 16 bits.
+            `MAX_IMAGE_PIXELS`, of several frames with none picked, or its grey values don't fit
+            16 bits.
     """
-    with _opened(path) as image:
+    with _opened(path, frame) as image:
         image.load()
         pixels = _to_array(image, path.name)
         # A copy, since Pillow's memory is read-only and torch wants its own.
@@ -125,13 +116,14 @@ def shown_size(path: Path) -> tuple[int, int]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def _opened(path: Path, frame: int | None = None) -> Iterator[Image.Image]:
     """Open an image whose header is sound and small enough; any failure inside is a PixelsError."""
     try:
         # Opened here and not by name: Pillow (12.3) maps an uncompressed TIFF that it knows by name
         # into memory with width and height exchanged if it lies on its side, and scrambles it.
         with path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
             _require_bounded(image, path.name)
+            _turn_to(image, file, path.name, frame)
             yield image
     except PixelsError:
         raise
@@ -145,8 +137,18 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise PixelsError(path.name, why=_kind_of(path)) from cause
     except MemoryError as cause:
         raise PixelsError(path.name, why="It needs more memory than one image may.") from cause
-    except _BROKEN as cause:
+    except BROKEN as cause:
         raise PixelsError(path.name, why=_DAMAGED) from cause
+
+
+def _turn_to(image: Image.Image, file: BinaryIO, name: str, frame: int | None) -> None:
+    """Turn to the page that was picked of several."""
+    pages = pages_of(image, file)
+    frames = Frames(len(pages))
+    if why := frames.why_not(frame):
+        raise PixelsError(name, why=why)
+    image.seek(pages[frames.number(frame) - 1])
+    _require_bounded(image, name)
 
 
 def _require_bounded(image: Image.Image, name: str) -> None:
@@ -172,7 +174,7 @@ def why_not_opened(content: bytes) -> str | None:
         return _too_large("far too many")
     except UnidentifiedImageError:
         return kind_of(content) or _UNKNOWN
-    except (*_BROKEN, MemoryError):
+    except (*BROKEN, MemoryError):
         return _DAMAGED
     return None
 
@@ -209,7 +211,7 @@ def _orientation(image: Image.Image) -> int:
     """Return the EXIF orientation, 1-8; 1 where there is none or it can't be read."""
     try:
         found = image.getexif().get(_ORIENTATION, 1)
-    except _BROKEN:
+    except BROKEN:
         return 1
     return found if found in range(1, 9) else 1
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from imil.datasets.files import dicom
 from imil.datasets.files.pixels import IMAGE_SUFFIXES, kind_of
+from imil.datasets.files.volumes import is_volume
 from imil.datasets.layout.words import SPLITS
 from imil.datasets.listing import MAX_SKIPPED, Skipped, cut
 from imil.datasets.tables.table import is_other_table, is_sheet, is_table, is_text_table
@@ -111,7 +112,7 @@ def suffix_of(name: str) -> str:
 
 def is_image(name: str) -> bool:
     """Return whether a file is an image by its name."""
-    return suffix_of(name) in _IMAGES
+    return suffix_of(name) in _IMAGES or is_volume(name)
 
 
 def is_dicom_file(name: str, file: Path) -> bool:
@@ -126,8 +127,13 @@ def may_be_dicom(name: str) -> bool:
 
     Discs of scanners have names such as IM000001 or 1.2.840.113.
     """
-    suffix = suffix_of(name)
-    return suffix not in _IMAGES and not is_table(name) and not is_other_table(name)
+    known = is_image(name) or is_table(name) or is_other_table(name)
+    return not known and not is_directory(name)
+
+
+def is_directory(name: str) -> bool:
+    """Return whether a file lists what is on a disc: the standard has one name for it."""
+    return posixpath.basename(name).upper() == "DICOMDIR"
 
 
 def why_unread(name: str, head: bytes) -> str | None:
@@ -143,7 +149,7 @@ def why_unread(name: str, head: bytes) -> str | None:
         if is_text_table(name, head):
             return None
         reason = dicom.NO_HEADER if suffix_of(name) in dicom.DICOM_SUFFIXES else stray(name)
-        return None if dicom.is_marked(head) else reason
+        return None if dicom.begins_as_dicom(head) else reason
     return None
 
 
@@ -154,11 +160,13 @@ def is_data(name: str) -> bool:
 
 def stray(name: str) -> str:
     """Say why a file is not taken that is neither a table nor where images belong."""
+    if is_directory(name):
+        return dicom.DIRECTORY
     if is_image(name):
         return "It lies outside of the folder with the data."
     if is_sheet(name):
         return "No column of it names the images, or it is not read."
-    return "By its name it is not a PNG, JPEG, TIFF, BMP, WebP, GIF or DICOM image."
+    return "By its name it is not a PNG, JPEG, TIFF, BMP, WebP, GIF, DICOM or NIfTI image."
 
 
 def scan(root: Path, findings: Findings, unread: Mapping[str, str] | None = None) -> Tree:

@@ -23,6 +23,7 @@ from imil.core.duplicates import fingerprint
 from imil.core.records import Pixels
 from imil.datasets.files.pixels import PixelsError, read_pixels
 from imil.datasets.hub.source import MAX_HUB_BYTES, Source, SourceRefusal
+from imil.datasets.layout.words import is_nobody
 
 # Rows whose labels are read before a sample is drawn: labels are small, images are not.
 MAX_ROWS = 400_000
@@ -171,7 +172,7 @@ def read(
                 yield {"skipped": f"row {number} of {split}", "why": error.why}
                 continue
             owner = row.get(source.patient) if source.patient else None
-            patient = None if owner is None else str(owner)
+            patient = None if owner is None or is_nobody(str(owner)) else str(owner)
             yield {"file": name, "split": split, "label": label, "patient": patient, **found}
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from imil.datasets.layout import words
 from imil.datasets.layout.folders import people
-from imil.datasets.layout.patterns import PATIENT_WORDS, guess_pattern, parse_pattern
+from imil.datasets.layout.patterns import PATIENT_WORDS, are_classes, guess_pattern, parse_pattern
 from imil.datasets.layout.sheets import Column, Sheet, any_column
 
 # How patterns of file names are picked.
@@ -65,7 +65,7 @@ def owners_of(
     useful = {
         choice: kept
         for choice, own in {**told, **inferred}.items()
-        if (kept := {n: own[n] for n in names if n in own and not words.is_unknown(own[n])})
+        if (kept := {n: own[n] for n in names if n in own and not words.is_nobody(own[n])})
         and (choice == written or choice in told or _groups(kept, labels))
     }
     return Owners(useful, frozenset(inferred), doubtful)
@@ -94,11 +94,7 @@ def _owner_columns(
 
 def _groups(owners: Mapping[str, str], labels: Mapping[str, str]) -> bool:
     """Return whether owners may be patients: several, and not the classes under another name."""
-    kinds = set(owners.values())
-    if len(kinds) < 2:
-        return False
-    pairs = {(owner, labels[name]) for name, owner in owners.items()}
-    return not len(pairs) == len(kinds) == len(set(labels.values()))
+    return len(set(owners.values())) > 1 and not are_classes(owners, labels)
 
 
 def shared(owners: Mapping[str, str], splits: Mapping[str, str]) -> int:

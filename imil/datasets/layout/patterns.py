@@ -20,6 +20,8 @@ _USUAL = (
 # Groups from which a pattern is believed: fewer may be classes, sites or a common first word.
 # Long numbers that come again are hardly anything else.
 LEAST_GROUPS, FEWEST_LONG = 8, 3
+# Share of images whose group is their class, from which groups are taken for classes. Our choice.
+SAME_SHARE = 0.9
 # Images a group has at most on average; a hundred views of one patient are rarely meant.
 MOST_A_GROUP = 50
 # A word for a person and a number.
@@ -94,7 +96,7 @@ def guess_pattern(names: Sequence[str], labels: Mapping[str, str]) -> PatternGue
         spoken = sum(bool(_PERSON.fullmatch(patient)) for patient in patients.values())
         if written == "{patient}_*" and 2 * spoken >= len(patients) >= 2 and spoken > 1:
             kept = {n: p for n, p in patients.items() if _PERSON.fullmatch(p)}
-            if len(set(kept.values())) > 1:
+            if len(set(kept.values())) > 1 and not are_classes(kept, labels):
                 return PatternGuess(written, kept, sure=True)
         if len(patients) < len(names) or not _plausible(patients, labels):
             continue
@@ -118,8 +120,22 @@ def _plausible(patients: Mapping[str, str], labels: Mapping[str, str]) -> bool:
     again = Counter(files.values())
     if 1.5 * len(before) > len(patients) or 2 * len(again) <= len(patients):
         return False
-    pairs = {(patient, labels.get(name)) for name, patient in patients.items()}
-    return not len(pairs) == len(kinds) == len(set(labels.values()))
+    return not are_classes(patients, labels)
+
+
+def are_classes(groups: Mapping[str, str], labels: Mapping[str, str]) -> bool:
+    """Return whether groups of images are the classes under other names, but for a few images.
+
+    They are where no more groups than classes are there, each of hardly more than one class.
+    """
+    pairs = Counter((group, labels[name]) for name, group in groups.items() if name in labels)
+    kinds = {group for group, _ in pairs}
+    if len(kinds) > len({label for _, label in pairs}):
+        return False
+    largest = Counter[str]()
+    for (group, _), count in pairs.items():
+        largest[group] = max(largest[group], count)
+    return largest.total() >= SAME_SHARE * pairs.total()
 
 
 def _before(file: str, patient: str) -> str:

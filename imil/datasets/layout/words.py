@@ -84,6 +84,8 @@ BOXES = _set("xmin ymin xmax ymax bbox width height x y box")
 NOT_TRUTH = _set("submission submissions prediction predictions predicted template")
 # What stands where a value is unknown.
 UNKNOWN_WORDS = _set("nan na n/a null ? - #n/a #na <na> nil missing") | {""}
+# What stands where a patient is unknown. A class may be called so, a person is not.
+_NOBODY = UNKNOWN_WORDS | _set("unknown unk none undefined unbekannt")
 # Folders of images that nobody labelled.
 UNLABELLED = frozenset(
     {"nolabel", "unlabelled", "unlabeled", "notlabelled", "notlabeled", "unannotated"}
@@ -136,3 +138,8 @@ def class_share(labels: Iterable[str]) -> float:
 def is_unknown(cell: str) -> bool:
     """Return whether a cell stands for no value."""
     return cell.strip().lower() in UNKNOWN_WORDS
+
+
+def is_nobody(patient: str) -> bool:
+    """Return whether an id stands for no patient: what bears it need not be of one person."""
+    return patient.strip().lower() in _NOBODY

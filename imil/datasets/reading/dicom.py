@@ -70,12 +70,12 @@ class DicomReader:
 
     def header(self, path: Path) -> Header:
         """Return what a file says of itself; RefusedError with the reason if it can't be read."""
-        return Header(**self._asked({"header": str(path), "salt": self._salt}))
+        return Header(**self._asked({"header": _absolute(path), "salt": self._salt}))
 
     def picture(self, path: Path, into: Path, wanted: DicomRequest) -> None:
         """Write a file's picture as a PNG that holds pixels alone; RefusedError as `read_dicom`."""
         into.parent.mkdir(parents=True, exist_ok=True)
-        self._asked({"picture": str(path), "into": str(into), **asdict(wanted)})
+        self._asked({"picture": _absolute(path), "into": _absolute(into), **asdict(wanted)})
 
     def close(self) -> None:
         """End the process, if one runs."""
@@ -98,6 +98,11 @@ class DicomReader:
         if "refused" in answer:
             raise RefusedError(answer["refused"])
         return answer
+
+
+def _absolute(path: Path) -> str:
+    # The process runs in a folder of its own.
+    return str(path.absolute())
 
 
 def _main() -> None:

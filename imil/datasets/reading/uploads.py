@@ -26,7 +26,7 @@ from typing import Any, TypeAlias
 
 from imil.core.disk import NO_ROOM
 from imil.datasets.archive.inspect import ArchiveSummary, inspect_archive
-from imil.datasets.archive.read import read_archive, unpack
+from imil.datasets.archive.read import read_archive, unpack, unpack_arrays
 from imil.datasets.choices import Choices
 from imil.datasets.deidentify import deidentify_study
 from imil.datasets.listing import Listing, Skipped, listing_from_json, listing_to_json
@@ -386,7 +386,9 @@ def _read(asked: dict[str, Any], archive: Path, work: Path, tell: _Tell) -> Mapp
 
 def _put_back(asked: dict[str, Any], archive: Path, work: Path, tell: _Tell) -> Mapping[str, Any]:
     folder = work / f"brought-{secrets.token_hex(4)}"
-    report = unpack(archive, folder, on_progress=tell)
+    report = unpack_arrays(archive, folder, on_progress=tell) or unpack(
+        archive, folder, on_progress=tell
+    )
     found, others = match_by_pixels(
         folder,
         {sample_id: Path(file) for sample_id, file in asked["files"].items()},

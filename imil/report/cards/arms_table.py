@@ -2,30 +2,44 @@
 
 from __future__ import annotations
 
-from math import isnan, nan
+from math import nan
 
 from markupsafe import Markup
 
+from imil.core.arms.variants import CONTROL, Variant
 from imil.core.evaluation.metrics import Metric
 from imil.core.evaluation.rounds import ArmFigures, Paired, Round
-from imil.report.cards.verdict_card import (
+from imil.core.records import Split
+from imil.report.cards.questions import (
+    VERDICT_NAMES,
     VERDICT_TONES,
+    QuestionRow,
     interval_known,
-    main_arm,
-    second_arm,
-    verdict_word,
+    question_rows,
 )
+from imil.report.cards.verdict_card import named_arms
 from imil.report.parts import numbers, text
 from imil.report.parts.figures import interval_axis, interval_domain, interval_row
 from imil.report.parts.markup import render
 
+_Interval = tuple[float | None, float, float]
+_NONE: _Interval = (None, nan, nan)
+
 
 def arms_table(found: Round) -> Markup:
-    """Return the table of arms with its interval plot."""
+    """Return the table of arms: both questions of each, as text and with their intervals drawn."""
     known = interval_known(len(found.seeds))
-    domain = interval_domain([_interval(paired, known=known) for paired in found.paired])
+    asked = {paired.arm: question_rows(found, paired) for paired in found.paired}
+    domain = interval_domain(
+        [
+            (value, low, high)
+            for rows in asked.values()
+            for value, low, high in (_interval(row, known=known) for row in rows)
+            if value is not None
+        ]
+    )
     by_arm = {paired.arm: paired for paired in found.paired}
-    named = [paired for paired in (main_arm(found), second_arm(found)) if paired is not None]
+    named = named_arms(found)
     # Named comparisons first; control, which the others are read against, last, as the reference.
     arms = sorted(
         found.arms, key=lambda arm: (arm.arm not in by_arm, by_arm.get(arm.arm) not in named)
@@ -42,16 +56,28 @@ def arms_table(found: Round) -> Markup:
             for arm in arms
         ],
         majority=found.majority_rate,
-        nothing=interval_row(None, nan, nan, domain=domain, tone="flat"),
         fewest=min(every),
         most=max(every),
-        widened=known and any(paired.exploratory for paired in found.paired),
+        optimistic=bool(chosen_here(found)),
+        widened=any(row.level for rows in asked.values() for row in rows),
     )
 
 
-def _interval(paired: Paired, *, known: bool) -> tuple[float, float, float]:
-    gain = paired.differences[Metric.ACCURACY]
-    return (gain.points, gain.low, gain.high) if known else (gain.points, nan, nan)
+def chosen_here(found: Round) -> frozenset[Variant]:
+    """Return the arms that were chosen, or a setting of them, on the very images of the figures.
+
+    None on test images, which take no part in any choice.
+    """
+    if found.split is Split.TEST:
+        return frozenset()
+    recommended = () if found.recommended in {None, CONTROL} else (found.recommended,)
+    return frozenset(name for name in (*recommended, *found.variants) if name is not None)
+
+
+def _interval(row: QuestionRow, *, known: bool) -> _Interval:
+    if row.change is None:
+        return _NONE
+    return (row.change.points, *((row.change.low, row.change.high) if known else (nan, nan)))
 
 
 def _row(
@@ -65,22 +91,24 @@ def _row(
         "name": text.arm_name(arm.arm),
         "words": words,
         "recommended": arm.arm == found.recommended,
+        "optimistic": arm.arm in chosen_here(found),
         "accuracy": numbers.with_interval(arm.figures[Metric.ACCURACY]),
     }
     if paired is None:
-        plot = interval_row(None, nan, nan, domain=domain, tone="flat")
-        return {**row, "exploratory": False, "verdict": "", "plot": plot}
-    value, low, high = _interval(paired, known=interval_known(len(found.seeds)))
+        return {**row, "exploratory": False, "verdict": "", "questions": ()}
     tone, picture = VERDICT_TONES[paired.verdict]
-    around = "" if isnan(low) else f" {numbers.brackets(low, high)}"
+    known = interval_known(len(found.seeds))
     return {
         **row,
         "exploratory": paired.exploratory,
-        "verdict": verdict_word(paired.verdict, len(found.seeds)),
+        "verdict": VERDICT_NAMES[paired.verdict],
         "tone": tone,
         "picture": picture,
-        "points": numbers.points(value),
-        "around": around,
-        "level": paired.levels[Metric.ACCURACY] if around and paired.exploratory else None,
-        "plot": interval_row(value, low, high, domain=domain, tone=tone),
+        "questions": [
+            (
+                each,
+                interval_row(*_interval(each, known=known), domain=domain, tone=each.tone),
+            )
+            for each in question_rows(found, paired)
+        ],
     }

@@ -10,10 +10,10 @@ from markupsafe import Markup
 
 from imil.core.evaluation.budget_curves import BudgetCurve, BudgetPoint, budget_curves
 from imil.core.evaluation.rounds import Round
-from imil.report.cards.verdict_card import interval_known
+from imil.report.cards.questions import interval_known
 from imil.report.parts import numbers, text
 from imil.report.parts.figures import Frame, Track, interval_domain, nice_marks, path, spread_labels
-from imil.report.parts.markup import card, plot, remark
+from imil.report.parts.markup import arrange_cards, card, plot, remark
 
 DOSES_WORDS = "0 masks are control. Whiskers are the intervals of the table above."
 
@@ -51,7 +51,7 @@ def budget_curves_cards(found: Round) -> Markup:
     if timed:
         minutes: Callable[[BudgetPoint], float] = lambda dose: dose.minutes or 0.0  # noqa: E731
         cards += _card("Points by your minutes", "minutes", timed, minutes, known=known)
-    return Markup('<div class="{}">{}</div>').format("pairup" if timed else "stackup", cards)
+    return arrange_cards("pairup" if timed else "stackup", cards)
 
 
 def _card(

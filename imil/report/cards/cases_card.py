@@ -15,7 +15,7 @@ from imil.core.records import Split
 from imil.report.cards.figures_cards import figures_aside
 from imil.report.cards.verdict_card import key_arms
 from imil.report.parts import numbers, text
-from imil.report.parts.markup import card, remark, render, stacked
+from imil.report.parts.markup import card, closed_card, remark, render, stacked
 
 CASES_TITLE = {
     Split.VALIDATION: "Validation images fixed and broken",
@@ -69,7 +69,7 @@ def cases_cards(
         firsts=[changed(arm) for arm in first if arm.arm != CONTROL],
         matrices=_matrices(first, cases, classes),
         head=(text.METRIC, *(text.arm_name(arm.arm) for arm in first)),
-        figures=_figures(first),
+        figures=_figures(first, found.worst_group),
         aside=figures_aside(found),
         others=[
             {"name": text.arm_name(arm.arm), "counts": _kinds(arm.arm, cases)}
@@ -97,7 +97,7 @@ def changes_in_words(found: Round, cases: Cases) -> Markup:
 
 def unknown_cases(found: Round) -> Markup:
     """Return what stands there where nobody knows what the arms say to each image."""
-    return card(CASES_TITLE[found.split], remark(text.MATRICES_UNKNOWN))
+    return closed_card(CASES_TITLE[found.split], remark(text.MATRICES_UNKNOWN))
 
 
 def case_words(case: Case, arm: Variant, classes: Sequence[str]) -> tuple[str, str, str]:
@@ -153,17 +153,12 @@ def _matrices(arms: Sequence[ArmFigures], cases: Cases, classes: Sequence[str]) 
     )
 
 
-def _figures(arms: Sequence[ArmFigures]) -> list[list[str]]:
+def _figures(arms: Sequence[ArmFigures], group: str | None) -> list[list[str]]:
     rows = [
         [text.METRICS[metric], *(numbers.with_interval(arm.figures[metric]) for arm in arms)]
         for metric in HEADLINE
     ]
-    if any(arm.worst_group for arm in arms):
-        rows.append(["Worst group, accuracy", *(_worst(arm) for arm in arms)])
+    if group is not None:
+        name = f"Accuracy in “{group}”, control's worst group"
+        rows.append([name, *(numbers.with_interval(arm.groups[group].accuracy) for arm in arms)])
     return rows
-
-
-def _worst(arm: ArmFigures) -> str:
-    if arm.worst_group is None:
-        return text.UNKNOWN
-    return f"{arm.worst_group} {numbers.with_interval(arm.groups[arm.worst_group].accuracy)}"

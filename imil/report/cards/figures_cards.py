@@ -12,14 +12,24 @@ from imil.core.evaluation.recommendation import MOST_LOST, Candidate, Recommenda
 from imil.core.evaluation.rounds import BINARY, ArmFigures, Explanations, Paired, Round
 from imil.core.evaluation.verdict import McNemar
 from imil.core.nets.saliency import Explained
-from imil.core.records import Split
-from imil.report.cards.verdict_card import interval_known, points_of
+from imil.core.records import Deployment, Split
+from imil.report.cards.questions import WITHOUT, interval_known, points_of
 from imil.report.parts import numbers, text
 from imil.report.parts.figures import training_curves
-from imil.report.parts.markup import badge, card, closed_card, part, remark, render, stacked
+from imil.report.parts.markup import (
+    arrange_cards,
+    badge,
+    card,
+    closed_card,
+    part,
+    remark,
+    render,
+    stacked,
+    subtitle,
+)
 
 REFERENCE = "reference"
-SWAPPED_TITLE = "With the irrelevant region swapped"
+SWAPPED_TITLE = "With the marked region from another image"
 SWAPPED_BADGE = {"reference": "reference masks", "predicted": "predicted masks"}
 SWAPPED_NONE = (
     "No image was swapped, so how an arm does where the irrelevant region differs is not known."
@@ -43,16 +53,20 @@ MCNEMAR_WORDS = (
 )
 P_SMALL = "< .001"
 CANDIDATES_WORDS = (
-    "On validation: the greatest gain of balanced accuracy against control, with what the "
-    "predicted irrelevant region tells taken off, whose interval lies above 0, among arms that "
-    "lose at most {points} point of accuracy. Ties go to fewer masks; without a gain, control."
+    "On validation: the greatest gain of balanced accuracy without the shortcut whose interval "
+    "lies above 0{among}. Ties go to fewer masks; without a gain, control."
 )
+AMONG_UNHARMED = ", among arms that lose at most {points} point of accuracy on images like these"
 
 # From here down a p-value is said to be below it.
 P_LEAST = 0.001
-_TITLE = Markup("<h3>{}</h3>")
 SWAPPED_PAIR = (Robustness.SWAPPED_ACCURACY, Robustness.SWAPPED_BALANCED_ACCURACY)
-SWAPPED_HEAD = (text.COLUMN_ARM, "Accuracy, swapped", "Balanced, swapped", "Predictions that flip")
+SWAPPED_HEAD = (
+    text.COLUMN_ARM,
+    "Accuracy, swapped",
+    "Balanced, swapped",
+    "Predictions that change",
+)
 CLASS_FIGURES = (text.METRICS["sensitivity"], text.METRICS["specificity"], text.METRICS["auroc"])
 CLASS_HEAD = ("Class", text.COLUMN_ARM, COLUMN_N, *CLASS_FIGURES)
 GROUP_HEAD = (
@@ -97,7 +111,7 @@ def every_figure_card(found: Round) -> Markup:
     ]
     body = stacked(head, rows, kind="small")
     if found.swapped_by is not None:
-        body += _TITLE.format(SWAPPED_TITLE)
+        body += subtitle(SWAPPED_TITLE)
         body += swapped_table(found, found.arms, kind="small")
     body += _mcnemar(found) + _candidates(found)
     return closed_card("Every figure of every arm", body, aside=figures_aside(found))
@@ -126,15 +140,15 @@ def confusion_card(arms: Sequence[ArmFigures], classes: Sequence[str]) -> Markup
 
 def curves_card(arms: Sequence[ArmFigures]) -> Markup:
     """Return loss and accuracy by epoch of each arm's first seed, closed until asked for."""
-    plots = Markup().join(
-        Markup("<div><h3>{}</h3>{}</div>").format(
-            text.arm_name(arm.arm), training_curves(arm.curves, planned=len(arm.curves))
+    plots = (
+        arrange_cards(
+            "",
+            subtitle(text.arm_name(arm.arm)),
+            training_curves(arm.curves, planned=len(arm.curves)),
         )
         for arm in arms
     )
-    return closed_card(
-        "Curves of the first seed", Markup('<div class="pairup">{}</div>').format(plots)
-    )
+    return closed_card("Curves of the first seed", arrange_cards("pairup", *plots))
 
 
 def figures_aside(found: Round) -> str:
@@ -153,7 +167,7 @@ def _mcnemar(found: Round) -> Markup:
         for paired in tested
     ]
     table = stacked((text.COLUMN_ARM, *seeds), rows, kind="small")
-    return _TITLE.format("McNemar's test, a seed") + remark(MCNEMAR_WORDS) + table
+    return subtitle("McNemar's test, a seed") + remark(MCNEMAR_WORDS) + table
 
 
 def mcnemar_words(one: McNemar) -> str:
@@ -169,7 +183,7 @@ def _candidates(found: Round) -> Markup:
     head = (
         text.COLUMN_ARM,
         "Accuracy",
-        "Balanced, region's part off",
+        WITHOUT,
         "Points",
         "Balanced, swapped",
         "Masks to paint",
@@ -187,9 +201,11 @@ def _candidates(found: Round) -> Markup:
         ]
         for one in found.advice.candidates
     ]
-    words = remark(CANDIDATES_WORDS.format(points=f"{MOST_LOST:g}"))
+    elsewhere = found.deployment is Deployment.ELSEWHERE
+    among = "" if elsewhere else AMONG_UNHARMED.format(points=f"{MOST_LOST:g}")
+    words = remark(CANDIDATES_WORDS.format(among=among))
     table = stacked(head, rows, kind="small")
-    return _TITLE.format("What the recommended arm was chosen from") + words + table
+    return subtitle("What the recommended arm was chosen from") + words + table
 
 
 def _gain(one: Candidate, seeds: int) -> str:
@@ -213,7 +229,7 @@ def _mean(values: Sequence[float]) -> float:
 def robustness_card(found: Round, arms: Sequence[ArmFigures]) -> Markup:
     """Return accuracy and balanced accuracy on swapped images, and how often predictions flip."""
     if found.swapped_by is None:
-        return card(SWAPPED_TITLE, remark(SWAPPED_NONE))
+        return closed_card(SWAPPED_TITLE, remark(SWAPPED_NONE))
     split = text.SPLIT_WORDS[found.split]
     aside = f"{split}, n = {numbers.count(found.images)}"
     whose = badge(SWAPPED_BADGE[found.swapped_by], tone="info")
@@ -224,7 +240,7 @@ def robustness_card(found: Round, arms: Sequence[ArmFigures]) -> Markup:
         else Markup()
     )
     table = swapped_table(found, arms)
-    return card(SWAPPED_TITLE, words + table + level, aside=aside)
+    return closed_card(SWAPPED_TITLE, words + table + level, aside=aside)
 
 
 def swapped_table(found: Round, arms: Sequence[ArmFigures], *, kind: str = "") -> Markup:
@@ -268,20 +284,20 @@ def classes_card(found: Round, arms: Sequence[ArmFigures], classes: Sequence[str
 
 
 def groups_card(found: Round, arms: Sequence[ArmFigures]) -> Markup:
-    """Return the closed card of accuracy by group, the worst group of each arm marked."""
+    """Return the closed card of accuracy by group, control's worst group marked."""
     names = list(dict.fromkeys(name for arm in arms for name in arm.groups))
     if not names:
         return closed_card(GROUPS_TITLE, remark(GROUPS_NONE))
-    aside = f"{text.SPLIT_NAMES[found.split]}, the worst group of each arm marked"
+    aside = f"{text.SPLIT_NAMES[found.split]}, control's worst group marked"
     rows = [
-        [_name(name, worst=arm.worst_group == name), *_of_group(arm, name)]
+        [_name(name, worst=found.worst_group == name), *_of_group(arm, name)]
         for name in names
         for arm in arms
         if name in arm.groups
     ]
     none = (
         Markup()
-        if any(arm.worst_group for arm in arms)
+        if found.worst_group is not None
         else remark("No group is large enough to be called the worst.")
     )
     table = stacked(GROUP_HEAD, rows, kind="named")

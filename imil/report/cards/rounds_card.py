@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from imil.core.evaluation.metrics import Metric
 from imil.core.evaluation.rounds import Paired, Round
-from imil.report.cards.verdict_card import (
+from imil.report.cards.questions import (
+    ALIKE,
+    VERDICT_NAMES,
     VERDICT_TONES,
-    main_arm,
-    points_of,
-    second_arm,
-    verdict_word,
+    WITHOUT,
+    question_rows,
 )
+from imil.report.cards.verdict_card import named_arms
 from imil.report.parts import numbers, text
 from imil.report.parts.markup import badge, card, stacked
 
@@ -23,7 +23,8 @@ _HEAD = (
     text.COLUMN_ARM,
     "Masked",
     "Seeds",
-    "Points",
+    WITHOUT,
+    ALIKE,
     "Verdict",
 )
 
@@ -32,21 +33,16 @@ def rounds_card(rounds: Sequence[Round]) -> Markup:
     """Return the table of rounds on validation; nothing for a single one."""
     if len(rounds) < 2:
         return Markup()
-    rows = [
-        _row(found, paired)
-        for found in rounds
-        for paired in (main_arm(found), second_arm(found))
-        if paired is not None
-    ]
+    rows = [_row(found, paired) for found in rounds for paired in named_arms(found)]
     return card(
         "Rounds so far",
         stacked(_HEAD, rows, kind="named"),
-        aside="Points of validation accuracy against control",
+        aside="Points against control, validation",
     )
 
 
 def _row(found: Round, paired: Paired) -> list[str]:
-    seeds, gain = len(found.seeds), paired.differences[Metric.ACCURACY]
+    seeds, rows = len(found.seeds), question_rows(found, paired)
     tone, picture = VERDICT_TONES[paired.verdict]
     seen = badge("test set seen", tone="warn") if found.test_seen else Markup()
     return [
@@ -54,6 +50,6 @@ def _row(found: Round, paired: Paired) -> list[str]:
         text.arm_name(paired.arm),
         numbers.span(found.masked),
         str(seeds),
-        points_of(gain, seeds),
-        badge(verdict_word(paired.verdict, seeds), tone=tone, picture=picture),
+        *(row.points or row.word for row in rows),
+        badge(VERDICT_NAMES[paired.verdict], tone=tone, picture=picture),
     ]

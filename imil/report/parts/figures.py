@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from imil.core.records import EpochFigures
 from imil.report.parts import numbers
-from imil.report.parts.markup import plot
+from imil.report.parts.markup import arrange_cards, plot
 
 # At most this many marks on an axis.
 _MARKS = 6
@@ -120,7 +120,8 @@ def training_curves(epochs: Sequence[EpochFigures], *, planned: int) -> Markup:
     span = max(planned, len(epochs), 2)
     top = ceil(highest / step) * step
     low = floor(lowest * 10) / 10
-    return Markup('<div class="charts">{}{}</div>').format(
+    return arrange_cards(
+        "charts",
         _curves("Loss by epoch", losses, (0.0, top), span, _two_places),
         _curves("Accuracy by epoch", rates, (low, 1.0), span, numbers.share),
     )

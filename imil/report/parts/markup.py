@@ -83,9 +83,9 @@ def render(template: str, **values: Any) -> Markup:
     return Markup(_environment().get_template(template).render(values))  # noqa: S704  # autoescaped
 
 
-def part(name: str, *values: Any) -> Markup:
-    """Return a macro of `templates/parts.html`, filled in."""
-    made: Markup = getattr(_environment().get_template("parts.html").module, name)(*values)
+def part(name: str, *values: Any, of: str = "parts.html", **named: Any) -> Markup:
+    """Return a macro of a template, filled in; by default one of the small pieces."""
+    made: Markup = getattr(_environment().get_template(of).module, name)(*values, **named)
     return made
 
 
@@ -123,12 +123,22 @@ def empty(title: str, words: str, *, picture: str) -> Markup:
 
 def meter(share: float, *, label: str) -> Markup:
     """Return a bar filled to `share`, 0-1."""
-    return part("meter", 100 * min(1.0, max(0.0, share)), label)
+    return part("meter", share, label)
 
 
 def heading(title: str, aside: str = "") -> Markup:
     """Return a card's heading, with a remark at its right."""
     return part("heading", title, aside)
+
+
+def subtitle(words: str) -> Markup:
+    """Return a heading inside a card."""
+    return part("subtitle", words)
+
+
+def arrange_cards(kind: str, *pieces: Markup) -> Markup:
+    """Return pieces in a box. `kind`: "stackup", below each other; "pairup", side by side."""
+    return part("arrange_cards", kind, pieces)
 
 
 def card(title: str, body: Markup, *, aside: str = "") -> Markup:
@@ -146,6 +156,11 @@ def closed_card(
 def remark(words: str | Markup) -> Markup:
     """Return a sentence under a heading or a table."""
     return part("remark", words)
+
+
+def hint(words: str, *, kind: str = "s13") -> Markup:
+    """Return a paragraph of small print; `kind` is the class of its size."""
+    return part("hint", words, kind)
 
 
 def stacked(head: Sequence[str], rows: Sequence[Sequence[str]], *, kind: str = "") -> Markup:

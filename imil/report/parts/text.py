@@ -5,16 +5,12 @@ from __future__ import annotations
 import re
 
 from imil.core.arms.variants import Penalty, Variant, parse_variant
-from imil.core.evaluation.verdict import Verdict
 from imil.core.nets.saliency import Explainer
 from imil.core.records import Arm, Split
 from imil.core.review.edits import Fill, Mode
 from imil.errors import PlanError
 
 TITLE = "IMIL"
-
-CLOSE = "Close"
-MENU = "This study"
 
 TAB_OUTLIERS = "Outliers"
 
@@ -38,17 +34,16 @@ GO_ON = "Continue"
 EPOCH_OF = "Epoch {epoch} of {epochs}"
 
 PAGE = "{first}–{last} of {n}"
-EARLIER = "Earlier images"
-LATER = "Later images"
 MARK_SKIPPED = "skipped"
-COMPARE = "Compare with and without masks"
+COMPARE = "Test my masks"
+COMPARE_NEEDS_MASKS = "No image is masked yet: mask at least one, then there is something to test."
 
 SALIENCY_ZERO = "The map is zero everywhere: no pixel moves the model's answer to this image."
 
 MASK_ONE = "mask"
 MASK_MANY = "masks"
 
-COMPARING = "Training on with and without masks"
+COMPARING = "Testing your masks"
 COLUMN_ARM = "Arm"
 
 ARM_NAMES = {
@@ -56,7 +51,7 @@ ARM_NAMES = {
     Arm.IMIL.value: "IMIL, the paper's way",
     Arm.IMIL_APPEND.value: "Edited copies added",
     Arm.COUNTEREXAMPLE.value: "Counterexample",
-    Arm.PROPAGATED.value: "Propagated",
+    Arm.PROPAGATED.value: "Masks on all images",
     Arm.RIGHT_REASON.value: "Right reason",
     Arm.UPWEIGHT.value: "Same images, no masks",
     Arm.AUTO_MASK.value: "Automatic masks",
@@ -92,23 +87,13 @@ ARM_WORDS = {
     Arm.MIXUP.value: _USUAL,
     Arm.CUTMIX.value: _USUAL,
 }
-VERDICT_WORDS = {
-    Verdict.SHOWN.value: "Your masks made the model better on images it had never seen.",
-    Verdict.NOT_SHOWN.value: "No difference could be shown at this size.",
-    Verdict.HARMFUL.value: "This arm made the model worse on images it had never seen.",
-}
-ARM_VERDICT_WORDS = {
-    Verdict.SHOWN.value: "This arm made the model better on images it had never seen.",
-    Verdict.NOT_SHOWN.value: VERDICT_WORDS[Verdict.NOT_SHOWN.value],
-    Verdict.HARMFUL.value: VERDICT_WORDS[Verdict.HARMFUL.value],
-}
 IMAGE_ONE = "image"
 IMAGE_MANY = "images"
 SEED_SCOPES = {
     "replication": "full replications",
-    "train_on": "train-on, one checkpoint",
+    "train_on": "same starting model",
 }
-MAJORITY_LINE = "The commonest label alone scores {rate}."
+MAJORITY_LINE = "Always guessing the most common class would score {rate}."
 METRIC = "Figure"
 ONCE = "once"
 TIMES = "{n} times"
@@ -129,12 +114,12 @@ EXPLAINER_NAMES = {
 }
 SWAPPED_WORDS = {
     "reference": (
-        "What reference masks call irrelevant is replaced by another image's pixels: a stand-in "
-        "for another hospital."
+        "What reference masks call irrelevant was replaced in each image by the same area of "
+        "another, as a stand-in for a hospital without this shortcut."
     ),
     "predicted": (
-        "What is predicted irrelevant from the painted masks is replaced by another image's "
-        "pixels: a stand-in for another hospital."
+        "What the painted masks predict as irrelevant was replaced in each image by the same area "
+        "of another, as a stand-in for a hospital without this shortcut."
     ),
 }
 EXPLANATIONS_SECONDARY = "Secondary: a better map is not evidence of a better model"

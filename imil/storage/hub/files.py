@@ -175,13 +175,7 @@ def list_files(repo: Repo, prefix: str) -> tuple[str, ...]:
     return tuple(sorted(path for path in found if path.startswith(prefix)))
 
 
-def delete_files(
-    repo: Repo,
-    prefix: str,
-    *,
-    message: str,
-    wait: Callable[[float], None] = time.sleep,
-) -> None:
+def delete_files(repo: Repo, prefix: str, *, message: str) -> None:
     """Take the files out of the repo whose paths begin so, in one commit; earlier commits stay.
 
     Raises:
@@ -196,7 +190,7 @@ def delete_files(
             lambda: repo.api.create_commit(
                 repo.repo_id, gone, commit_message=message, repo_type=repo.kind.value
             ),
-            wait,
+            time.sleep,
         )
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from imil.core.records import Deployment
 from imil.storage.codec import check_version
 from imil.storage.sheets import csv_text
 from imil.storage.values import Digest, Time, from_json, from_text, to_json
@@ -29,6 +30,7 @@ class ActKind(StrEnum):
 
     STUDY_BEGUN = "study_begun"
     PLAN_SET = "plan_set"
+    DEPLOYMENT_SET = "deployment_set"
     TRAINING_STARTED = "training_started"
     ARITHMETIC_CHOSEN = "arithmetic_chosen"
     TRAINING_STOPPED = "training_stopped"
@@ -44,6 +46,8 @@ class ActKind(StrEnum):
     SELECTION_SET = "selection_set"
     FOLDS_STARTED = "folds_started"
     PREDICTIONS_CONFIRMED = "predictions_confirmed"
+    # The painted masks alone are wanted.
+    PREDICTIONS_DECLINED = "predictions_declined"
     COMPARISON_ASKED = "comparison_asked"
     COMPARISON_STOPPED = "comparison_stopped"
     COMPARISON_FINISHED = "comparison_finished"
@@ -309,6 +313,7 @@ class _Details:
     openings: int = 0
     trained: tuple[_Trained, ...] = ()
     triage: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    deployment: Deployment = Deployment.UNSURE
 
 
 def _checked(text: str) -> Act:

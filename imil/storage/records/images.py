@@ -11,7 +11,7 @@ from datetime import datetime
 from pyarrow import parquet
 
 from imil.core.records import Split
-from imil.storage.base import RECORDS, Store
+from imil.storage.base import Store
 from imil.storage.codec import read_rows, read_value, typed_table
 
 IMAGES_SCHEMA = 1
@@ -97,11 +97,6 @@ def decode_images(content: bytes) -> tuple[ImageRecord, ...]:
         )
         for row in rows
     )
-
-
-def holds_images(name: str) -> bool:
-    """Return whether a name in the store is that of copied images, or of the list of them."""
-    return name.startswith(f"{RECORDS}images/") or name.endswith("/images.json")
 
 
 def save_shards(store: Store, study_id: str, shards: Sequence[Shard]) -> None:

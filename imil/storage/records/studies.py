@@ -12,11 +12,19 @@ from pydantic import Field
 from imil.core.arms.variants import Variant
 from imil.core.bounds import quoted
 from imil.core.evaluation.rounds import Round
-from imil.core.records import Notice, Openings, Plan, RoundNumber, Selection, Triage
+from imil.core.records import (
+    Deployment,
+    Notice,
+    Openings,
+    Plan,
+    RoundNumber,
+    Selection,
+    Triage,
+)
 from imil.core.review.readers import UNNAMED, PoolingName
 from imil.errors import StoreError
 from imil.storage.base import Store
-from imil.storage.codec import check_version, read_json, read_value, value_of
+from imil.storage.codec import check_version, read_json, value_of
 from imil.storage.records.acts import ChainHead
 from imil.storage.values import Moment, to_json
 
@@ -95,6 +103,7 @@ class StudyRecord:
         consent: that images may leave this machine; None without.
         pooling: how several readers' masks become one an image, a `Pooling`; "" as is usual.
         unblinded: when readers were first shown each other's masks, UTC, ISO 8601; "" for never.
+        deployment: where the model will work, as the person answered before any comparison.
         origin_id: the id that it was exported with; "" for a study that was begun here. Its log and
             records are named by that id, see `imil.storage.study_store`.
     """
@@ -119,6 +128,7 @@ class StudyRecord:
     consent: Consent | None = None
     pooling: PoolingName = ""
     unblinded: Moment | Literal[""] = ""
+    deployment: Deployment = Deployment.UNSURE
     origin_id: str = ""
 
     @property
@@ -193,7 +203,24 @@ def save_round(store: Store, study_id: str, finished: Round, *, key: str) -> Non
 def load_round(store: Store, study_id: str, *, key: str) -> Round | None:
     """Return a finished comparison; None only where there is none."""
     content = store.read(round_file(study_id, key))
-    return None if content is None else read_value(Round, "A comparison", content, STUDY_SCHEMA)
+    if content is None:
+        return None
+    saved = read_json("A comparison", content)
+    check_version("A comparison", saved.get("schema_version", 0), STUDY_SCHEMA)
+    return value_of(Round, "A comparison", _with_levels(saved))
+
+
+def _with_levels(saved: dict[str, Any]) -> dict[str, Any]:
+    """Return a round with each interval's level in its difference; once it was kept beside them."""
+    pairs = saved.get("paired")
+    for paired in pairs if isinstance(pairs, list) else ():
+        levels = paired.get("levels") if isinstance(paired, dict) else None
+        if not isinstance(levels, dict) or not isinstance(paired.get("differences"), dict):
+            continue
+        for metric, difference in paired["differences"].items():
+            if isinstance(difference, dict) and metric in levels:
+                difference["level"] = levels[metric]
+    return saved
 
 
 def lost_listing(name: str) -> StoreError:

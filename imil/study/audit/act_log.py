@@ -304,17 +304,14 @@ class ActLog:
         return number, hashlib.sha256(changed).hexdigest()
 
 
-def broken_content(
-    store: Store, acts: Sequence[Act], *, missing_too: bool = True
-) -> tuple[int, str] | None:
-    """Return the first file that an act names by its digest and that is another one now.
+def broken_content(store: Store, acts: Sequence[Act]) -> tuple[int, str] | None:
+    """Return the first file that an act names by its digest and that is gone or another one now.
 
     A file that a later act names again, as one that was written anew, is that act's alone.
 
     Args:
         store: where the files are.
         acts: whose details name them: `files` is {name in the store: SHA-256}.
-        missing_too: whether a file that is not there counts.
 
     Returns:
         The act's number and the file's name; None where every file is the one that was named.
@@ -325,8 +322,6 @@ def broken_content(
             content = store.read(name)
         except ValueError:  # no name that the app gives
             return seq, name
-        if content is None and not missing_too:
-            continue
         if content is None or hashlib.sha256(content).hexdigest() != digest:
             return seq, name
     return None

@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from imil.core.evaluation.rounds import Round
+from imil.core.evaluation.metrics import Robustness
+from imil.core.evaluation.rounds import Paired, Round
+from imil.core.evaluation.verdict import Change
 from imil.errors import StoreError
 from imil.jobs.base import JobStatus
 from imil.jobs.pool import WorkerPool
@@ -23,7 +25,7 @@ from imil.study.audit.act_log import ActLog
 from imil.study.audit.trail import audit_chain
 from imil.study.audit.verification import contradiction
 from imil.study.library.studies import Studies
-from imil.study.library.study_zip import Unpacked, open_zip, put_state, put_work
+from imil.study.library.zips.study_zip import Unpacked, open_zip, put_state, put_work
 from imil.study.services import Services
 from imil.study.study import Study
 
@@ -151,9 +153,16 @@ def _made_again(
 def _figures(found: Round) -> dict[str, Values]:
     """Return every figure of every arm, a value a seed, and every paired difference, by name."""
     arms = [(a.arm, {**a.values, **a.swapped_values}) for a in found.arms]
-    pairs = [(f"{p.arm} against control", p.differences) for p in found.paired]
+    pairs = [(f"{p.arm} against control", _changes(p)) for p in found.paired]
     return {f"{arm} {metric}": values for arm, each in arms for metric, values in each.items()} | {
-        f"{arm} {metric}": astuple(difference)
+        f"{arm} {metric}": (change.points, change.low, change.high)
         for arm, each in pairs
-        for metric, difference in each.items()
+        for metric, change in each.items()
     }
+
+
+def _changes(paired: Paired) -> dict[str, Change]:
+    changes: dict[str, Change] = {metric.value: each for metric, each in paired.differences.items()}
+    if paired.independent is not None:
+        changes[Robustness.INDEPENDENT_BALANCED_ACCURACY.value] = paired.independent
+    return changes

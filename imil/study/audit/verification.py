@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from imil.core.records import LabelDecision, Triage
+from imil.core.records import Deployment, LabelDecision, Triage
 from imil.jobs.training.task import TrainingTask
 from imil.storage.codec import plan_from_json
 from imil.storage.records.acts import Act, ActKind, ChainBreak, ChainFlaw, files_of
@@ -53,7 +53,17 @@ def untold(acts: Sequence[Act], record: StudyRecord) -> tuple[dict[str, Any], ..
     if record.test_openings > max(opened, *noted, 0):
         why = "an opening of the test set was counted and no act told of it"
         gaps.append({"why": why, "openings": record.test_openings})
+    asked = any(act.what is ActKind.COMPARISON_ASKED for act in acts)
+    if record.deployment != _deployment_told(acts) and not asked:  # it is fixed afterwards
+        why = "where the model will work was kept and no act told of it"
+        gaps.append({"why": why, "deployment": record.deployment})
     return tuple(gaps)
+
+
+def _deployment_told(acts: Sequence[Act]) -> object:
+    """Return where the model will work, by the last act that tells of it."""
+    told = (act.details["deployment"] for act in reversed(acts) if "deployment" in act.details)
+    return next(told, Deployment.UNSURE)
 
 
 def _lacks_some(told: _Decisions, triage: Sequence[Triage]) -> bool:
@@ -71,8 +81,8 @@ def named_at_once(names: Sequence[str]) -> list[tuple[str, ...]]:
 def contradiction(acts: Sequence[Act], record: StudyRecord) -> ChainBreak | None:
     """Return where a study's own file says something else than its log; None where it does not.
 
-    Figures rest on the source of the images, the plan, the decisions on labels, how often the test
-    set was opened, and whether readers were blind.
+    Figures rest on the source of the images, the plan, the decisions on labels, where the model
+    will work, how often the test set was opened, and whether readers were blind.
     """
     said = {act.what: act for act in acts}  # the last of each kind
     begun, trained = said.get(ActKind.STUDY_BEGUN), said.get(ActKind.TRAINING_FINISHED)
@@ -90,10 +100,19 @@ def contradiction(acts: Sequence[Act], record: StudyRecord) -> ChainBreak | None
     unblinded = said.get(ActKind.UNBLINDED)
     if unblinded is not None and not record.unblinded:
         return _changed(unblinded, "By the study's file readers are blind; act {} tells otherwise.")
-    last = [act for act in acts if act.what in _DECISIONS]
     missed = any("not_written" in act.details for act in acts if act.what is ActKind.GAP)
+    return None if missed else _decided_otherwise(acts, record)
+
+
+def _decided_otherwise(acts: Sequence[Act], record: StudyRecord) -> ChainBreak | None:
+    """Return where a study's own file has other decisions of people than its log."""
+    asked = [act for act in acts if act.what is ActKind.COMPARISON_ASKED]
+    if asked and record.deployment != _deployment_told(acts):
+        told = "The study's file has another answer where the model will work than act {} tells of."
+        return _changed(asked[-1], told)
+    last = [act for act in acts if act.what in _DECISIONS]
     own = decisions_of(record.triage)
-    if not missed and any(own.get(k) != each for k, each in decisions_told(acts).items()):
+    if any(own.get(k) != each for k, each in decisions_told(acts).items()):
         told = "The study's file has other decisions on labels than the log tells of up to act {}."
         return _changed(last[-1] if last else acts[-1], told)
     return None

@@ -25,12 +25,13 @@ from imil.core.arms.registry import (
 )
 from imil.core.arms.variants import IMIL, Variant
 from imil.core.bounds import check_seed
+from imil.core.evaluation.comparison import RoundContext, Trained, clusters_of
 from imil.core.evaluation.metrics import FIGURE_DRAWS, Metric, figures
 from imil.core.evaluation.robustness import MaskOnly
-from imil.core.evaluation.rounds import Round, RoundContext, clusters_of
+from imil.core.evaluation.rounds import Round
 from imil.core.images import ImageSet
 from imil.core.plans import check_plan, check_seeds, with_arithmetic
-from imil.core.records import Plan, Queue, Selection, Split, Triage
+from imil.core.records import Deployment, Plan, Queue, Selection, Split, Triage
 from imil.core.review.irrelevance import IrrelevancePredictor
 from imil.core.splits import DisjointProof
 from imil.errors import MaskError, PlanError
@@ -53,7 +54,7 @@ from imil.study.comparison.probes import (
 from imil.study.comparison.segments import mask_sets, outcomes, segment, write_inputs
 from imil.study.review.mask_sets import ArmMasks, Review
 from imil.study.review.out_of_fold import fold_tasks, write_folds
-from imil.study.review.predictions import EXPORT_FILE, export_used
+from imil.study.review.predicted_regions import EXPORT_FILE, export_used
 from imil.study.review.queueing import SELECTION_NOTICES, mispredicted, read_queue
 from imil.study.review.triage import (
     read_decisions,
@@ -88,6 +89,7 @@ class Request:
         triage: decisions on labels, a CSV; None for those of a simulated reader, where the truth
             is known.
         pooling: how several readers' masks become one an image; None as is usual.
+        deployment: where the model will work; an arm is recommended by it.
     """
 
     images: ImageSet
@@ -104,6 +106,7 @@ class Request:
     selection: Selection = Selection.IN_SAMPLE
     triage: Path | None = None
     pooling: str | None = None
+    deployment: Deployment = Deployment.UNSURE
 
     @property
     def replicated(self) -> bool:
@@ -198,7 +201,7 @@ def run_study(
     with run.timed("figures"):
         on_progress("figures and intervals", 1.0, None)
         compared = _compare(run, tasks, reviews)
-    _write_predictions(run, tasks, compared.settled)
+    _write_predictions(run, tasks, compared)
     _write_results(run, firsts, compared.round)
     return compared.round
 
@@ -246,6 +249,8 @@ def _check_folder(request: Request) -> None:
         "plan": asdict(replace(request.plan, seed=0)),
         "classes": list(request.images.classes),
         "samples": hashlib.sha256(samples.encode()).hexdigest(),
+        # Fixed, so that nobody chooses by it among results that are known.
+        "deployment": request.deployment.value,
     }
     path = request.out / WORK / "settings.json"
     if path.exists() and as_now(json.loads(path.read_bytes())) != as_now(about):
@@ -259,10 +264,11 @@ def _check_folder(request: Request) -> None:
 
 
 def as_now(about: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a folder says of its run; a plan of an older version has today's fields."""
+    """Return what a folder says of its run; that of an older version has today's fields."""
     if "plan" not in about:  # a folder of something else
         return dict(about)
-    return {**about, "plan": plan_from_json(about["plan"])}
+    plan = plan_from_json(about["plan"])
+    return {"deployment": Deployment.UNSURE.value, **about, "plan": plan}
 
 
 def settled_plan(request: Request) -> Plan:
@@ -378,7 +384,7 @@ def _arm_tasks(run: _Run, reviews: Sequence[_Reviewed]) -> dict[Variant, tuple[T
                 probe=review.probe,
                 triage=review.triage,
             )
-            write_inputs(run.workspace, name, (task,), given, review.triage)
+            write_inputs(run.workspace, (task,), given, review.triage)
             of_arm.append(task)
         tasks[name] = tuple(of_arm)
     return tasks
@@ -417,6 +423,7 @@ def _compare(
             mask_only=_masks_alone(run, reviews[0]),
             readers=tuple(run.clinicians.readings),
             pooling=run.clinicians.pooling,
+            deployment=request.deployment,
         )
 
     return compare_arms(
@@ -465,16 +472,17 @@ def _count_opening(request: Request, tasks: Mapping[Variant, tuple[TrainingTask,
 
 
 def _write_predictions(
-    run: _Run, tasks: Mapping[Variant, tuple[TrainingTask, ...]], settled: ChosenWeights
+    run: _Run, tasks: Mapping[Variant, tuple[TrainingTask, ...]], compared: Compared
 ) -> None:
     """Keep each arm's answer to each test image, (seeds, N), for pooling runs.
 
     Under the names of all that were trained, and under those that were asked for; of these also
-    what each validation image counts for the recommendation.
+    what each validation and each test image counts towards the accuracy without the shortcut.
     """
+    request, settled = run.request, compared.settled
     samples, rows = run.workspace.samples(Split.TEST), run.workspace.rows(Split.TEST)
     content: dict[str, NDArray[np.generic]] = {
-        "labels": run.request.images.labels[rows],
+        "labels": request.images.labels[rows],
         "clusters": clusters_of(samples),
     }
     for name, of_arm in tasks.items():
@@ -484,15 +492,19 @@ def _write_predictions(
     content |= {
         "validation_labels": validation.labels,
         "validation_clusters": validation.clusters,
-        **{
-            f"independent.{n}": validation.independent(n)
-            for n, t in validation.trained.items()
-            if t.same
-        },
+        **_independent("independent", validation.trained, validation.labels),
+        **_independent("test_independent", compared.trained, request.images.labels[rows]),
     }
     sink = io.BytesIO()
     np.savez_compressed(sink, **content)  # type: ignore[arg-type]  # arrays by name
-    write_atomic(run.request.out / "predictions.npz", sink.getvalue())
+    write_atomic(request.out / "predictions.npz", sink.getvalue())
+
+
+def _independent(
+    kind: str, trained: Mapping[Variant, Trained], labels: NDArray[np.int64]
+) -> dict[str, NDArray[np.float64]]:
+    found = {f"{kind}.{name}": outcome.independent(labels) for name, outcome in trained.items()}
+    return {name: counted for name, counted in found.items() if counted is not None}
 
 
 def _write_results(run: _Run, firsts: Sequence[TrainingTask], finished: Round) -> None:

@@ -5,14 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from imil.core.arms.registry import (
-    ARMS,
-    check_masks,
-    check_triage,
-    parse_arms,
-    with_readers,
-    with_weights,
-)
+from imil.core.arms.registry import ARMS, parse_arms, with_weights
 from imil.core.arms.variants import Variant
 from imil.core.evaluation.rounds import Round
 from imil.core.evaluation.verdict import MIN_SEEDS
@@ -28,16 +21,19 @@ from imil.study.comparison.figures import Figures
 from imil.study.comparison.results import models_lost_error
 from imil.study.comparison.saliency_comparison import SaliencyComparisons
 from imil.study.comparison.segments import Segments
+from imil.study.comparison.usual_arms import UsualArms
 from imil.study.context import StudyContext
 from imil.study.pictures import Pictures
 from imil.study.review.mask_book import mask_key
-from imil.study.review.predictions import PredictedMasks, check_confirmed
+from imil.study.review.predictions import PredictedMasks
 from imil.study.review.reader_summary import Readers
-from imil.study.review.triage import Labels, triage_key, untriaged
+from imil.study.review.triage import Labels, triage_key
 from imil.study.status import status_of
 
 # What a comparison does once its arms are trained.
 MAKING_FIGURES = "figures and intervals"
+# The longest that anybody waits for a batch to end, s.
+_STOPPING = 30.0
 
 
 @dataclass(slots=True, eq=False)
@@ -53,6 +49,7 @@ class Comparisons:
     _labels: Labels
     _readers: Readers
     _predictions: PredictedMasks
+    _arms: UsualArms
     _segments: Segments
     _figures: Figures
     _looks: SaliencyComparisons
@@ -64,14 +61,22 @@ class Comparisons:
         """The id of the job that trains."""
         return f"{self._context.study_id}-comparison"
 
-    def default_arms(self) -> tuple[Arm, ...]:
-        """Return what is compared unless other arms are named: those that have what they need.
+    @property
+    def worthwhile(self) -> bool:
+        """Whether there is anything to compare with control; see `UsualArms.worthwhile`."""
+        return self._arms.worthwhile
 
-        Where several readers masked, each one's masks alone are arms too; see `with_readers`.
+    def default_arms(self, *, predicted: bool | None = None) -> tuple[Arm, ...]:
+        """Return what is compared unless other arms are named; see `UsualArms.default`."""
+        return self._arms.default(predicted=predicted)
+
+    @property
+    def seeds_unasked(self) -> int:
+        """How many seeds a comparison trains unless told otherwise: enough for a verdict.
+
+        One where training uses up a visitor's own time on a GPU: more of that are asked for.
         """
-        labels = (Arm.RELABEL, Arm.DROP) if self._labels.changed() else ()
-        predicted = (Arm.PROPAGATED,) if self._predictions.confirmed else ()
-        return (Arm.CONTROL, Arm.IMIL, *predicted, *labels)
+        return MIN_SEEDS if self._context.services.pool.takes_up(self._context.plan) else 1
 
     def start(
         self,
@@ -83,7 +88,8 @@ class Comparisons:
     ) -> None:
         """Train on with and without masks, from the same checkpoint; nothing while that runs.
 
-        Segments that are finished for the same masks and seeds are not trained again.
+        Segments that are finished for the same masks and seeds are not trained again. A comparison
+        of other masks or labels that still runs is stopped: the newest count.
 
         Args:
             arms: what to compare; by default `default_arms`, and of several readers the paper's
@@ -93,19 +99,22 @@ class Comparisons:
             who: who asked for it.
 
         Raises:
-            PlanError: nothing is trained yet, an unknown arm, reader or pooling, fewer than one
-                seed, or predicted masks that nobody confirmed.
+            PlanError: nothing is trained yet, an arm without the masks that it needs, an unknown
+                arm, reader or pooling, fewer than one seed, or predicted masks that nobody
+                confirmed. Nothing is changed or logged then.
+            ComputeError: an older comparison does not stop.
             DataError: images are missing.
         """
         context = self._context
         with context.state.lock:
             context.trained()
             self._pictures.require()
-            if self._trains():
+            if self._trains() and self.is_current():
                 return
-            compared = parse_arms(self._usual_arms() if arms is None else arms)
+            compared = parse_arms(self._arms.usual() if arms is None else arms)
             check_seeds(seeds, arms=len(with_weights(compared)))
-            self._check_arms(compared)
+            self._arms.check(compared)
+            self._end_older(who)
             if pooling is not None:
                 self._readers.set_pooling(pooling)
             first = context.plan.seed
@@ -135,7 +144,7 @@ class Comparisons:
                 raise PlanError(
                     "There is no comparison to add seeds to.",
                     why="More seeds train the same arms on the same masks again.",
-                    fix="Compare with and without masks first.",
+                    fix="Test your masks first.",
                 )
             if self._trains():
                 return
@@ -167,7 +176,7 @@ class Comparisons:
                 raise PlanError(
                     "There is no comparison to open the test set for.",
                     why="The test set is looked at once, when everything else is decided.",
-                    fix="Compare with and without masks first.",
+                    fix="Test your masks first.",
                 )
             if not self._segments.all_trained(asked):
                 raise models_lost_error()
@@ -229,6 +238,11 @@ class Comparisons:
         """Whether something is still being made of what was trained: figures, or where it looks."""
         return not self._context.services.pool.followed((self.job,), timeout=0)
 
+    @property
+    def test_openings(self) -> int:
+        """How often the test set was opened so far."""
+        return self._context.record.test_openings
+
     def seeds_asked(self) -> int:
         """Return how many seeds the last comparison asked for; 0 before."""
         asked = self._context.record.comparison
@@ -257,6 +271,18 @@ class Comparisons:
         status = self._context.services.pool.status(self.job)
         return status is not None and status.active
 
+    def _end_older(self, who: str) -> None:
+        """Stop a comparison of other masks, and wait for that; its finished seeds are kept."""
+        if not self._trains():
+            return
+        self.stop(who=who)
+        if not self._context.services.pool.wait((self.job,), timeout=_STOPPING):
+            raise ComputeError(
+                "The comparison of the earlier masks is still being stopped.",
+                why="It ends with the batch that is being trained.",
+                fix="Press again in a moment; its finished runs are kept.",
+            )
+
     def _trained_status(self, asked: Comparison) -> JobStatus:
         """Return how far the trainings are."""
         return status_of(
@@ -284,34 +310,6 @@ class Comparisons:
         trained, saved = self._segments.trained(asked), self._figures.saved(asked)
         figured = () if saved is None else saved.seeds
         return trained is None or len(trained.seeds) <= len(figured)
-
-    def _usual_arms(self) -> tuple[Variant, ...]:
-        readers = self._readers.names()
-        arms = tuple(map(Variant, self.default_arms()))
-        return with_readers(arms, readers) if len(readers) > 1 else arms
-
-    def _check_arms(self, arms: Sequence[Variant]) -> None:
-        """Raise PlanError if an arm lacks what it needs."""
-        self._check_readers(arms)
-        _check_painted(arms)
-        changed = self._labels.changed()
-        check_triage(arms, len(changed), left=untriaged(self._context.images, changed))
-        for arm in arms:
-            if ARMS[arm.arm].predicted:
-                check_confirmed(arm, self._predictions.confirmation, self._predictions.of().key)
-
-    def _check_readers(self, arms: Sequence[Variant]) -> None:
-        """Raise PlanError if an arm names an unknown reader, or has too few masked images."""
-        readers = self._readers.names()
-        for name in arms:
-            reader = name.reader
-            if reader is not None and reader not in readers:
-                raise PlanError(
-                    f"Nobody named “{reader}” has masked anything.",
-                    why=f"The arm “{name}” uses the masks of that reader alone.",
-                    fix=f"Name one of: {', '.join(readers) or 'nobody yet'}.",
-                )
-            check_masks(name, self._context.masks.images(reader))
 
     def _ask_for(self, arms: tuple[Variant, ...], seeds: tuple[int, ...]) -> Comparison:
         """Return the comparison of the masks as they are now; the last one where nothing differs.
@@ -407,6 +405,7 @@ class Comparisons:
                 "readers": list(asked.readers),
                 "pooling": asked.pooling,
                 "triage_key": triage_key(asked.triage),
+                "deployment": self._context.record.deployment,
             },
         )
 
@@ -417,12 +416,3 @@ def _figures_failed() -> ComputeError:
         why="It is a fault of the program; the details are in its log.",
         fix="Compare again: what is trained is kept.",
     )
-
-
-def _check_painted(arms: Sequence[Variant]) -> None:
-    if Variant(Arm.RANDOM_SAMPLE) in arms:
-        raise PlanError(
-            "The arm “random_sample” can't be compared in this study.",
-            why="It needs masks on random images, and clinicians paint those the model gets wrong.",
-            fix="Leave it out, or run it with reference masks on the command line.",
-        )

@@ -12,16 +12,16 @@ from pathlib import Path
 from imil.core.arms.registry import RIGHT_REASON_WEIGHT, unweighted, with_weights
 from imil.core.arms.variants import CONTROL, IMIL, Variant
 from imil.core.evaluation.cases import cases_of
-from imil.core.evaluation.metrics import FIGURE_DRAWS, Metric
-from imil.core.evaluation.recommendation import best_setting
-from imil.core.evaluation.rounds import (
-    Round,
+from imil.core.evaluation.comparison import (
     RoundContext,
     Trained,
     Validation,
     advise,
     evaluate_round,
 )
+from imil.core.evaluation.metrics import FIGURE_DRAWS, Metric
+from imil.core.evaluation.recommendation import best_setting
+from imil.core.evaluation.rounds import Round
 from imil.core.records import Origin, Outlier, Split
 from imil.jobs.training.task import TrainingTask, machines
 from imil.storage.codec import MaskRecord
@@ -298,6 +298,7 @@ class Figures:
             variants={arm: own for arm, own in settled.variants.items() if arm != own},
             readers=found.readers,
             pooling=asked.pooling,
+            deployment=context.record.deployment,
         )
 
     def _no_advice(self, asked: Comparison, found: PooledMasks) -> tuple[str, ...]:
@@ -365,6 +366,4 @@ def _copies(records: Sequence[MaskRecord]) -> tuple[str, ...]:
 def _without_masks(asked: Comparison, paper: Sequence[Outlier]) -> tuple[str, ...]:
     if IMIL not in asked.arms or paper:
         return ()
-    if not asked.masks:
-        return ("No image is masked, so arms with masks train on exactly what control trains on.",)
     return (NO_PAPER_MASKS,)

@@ -9,8 +9,9 @@ from typing import Any
 
 from imil.core.arms.variants import CONTROL
 from imil.core.evaluation.budget_curves import budget_curves
-from imil.core.evaluation.metrics import Metric
-from imil.core.evaluation.rounds import Advice, ArmFigures, Round
+from imil.core.evaluation.metrics import Metric, Robustness
+from imil.core.evaluation.rounds import Advice, ArmFigures, Paired, Round
+from imil.core.evaluation.verdict import Change, answer_alike, answer_without
 from imil.core.images import ImageSet, describe
 from imil.core.nets.saliency import Explainer
 from imil.core.records import Plan, Selection
@@ -83,7 +84,8 @@ def results_json(finished: Round, about: ResultsContext) -> bytes:
         },
         "groups": {arm.arm: to_json(arm.groups) for arm in finished.arms},
         "round_0": {metric.value: list(values) for metric, values in about.before.items()},
-        "paired": _paired(finished),
+        "paired": paired_json(finished),
+        "deployment": finished.deployment.value,
         # Chosen on validation by a rule that needs predicted irrelevance; null without it.
         "recommended": finished.recommended,
         "candidates": None if finished.advice is None else _candidates(finished.advice),
@@ -91,7 +93,7 @@ def results_json(finished: Round, about: ResultsContext) -> bytes:
         "seconds": {step: round(s, 3) for step, s in about.seconds.items()},
         "swapped_by": finished.swapped_by,
         "mask_only": to_json(finished.mask_only),
-        "worst_groups": {arm.arm: arm.worst_group for arm in finished.arms},
+        "worst_group": finished.worst_group,
         "operating_points": {arm.arm: to_json(arm.operating_point) for arm in finished.arms},
         "explanations": {arm.arm: to_json(arm.explanations) for arm in finished.arms},
         "doses": {line.arm: to_json(line.points) for line in budget_curves(finished)},
@@ -100,6 +102,11 @@ def results_json(finished: Round, about: ResultsContext) -> bytes:
         "round": round_to_json(finished),
     }
     return json.dumps(content, indent=1).encode()
+
+
+def paired_json(finished: Round) -> dict[str, dict[str, Any]]:
+    """Return what is said of every arm against control."""
+    return {paired.arm: _against_control(paired, len(finished.seeds)) for paired in finished.paired}
 
 
 def reading_json(found: ReaderSummary) -> dict[str, Any]:
@@ -159,19 +166,30 @@ def _candidates(advice: Advice) -> dict[str, Any]:
     }
 
 
-def _paired(finished: Round) -> dict[str, dict[str, Any]]:
+def _against_control(paired: Paired, seeds: int) -> dict[str, Any]:
+    """Return what decides of an arm against control, then what stands beside it."""
+    independent = paired.independent
     return {
-        paired.arm: {
-            "against": CONTROL,
-            **{
-                metric.value: {**asdict(difference), "verdict": paired.verdict.value}
-                for metric, difference in paired.differences.items()
-            },
-            # Beside the headline: no verdict is made of them.
-            **{kind.value: to_json(each) for kind, each in paired.swapped.items()},
-            "exploratory": paired.exploratory,
-            "levels": {metric.value: level for metric, level in paired.levels.items()},
-            "mcnemar": to_json(paired.mcnemar),
-        }
-        for paired in finished.paired
+        "against": CONTROL,
+        "verdict": {
+            "word": paired.verdict.value,
+            "without_the_shortcut": answer_without(independent, seeds=seeds).value,
+            "on_images_like_these": answer_alike(paired.differences, seeds=seeds).value,
+        },
+        Robustness.INDEPENDENT_BALANCED_ACCURACY.value: None
+        if independent is None
+        else _change(independent),
+        **{
+            metric.value: {**_change(change), "verdict": paired.verdict.value}
+            for metric, change in paired.differences.items()
+        },
+        # No verdict is made of these.
+        **{kind.value: to_json(each) for kind, each in paired.swapped.items()},
+        "exploratory": paired.exploratory,
+        "mcnemar": to_json(paired.mcnemar),
     }
+
+
+def _change(change: Change) -> dict[str, Any]:
+    found: dict[str, Any] = to_json(change)
+    return {**found, "visible_from": to_json(change.visible_from)}

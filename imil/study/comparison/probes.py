@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from imil.core.evaluation.comparison import clusters_of
 from imil.core.evaluation.probe import draw_probe
 from imil.core.evaluation.robustness import LabelledMasks, MaskOnly, mask_only, mask_only_held_out
-from imil.core.evaluation.rounds import clusters_of
 from imil.core.images import ImageSet, open_cache
 from imil.core.records import Region, Sample, Split
 from imil.core.review.irrelevance import IrrelevancePredictor, predict_in_batches
@@ -53,7 +53,9 @@ def make_probe(workspace: Workspace, first: TrainingTask, ask: ProbeRequest) -> 
     """Return the file of questions for arms that start from `first`, made once.
 
     On validation the region swapped is the predicted one, by which an arm is recommended. On test
-    images it is the reference mask's in a simulated study, else the predicted one.
+    images it is the reference mask's in a simulated study, else the predicted one. Either split's
+    images are also swapped with donors of their own class and of others, which tells what is left
+    without the shortcut.
 
     Returns:
         None where no image has a region.

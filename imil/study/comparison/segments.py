@@ -12,7 +12,7 @@ from imil.core.arms.registry import (
     with_weights,
 )
 from imil.core.arms.variants import Variant
-from imil.core.evaluation.rounds import Trained
+from imil.core.evaluation.comparison import Trained
 from imil.core.records import Split, Triage
 from imil.core.review.irrelevance import IrrelevancePredictor
 from imil.errors import MaskError
@@ -24,7 +24,7 @@ from imil.study.context import StudyContext
 from imil.study.review.mask_book import mask_key, reader_label
 from imil.study.review.mask_sets import ArmMasks, Review
 from imil.study.review.pooling import PooledMasks, pool_records
-from imil.study.review.predictions import Extended
+from imil.study.review.predicted_regions import Extended
 from imil.study.review.queueing import Queues
 from imil.study.review.triage import triage_key, triage_rows
 from imil.study.workspace import Workspace
@@ -78,15 +78,13 @@ def segment(
 
 def write_inputs(
     workspace: Workspace,
-    name: Variant,
     tasks: Iterable[TrainingTask],
     given: ArmMasks,
     triage: Sequence[Triage],
 ) -> None:
     """Save what the trainings of an arm read: its masks, and decisions on labels."""
-    predicted = given.predicted if ARMS[name.arm].predicted else None
     for task in tasks:
-        workspace.write_masked(task, given.masks, predicted=predicted)
+        workspace.write_masked(task, given.masks, predicted=given.predicted)
         workspace.write_triage(task, triage_rows(workspace.images, triage))
 
 
@@ -173,7 +171,7 @@ class Segments:
 
         sets, workspace = mask_sets(with_weights(asked.arms), review_of), self._context.workspace
         for name, given in sets.items():
-            write_inputs(workspace, name, self.of_arm(asked, name), given, asked.triage)
+            write_inputs(workspace, self.of_arm(asked, name), given, asked.triage)
 
     def outcomes(self, asked: Comparison, split: Split) -> dict[Variant, Trained]:
         """Return every trained arm's answers on a split, with what its masks cost."""

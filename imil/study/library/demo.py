@@ -9,16 +9,30 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from imil.core.images import ImageSet
+from imil.core.records import Region, Split
 from imil.core.splits import DisjointProof, prove_disjoint
 from imil.study.library.demo_training import TrainedDemo, install_demo_training
 from imil.study.workspace import Workspace
-from imil.synthetic.films import FILMS_VERSION, FilmSpec, film_set, marker_place
+from imil.synthetic.films import (
+    FILMS_VERSION,
+    MARKER_DISAGREES,
+    FilmSpec,
+    film_set,
+    marker_place,
+)
 
 # Outliers whose small pictures are drawn beforehand: the gallery's first page.
 DRAWN_FIRST = 50
 # Seconds of rest after each film, of 3 ms, that is drawn beforehand: visitors go first.
 PAUSE = 0.002
+# Share of the marker's square from which on a mask covers it: a stroke leaves corners. Our choice.
+COVERED = 0.6
+# A model that is this much worse where the marker misleads reads the marker. Our choice.
+READS_MARKER = 0.2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,6 +83,16 @@ class Hint:
 
     marker: tuple[float, float, float] | None
 
+    def covered_by(self, irrelevant: Region) -> bool:
+        """Return whether a mask (H, W) hides most of the marker; False where there is none."""
+        if self.marker is None:
+            return False
+        height, width = irrelevant.shape
+        left, top, side = self.marker
+        rows = slice(int(top * height), int((top + side) * height) + 1)
+        columns = slice(int(left * width), int((left + side) * width) + 1)
+        return bool(irrelevant[rows, columns].mean() >= COVERED)
+
 
 def demo_hint(source: Mapping[str, Any], sample_id: str) -> Hint | None:
     """Return the hint for a film of the demo; None for an image of any other study.
@@ -80,3 +104,47 @@ def demo_hint(source: Mapping[str, Any], sample_id: str) -> Hint | None:
     if source["kind"] != "demo":
         return None
     return Hint(marker_place(FilmSpec(**source["films"]), sample_id))
+
+
+@dataclass(frozen=True, slots=True)
+class ShortcutFigures:
+    """How often a model of the demo is right on films it never saw: validation films.
+
+    Attributes:
+        films: how many there are.
+        right: share of them, 0-1, that it calls right.
+        misled_films: how many have a marker, or none, that says the opposite of the label.
+        misled_right: share of these.
+    """
+
+    films: int
+    right: float
+    misled_films: int
+    misled_right: float
+
+    @property
+    def reads_marker(self) -> bool:
+        """Whether it is so much worse where the marker misleads that it must have read it."""
+        return self.right - self.misled_right >= READS_MARKER
+
+
+def shortcut_figures(
+    source: Mapping[str, Any], images: ImageSet, logits: NDArray[np.float32]
+) -> ShortcutFigures | None:
+    """Return how a model does where the marker misleads; None but in a demo that has such films.
+
+    Args:
+        source: of the study, as it is kept.
+        images: its images.
+        logits: (N, C) what the model says to each.
+    """
+    if source["kind"] != "demo":
+        return None
+    rows = images.rows(Split.VALIDATION)
+    right = logits[rows].argmax(1) == images.labels[rows]
+    misled = np.array([images.samples[row].group == MARKER_DISAGREES for row in rows])
+    if not misled.any():
+        return None
+    return ShortcutFigures(
+        len(rows), float(right.mean()), int(misled.sum()), float(right[misled].mean())
+    )

@@ -23,6 +23,7 @@ _NO_WORK = frozenset(
     {
         ActKind.STUDY_BEGUN,
         ActKind.PLAN_SET,
+        ActKind.DEPLOYMENT_SET,
         ActKind.TRAINING_STARTED,
         ActKind.TRAINING_STOPPED,
         ActKind.TRAINING_FINISHED,

@@ -13,12 +13,14 @@ from typing import Generic, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import softmax
 from torch import nn
 
 from imil.core.images import working_image
 from imil.core.nets.saliency import SaliencyMap, explain_image
 from imil.core.records import Pixels, Region
 from imil.core.review.counterfactual import Answer, answer_of
+from imil.core.review.finding_check import FindingCheck, check_finding, has_evidence
 from imil.core.review.masks import apply_blackout, check_mask_size, coverage
 from imil.core.training.fit import predict, restore
 from imil.jobs.training.task import TrainingTask
@@ -108,6 +110,7 @@ class WarmModels:
             MAP_BYTES, lambda one: one.saliency.nbytes
         )
         self._answers: Recent[tuple[str, str, str], Answer] = Recent(ANSWERS_KEPT, lambda _: 1)
+        self._checks: Recent[tuple[str, str, str], FindingCheck] = Recent(ANSWERS_KEPT, lambda _: 1)
         self._versions: Recent[tuple[str, int], str] = Recent(VERSIONS_KEPT, lambda _: 1)
         # One pass at a time: torch threads beside each other are far slower than in turn.
         self._passing = threading.Lock()
@@ -151,6 +154,45 @@ class WarmModels:
         Costs no forward pass, and waits for none.
         """
         return self._answers.known(_answer_key(first, sample_id, irrelevant))
+
+    def check(
+        self, workspace: Workspace, first: TrainingTask, sample_id: str, irrelevant: Region
+    ) -> FindingCheck | None:
+        """Return whether a mask may hide the finding; None where there is nothing to hide.
+
+        One forward pass, and twenty more where that falls by enough: the same for the same region
+        whenever it is asked for. At working size, which costs little whatever the original's is.
+
+        Raises:
+            DataError, MaskError: as `answer`.
+        """
+        scores, label = self._before(workspace, first, sample_id)
+        before = float(softmax(scores.astype(np.float64))[label])
+        if not irrelevant.any() or not has_evidence(workspace.images.classes[label], before):
+            return None
+        key = _answer_key(first, sample_id, irrelevant)
+        known = self._checks.known(key)
+        if known is not None:
+            return known
+        images, size = workspace.images, first.plan.size
+        original = self._original(workspace, sample_id)
+        check_mask_size(irrelevant, original.shape[:2])
+
+        def shares(copies: NDArray[np.uint8]) -> NDArray[np.float64]:
+            with self.passing(first) as module:
+                scores = predict(module, copies).numpy()
+            told: NDArray[np.float64] = softmax(scores.astype(np.float64), axis=1)[:, label]
+            return told
+
+        made = check_finding(
+            working_image(original, size=size, channels=images.channels),
+            working_image(irrelevant.astype(np.uint8) * 255, size=size, channels=1)[0] / 255,
+            before=before,
+            shares=shares,
+            # By the region itself: the same mask is judged alike by whoever paints it.
+            rng=np.random.default_rng(int(key[-1][:16], 16)),
+        )
+        return self._checks.get(key, lambda: made)
 
     def version(self, first: TrainingTask) -> str:
         """Return the first 12 hex digits of the SHA-256 of a finished training's checkpoint."""
@@ -220,16 +262,17 @@ class WarmModels:
         """Return the (C, S, S) working image with a region hidden; None where nothing is."""
         if irrelevant is None:
             return None
-        images = workspace.images
-        original = self._originals.get(
-            (str(workspace.folder), sample_id), lambda: images.original(sample_id)
-        )
+        images, original = workspace.images, self._original(workspace, sample_id)
         irrelevant = check_mask_size(irrelevant, original.shape[:2])
         if not irrelevant.any():
             return None
         return working_image(
             apply_blackout(original, irrelevant), size=first.plan.size, channels=images.channels
         )
+
+    def _original(self, workspace: Workspace, sample_id: str) -> Pixels:
+        key = (str(workspace.folder), sample_id)
+        return self._originals.get(key, lambda: workspace.images.original(sample_id))
 
     def _scores(self, first: TrainingTask, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the (C,) scores of one (C, S, S) image."""

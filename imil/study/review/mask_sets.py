@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
-from imil.core.arms.registry import ARMS, MaskSource
+from imil.core.arms.registry import ARMS, MaskSource, fill_of
 from imil.core.arms.variants import Variant
 from imil.core.evaluation.probe import SWAPS
 from imil.core.images import ImageSet, open_cache
 from imil.core.nets.saliency import grad_cam
 from imil.core.records import Outlier, Queue, Region, Split
-from imil.core.review.counterfactual import draw_donors, swap_region
+from imil.core.review.edits import Fill
 from imil.core.review.irrelevance import IrrelevancePredictor
 from imil.core.review.queues import (
     OfferedImage,
@@ -27,11 +27,13 @@ from imil.core.review.queues import (
     label_suspects,
     wrong_reason,
 )
+from imil.core.review.swaps import draw_donors, draw_fitting_donors, swap_region
 from imil.core.training.fit import predict, restore
+from imil.errors import MaskError
 from imil.jobs.training.task import TrainingTask
 from imil.storage.codec import decode_checkpoint
 from imil.study.first_model import dynamics
-from imil.study.review.predictions import Extended, extend, learn_from
+from imil.study.review.predicted_regions import Extended, extend, learn_from
 from imil.study.workspace import Workspace, read_logits
 
 # Fewer painted masks than this predict nothing; see `imil.core.review.irrelevance`.
@@ -46,13 +48,14 @@ class ArmMasks:
     """The masks of one arm: regions at the images' own size, by sample id.
 
     `predicted` is (N, S, S), the predicted irrelevant region of every training image, read from
-    disk as it is used, and `predictor` what predicted it; None where it is not used. `told` says in
-    a sentence where the masks come from.
+    disk as it is used, and `predictor` what predicted it; None where it is not used. `contradict`
+    is why it could not be predicted. `told` says in a sentence where the masks come from.
     """
 
     masks: Mapping[str, Region] = field(default_factory=dict)
     predicted: NDArray[np.bool_] | None = None
     predictor: IrrelevancePredictor | None = None
+    contradict: MaskError | None = None
     told: str = ""
 
 
@@ -112,9 +115,11 @@ class Review:
             MaskError: an arm needs predicted irrelevance, and the masks contradict each other.
         """
         made: dict[_Wanted, ArmMasks] = {}
-        every = tuple(arms)
-        predicted = any(ARMS[arm.arm].predicted for arm in every)
-        return {arm: self._set(_wanted(arm, predicted=predicted), made) for arm in every}
+        sets = {arm: self._set(_wanted(arm), made) for arm in arms}
+        for arm, given in sets.items():
+            if ARMS[arm.arm].predicted and given.contradict is not None:
+                raise given.contradict
+        return sets
 
     def predictor(self, sets: Iterable[ArmMasks]) -> IrrelevancePredictor | None:
         """Return what predicts irrelevance for the read-outs, from one set within the budget.
@@ -150,12 +155,14 @@ class Review:
     def _make(self, wanted: _Wanted, made: dict[_Wanted, ArmMasks]) -> ArmMasks:
         if wanted.masks is MaskSource.NONE:
             return ArmMasks()
+        if wanted.predicted:
+            return self._extended(self._set(replace(wanted, predicted=False), made))
         if wanted.queue is not None:
             return self._of_queue(wanted.queue)
         if wanted.masks is MaskSource.MISPREDICTED:
             return self._mispredicted()
         if wanted.masks is MaskSource.BOTH:
-            return self._extended(self._both()) if wanted.predicted else self._both()
+            return self._both()
         painted = self._set(replace(wanted, masks=MaskSource.MISPREDICTED), made)
         makers: Mapping[MaskSource, Callable[[], ArmMasks]] = {
             MaskSource.MOVED: lambda: self._moved(painted),
@@ -237,14 +244,18 @@ class Review:
             return given
         found, word = self.confirmed, "a reader confirmed it"
         if found is None:
-            found, word = extend(self.workspace, self.first, given.masks), "nobody confirmed it"
+            word = "nobody confirmed it"
+            try:
+                found = extend(self.workspace, self.first, given.masks)
+            except MaskError as error:
+                return replace(given, contradict=error)
         kind = found.predictor.kind
         told = (
             f"{given.told}; what is irrelevant in the other images is predicted ({kind}, agreement "
             f"{found.predictor.agreement[kind]:.2f} with painted masks that were left out, a guess "
             f"reaches 0.50), and {word}"
         )
-        return ArmMasks(given.masks, found.regions, found.predictor, told)
+        return replace(given, predicted=found.regions, predictor=found.predictor, told=told)
 
     def _moved(self, painted: ArmMasks) -> ArmMasks:
         rng = self._rng(1)
@@ -285,11 +296,14 @@ class Review:
 
     def _wrong_reason(self, predicted: NDArray[np.bool_]) -> tuple[OfferedImage, ...]:
         rows, working = self.workspace.rows(Split.TRAIN), self._working()
+        irrelevant = predicted[rows]
         module, rng = self._module(), self._rng(2)
         swapped = []
         for _ in range(SWAPS):
-            donors = working[draw_donors(rows, rows, rng)]
-            shown = swap_region(working[rows], predicted[rows], donors)
+            donors = draw_fitting_donors(
+                irrelevant, lambda at: draw_donors(rows[at], rows, rng), lambda of: predicted[of]
+            )
+            shown = swap_region(working[rows], irrelevant, working[donors], predicted[donors])
             swapped.append(predict(module, shown, device=self._device))
         found = wrong_reason(
             torch.from_numpy(read_logits(self.first)[rows]),
@@ -333,5 +347,7 @@ class Review:
         return open_cache(self.first.images)
 
 
-def _wanted(variant: Variant, *, predicted: bool) -> _Wanted:
+def _wanted(variant: Variant) -> _Wanted:
+    # Of a donor comes what is irrelevant there, so every swap takes predictions.
+    predicted = ARMS[variant.arm].predicted or fill_of(variant) is Fill.SWAP
     return _Wanted(ARMS[variant.arm].masks, variant.queue, variant.share, predicted)

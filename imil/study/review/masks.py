@@ -21,7 +21,7 @@ from imil.study.backup import RemoteBackup
 from imil.study.context import StudyContext
 from imil.study.first_model import FirstModel
 from imil.study.review.mask_book import mask_key, with_pictures
-from imil.study.review.predictions import check_training
+from imil.study.review.predicted_regions import check_training
 from imil.study.review.queueing import Queues
 
 
@@ -35,6 +35,8 @@ class MaskReview:
     _model: FirstModel
     _backup: RemoteBackup
     _round_number: Callable[[], int]
+    # Has predicted, for a reader, what the masks say of the other images; in the background.
+    _predict: Callable[[str], None]
     # What each reader passed over, as a set; asked for at each click.
     _skips: dict[str, tuple[tuple[str, ...], frozenset[str]]] = field(default_factory=dict)
 
@@ -105,7 +107,8 @@ class MaskReview:
             )
             self._save_skips(reader, (s for s in self._own_skips(reader) if s != sample_id))
             self._context.state.touch((sample_id,))
-            return self.budget()
+        self._predict(reader)
+        return self.budget()
 
     def skip(self, sample_id: str, *, reader: str = UNNAMED) -> None:
         """Pass over an image; its mask, if it has one, stays."""
@@ -203,7 +206,7 @@ class MaskReview:
                 fix="Go on with the next image of the queue: those that another reader masked are "
                 "open to you too."
                 if several
-                else "Compare with and without masks now, or change a mask you already drew.",
+                else "Test your masks now, or change a mask you already drew.",
             )
 
 

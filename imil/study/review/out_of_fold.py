@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from imil.core.evaluation.rounds import clusters_of
+from imil.core.evaluation.comparison import clusters_of
 from imil.core.records import Split
 from imil.core.training.folds import FOLDS, make_folds
 from imil.errors import PlanError

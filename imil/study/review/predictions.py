@@ -1,53 +1,57 @@
-"""What is irrelevant in every training image: predicted, looked at, confirmed, exported."""
+"""What is irrelevant in the other training images: predicted, looked at, confirmed."""
 
 from __future__ import annotations
 
+import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+import traceback
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
-from imil.core.disk import new_array
 from imil.core.images import open_cache
 from imil.core.records import Origin, Region, Split
 from imil.core.review.irrelevance import (
+    FEWEST_PAINTED,
     IrrelevancePredictor,
     PredictionKind,
-    learn_irrelevance,
     mean_confidence,
-    predict_in_batches,
     region_at,
+    spread_pages,
 )
-from imil.core.review.masks import working_region
 from imil.core.review.readers import reader_name
 from imil.errors import MaskError, PlanError
-from imil.jobs.training.task import TrainingTask
-from imil.storage.codec import MaskRecord, write_masks
+from imil.storage.codec import write_masks
 from imil.storage.records.acts import ActKind
 from imil.storage.records.studies import Confirmation
 from imil.study.audit.trail import AuditTrail
 from imil.study.context import StudyContext
-from imil.study.review.mask_book import MaskBook, mask_key
+from imil.study.review.mask_book import mask_key
 from imil.study.review.pooling import pool_records
+from imil.study.review.predicted_regions import (
+    Extended,
+    check_training,
+    learn_from,
+    predicted_records,
+    write_regions,
+)
 from imil.study.review.reader_summary import Readers
-from imil.study.workspace import Workspace, read_logits, regions_key
 
 # Images that a reader is shown before confirming: few enough to look at each. Our choice.
 CONFIRMED_SAMPLE = 8
-# Images over which the mean confidence is taken, drawn at random: one batch, so that looking costs
-# the same however large the study is.
+# Images drawn at random that nobody painted: the mean confidence is taken over them, and the sample
+# is chosen from them. One batch, so that looking costs the same however large the study is.
 CONFIDENCE_OVER = 64
+# Seconds without a further mask until it is learned from in the background: whoever paints on
+# makes each mask in more. Our choice.
+HAND_RESTS = 1.0
 # Sets of masks whose predictor is kept: the one being painted, and the one being compared.
 _KEPT = 2
-# Who is named as the reader of a predicted mask.
-MODEL = "model"
-EXPORT_FILE = "predicted_masks.parquet"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,8 +63,9 @@ class Learned:
         masks: how many there are.
         predictor: the rule; holds no image.
         confidence: mean over the predicted regions of `over` random training images, 0-1.
-        over: how many these are.
-        sample: ids of random training images that nobody painted, to be looked at.
+        over: how many these are; nobody painted them.
+        pages: their ids, `CONFIRMED_SAMPLE` a page, to be looked at: each page has its share of
+            every class, spread from the least sure to the surest. Empty where all are painted.
     """
 
     key: str
@@ -68,7 +73,12 @@ class Learned:
     predictor: IrrelevancePredictor
     confidence: float
     over: int
-    sample: tuple[str, ...]
+    pages: tuple[tuple[str, ...], ...]
+
+    @property
+    def sample(self) -> tuple[str, ...]:
+        """The images that are shown first."""
+        return self.pages[0] if self.pages else ()
 
     @property
     def kind(self) -> PredictionKind:
@@ -81,14 +91,6 @@ class Learned:
         return self.predictor.agreement[self.kind]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Extended:
-    """What masks predict for every training image, (N, S, S), read from disk as it is used."""
-
-    predictor: IrrelevancePredictor
-    regions: NDArray[np.bool_]
-
-
 class Predictions:
     """One study's predicted irrelevance, always of the masks as they are now; see `now`.
 
@@ -97,25 +99,23 @@ class Predictions:
     better.
 
     Args:
-        workspace: of the study.
-        book: its masks.
-        first: gives the finished first training.
+        context: of the study.
         now: gives the names of the masks as they are now, and how several readers' are pooled.
     """
 
     def __init__(
-        self,
-        workspace: Workspace,
-        book: MaskBook,
-        first: Callable[[], TrainingTask],
-        now: Callable[[], tuple[tuple[str, ...], str]],
+        self, context: StudyContext, now: Callable[[], tuple[tuple[str, ...], str]]
     ) -> None:
-        self._workspace = workspace
-        self._book = book
-        self._first = first
+        self._context = context
+        self._workspace = context.workspace
+        self._book = context.masks
         self._now = now
         self._kept: dict[str, Learned] = {}
+        # Masks from which nothing can be learned: their key, and why.
+        self._refused: tuple[str, MaskError] | None = None
         self._learning = threading.Lock()
+        self._learner: threading.Thread | None = None
+        self._beginning = threading.Lock()
         # Of the masks as they were last asked about: the key, and how many images they are on.
         self._last: tuple[tuple[str, ...], str, tuple[str, int]] | None = None
 
@@ -144,6 +144,27 @@ class Predictions:
         """Return what was learned from the masks as they are now; None before. Costs nothing."""
         return self._kept.get(self.key)
 
+    @property
+    def refused(self) -> MaskError | None:
+        """Why the masks as they are now predict nothing; None where they do, or were not tried."""
+        refused = self._refused
+        return refused[1] if refused is not None and refused[0] == self.key else None
+
+    def begin(self) -> None:
+        """Learn in the background, once no mask has come for a moment; of the newest masks."""
+        if self.masks < FEWEST_PAINTED or self._is_settled:
+            return
+        with self._beginning:
+            if self._learner is None:
+                self._learner = threading.Thread(target=self._keep_up, daemon=True)
+                self._learner.start()
+
+    def join(self, timeout: float) -> None:
+        """Wait until nothing is learned in the background, `timeout` seconds at most."""
+        learner = self._learner
+        if learner is not None:
+            learner.join(timeout)
+
     def learn(self, asked: tuple[tuple[str, ...], str] | None = None) -> Learned:
         """Learn from the masks as they are now, or as asked for; nothing is learned twice.
 
@@ -157,10 +178,16 @@ class Predictions:
         sources = self._sources(names)
         key = mask_key(sources, pooling) or ""
         with self._learning:
+            if self._refused is not None and self._refused[0] == key:
+                raise self._refused[1]
             if key not in self._kept:
-                learned = self._learn(
-                    key, pool_records(self._book.by_name(sources), pooling).regions
-                )
+                try:
+                    learned = self._learn(
+                        key, pool_records(self._book.by_name(sources), pooling).regions
+                    )
+                except MaskError as error:
+                    self._refused = key, error
+                    raise
                 last = list(self._kept.items())[-(_KEPT - 1) :]
                 self._kept = {**dict(last), key: learned}
             return self._kept[key]
@@ -187,7 +214,7 @@ class Predictions:
 
     def extended(self, names: tuple[str, ...], pooling: str) -> Extended:
         """Return what the masks of these names predict, pooled in a way, for training."""
-        learned, first = self.learn((names, pooling)), self._first()
+        learned, first = self.learn((names, pooling)), self._context.with_images()
         path = first.folder.parent / f"predicted-{learned.key}.npy"
         regions = write_regions(self._workspace, first, learned.predictor, path)
         return Extended(learned.predictor, regions)
@@ -199,7 +226,36 @@ class Predictions:
             MaskError: too few masks, or masks that contradict each other.
         """
         predictor = self.learn().predictor
-        write_masks(path, predicted_records(self._workspace, self._first(), predictor, study, now))
+        write_masks(
+            path,
+            predicted_records(self._workspace, self._context.with_images(), predictor, study, now),
+        )
+
+    @property
+    def _is_settled(self) -> bool:
+        return self.known() is not None or self.refused is not None
+
+    def _keep_up(self) -> None:
+        """Learn from the newest masks until there are no newer ones, or the study ends."""
+        try:
+            while not self._is_kept_up():
+                pass
+        except Exception:  # noqa: BLE001  # nobody waits for it; whoever asks tries again
+            sys.stderr.write(f"Masks were not learned from.\n{traceback.format_exc()}")
+            self._learner = None
+
+    def _is_kept_up(self) -> bool:
+        """Wait for a moment without a mask, learn, and return whether there is nothing newer."""
+        ending, key = self._context.state.ending, self.key
+        if not ending.wait(HAND_RESTS) and key == self.key and not self._is_settled:
+            # One study at a time: others train or paint meanwhile.
+            with self._context.services.learning, suppress(MaskError):  # it is kept as `refused`
+                self.learn()
+        with self._beginning:
+            done = ending.is_set() or key == self.key
+            if done:
+                self._learner = None
+            return done
 
     def _sources(self, names: tuple[str, ...]) -> tuple[str, ...]:
         records = self._book.by_name(names)
@@ -210,27 +266,31 @@ class Predictions:
         )
 
     def _learn(self, key: str, masks: Mapping[str, Region]) -> Learned:
-        workspace, first = self._workspace, self._first()
+        workspace, first = self._workspace, self._context.with_images()
         predictor = learn_from(workspace, first, masks)
         # The seed follows the masks: other masks, other images to look at.
         rng = np.random.default_rng([first.plan.seed, *key.encode()])
+        samples = workspace.images.samples
         order = rng.permutation(workspace.rows(Split.TRAIN))
-        over = np.sort(order[:CONFIDENCE_OVER])
-        confidence = predictor.confidence(open_cache(first.images)[over])
-        ids = [workspace.images.samples[row].sample_id for row in order]
-        sample = [sample_id for sample_id in ids if sample_id not in self._book][:CONFIRMED_SAMPLE]
+        unpainted = [row for row in order if samples[row].sample_id not in self._book]
+        rows = np.array(unpainted[:CONFIDENCE_OVER], np.int64)
+        confidence = np.zeros(0)
+        if len(rows):
+            seen = predictor.confidence(open_cache(first.images)[rows])
+            confidence = mean_confidence(predictor, seen)
+        pages = spread_pages(confidence, [samples[row].label for row in rows], CONFIRMED_SAMPLE)
         return Learned(
             key=key,
             masks=len(masks),
             predictor=predictor,
-            confidence=float(mean_confidence(predictor, confidence).mean()),
-            over=len(over),
-            sample=tuple(sample),
+            confidence=float(confidence.mean()) if len(rows) else 0.0,
+            over=len(rows),
+            pages=tuple(tuple(samples[rows[at]].sample_id for at in page) for page in pages),
         )
 
     def _confidence(self, learned: Learned, sample_id: str) -> NDArray[np.float32]:
         row = self._workspace.images.position(sample_id)
-        images = open_cache(self._first().images)[row : row + 1]
+        images = open_cache(self._context.with_images().images)[row : row + 1]
         one: NDArray[np.float32] = learned.predictor.confidence(images)[0]
         return one
 
@@ -242,7 +302,7 @@ class PredictedMasks:
         self._context = context
         self._audit = audit
         self._readers = readers
-        self._all = self._predictions(lambda: (context.masks.names(), readers.pooling))
+        self._all = Predictions(context, lambda: (context.masks.names(), readers.pooling))
         self._own: dict[str, Predictions] = {}
 
     def of(self, reader: str | None = None) -> Predictions:
@@ -255,7 +315,7 @@ class PredictedMasks:
         masks = self._context.masks
         with self._context.state.lock:
             if reader not in self._own:
-                self._own[reader] = self._predictions(lambda: (masks.names(reader), ""))
+                self._own[reader] = Predictions(self._context, lambda: (masks.names(reader), ""))
             return self._own[reader]
 
     def region(self, sample_id: str, reader: str | None = None) -> Region:
@@ -283,6 +343,13 @@ class PredictedMasks:
             self._context.state.update(confirmation=Confirmation(key, reader, now))
             self._audit.note(ActKind.PREDICTIONS_CONFIRMED, who=reader, details={"masks": key})
 
+    def decline(self, *, reader: str) -> None:
+        """Keep that a reader wants the painted masks alone; it withdraws a confirmation."""
+        reader, key = reader_name(reader), self._all.key
+        with self._context.state.lock:
+            self._context.state.update(confirmation=None)
+            self._audit.note(ActKind.PREDICTIONS_DECLINED, who=reader, details={"masks": key})
+
     @property
     def confirmation(self) -> Confirmation | None:
         """The last confirmation of predicted masks, be it of the masks as they are now or not."""
@@ -298,108 +365,14 @@ class PredictedMasks:
         """Write the predicted masks of all training images as Parquet; MaskError."""
         self._all.export(path, study=self._context.study_id, now=self._context.now())
 
-    def _predictions(self, now: Callable[[], tuple[tuple[str, ...], str]]) -> Predictions:
-        context = self._context
-        return Predictions(context.workspace, context.masks, context.with_images, now)
+    def begin(self, reader: str) -> None:
+        """Predict in the background what this reader may see, of the masks as they are now."""
+        self.of(reader).begin()
 
-
-def learn_from(
-    workspace: Workspace, first: TrainingTask, masks: Mapping[str, Region]
-) -> IrrelevancePredictor:
-    """Return what the masks, (H, W) by sample id, say about other images; MaskError if nothing."""
-    size = first.plan.size
-    painted = {
-        workspace.images.position(sample_id): working_region(region, size=size)
-        for sample_id, region in masks.items()
-    }
-    return learn_irrelevance(open_cache(first.images), painted, seed=first.plan.seed)
-
-
-def write_regions(
-    workspace: Workspace, first: TrainingTask, predictor: IrrelevancePredictor, path: Path
-) -> NDArray[np.bool_]:
-    """Return (N, S, S), True = hide, of every training image, read from disk as it is used.
-
-    Images of the other splits have an empty region. The file appears under its name only when it
-    is complete; a complete one is kept.
-
-    Raises:
-        ComputeError: the disk has no room for it.
-    """
-    if not path.exists():
-        shape = (len(workspace.images), first.plan.size, first.plan.size)
-        with new_array(path, np.bool_, shape, what="The predicted masks") as regions:
-            rows = workspace.rows(Split.TRAIN)
-            for part, confidence in predict_in_batches(predictor, open_cache(first.images), rows):
-                regions[part] = predictor.irrelevant(confidence)
-    found: NDArray[np.bool_] = np.load(path, mmap_mode="r", allow_pickle=False)
-    return found
-
-
-def extend(workspace: Workspace, first: TrainingTask, masks: Mapping[str, Region]) -> Extended:
-    """Return what the masks, (H, W) by sample id, predict; MaskError if they tell nothing."""
-    predictor = learn_from(workspace, first, masks)
-    path = first.folder.parent / f"predicted-{regions_key(masks)}.npy"
-    return Extended(predictor, write_regions(workspace, first, predictor, path))
-
-
-def predicted_records(
-    workspace: Workspace,
-    first: TrainingTask,
-    predictor: IrrelevancePredictor,
-    study: str,
-    now: datetime,
-) -> Iterator[MaskRecord]:
-    """Yield the predicted mask of each training image at its own size, marked as predicted.
-
-    A painted image gets one too; its own mask is the better one to use.
-    """
-    images, scores = workspace.images, read_logits(first)
-    rows = workspace.rows(Split.TRAIN)
-    for part, confidence in predict_in_batches(predictor, open_cache(first.images), rows):
-        shares = softmax(scores[part].astype(np.float64), axis=1)
-        for row, own, share in zip(part, confidence, shares, strict=True):
-            sample = images.samples[row]
-            shape = images.original(sample.sample_id).shape[:2]
-            yield MaskRecord(
-                study=study,
-                sample_id=sample.sample_id,
-                irrelevant=region_at(predictor, own, shape),
-                label=images.classes[sample.label],
-                prediction=images.classes[int(share.argmax())],
-                confidence=float(share.max()),
-                reader=MODEL,
-                seconds=0.0,
-                round=1,
-                time=now,
-                origin=Origin.PREDICTED,
-            )
-
-
-def export_used(
-    workspace: Workspace,
-    used: Mapping[str, tuple[TrainingTask, IrrelevancePredictor]],
-    path: Path,
-    *,
-    now: datetime,
-) -> None:
-    """Write what arms without a reader were given; the keys stand in the column `study`."""
-    parts = (
-        predicted_records(workspace, first, predictor, name, now)
-        for name, (first, predictor) in used.items()
-    )
-    write_masks(path, chain.from_iterable(parts))
-
-
-def check_training(workspace: Workspace, sample_id: str) -> None:
-    """Raise MaskError unless the image is a training image; DataError if there is no such image."""
-    split = workspace.images.sample(sample_id).split
-    if split is not Split.TRAIN:
-        raise MaskError(
-            f"“{workspace.images.title(sample_id)}” is a {split} image.",
-            why="Only training images are edited; the others must stay as they were taken.",
-            fix="Pick an image from the gallery of outliers.",
-        )
+    def join(self, timeout: float) -> None:
+        """Wait until nothing is predicted in the background, `timeout` seconds at most."""
+        for each in (self._all, *self._own.values()):
+            each.join(timeout)
 
 
 def check_seen(seen: str, current: str) -> None:
@@ -420,5 +393,5 @@ def check_confirmed(arm: str, confirmation: Confirmation | None, current: str) -
     raise PlanError(
         f"The arm “{arm}” needs predicted masks that a reader has confirmed.",
         why=f"It hides what is predicted in images that nobody painted.{withdrawn}",
-        fix="Look at the predicted masks on the Outliers tab and confirm them, or leave it out.",
+        fix="Look at the predicted masks and confirm them, or leave that arm out.",
     )

@@ -39,7 +39,8 @@ class Painted:
 
     def __init__(self, painted: int, *readers: str) -> None:
         self.painted = painted
-        self.images = self.readers = self.review = self.comparison = self
+        self.images = self.readers = self.review = self.comparison = self.predictions = self
+        self.seeds_unasked, self.masks = 5, painted
         self.pooling = "union" if readers else ""
         self._names = readers
 
@@ -49,8 +50,12 @@ class Painted:
     def budget(self) -> Budget:
         return Budget(0.04, 40, self.painted)
 
-    def default_arms(self) -> tuple[Arm, ...]:
-        return (Arm.CONTROL, Arm.IMIL, Arm.RELABEL, Arm.DROP)
+    def of(self) -> Painted:
+        return self
+
+    def default_arms(self, *, predicted: bool | None) -> tuple[Arm, ...]:
+        extended = (Arm.PROPAGATED,) if predicted else ()
+        return (Arm.CONTROL, Arm.IMIL, *extended, Arm.UPWEIGHT, Arm.RELABEL, Arm.DROP)
 
     def rows(self, split: Split) -> range:
         assert split is Split.TRAIN
@@ -85,16 +90,16 @@ def test_presets_are_the_papers_and_the_recommended_ones() -> None:
     assert ARM_PRESETS["Recommended"] == ("imil", "counterexample", "propagated", "upweight")
 
 
-def test_a_preset_chooses_its_arms_and_ones_own_choice_changes_none() -> None:
+def test_a_preset_chooses_its_arms_and_ones_own_choice_adds_to_the_papers_arm() -> None:
     assert shown_arms(Painted(9), "The paper", ["mixup"]) == ["imil"]  # type: ignore[arg-type]  # all that is read
-    assert shown_arms(Painted(9), OWN, ["mixup"]) == ["mixup"]  # type: ignore[arg-type]  # all that is read
+    assert shown_arms(Painted(9), OWN, ["mixup"]) == ["imil", "mixup"]  # type: ignore[arg-type]  # all that is read
 
 
 def test_from_a_review_all_is_compared_that_it_has_made_possible(form: ArmsForm) -> None:
     chosen = [PRESET_REVIEWED, ["imil"], *PAPER[2:]]
 
     assert form.preset.value == PRESET_REVIEWED
-    assert names(9, chosen) == ("control", "imil", "relabel", "drop")
+    assert names(9, chosen) == ("control", "imil", "upweight", "relabel", "drop")
 
 
 def test_arms_that_are_a_preset_are_named_so_in_any_order() -> None:
@@ -102,8 +107,8 @@ def test_arms_that_are_a_preset_are_named_so_in_any_order() -> None:
     assert arms_preset(["imil", "mixup"]) == "Own choice"
 
 
-def test_control_is_always_compared() -> None:
-    assert names(10, [OWN, [], *PAPER[2:]]) == ("control",)
+def test_control_and_the_papers_arm_are_always_compared() -> None:
+    assert names(10, [OWN, [], *PAPER[2:]]) == ("control", "imil")
     assert names(10, PAPER) == ("control", "imil")
 
 
@@ -121,7 +126,7 @@ def test_another_fill_or_mode_makes_a_variant_beside_the_papers_arm() -> None:
 def test_another_penalty_is_that_of_right_reason_if_it_is_compared() -> None:
     with_it = [OWN, ["right_reason"], False, "black", "replace", "grad_cam", *READ]
 
-    assert names(10, with_it) == ("control", "right_reason+grad_cam")
+    assert names(10, with_it) == ("control", "imil", "right_reason+grad_cam")
     assert names(10, [OWN, ["imil"], *with_it[2:]]) == ("control", "imil")
 
 
@@ -148,13 +153,13 @@ def test_too_few_masks_to_compare_fewer_are_said() -> None:
 def test_the_trainings_are_counted_weights_to_choose_from_included(form: ArmsForm) -> None:
     chosen = [OWN, ["imil", "right_reason"], False, "black", "replace", "input_gradients", *READ]
 
-    shown = show_arms(form, Painted(40), 5, chosen)  # type: ignore[arg-type]  # all that is read
+    shown = show_arms(form, Painted(40), chosen)  # type: ignore[arg-type]  # all that is read
 
     assert "3 arms × 5 seeds: 30 short trainings in all." in shown[form.cost]
 
 
 def test_a_choice_that_cannot_be_compared_is_said_where_it_is_made(form: ArmsForm) -> None:
-    shown = show_arms(form, Painted(2), 1, [OWN, ["imil"], True, *PAPER[3:]])  # type: ignore[arg-type]  # all that is read
+    shown = show_arms(form, Painted(2), [OWN, ["imil"], True, *PAPER[3:]])  # type: ignore[arg-type]  # all that is read
 
     assert "Fewer of the masks can" in shown[form.cost]
     assert 'role="alert"' in shown[form.cost]
@@ -171,12 +176,24 @@ def test_of_several_readers_each_ones_masks_are_compared_too_unless_that_is_clea
 
 
 def test_how_masks_are_pooled_is_asked_only_where_several_readers_masked(form: ArmsForm) -> None:
-    alone = show_arms(form, Painted(9), 1, PAPER)  # type: ignore[arg-type]  # all that is read
-    several = show_arms(form, Painted(9, "Ada", "Bo"), 1, PAPER)  # type: ignore[arg-type]  # same
+    alone = show_arms(form, Painted(9), PAPER)  # type: ignore[arg-type]  # all that is read
+    several = show_arms(form, Painted(9, "Ada", "Bo"), PAPER)  # type: ignore[arg-type]  # same
     chosen = [*PAPER[:-2], "majority", True]
-    kept = show_arms(form, Painted(9, "Ada", "Bo"), 1, chosen)  # type: ignore[arg-type]  # same
+    kept = show_arms(form, Painted(9, "Ada", "Bo"), chosen)  # type: ignore[arg-type]  # same
 
     assert [shown[form.reading]["visible"] for shown in (alone, several)] == [False, True]
     assert [s[form.pooling] for s in (alone, several, kept)] == [None, "union", "majority"]
     assert "<b>" not in several[form.cost]
     assert "4 arms" in several[form.cost]
+
+
+def test_extended_masks_are_asked_for_as_if_confirmed_or_left_out() -> None:
+    usual, own = [PRESET_REVIEWED, [], *PAPER[2:]], [OWN, ["propagated"], *PAPER[2:]]
+
+    def arms(chosen: list[Any], *, predicted: bool | None) -> tuple[str, ...]:
+        return chosen_arms(Painted(9), chosen, predicted=predicted)  # type: ignore[arg-type]  # all that is read
+
+    assert "propagated" in arms(usual, predicted=True)
+    assert "propagated" not in arms(usual, predicted=None)
+    assert arms(own, predicted=None) == ("control", "imil", "propagated")
+    assert arms(own, predicted=False) == ("control", "imil")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from imil.app.painter.painter import Painted
-from imil.app.review.answer_card import answer_value, trouble_value
+from imil.app.review.answer_card import answer_values, trouble_value
 from imil.datasets.files.pixels import PixelsError
 from imil.study.library.studies import Studies
 from tests.standins.trained import as_if_trained
@@ -16,7 +16,9 @@ def test_an_answer_names_the_film_and_the_stroke_it_answers(studies: Studies) ->
     sample_id = study.images.samples[0].sample_id
     irrelevant = np.zeros((64, 64), bool)
 
-    value = answer_value(study, Painted(study.study_id, sample_id, irrelevant, 1, 2.0, stroke="7"))
+    (value,) = answer_values(
+        study, Painted(study.study_id, sample_id, irrelevant, 1, 2.0, stroke="7")
+    )
 
     assert (value["sample"], value["stroke"]) == (sample_id, "7")
     assert "Nothing is hidden yet" in value["html"]

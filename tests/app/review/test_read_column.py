@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -15,9 +16,11 @@ from imil.app.review.read_column import (
     show_budget,
     show_read_column,
 )
+from imil.report.parts import numbers
 from imil.study.library.studies import Studies
 from imil.study.review.viewing import View
 from imil.study.study import Study
+from tests.standins.page_text import numbers_of, words_of
 from tests.standins.trained import as_if_trained, corner
 
 # Gradio leaves an event loop open for each Blocks.
@@ -25,6 +28,9 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
+
+# What is read aloud when it comes up.
+STATUS = 'role="status">'
 
 
 @pytest.fixture
@@ -44,15 +50,17 @@ def budget(read: ReadColumn, study: Study) -> dict[Any, Any]:
     return show_budget(read, study, View(), ReviewCounts.of(review_list(study, View())))
 
 
-def test_label_and_answer_stand_side_by_side(read: ReadColumn, study: Study) -> None:
+def test_label_answer_and_patient_of_a_film_are_shown(read: ReadColumn, study: Study) -> None:
     offer = study.queues.offers()[0]
     label, said = (study.images.classes[k] for k in (offer.label, offer.predicted))
 
     shown = show_read_column(read, study, offer.sample_id, View(), offer)
 
-    assert f'<dt>Label</dt><dd title="{label}">{label}</dd>' in shown[read.readout]
-    assert f'<dt>Model says</dt><dd title="{said} .' in shown[read.readout]
-    assert "training image · patient_" in shown[read.readout]
+    patient = study.images.patient_title(offer.sample_id)
+    values = re.findall("<dd [^>]*>([^<]*)</dd>", shown[read.readout])
+    assert values == [label, f"{said} {numbers.share(offer.confidence)}"]
+    assert patient is not None
+    assert patient in words_of(shown[read.readout])
 
 
 def test_the_time_is_told_by_image_and_in_all(read: ReadColumn, study: Study) -> None:
@@ -63,22 +71,23 @@ def test_the_time_is_told_by_image_and_in_all(read: ReadColumn, study: Study) ->
 
     after = budget(read, study)[read.budget]
 
-    assert "0 of 2</b> masked" in before
-    assert "recorded with each mask" in before
-    assert "2 of 2</b> masked" in after
-    assert "35 s an image, 1 min 10 s in all" in after
+    assert numbers_of(before)[:2] == ["0", "2"]
+    assert numbers_of(after)[:2] == ["2", "2"]
+    assert re.findall(r"(?:\d+ min )?\d+ s", words_of(before)) == []
+    assert re.findall(r"(?:\d+ min )?\d+ s", words_of(after)) == ["35 s", "1 min 10 s"]
 
 
 def test_a_full_budget_is_said_and_makes_comparing_the_next_step(
     read: ReadColumn, study: Study
 ) -> None:
+    assert STATUS not in budget(read, study)[read.budget]
     for offer in study.queues.offers()[:2]:
         mask = corner(study, offer.sample_id)
         study.review.submit(offer.sample_id, mask, reader="visitor", seconds=1)
 
     shown = budget(read, study)
 
-    assert "The budget is used up. Masked images can still be changed." in shown[read.budget]
+    assert STATUS in shown[read.budget]
     assert shown[read.compare]["variant"] == "primary"
     assert shown[read.black_out]["variant"] == "secondary"
 
@@ -91,5 +100,5 @@ def test_a_queue_reviewed_to_its_end_is_said_with_what_was_done(
 
     shown = budget(read, study)
 
-    n = len(study.queues.offers())
-    assert f"All {n} reviewed: 0 masked, {n} skipped." in shown[read.budget]
+    n = str(len(study.queues.offers()))
+    assert numbers_of(shown[read.budget].partition(STATUS)[2]) == [n, "0", n]

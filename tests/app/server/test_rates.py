@@ -116,7 +116,7 @@ def test_a_page_is_counted_as_endpoints_are(app: gr.Blocks) -> None:
     assert {cost_of(event.fn) for event in screen} == set(Cost)
     assert {event.fn.__name__ for event in screen if event.fn} >= {
         *("open_demo", "open_untrained", "open_public", "open_hub", "new_file", "open_archive"),
-        *("bring_again", "fetch_again", "train", "compare", "more", "final", "use_folds"),
+        *("bring_again", "fetch_again", "train", "test_masks", "use", "more", "final", "use_folds"),
         *("answer", "saliency", "report", "download", "prepare", "save"),
     }
 

@@ -11,6 +11,7 @@ import pytest
 from imil.app.results import results_tab
 from imil.app.review import outliers_tab
 from imil.app.train import train_tab
+from imil.app.train.source_picker import build_reading_watch
 from imil.jobs.pool import WorkerPool
 from imil.study.library.studies import Studies
 from imil.study.services import Services
@@ -45,7 +46,7 @@ def lost(tmp_path: Path) -> Iterator[Study]:
 
 def test_train_asks_for_the_file_and_offers_no_training_that_could_not_go_on(lost: Study) -> None:
     with gr.Blocks():
-        tab = train_tab.build_train_tab()
+        tab = train_tab.build_train_tab(build_reading_watch())
 
     shown = train_tab.show_study(tab, lost)
 

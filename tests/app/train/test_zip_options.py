@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import time
 import zipfile
 from dataclasses import replace
@@ -14,6 +15,7 @@ from imil.app.screen import Screen
 from imil.app.train.source_handlers import SourceHandlers
 from imil.app.train.zip_options import choices_of, show_look
 from imil.datasets.archive.inspect import ArchiveSummary
+from imil.datasets.archive.preview import ClassPreview
 from imil.datasets.choices import Choices
 from imil.datasets.layout.reading import Question
 from imil.datasets.listing import Skipped
@@ -26,7 +28,16 @@ pytestmark = [
 ]
 
 LABEL = Question("label", "Which of these is the label?", ("column dx", "column <b>"), "column dx")
-LOOK = ArchiveSummary(20, 2, 3, {"x": 12, "<b>": 8}, ("label: column “<b>”.",), (LABEL,))
+PREVIEWS = (ClassPreview("<b>", 8, {"test": 8}), ClassPreview("x", 12, {"train": 12}, ("/9j/",)))
+LOOK = ArchiveSummary(
+    20,
+    2,
+    3,
+    {"x": 12, "<b>": 8},
+    ("label: column “<b>”.",),
+    (LABEL,),
+    previews=PREVIEWS,
+)
 
 
 def _export(folder: Path) -> Path:
@@ -48,10 +59,13 @@ def test_classes_evidence_and_a_control_for_each_question_are_shown(screen: Scre
 
     shown = show_look(options, LOOK)
 
-    assert "20 images in the zip, 2 of them DICOM, and 3 masks." in shown[options.has]
-    assert "<li>x 12, &lt;b&gt; 8</li><li>label: column “&lt;b&gt;”.</li>" in shown[options.has]
+    has = re.sub(r"\s+", " ", shown[options.has])
+    assert '<th scope="row">&lt;b&gt;</th><td>8</td><td>0</td><td>8</td>' in has
+    assert '<th scope="row">x</th><td>12</td><td>12</td><td>0</td>' in has
+    assert has.count("data:image/jpeg;base64,/9j/") == 1
+    assert "label: column “&lt;b&gt;”." in has
     assert shown[options.questions[0]]["value"] == "column dx"
-    assert [shown[control]["visible"] for control in options.questions[1:]] == [False] * 9
+    assert [shown[control]["visible"] for control in options.questions[1:]] == [False] * 10
     assert "Asked before" not in shown[options.has]
 
 

@@ -55,7 +55,7 @@ def inputs(edited: Copies | None = None, *, predicted: bool = False) -> ArmInput
 
 
 def arm(name: Arm, given: ArmInputs) -> Batches:
-    return ARMS[name].batches(given)
+    return batches_of(given, parse_variant(name))
 
 
 def shown(batches: Batches, *, seeds: int) -> list[tuple[int, int]]:
@@ -166,6 +166,20 @@ def test_propagated_uses_a_painted_mask_where_there_is_one() -> None:
     seen = shown(arm(Arm.PROPAGATED, replace(inputs({0: BLACK}), predicted=nothing)), seeds=40)
 
     assert {lower for upper, lower in seen if upper != lower} == {10}
+
+
+def test_a_donors_finding_is_painted_over_where_its_own_region_is_known() -> None:
+    # Of every image the upper half is hidden, but image 8 and 9 have their finding in it.
+    given = inputs({0: BLACK}, predicted=True)
+    images, predicted = given.images.copy(), np.array(given.predicted)
+    images[8:10, :, :2, :2] = 250
+    predicted[8:10, :2, :2] = False
+
+    seen = shown(
+        arm(Arm.COUNTEREXAMPLE, replace(given, images=images, predicted=predicted)), seeds=40
+    )
+
+    assert {upper for upper, lower in seen if lower == 10} == {10, 90, 100}
 
 
 def test_upweight_shows_the_masked_images_more_often_and_unedited() -> None:

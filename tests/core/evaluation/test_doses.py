@@ -8,7 +8,7 @@ from imil.core.arms.variants import parse_variant
 from imil.core.evaluation.budget_curves import BudgetCurve, budget_curves, smaller_shares
 from imil.core.evaluation.metrics import Metric
 from imil.core.evaluation.rounds import ArmFigures, Paired, Round
-from imil.core.evaluation.verdict import Difference, Verdict
+from imil.core.evaluation.verdict import Change, Verdict
 from imil.core.records import Split
 
 
@@ -17,8 +17,8 @@ def arm(name: str, masks: tuple[int, ...], seconds: float | None) -> ArmFigures:
 
 
 def paired(name: str, points: float) -> Paired:
-    gain = Difference(points, points - 1, points + 1)
-    return Paired(parse_variant(name), {Metric.ACCURACY: gain}, Verdict.NOT_SHOWN, False, {})
+    gain = Change(points, points - 1, points + 1)
+    return Paired(parse_variant(name), {Metric.ACCURACY: gain}, Verdict.NO_CLEAR_DIFFERENCE, False)
 
 
 def found(*arms: tuple[str, tuple[int, ...], float | None, float]) -> Round:

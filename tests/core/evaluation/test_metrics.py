@@ -104,6 +104,7 @@ def test_the_names_are_those_of_the_results_file() -> None:
 
     assert names == (
         "accuracy balanced_accuracy auroc f1 ece sensitivity specificity "
+        "independent_balanced_accuracy "
         "swapped_accuracy swapped_balanced_accuracy flip_rate wrong_reason_share pointing_game"
     )
 

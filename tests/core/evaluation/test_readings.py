@@ -9,7 +9,7 @@ from imil.core.evaluation.metrics import Explanation
 from imil.core.evaluation.probe import EXPLAINED, SWAPS, Probe, answer_probe, draw_probe
 from imil.core.nets.backbones import build
 from imil.core.nets.saliency import Explainer
-from imil.core.review.counterfactual import swap_region
+from imil.core.review.swaps import swap_region
 from imil.core.training.fit import predict
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (12, 1, 32, 32), dtype=np.uint8)
@@ -37,15 +37,16 @@ def test_donors_are_other_images_of_the_same_split() -> None:
     assert ((drawn.donors < 6) == (drawn.rows < 6)).all()
 
 
-def test_validation_images_are_also_swapped_within_and_across_classes() -> None:
+def test_images_are_also_swapped_within_and_across_classes_of_their_split() -> None:
     drawn = probe()
     rows = drawn.rows[drawn.contrasted]
 
-    assert rows.tolist() == list(range(6))
+    assert rows.tolist() == list(range(12))
     assert (LABELS[drawn.same] == LABELS[rows]).all()
     assert (LABELS[drawn.other] != LABELS[rows]).all()
     assert (drawn.same != rows).all()
-    assert (drawn.other < 6).all()
+    for donors in (drawn.same, drawn.other):
+        assert ((donors < 6) == (rows < 6)).all()
 
 
 def test_images_without_a_region_are_not_asked_about() -> None:
@@ -78,7 +79,9 @@ def test_no_more_images_of_a_split_are_explained_than_said() -> None:
 
 def test_readings_are_the_scores_of_images_with_the_donors_region() -> None:
     module, asked = build("film_net", classes=2, channels=1, size=32, seed=0), probe()
-    expected = swap_region(IMAGES[asked.rows], asked.regions, IMAGES[asked.donors[1]])
+    donors = asked.donors[1]
+    lent = asked.regions[asked.places(donors)]
+    expected = swap_region(IMAGES[asked.rows], asked.regions, IMAGES[donors], lent)
 
     readings = answer_probe(module, IMAGES, asked)
 

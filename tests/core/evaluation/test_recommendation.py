@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from imil.core.arms.variants import parse_variant
+from imil.core.evaluation.differences import Difference
 from imil.core.evaluation.metrics import Interval
 from imil.core.evaluation.recommendation import (
     Candidate,
@@ -11,10 +12,9 @@ from imil.core.evaluation.recommendation import (
     always,
     best_setting,
     recommend,
-    recommend_by_swapping,
     score_rule,
 )
-from imil.core.evaluation.verdict import Difference
+from imil.core.records import Deployment
 
 
 def candidate(
@@ -75,18 +75,29 @@ def test_a_gain_within_the_noise_of_validation_recommends_control() -> None:
     assert found == Recommendation(CONTROL.name, (CONTROL.name,), (), CONTROL.gain)
 
 
+def test_for_elsewhere_what_an_arm_costs_on_images_like_these_does_not_count() -> None:
+    lossy = candidate("propagated", (0.80, 0.80), gain=17.0, masks=40)
+    cheap = candidate("upweight", gain=5.0)
+    arms = [CONTROL, lossy, cheap]
+
+    elsewhere = recommend(arms, Deployment.ELSEWHERE)
+
+    assert elsewhere == Recommendation(lossy.name, (lossy.name,), (), lossy.gain)
+    assert recommend(arms, Deployment.SAME).name == "upweight"
+    assert recommend(arms, Deployment.UNSURE) == recommend(arms)
+    assert recommend(arms).not_eligible == ("propagated",)
+
+
+def test_for_elsewhere_too_a_gain_within_the_noise_recommends_control() -> None:
+    maybe = candidate("imil", gain=2.9, sure=3.0, masks=40)
+
+    assert recommend([maybe, CONTROL], Deployment.ELSEWHERE).name == "control"
+
+
 def test_what_the_edit_itself_costs_control_is_no_reason_against_it() -> None:
     used_to_edges = candidate("imil", gain=0.5, swapped=0.95, masks=40)
 
     assert recommend([CONTROL, used_to_edges]).name == "control"
-    assert recommend_by_swapping([CONTROL, used_to_edges]) == "imil"
-
-
-def test_by_swapping_alone_control_wins_a_tie_and_lossy_arms_are_not_eligible() -> None:
-    same = candidate("imil", swapped=0.6005, masks=40)
-    lossy = candidate("drop", (0.84, 0.83), swapped=0.9)
-
-    assert recommend_by_swapping([same, lossy, CONTROL]) == "control"
 
 
 def test_fewer_masks_win_a_tie() -> None:

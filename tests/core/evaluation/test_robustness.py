@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from imil.core.evaluation.comparison import clusters_of
+from imil.core.evaluation.differences import Difference
 from imil.core.evaluation.metrics import Robustness
 from imil.core.evaluation.robustness import (
     LabelledMasks,
@@ -15,8 +17,6 @@ from imil.core.evaluation.robustness import (
     swapped_right,
     swapped_values,
 )
-from imil.core.evaluation.rounds import clusters_of
-from imil.core.evaluation.verdict import Difference
 from imil.core.records import Split
 from imil.errors import DataError
 from imil.synthetic.films import FilmSpec, film_set

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from imil.core.review.edits import Fill, fill_region
+from imil.core.review.edits import Fill, fill_region, filled_from_around
 
 IMAGE = np.arange(2 * 16 * 16).reshape(2, 16, 16).astype(np.uint8)
 IRRELEVANT = np.zeros((16, 16), np.bool_)
@@ -53,3 +53,23 @@ def test_a_swap_without_donor_is_a_callers_bug() -> None:
 def test_a_mask_of_another_size_is_a_callers_bug() -> None:
     with pytest.raises(ValueError, match="differ in size"):
         fill_region(IMAGE, IRRELEVANT[:4], Fill.BLACK, rng=np.random.default_rng(0))
+
+
+def test_a_region_filled_from_around_it_is_gone_without_an_edge() -> None:
+    ramp = np.broadcast_to(np.linspace(40, 200, 32), (1, 32, 32)).round().astype(np.uint8)
+    marked = ramp.copy()
+    marked[0, 12:18, 12:18] = 255
+    hidden = np.zeros((2, 32, 32))
+    hidden[0, 10:20, 10:20] = 1
+
+    filled, left = filled_from_around(marked, hidden)
+
+    assert np.abs(filled.astype(int) - ramp).max() <= 25
+    assert np.array_equal(filled[0][hidden[0] == 0], marked[0][hidden[0] == 0])
+    assert np.array_equal(left, marked)
+
+
+def test_a_region_that_is_all_of_the_image_is_filled_with_something() -> None:
+    filled = filled_from_around(np.full((3, 9, 9), 80, np.uint8), np.ones((1, 9, 9)))
+
+    assert filled.shape == (1, 3, 9, 9)

@@ -14,6 +14,7 @@ from imil.core.review.irrelevance import (
     mean_dice,
     predict_in_batches,
     region_at,
+    spread_pages,
     too_few_masks_error,
 )
 from imil.errors import MaskError
@@ -210,3 +211,18 @@ def test_confidence_is_a_mean_over_what_is_predicted_alone() -> None:
 def test_too_few_masks_are_told_apart_from_none() -> None:
     assert "No image is painted" in str(too_few_masks_error(0))
     assert "Only one image is painted" in str(too_few_masks_error(1))
+
+
+def test_a_page_has_its_share_of_every_class_from_the_least_sure_to_the_surest() -> None:
+    confidence = np.array([0.9, 0.1, 0.5, 0.7, 0.2, 0.8, 0.6, 0.3])
+    labels = [0, 0, 0, 0, 0, 1, 1, 1]
+
+    first, second = spread_pages(confidence, labels, 4)
+
+    assert first == [1, 7, 5, 0]
+    assert sorted(first + second) == list(range(8))
+    assert spread_pages(np.zeros(0), [], 4) == []
+
+
+def test_equally_sure_images_keep_their_order_and_a_rare_class_leaves_its_places() -> None:
+    assert spread_pages(np.full(5, 0.5), [1, 0, 0, 0, 0], 4) == [[0, 1, 3, 4], [2]]

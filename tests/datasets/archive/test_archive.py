@@ -86,7 +86,10 @@ def test_a_zipped_study_is_listed(tmp_path: Path) -> None:
     assert listing.report.taken == 8
     assert listing.report.skipped == (
         Skipped("films/more.zip", "An archive inside the zip is not unpacked."),
-        Skipped("r.txt", "By its name it is not a PNG, JPEG, TIFF, BMP, WebP, GIF or DICOM image."),
+        Skipped(
+            "r.txt",
+            "By its name it is not a PNG, JPEG, TIFF, BMP, WebP, GIF, DICOM or NIfTI image.",
+        ),
     )
 
 

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from pydicom import data as pydicom_data
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi_lut
 from pydicom.pixels.utils import pixel_array
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from imil.core.images import working_image
 from imil.core.review.edits import Fill, fill_region
 from imil.core.review.masks import apply_blackout
 from imil.datasets.files.dicom import RefusedError, hashed, is_dicom, read_dicom, read_header
-from tests.standins.dicoms import lookup, write_dicom
+from tests.standins.dicoms import lookup, swapped, without_preamble, write_dicom
 
 # Every file with DICOM's mark that the installed pydicom brings; nothing is downloaded.
 CORPUS = sorted(
@@ -44,6 +45,9 @@ REFUSED = {
     "badVR": "It is a dose grid, not an image.",
     "rtdose": "It is a dose grid, not an image.",
     "rtplan": "It is a radiotherapy plan, not an image.",
+    "ExplVR_BigEndNoMeta": "It is a radiotherapy plan, not an image.",
+    "ExplVR_LitEndNoMeta": "It is a radiotherapy plan, not an image.",
+    "rtstruct": "It is a set of contours, not an image.",
     "reportsi": "It is a report, not an image.",
     "test-SR": "It is a report, not an image.",
     "waveform": "It is an ECG, not an image.",
@@ -214,6 +218,71 @@ def test_a_window_without_width_is_as_none(tmp_path: Path) -> None:
     assert read_dicom(file).tolist() == [[1, 2]]
 
 
+@pytest.mark.parametrize(("kind", "turned"), [("MONOCHROME2", False), ("MONOCHROME1", True)])
+def test_a_window_is_of_rescaled_levels_also_where_they_fall(
+    tmp_path: Path, kind: str, turned: bool
+) -> None:
+    tags: Any = {"RescaleSlope": -1, "RescaleIntercept": 300, "PhotometricInterpretation": kind}
+    file = write_dicom(
+        tmp_path / "x.dcm",
+        np.array([[0, 100, 200, 300]], np.uint16),
+        WindowCenter=150.5,
+        WindowWidth=301,
+        **tags,
+    )
+
+    expected = [65535, 43690, 21845, 0]
+    assert read_dicom(file).tolist() == [expected[::-1] if turned else expected]
+
+
+@pytest.mark.parametrize(
+    ("kind", "tags", "expected"),
+    [
+        ("MONOCHROME2", {"PixelPaddingValue": -2000}, [[31768, 31768], [31869, 33268]]),
+        ("MONOCHROME1", {"PixelPaddingValue": -2000}, [[32267, 33767], [33666, 32267]]),
+        (
+            "MONOCHROME2",
+            {"PixelPaddingValue": -2000, "PixelPaddingRangeLimit": -1000},
+            [[31869, 31869], [31869, 33268]],
+        ),
+        ("MONOCHROME2", {"PixelPaddingValue": -5}, [[30768, 31768], [31869, 33268]]),
+    ],
+    ids=["dark is dark", "dark is bright", "a range", "no such level"],
+)
+def test_padding_is_as_dark_as_the_darkest_of_the_image(
+    tmp_path: Path, kind: str, tags: dict[str, Any], expected: list[list[int]]
+) -> None:
+    levels = np.array([[-2000, -1000], [-899, 500]], np.int16)
+    file = write_dicom(tmp_path / "x.dcm", levels, PhotometricInterpretation=kind, **tags)
+
+    assert read_dicom(file).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    "syntax", [ExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian]
+)
+@pytest.mark.parametrize("bits", [8, 16])
+def test_palettes_are_colour_in_whatever_order_bytes_are_written(
+    tmp_path: Path, bits: int, syntax: UID
+) -> None:
+    stored = np.array([[0, 1, 2], [2, 9, 0]], np.uint8)
+    top = 2**bits - 1
+    tables = {"Red": [0, top, 0], "Green": [0, 0, top], "Blue": [top, 0, 0]}
+    tags: dict[str, Any] = {}
+    for colour, table in tables.items():
+        content = np.array(table, f"<u{bits // 8}").tobytes() + bytes(3 % (17 - bits) % 2)
+        tags[f"{colour}PaletteColorLookupTableDescriptor"] = [3, 0, bits]
+        tags[f"{colour}PaletteColorLookupTableData"] = (
+            content if syntax.is_little_endian else swapped(content)
+        )
+    file = write_dicom(
+        tmp_path / "x.dcm", stored, syntax=syntax, PhotometricInterpretation="PALETTE COLOR", **tags
+    )
+
+    blue, red, green = [0, 0, 255], [255, 0, 0], [0, 255, 0]
+    assert read_dicom(file).tolist() == [[blue, red, green], [green, green, blue]]
+
+
 def test_lookup_tables_go_before_windows(tmp_path: Path) -> None:
     levels = np.array([[0, 1, 2, 3]], np.uint8)
     file = write_dicom(
@@ -263,9 +332,59 @@ def test_floating_point_pixels_and_what_is_no_dicom_are_refused(tmp_path: Path) 
 
     with pytest.raises(RefusedError, match="floating-point numbers"):
         read_dicom(file)
-    with pytest.raises(RefusedError, match="no DICOM file header"):
+    with pytest.raises(RefusedError, match="does not begin as a DICOM file"):
         read_header(tmp_path / "y.dcm", salt="s")
     assert not is_dicom(tmp_path / "gone")
+
+
+@pytest.mark.parametrize(
+    "syntax", [ExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian]
+)
+def test_a_file_of_an_older_archive_without_its_mark_is_read(tmp_path: Path, syntax: UID) -> None:
+    levels = np.array([[0, 1], [2000, 4095]], np.uint16)
+    file = without_preamble(
+        write_dicom(tmp_path / "x", levels, bits=12, syntax=syntax, PatientID="p")
+    )
+
+    assert is_dicom(file)
+    assert read_header(file, salt="s").patient == hashed("p", "s")
+    assert read_dicom(file).tolist() == levels.tolist()
+
+
+def test_a_file_without_its_mark_that_says_how_it_is_stored_is_read_so(tmp_path: Path) -> None:
+    levels = np.array([[0, 1], [2000, 4095]], np.uint16)
+    file = without_preamble(
+        write_dicom(tmp_path / "x", levels, syntax=ExplicitVRBigEndian), meta=True
+    )
+
+    assert read_dicom(file).tolist() == levels.tolist()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\x08\x00\x05\x00CS\x0a\x00",
+        b"\x08\x00\x05\x00CS\x0a\x00ISO_IR 100" + bytes(200),
+        b"\x08\x00\x08\x00\x04\x00\x00\x00abcd\x08\x00\x05\x00" + bytes(200),
+        b"\x89PNG\r\n\x1a\n" + bytes(200),
+        b"name,label\n" * 30,
+        bytes(200),
+    ],
+)
+def test_what_does_not_begin_as_dicom_is_not_taken_for_it(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x").write_bytes(content)
+
+    assert not is_dicom(tmp_path / "x")
+    with pytest.raises(RefusedError, match="does not begin as a DICOM file"):
+        read_header(tmp_path / "x", salt="s")
+
+
+@pytest.mark.parametrize("patient", ["", "unknown", "NaN", "None", "n/a", "?", "-"])
+def test_an_id_that_names_nobody_is_no_patient(tmp_path: Path, patient: str) -> None:
+    file = write_dicom(tmp_path / "x.dcm", np.zeros((2, 2), np.uint8), PatientID=patient)
+
+    assert read_header(file, salt="s").patient is None
 
 
 def test_a_header_names_nobody(tmp_path: Path) -> None:

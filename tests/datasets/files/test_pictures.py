@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from imil.core.records import Split
+from imil.datasets.archive.inspect import inspect_archive
 from imil.datasets.archive.read import read_archive
 from imil.datasets.choices import Choices
 from imil.datasets.folder import read_folder
@@ -109,10 +110,47 @@ def test_frames_are_picked_by_row_else_by_choice_and_bad_files_are_skipped(tmp_p
     assert _reasons(listing) == {
         "2.dcm": "It has 3 frames, and no frame 9.",
         "3.dcm": "Its row asks for frame “two”, which is none.",
-        "4.dcm": "It has no DICOM file header, which says how its pixels are stored.",
+        "4.dcm": "It does not begin as a DICOM file does.",
         "5.dcm": "It has 1 frame, and no frame 3.",
     }
     assert "5.dcm" not in alone
+
+
+def disc(root: Path) -> Path:
+    """Write a disc as scanners do: no suffixes, a directory, and a report among the images."""
+    for number in range(8):
+        write_dicom(
+            root / ["sick", "well"][number % 2] / f"IM{number}",
+            np.full((4, 6), 1000 * number, np.uint16),
+            PatientID=f"{number // 2}",
+        )
+    for name in ("DICOMDIR", "sick/DICOMDIR", "sick/SR0"):
+        write_dicom(root / name, np.zeros((4, 6), np.uint16), Modality="SR")
+    return root
+
+
+def test_of_a_disc_what_is_no_image_is_left_out_with_its_reason(tmp_path: Path) -> None:
+    root = disc(tmp_path / "d")
+    shutil.make_archive(str(tmp_path / "disc"), "zip", root)
+
+    look = inspect_archive(tmp_path / "disc.zip")
+    listings = (
+        read_folder(root, made=tmp_path / "made"),
+        read_archive(tmp_path / "disc.zip", tmp_path / "study"),
+    )
+
+    assert (look.images, look.dicom, look.classes) == (8, 8, {"sick": 4, "well": 4})
+    assert [(skip.name, skip.reason) for skip in look.skipped] == [
+        ("sick/SR0", "It is a report, not an image.")
+    ]
+    for listing in listings:
+        assert len(listing.entries) == 8
+        assert len({entry.patient for entry in listing.entries}) == 4
+        assert _reasons(listing) == {
+            "DICOMDIR": "It is the directory of a disc, not an image.",
+            "sick/DICOMDIR": "It is the directory of a disc, not an image.",
+            "sick/SR0": "It is a report, not an image.",
+        }
 
 
 def test_a_second_run_decodes_nothing_again(tmp_path: Path) -> None:

@@ -185,7 +185,7 @@ def test_a_turned_16_bit_image_keeps_its_depth(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["x.gif", "x.tif", "x.webp", "x.png"])
-def test_of_several_frames_the_first_is_taken(tmp_path: Path, name: str) -> None:
+def test_of_several_frames_none_is_taken_unless_it_is_picked(tmp_path: Path, name: str) -> None:
     options = {"lossless": True} if name == "x.webp" else {}
     second = Image.new("RGB", (4, 4), (0, 0, 250))
     file = _saved(
@@ -197,7 +197,44 @@ def test_of_several_frames_the_first_is_taken(tmp_path: Path, name: str) -> None
         **options,
     )
 
-    assert read_pixels(file)[0, 0].tolist() == [250, 0, 0]
+    assert read_pixels(file, frame=1)[0, 0].tolist() == [250, 0, 0]
+    assert read_pixels(file, frame=2)[0, 0].tolist() == [0, 0, 250]
+    with pytest.raises(PixelsError, match="It has 2 frames: pick one"):
+        read_pixels(file)
+    with pytest.raises(PixelsError, match="no frame 3"):
+        read_pixels(file, frame=3)
+
+
+def test_a_thumbnail_or_a_broken_second_page_is_no_frame(tmp_path: Path) -> None:
+    small = Image.new("L", (2, 2), 9)
+    small.encoderinfo = {"tiffinfo": {254: 1}}
+    both = _saved(
+        tmp_path, Image.new("L", (4, 4), 7), "a.tif", save_all=True, append_images=[small]
+    )
+    whole = _saved(
+        tmp_path, Image.new("L", (4, 4), 7), "b.tif", save_all=True, append_images=[small]
+    ).read_bytes()
+    cut = tmp_path / "cut.tif"
+    cut.write_bytes(whole[: len(whole) - 40])
+
+    assert read_pixels(both).tolist() == [[7] * 4] * 4
+    assert read_pixels(cut).tolist() == [[7] * 4] * 4
+
+
+def test_a_chain_of_pages_without_an_end_ends(tmp_path: Path) -> None:
+    pages = [Image.new("L", (4, 4), level) for level in range(3)]
+    file = _saved(tmp_path, pages[0], "x.tif", save_all=True, append_images=pages[1:])
+    raw = bytearray(file.read_bytes())
+    first = int.from_bytes(raw[4:8], "little")
+    at = first
+    for _ in range(2):
+        entries = int.from_bytes(raw[at : at + 2], "little")
+        at = int.from_bytes(raw[at + 2 + 12 * entries :][:4], "little")
+    entries = int.from_bytes(raw[at : at + 2], "little")
+    raw[at + 2 + 12 * entries : at + 6 + 12 * entries] = first.to_bytes(4, "little")
+    file.write_bytes(raw)
+
+    assert read_pixels(file, frame=3)[0, 0] == 2
 
 
 @pytest.mark.parametrize("name", ["x.png", "x.jpg", "x.tif", "x.bmp", "x.webp"])

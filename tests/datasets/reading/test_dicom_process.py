@@ -37,13 +37,25 @@ def test_a_picture_holds_the_pixels_and_nothing_else(tmp_path: Path, reader: Dic
 
 
 @pytest.mark.slow
+def test_paths_may_be_relative(
+    tmp_path: Path, reader: DicomReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(_file(tmp_path).parent)
+
+    reader.picture(Path("x.dcm"), Path("new/x.png"), DicomRequest())
+
+    assert reader.header(Path("x.dcm")).patient == hashed("p", "s")
+    assert read_pixels(tmp_path / "new" / "x.png").tolist() == [[0, 60_000]]
+
+
+@pytest.mark.slow
 def test_headers_are_read_and_reasons_told(tmp_path: Path, reader: DicomReader) -> None:
     (tmp_path / "no.dcm").write_bytes(b"nothing")
     cut = _file(tmp_path, "cut.dcm")
     cut.write_bytes(cut.read_bytes()[:-3])
 
     assert reader.header(_file(tmp_path)).patient == hashed("p", "s") == reader.hashed("p")
-    with pytest.raises(RefusedError, match="no DICOM file header"):
+    with pytest.raises(RefusedError, match="does not begin as a DICOM file"):
         reader.header(tmp_path / "no.dcm")
     with pytest.raises(RefusedError, match="damaged or ends too early"):
         reader.picture(cut, tmp_path / "cut.png", DicomRequest())

@@ -7,16 +7,26 @@ import numpy as np
 import pytest
 
 from imil.core.arms.variants import CONTROL, IMIL
-from imil.core.evaluation.metrics import Metric
-from imil.core.evaluation.rounds import (
-    Round,
+from imil.core.evaluation.comparison import (
     RoundContext,
     Trained,
     Validation,
     clusters_of,
     evaluate_round,
 )
-from imil.core.records import EpochFigures, LabelDecision, Plan, Sample, Selection, Split, Triage
+from imil.core.evaluation.metrics import Metric
+from imil.core.evaluation.rounds import Round
+from imil.core.evaluation.verdict import Verdict
+from imil.core.records import (
+    Deployment,
+    EpochFigures,
+    LabelDecision,
+    Plan,
+    Sample,
+    Selection,
+    Split,
+    Triage,
+)
 from imil.errors import StoreError
 from imil.storage.records.studies import (
     Comparison,
@@ -24,6 +34,7 @@ from imil.storage.records.studies import (
     StudyRecord,
     load_round,
     load_study,
+    round_file,
     round_to_json,
     save_round,
     save_study,
@@ -55,6 +66,7 @@ RECORD = StudyRecord(
     confirmation=Confirmation("0123456789ab", "reader 1", "2026-11-01T10:00:00+00:00"),
     pooling="majority",
     unblinded="2026-11-01T11:00:00+00:00",
+    deployment=Deployment.ELSEWHERE,
 )
 
 
@@ -92,6 +104,19 @@ def test_a_study_from_before_predictions_were_confirmed_has_no_confirmation() ->
 
     assert found is not None
     assert found.confirmation is None
+
+
+def test_a_study_from_before_it_was_asked_where_the_model_will_work_is_unsure() -> None:
+    store = MemoryStore()
+    save_study(store, RECORD)
+    saved = json.loads(store.read(study_file("abc")) or b"")
+    del saved["deployment"]
+    store.write(study_file("abc"), json.dumps(saved).encode())
+
+    found = load_study(store, "abc")
+
+    assert found is not None
+    assert found.deployment is Deployment.UNSURE
 
 
 def test_a_study_from_before_there_were_several_readers_has_an_unnamed_one() -> None:
@@ -139,6 +164,28 @@ def test_a_round_comes_back_as_it_was() -> None:
 
     assert load_round(store, "abc", key="first") == before
     assert load_round(store, "abc", key="second") is None
+
+
+def test_a_round_from_before_there_were_two_questions_says_the_same_in_todays_words() -> None:
+    store, before = MemoryStore(), finished()
+    save_round(store, "abc", before, key="first")
+    saved = json.loads(store.read(round_file("abc", "first")) or b"")
+    del saved["deployment"]
+    for paired in saved["paired"]:
+        del paired["independent"]
+        paired |= {"verdict": "not_shown", "levels": {"accuracy": 0.975, "balanced_accuracy": 0.95}}
+        for difference in paired["differences"].values():
+            del difference["level"], difference["p"]
+    store.write(round_file("abc", "first"), json.dumps(saved).encode())
+
+    found = load_round(store, "abc", key="first")
+
+    assert found is not None
+    (paired,) = found.paired
+    assert (paired.verdict, paired.independent) == (Verdict.NO_CLEAR_DIFFERENCE, None)
+    assert paired.differences[Metric.ACCURACY].level == 0.975
+    assert paired.differences[Metric.BALANCED_ACCURACY].level == 0.95
+    assert found.deployment is Deployment.UNSURE
 
 
 def test_a_round_counts_patients_and_compares_with_control() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from imil.core.records import Precision
+from imil.core.records import Deployment, Precision
 from imil.errors import StoreError
 from imil.storage.codec import decode_checkpoint, plan_from_json
 from imil.storage.records.acts import ActKind, act_file
@@ -47,6 +47,7 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Study, Pa
     study = machine.studies.demo()
     plan = replace(study.plan, size=32, epochs=1, epochs_after=1, budget=0.1)
     study.training.set_plan(replace(plan, precision=Precision.AUTO))
+    study.training.set_deployment(Deployment.ELSEWHERE)
     study.training.start()
     finish(study.training.status)
     for offer in study.queues.offers()[:2]:
@@ -155,6 +156,21 @@ def test_a_plan_that_was_changed_afterwards_is_refused(
         forge(files, name, json.dumps(record).encode())
 
     with pytest.raises(StoreError, match=r"has another plan than act \d+ tells of"):
+        again(rezipped(path, edit), tmp_path / "work")
+
+
+@pytest.mark.slow
+def test_an_answer_that_was_changed_after_the_comparison_is_refused(
+    packed: tuple[Study, Path], tmp_path: Path
+) -> None:
+    study, path = packed
+    name = f"state/studies/{study.study_id}/study.json"
+
+    def edit(files: Files) -> None:
+        record = json.loads(files[name]) | {"deployment": "same"}
+        forge(files, name, json.dumps(record).encode())
+
+    with pytest.raises(StoreError, match=r"another answer where the model will work than act \d+"):
         again(rezipped(path, edit), tmp_path / "work")
 
 

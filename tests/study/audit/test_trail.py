@@ -332,10 +332,8 @@ class Mirrored(LocalStore):
 class Hub(Machine):
     """A machine whose acts are on the Hub too."""
 
-    def start(self) -> None:
-        super().start()
-        self.store = Mirrored(self.home / "state")
-        self.studies._services = replace(self.studies._services, store=self.store)
+    def open_store(self) -> Mirrored:
+        return Mirrored(self.home / "state")
 
 
 def write_anew(machine: Machine, study: Study) -> None:

@@ -14,7 +14,7 @@ from imil.core.arms.variants import CONTROL, IMIL, Variant
 from imil.core.evaluation.metrics import Metric
 from imil.core.evaluation.rounds import Round
 from imil.core.images import ImageSet
-from imil.core.records import Arm, Pixels, Plan, Precision, Region, Selection, Split
+from imil.core.records import Arm, Deployment, Pixels, Plan, Precision, Region, Selection, Split
 from imil.core.splits import prove_disjoint
 from imil.errors import DataError, MaskError, PlanError
 from imil.jobs.pool import WorkerPool
@@ -78,11 +78,18 @@ def test_a_run_writes_the_results_with_all_that_was_set(run: Run, tmp_path: Path
     assert found["budget"] == {"share": 0.1, "allowed": 6, "painted": [6, 6], "origins": {}}
     assert set(found["arms"]) == {"control", "imil"}  # type: ignore[call-overload]  # JSON
     accuracy = found["paired"]["imil"]["accuracy"]  # type: ignore[index]  # JSON
-    assert set(accuracy) == {"points", "low", "high", "verdict"}
-    assert accuracy["verdict"] == "one_run"
+    figures = {"points", "low", "high", "level", "p", "visible_from"}
+    assert set(accuracy) == figures | {"verdict"}
     paired = found["paired"]["imil"]  # type: ignore[index]  # JSON
+    assert set(paired["independent_balanced_accuracy"]) == figures
+    assert paired["verdict"] == {
+        "word": "too_early_to_say",
+        "without_the_shortcut": "too_early_to_say",
+        "on_images_like_these": "too_early_to_say",
+    }
     assert paired["exploratory"] is False
-    assert paired["levels"]["accuracy"] == pytest.approx(0.95)
+    assert found["deployment"] == "unsure"
+    assert len(found["arms"]["imil"]["independent_balanced_accuracy"]) == 2  # type: ignore[index]  # JSON
     assert len(paired["mcnemar"]) == 2
     assert set(paired["swapped_accuracy"]) == {"points", "low", "high"}
     assert found["swapped_by"] == "reference"
@@ -134,6 +141,22 @@ def test_a_folder_of_another_run_is_refused(run: Run, tmp_path: Path) -> None:
 
     with pytest.raises(PlanError, match=r"other settings or images.*another --out"):
         run(replace(request(tmp_path), plan=replace(PLAN, epochs=2)))
+    # Nor is it said otherwise where the model will work, once the results are known.
+    with pytest.raises(PlanError, match=r"other settings or images"):
+        run(replace(request(tmp_path), deployment=Deployment.ELSEWHERE))
+
+
+def test_a_folder_of_an_older_version_goes_on_as_one_that_was_unsure(
+    run: Run, tmp_path: Path
+) -> None:
+    asked = replace(request(tmp_path), arms=parse_arms((Arm.CONTROL,)))
+    run(asked)
+    settings = tmp_path / WORK / "settings.json"
+    saved = json.loads(settings.read_bytes())
+    del saved["deployment"]
+    settings.write_text(json.dumps(saved))
+
+    assert run(asked).test_openings == 1
 
 
 def test_masks_from_a_folder_are_a_clinicians_study(run: Run, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from imil.report.parts.markup import ASSETS
 from imil.storage.codec import decode_checkpoint
 from imil.storage.local import LocalStore
 from imil.study.library import demo_training
+from imil.study.library.demo import Hint, shortcut_figures
 from imil.study.library.demo_training import TrainedDemo, make_trained_demo, read_trained_demo
 from imil.study.library.studies import DEMO, Studies
 from imil.study.services import Services
@@ -68,6 +69,43 @@ def test_the_shipped_weights_say_of_films_drawn_now_what_the_shipped_scores_say(
     # No machine rounds like another: the bits are promised on one machine type alone.
     np.testing.assert_allclose(said, scores[rows], atol=1e-2)
     assert [epoch.epoch for epoch in curves] == [1, 2, 3, 4, 5, 6]
+
+
+def test_the_story_of_the_demo_is_true_of_the_model_that_is_shipped() -> None:
+    scores, films = np.load(SHIPPED / "logits.npy"), film_set(DEMO)
+    rows = films.rows(Split.VALIDATION)
+    right = scores[rows].argmax(1) == films.labels[rows]
+    misled = np.array([films.samples[row].group == "marker disagrees" for row in rows])
+
+    told = shortcut_figures({"kind": "demo"}, films, scores)
+
+    assert told is not None
+    assert (told.right, told.misled_right) == (right.mean(), right[misled].mean())
+    assert (told.films, told.misled_films) == (len(rows), misled.sum())
+    assert told.reads_marker
+
+
+def test_a_model_that_reads_no_marker_and_another_study_have_no_story() -> None:
+    films = film_set(replace(FILMS, shortcut=0.5))
+    perfect = np.eye(2, dtype=np.float32)[films.labels]
+
+    told = shortcut_figures({"kind": "demo"}, films, perfect)
+
+    assert told is not None
+    assert not told.reads_marker
+    assert shortcut_figures({"kind": "archive"}, films, perfect) is None
+
+
+def test_a_mask_covers_the_marker_where_it_hides_most_of_it() -> None:
+    irrelevant = np.zeros((100, 100), np.bool_)
+    hint = Hint((0.80, 0.10, 0.10))
+
+    assert not hint.covered_by(irrelevant)
+    irrelevant[10:14, 80:90] = True
+    assert not hint.covered_by(irrelevant)
+    irrelevant[10:19, 78:95] = True
+    assert hint.covered_by(irrelevant)
+    assert not Hint(None).covered_by(irrelevant)
 
 
 def test_the_first_film_that_is_offered_carries_the_marker() -> None:

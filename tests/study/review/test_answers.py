@@ -66,6 +66,30 @@ def test_where_nothing_is_hidden_no_pass_is_made(study: Study, passes: Passes) -
     assert not answer.flips
 
 
+def test_the_finding_check_costs_a_pass_more_or_twenty_one_and_is_then_known(
+    study: Study, passes: Passes
+) -> None:
+    sample_id = next(s.sample_id for s in study.images.samples if s.label == 1)
+
+    first = study.model.check(sample_id, corner(study, sample_id, side=30))
+    asked = list(passes.batches)
+    again = study.model.check(sample_id, corner(study, sample_id, side=30))
+
+    assert first is not None
+    assert asked == ([1] if first.chance is None else [1, 5, 5, 5, 5])
+    assert again == first
+    assert passes.batches == asked
+
+
+def test_nothing_is_checked_where_no_finding_can_be_hidden(study: Study, passes: Passes) -> None:
+    absent = next(s.sample_id for s in study.images.samples if s.label == 0)
+    present = next(s.sample_id for s in study.images.samples if s.label == 1)
+
+    assert study.model.check(absent, corner(study, absent, side=30)) is None
+    assert study.model.check(present, corner(study, present, side=0)) is None
+    assert passes.batches == []
+
+
 def test_the_edit_is_the_one_that_training_makes(study: Study) -> None:
     sample_id = study.images.samples[3].sample_id
     irrelevant = corner(study, sample_id, side=30)

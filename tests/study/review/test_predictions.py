@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +13,8 @@ from imil.core.records import Origin, Region, Split
 from imil.core.review.irrelevance import PredictionKind, mean_dice
 from imil.errors import MaskError, PlanError
 from imil.storage.codec import decode_masks
-from imil.study.review.predictions import CONFIRMED_SAMPLE, MODEL
+from imil.study.review.predicted_regions import MODEL
+from imil.study.review.predictions import CONFIRMED_SAMPLE
 from imil.study.study import Study
 from imil.synthetic.films import film
 from tests.standins.trained import as_if_trained, corner
@@ -215,3 +218,72 @@ def test_all_predicted_masks_are_exported_and_marked(study: Study, tmp_path: Pat
     assert np.array_equal(records[7].irrelevant, study.predictions.region(records[7].sample_id))
     assert records[0].time <= datetime.now(UTC)
     assert not list(tmp_path.glob("*.part"))
+
+
+def wait_for(done: Callable[[], bool], *, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+def test_from_two_masks_on_the_other_images_are_predicted_without_being_asked(
+    study: Study,
+) -> None:
+    paint_lungs(study, 1)
+    assert study.predictions.of().known() is None
+
+    paint_lungs(study, 2)
+    paint_lungs(study, 3)
+
+    wait_for(lambda: study.predictions.of().known() is not None)
+    learned = study.predictions.of().known()
+    assert learned is not None
+    assert learned.masks == 3, "the newest masks count"
+
+
+def test_that_masks_contradict_each_other_is_known_without_being_asked(study: Study) -> None:
+    paint_against_each_other(study)
+
+    wait_for(lambda: study.predictions.of().refused is not None)
+    assert "contradict each other" in str(study.predictions.of().refused)
+    paint_lungs(study, 1)
+    assert study.predictions.of().refused is None, "other masks may agree"
+
+
+def test_a_study_that_ends_learns_nothing_more(study: Study) -> None:
+    paint_lungs(study, 3)
+
+    study.end()
+
+    assert study.predictions.of().known() is None
+
+
+def test_what_is_looked_at_is_of_both_classes_and_never_painted(study: Study) -> None:
+    paint_lungs(study, 8)
+
+    learned = study.predictions.of().learn()
+
+    labels = [study.images.sample(sample_id).label for sample_id in learned.sample]
+    assert (labels.count(0), labels.count(1)) == (4, 4)
+    shown = [sample_id for page in learned.pages for sample_id in page]
+    assert len(set(shown)) == len(shown)
+    assert not set(shown) & set(training(study)[:8])
+
+
+def test_painted_masks_alone_are_compared_unless_the_predicted_ones_are_confirmed(
+    study: Study,
+) -> None:
+    paint_lungs(study, 4)
+    before = study.comparison.default_arms()
+    study.predictions.confirm(study.predictions.of().learn().key, reader="r")
+    confirmed = study.comparison.default_arms()
+
+    study.predictions.decline(reader="r")
+
+    assert before == study.comparison.default_arms() == ("control", "imil", "upweight")
+    assert confirmed == ("control", "imil", "propagated", "upweight")
+    assert [act.what for act in study.audit.check().acts][-2:] == [
+        "predictions_confirmed",
+        "predictions_declined",
+    ]

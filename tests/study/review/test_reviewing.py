@@ -209,6 +209,7 @@ def test_arms_of_triage_are_compared_once_something_is_decided(fresh: Reviewed) 
         study.comparison.start(arms=("relabel",))
     assert study.comparison.default_arms() == ("control", "imil")
     study.labels.exclude(ids(study)[0])
+    assert study.comparison.default_arms() == ("control", "relabel", "drop")  # nothing is masked
 
     study.comparison.start(arms=study.comparison.default_arms())
     study.labels.keep(study.labels.changed()[0].sample_id)  # afterwards: what is compared stays
@@ -216,9 +217,9 @@ def test_arms_of_triage_are_compared_once_something_is_decided(fresh: Reviewed) 
     assert finish(study.comparison.status).state is JobState.DONE
     found = study.results.current()
     assert found is not None
-    assert [arm.arm for arm in found.arms] == ["control", "imil", "relabel", "drop"]
+    assert [arm.arm for arm in found.arms] == ["control", "relabel", "drop"]
     assert any("1 excluded. Only relabel and drop" in notice for notice in found.notices)
-    assert found.arms[2].values == found.arms[3].values != found.arms[0].values
+    assert found.arms[1].values == found.arms[2].values != found.arms[0].values
 
 
 def test_a_decision_that_could_not_be_saved_is_not_shown(fresh: Reviewed) -> None:

@@ -16,7 +16,7 @@ from PIL import Image
 
 import imil
 from imil.core.images import ImageSet
-from imil.datasets.archive.entries import Limits, lists
+from imil.datasets.archive.entries import lists
 from imil.datasets.archive.read import unpack
 from imil.datasets.listing import Entry, ImportReport, Listing, listing_to_json
 from imil.errors import StoreError
@@ -28,18 +28,10 @@ from imil.storage.records.studies import StudyRecord, listing_file, study_file, 
 from imil.storage.study_store import StudyStore
 from imil.storage.values import from_json
 from imil.study.audit.trail import Audit
-from imil.study.library.study_zip_check import (
-    MOST_JSON,
-    STUDY_ZIP,
-    Manifest,
-    check_log,
-    check_sizes,
-    checked_record,
-    is_exported,
-    is_imported,
-    unknown_file,
-    with_openings,
-)
+from imil.study.library.zips.checks.files import MOST_JSON, check_sizes, is_exported, is_imported
+from imil.study.library.zips.checks.log import Manifest, check_log, with_openings
+from imil.study.library.zips.checks.record import checked_record
+from imil.study.library.zips.checks.refusals import STUDY_ZIP, unknown_file
 
 ZIP_SCHEMA = 1
 MANIFEST_FILE = "imil-study.json"
@@ -147,7 +139,7 @@ def is_study_zip(path: Path) -> bool:
         return False
 
 
-def open_zip(archive: Path, into: Path, *, limits: Limits | None = None) -> Unpacked:
+def open_zip(archive: Path, into: Path) -> Unpacked:
     """Unpack a `study.zip` into a new folder and check state and log; all or nothing.
 
     What is not taken of it is gone from the folder.
@@ -158,7 +150,7 @@ def open_zip(archive: Path, into: Path, *, limits: Limits | None = None) -> Unpa
             holds what it can't.
         PlanError: its plan can't be trained.
     """
-    unpack(archive, into, limits=limits, whole=True)
+    unpack(archive, into, whole=True)
     try:
         manifest = _described(into)
         _check_files(into, manifest)

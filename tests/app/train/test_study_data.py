@@ -1,4 +1,4 @@
-"""What the card of a study's images is told; what it then looks like is a golden file."""
+"""What the card of a study's images is told."""
 
 from __future__ import annotations
 

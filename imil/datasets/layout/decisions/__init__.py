@@ -1,0 +1,1 @@
+"""What is decided of a data set, a module each: its images, tables, labels, splits and patients."""

@@ -1,0 +1,1 @@
+"""Studies as `study.zip` files: written, checked and brought in."""
