@@ -71,3 +71,13 @@ def black_out(page: Page) -> tuple[str, str]:
 def start_from_predicted(page: Page) -> None:
     page.locator("#start-predicted").click()
     expect(page.locator("#painter .area")).to_contain_text("% of the image hidden")
+
+
+def shows_maps(page: Page) -> None:
+    """Open the card of saliency, and see that its maps are there."""
+    card = page.locator("#looks details")
+    maps = card.locator(".trio img").first
+    maps.wait_for(state="attached")  # until then the card says that they are being computed
+    if card.get_attribute("open") is None:
+        card.locator("summary").click()
+    expect(maps).to_be_visible()

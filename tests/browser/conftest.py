@@ -24,7 +24,7 @@ from xdist.scheduler import LoadFileScheduling
 
 from imil.synthetic.films import write_films
 from tests.browser.acts import FILMS
-from tests.browser.fresh import FreshPage
+from tests.browser.fresh import PATIENCE, FreshPage
 from tests.browser.install_chromium import on_path
 from tests.browser.serving import Server, serve
 
@@ -92,8 +92,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     # A Chromium on the PATH, else Playwright's own; neither: Playwright's error says how to get it.
-    # A minute until what a page should show is missing: CI's cores do other things too.
-    expect.set_options(timeout=60_000)
+    # Long until what a page should show is missing: the cores of a CI do other things too.
+    expect.set_options(timeout=PATIENCE)
     # What has been imported stays: it need not be looked through at each collection of leftovers.
     gc.collect()
     gc.freeze()

@@ -7,7 +7,10 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
 
 SCREEN: ViewportSize = {"width": 1440, "height": 900}
-PATIENCE = 60_000
+# How long the page may take to show what it should, and a training to end, ms: a machine that is
+# busy with other things is three times slower than one that isn't.
+PATIENCE = 180_000
+TRAINING = 900_000
 
 
 class FreshPage:

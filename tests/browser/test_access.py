@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.access import violations_everywhere
 from tests.browser.acts import drag, opened_film, set_plan, upload
+from tests.browser.fresh import PATIENCE, TRAINING
 from tests.browser.serving import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -43,7 +44,7 @@ def test_axe_finds_nothing_serious_of_ours_on_any_tab_in_any_state(
     set_plan(page, epochs="1", epochs_after="1", size="48", budget="3")
     found += looked_at(page, "planned", "Train")
     page.locator("#train").click()
-    expect(page.locator("#review")).to_be_visible(timeout=60_000)
+    expect(page.locator("#review")).to_be_visible(timeout=PATIENCE)
     found += looked_at(page, "trained", *TABS)
 
     page.get_by_role("tab", name="Outliers").click()
@@ -55,7 +56,7 @@ def test_axe_finds_nothing_serious_of_ours_on_any_tab_in_any_state(
     opened_film(page, after=film)
 
     page.locator("#compare").click()
-    expect(page.locator("#verdict .verdict")).to_be_visible(timeout=90_000)
+    expect(page.locator("#verdict .verdict")).to_be_visible(timeout=TRAINING)
     found += looked_at(page, "results", "Results", "Outliers")
 
     assert "\n".join(found) == ""

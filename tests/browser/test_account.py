@@ -13,6 +13,7 @@ from gradio_client import Client, handle_file
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.fresh import PATIENCE
 from tests.browser.looks import picture
 from tests.browser.serving import Server, serve
 from tests.standins.fakehub import FakeHub
@@ -70,7 +71,7 @@ def visit(browser: Browser, url: str, *, width: int = 1440, height: int = 900) -
 
 def opened(page: Page) -> str:
     bar = page.locator("#header .bar:not([data-study=''])[data-study]")
-    expect(bar).to_be_attached(timeout=60_000)
+    expect(bar).to_be_attached(timeout=PATIENCE)
     return bar.get_attribute("data-study") or ""
 
 
@@ -84,7 +85,7 @@ def sign_in(page: Page) -> None:
     page.get_by_role("link", name="Sign in with Hugging Face").click()
     opened(page)
     menu(page)
-    expect(page.locator("#account [data-in]")).to_be_visible(timeout=30_000)
+    expect(page.locator("#account [data-in]")).to_be_visible(timeout=PATIENCE)
 
 
 def paint(space: Space, study: str, folder: Path) -> None:

@@ -8,12 +8,11 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.acts import MARK, drag, opened_film
+from tests.browser.fresh import PATIENCE
 from tests.browser.looks import picture
 from tests.browser.serving import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-
-PATIENCE = 60_000
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.browser.acts import listed
+from tests.browser.fresh import PATIENCE
 from tests.browser.looks import picture
 from tests.browser.serving import Server
 
@@ -29,7 +30,7 @@ def seen(page: Page, server: Server, tmp_path: Path) -> tuple[Page, str]:
     """A page with a demo study in which two films are masked and one is skipped."""
     page.goto(server.url)
     page.get_by_role("tab", name="Train").click()
-    expect(page.locator("#study")).to_contain_text("No patient in two splits.", timeout=60_000)
+    expect(page.locator("#study")).to_contain_text("No patient in two splits.", timeout=PATIENCE)
     (study,) = listed(page)
     client = Client(server.url, verbose=False)
     offers = client.predict(study, "mispredicted", api_name="/queue")["images"]

@@ -12,6 +12,7 @@ from imil.storage.hub.store import store_folder
 from imil.storage.local import LocalStore
 from imil.study.library.studies import Studies
 from imil.study.services import Services
+from tests.browser.fresh import PATIENCE
 from tests.browser.looks import picture
 from tests.browser.serving import Server
 from tests.standins.uploads import telling_zip
@@ -39,7 +40,7 @@ def test_the_screen_says_which_file_to_bring_and_takes_it(
 
     page.goto(f"{bare.url}/?study={study}")
     part = page.locator("#bring-again")
-    expect(part).to_contain_text("48 of 48 images are not on this machine.", timeout=60_000)
+    expect(part).to_contain_text("48 of 48 images are not on this machine.", timeout=PATIENCE)
     expect(part).to_contain_text("that “Chest films” was begun with on")
     expect(page.locator("#study")).to_contain_text("a")
     picture(page, screens, "bring-again", whole=True)
@@ -51,7 +52,7 @@ def test_the_screen_says_which_file_to_bring_and_takes_it(
     page.locator("#brought .file-preview").wait_for()
     page.locator("#bring").click()
 
-    expect(part).to_be_hidden(timeout=60_000)
+    expect(part).to_be_hidden(timeout=PATIENCE)
     expect(page.locator("#consent")).to_contain_text("Nothing leaves this machine")
     picture(page, screens, "brought", whole=True)
     assert faults == []

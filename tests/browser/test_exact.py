@@ -23,6 +23,7 @@ from imil.app.server.page import Page as OurPage
 from imil.app.server.theme import launch_options
 from imil.core.records import Pixels, Region
 from imil.report.parts.markup import ASSETS
+from tests.browser.fresh import PATIENCE
 
 pytestmark = [
     pytest.mark.browser,
@@ -36,7 +37,6 @@ SIZES = [(64, 64), (301, 177), (3000, 2500)]
 DEVICES = ["mouse", "pen", "touch"]
 # Share of the longer side, 1/1000: the brush's smallest size, a usual one, a large one.
 BRUSHES = [5, 35, 120]
-PATIENCE = 60_000
 # What a canvas listener hears: where the painter was told that the pointer was.
 LISTEN = """() => {
   window.heard = [];

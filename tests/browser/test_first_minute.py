@@ -12,6 +12,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.acts import drag, listed, opened_film
+from tests.browser.fresh import PATIENCE
 from tests.browser.looks import picture
 from tests.browser.serving import Server
 
@@ -24,7 +25,6 @@ pytestmark = [
 ]
 
 # Everything here shares two cores with the other tests.
-PATIENCE = 60_000
 
 
 @pytest.fixture

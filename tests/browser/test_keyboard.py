@@ -8,11 +8,11 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.acts import opened_film, set_plan, upload
+from tests.browser.fresh import PATIENCE, TRAINING
 from tests.browser.serving import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-PATIENCE = 60_000
 # More presses than the page has stops.
 MOST = 120
 # What the Tab key meets on the Outliers tab, in that order; what stands between is left out.
@@ -130,7 +130,7 @@ def test_everything_can_be_done_by_keys_alone_and_focus_goes_as_one_reads(
 
     tab_to(page, "#compare")
     page.keyboard.press("Enter")
-    expect(page.locator("#verdict .verdict")).to_be_visible(timeout=2 * PATIENCE)
+    expect(page.locator("#verdict .verdict")).to_be_visible(timeout=TRAINING)
     tab_to(page, "#download-report")
     with page.expect_download() as download:
         page.keyboard.press("Enter")

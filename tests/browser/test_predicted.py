@@ -19,6 +19,7 @@ from tests.browser.acts import (
     listed,
     opened_film,
 )
+from tests.browser.fresh import TRAINING
 from tests.browser.kept import stored
 from tests.browser.looks import look, picture
 from tests.browser.serving import Server
@@ -168,7 +169,7 @@ def test_a_visitor_gets_from_the_first_screen_to_an_honest_answer_in_four_presse
     # Another page's trainings may stand before.
     verdict = page.locator("#verdict")
     expect(verdict).to_contain_text(
-        re.compile(r"[.\d]+ → [.\d]+ without the shortcut"), timeout=300_000
+        re.compile(r"[.\d]+ → [.\d]+ without the shortcut"), timeout=TRAINING
     )
     took = {"seconds": round(time.monotonic() - started, 1), "presses": presses, "strokes": strokes}
     (screens / "first-answer.json").write_text(json.dumps(took))

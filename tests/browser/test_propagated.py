@@ -17,6 +17,7 @@ from tests.browser.acts import (
     set_plan,
     upload,
 )
+from tests.browser.fresh import PATIENCE, TRAINING
 from tests.browser.kept import stored
 from tests.browser.looks import look
 from tests.browser.serving import Server
@@ -32,7 +33,7 @@ def review(page: Page, bare: Server, archive: Path) -> Page:
     expect(page.locator("#study")).to_contain_text("No patient in two splits.")
     set_plan(page, epochs="2", epochs_after="1", size="48", budget="5")
     page.locator("#train").click()
-    expect(page.locator("#review")).to_be_visible(timeout=60_000)
+    expect(page.locator("#review")).to_be_visible(timeout=PATIENCE)
     page.locator("#review").click()
     opened_film(page)
     return page
@@ -58,7 +59,7 @@ def test_from_two_masks_two_presses_lead_to_a_verdict_with_the_masks_extended(
     page.locator("#use-predicted").click()
 
     # The first look comes after one run, and the others come by themselves.
-    expect(page.locator("#comparison")).to_contain_text("of 5 runs", timeout=90_000)
+    expect(page.locator("#comparison")).to_contain_text("of 5 runs", timeout=TRAINING)
     for name in (
         "Control",
         "IMIL, the paper's way",
@@ -67,7 +68,7 @@ def test_from_two_masks_two_presses_lead_to_a_verdict_with_the_masks_extended(
     ):
         expect(page.locator(".arms")).to_contain_text(name)
     expect(sheet).to_be_hidden()
-    expect(page.locator("#comparison")).to_be_hidden(timeout=180_000)
+    expect(page.locator("#comparison")).to_be_hidden(timeout=TRAINING)
     expect(page.locator("#verdict")).to_contain_text("same starting model")
     expect(page.locator("#more-seeds")).to_be_hidden()
     kept = stored(bare.home, listed(page)[0])
@@ -83,11 +84,11 @@ def test_seeds_that_were_stopped_go_on_at_a_press(review: Page) -> None:
     black_out(page)
     page.locator("#compare").click()
     expect(page.locator("#test-said")).to_contain_text("Only one image is painted.")
-    expect(page.locator("#comparison")).to_contain_text("of 5 runs", timeout=90_000)
+    expect(page.locator("#comparison")).to_contain_text("of 5 runs", timeout=TRAINING)
 
     page.locator("#stop-comparison").click()
     page.locator("#more-seeds").click()
 
     expect(page.locator("#comparison")).to_contain_text("of 5 runs")
-    expect(page.locator("#comparison")).to_be_hidden(timeout=180_000)
+    expect(page.locator("#comparison")).to_be_hidden(timeout=TRAINING)
     expect(page.locator("#more-seeds")).to_be_hidden()

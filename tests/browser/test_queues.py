@@ -12,6 +12,7 @@ from gradio_client import Client
 from playwright.sync_api import Browser, ConsoleMessage, Page, StorageState, expect
 
 from tests.browser.acts import FILMS, set_plan, upload
+from tests.browser.fresh import PATIENCE
 from tests.browser.looks import SIZES, look, picture
 from tests.browser.serving import Server
 
@@ -23,7 +24,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-PATIENCE = 60_000
 # No act here is a mistake, so no message may appear over the page.
 TOAST = "a message appeared: "
 WATCH_TOASTS = f"""new MutationObserver(() => document.querySelectorAll(
@@ -58,7 +58,7 @@ def visit(browser: Browser, server: Server, archive: Path) -> StorageState:
         budget="5",
     )
     page.locator("#train").click()
-    expect(page.locator("#review")).to_be_visible(timeout=2 * PATIENCE)
+    expect(page.locator("#review")).to_be_visible(timeout=PATIENCE)
     state = context.storage_state()
     context.close()
     return state
@@ -252,7 +252,7 @@ def test_wrong_reasons_are_looked_for_while_one_works_on(
     expect(tab.locator("#budget")).to_contain_text("2 of 6 masked")
 
     tab.get_by_role("radio", name="Wrong reason").check()
-    expect(tab.locator("#reviewed")).to_contain_text("reviewed", timeout=2 * PATIENCE)
+    expect(tab.locator("#reviewed")).to_contain_text("reviewed", timeout=PATIENCE)
 
     offered = study.ids(queue="wrong_reason")
     shows(tab, offered)

@@ -17,6 +17,7 @@ from imil.study.library.studies import Studies
 from imil.study.services import Services
 from imil.study.study import Study
 from imil.synthetic.films import FilmSpec
+from tests.browser.fresh import PATIENCE, TRAINING
 from tests.browser.looks import picture
 from tests.standins.memory_store import MemoryStore
 from tests.standins.trained import as_if_trained
@@ -29,7 +30,6 @@ pytestmark = [
     pytest.mark.filterwarnings("default"),
 ]
 
-PATIENCE = 30_000
 WIDE, NARROW = (1440, 900), (390, 844)
 
 
@@ -193,7 +193,7 @@ def test_two_readers_are_blind_to_each_other_then_pooled_and_compared(
         page.locator("#compare-again").click()
         verdict = page.locator("#verdict")
         expect(verdict).to_contain_text(
-            "2 readers (Ada, Bo), pooled by intersection", timeout=90_000
+            "2 readers (Ada, Bo), pooled by intersection", timeout=TRAINING
         )
         arms = page.locator("#arms-table")
         for name in ("masks of Ada", "masks of Bo"):

@@ -16,7 +16,8 @@ from gradio_client import Client, handle_file
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.acts import FILMS, listed, upload
+from tests.browser.acts import FILMS, listed, shows_maps, upload
+from tests.browser.fresh import PATIENCE, TRAINING
 from tests.browser.looks import look, picture
 from tests.browser.serving import Server, foreign
 
@@ -28,7 +29,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-PATIENCE = 120_000
 # A word that counts its runs, as long as they are too few for a verdict.
 EARLY = re.compile(r"[1-4] of 5 runs")
 PLAN = {"backbone": "film_net", "size": 32, "epochs": 6, "epochs_after": 4, "budget": 0.1}
@@ -53,7 +53,7 @@ def visit(
     page = context.new_page()
     page.goto(bare.url)
     upload(page, archive, "films")
-    expect(page.locator("#study")).to_contain_text("No patient in two splits.", timeout=60_000)
+    expect(page.locator("#study")).to_contain_text("No patient in two splits.", timeout=PATIENCE)
     (study,) = listed(page)
     client = Client(bare.url, verbose=False)
     client.predict(study, PLAN | {"pretrained": False}, api_name="/set_plan")
@@ -102,19 +102,19 @@ def test_one_run_becomes_a_verdict_while_the_card_stays_in_sight(
     verdict = page.locator("#verdict .verdict")
 
     page.locator("#compare-again").dblclick()
-    expect(verdict).to_be_visible(timeout=PATIENCE)
+    expect(verdict).to_be_visible(timeout=TRAINING)
     look(page, screens, "one-run", whole=True)
     page.locator("#stop-comparison").click()
     page.locator("#more-seeds").dblclick()
 
-    expect(page.locator("#comparison")).to_contain_text("of 5", timeout=PATIENCE)
+    expect(page.locator("#comparison")).to_contain_text("of 5", timeout=TRAINING)
     expect(verdict).to_be_visible()
     # Only at five is there a word; a reload on the way changes nothing.
-    expect(verdict).to_contain_text(EARLY, timeout=PATIENCE)
+    expect(verdict).to_contain_text(EARLY, timeout=TRAINING)
     page = results(visit)
-    expect(verdict).to_be_visible(timeout=PATIENCE)
+    expect(verdict).to_be_visible(timeout=TRAINING)
     picture(page, screens, "more-seeds")
-    expect(page.locator("#comparison")).to_be_hidden(timeout=PATIENCE)
+    expect(page.locator("#comparison")).to_be_hidden(timeout=TRAINING)
     expect(verdict.locator(".w").first).not_to_contain_text(EARLY)
     expect(verdict).to_contain_text("same starting model")
     found = visit.client.predict(visit.study, api_name="/results")
@@ -155,7 +155,7 @@ def test_fixed_and_broken_images_are_those_of_the_first_seed(visit: Visit, scree
         assert all((i["control"] == i["label"]) == (kind == "broken") for i in images)
     expect(page.locator("#cases")).to_contain_text("First seed, against control")
     if papers.locator(".thumbs button").count():
-        expect(page.locator("#looks .trio img").first).to_be_attached(timeout=PATIENCE)
+        shows_maps(page)
         expect(page.locator("#looks")).to_contain_text("a better map is not evidence")
     look(page, screens, "verdict", whole=True)
 
@@ -209,10 +209,10 @@ def test_the_final_comparison_opens_the_test_set_once_and_the_next_round_says_so
     expect(page.locator("#arms-table .confirmation")).to_contain_text("Test, n = ")
     look(page, screens, "final", whole=True)
     assert openings(visit) == 1
-    expect(page.locator("#verdict")).to_contain_text("Test set opened once.", timeout=PATIENCE)
+    expect(page.locator("#verdict")).to_contain_text("Test set opened once.", timeout=TRAINING)
     expect(page.locator("#cases")).to_contain_text("Test confusion matrices")
     if page.locator("#cases .changed").first.locator(".thumbs button").count():
-        expect(page.locator("#looks .trio img").first).to_be_attached()
+        shows_maps(page)
     page.locator("#next-round").click()
     expect(page.locator("#painter")).to_be_visible()
     mask(visit.client, visit.study, tmp_path, 1)
@@ -220,7 +220,7 @@ def test_the_final_comparison_opens_the_test_set_once_and_the_next_round_says_so
     expect(page.locator("#compare-again")).to_have_text("Test my masks")
     page.locator("#compare-again").click()
 
-    expect(page.locator("#verdict")).to_contain_text("test set seen", timeout=PATIENCE)
+    expect(page.locator("#verdict")).to_contain_text("test set seen", timeout=TRAINING)
     expect(page.locator("#details")).to_contain_text("Rounds so far")
     assert visit.client.predict(visit.study, api_name="/results")["test_openings"] == 1
     assert foreign(requests, visit.server.url) == []

@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 from imil.storage.local import LocalStore
 from imil.storage.records.studies import load_study
 from tests.browser.acts import FILMS, listed, opened_film, set_plan, upload
+from tests.browser.fresh import PATIENCE, TRAINING
 from tests.browser.kept import stored
 from tests.browser.looks import picture
 from tests.browser.serving import Server, foreign
@@ -94,7 +95,7 @@ def test_a_visitor_goes_from_a_zip_to_a_verdict(
     answer_yes(page, server.home)
     set_plan(page, epochs="1", epochs_after="1", size="48", budget="3")
     page.locator("#train").dblclick()
-    expect(page.locator("#review")).to_be_visible(timeout=60_000)
+    expect(page.locator("#review")).to_be_visible(timeout=PATIENCE)
     picture(page, screens, "train")
 
     page.locator("#review").click()
@@ -124,7 +125,7 @@ def test_a_visitor_goes_from_a_zip_to_a_verdict(
 
     page.locator("#compare").click()
     verdict = page.locator("#verdict .verdict")
-    expect(verdict).to_contain_text("1 image", timeout=60_000)
+    expect(verdict).to_contain_text("1 image", timeout=TRAINING)
     expect(page.locator(".arms")).to_contain_text("Control")
     expect_answer_fixed(page)
     picture(page, screens, "results", whole=True)

@@ -17,6 +17,7 @@ from imil.study.library.studies import Studies
 from imil.study.services import Services
 from imil.study.study import Study
 from imil.synthetic.films import FilmSpec
+from tests.browser.fresh import PATIENCE
 from tests.standins.memory_store import MemoryStore
 from tests.standins.trained import as_if_trained
 from tests.standins.visitors import no_weights
@@ -30,7 +31,6 @@ pytestmark = [
 
 SIDE = 64
 NOT_SAVED = "Not saved yet: the connection is lost. Your mask is kept in this browser"
-PATIENCE = 30_000
 
 
 @dataclass

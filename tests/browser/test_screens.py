@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 
 from imil.study.library.studies import DEMO
 from imil.synthetic.films import FilmSpec, film_set
-from tests.browser.acts import opened_film
+from tests.browser.acts import opened_film, shows_maps
 from tests.browser.serving import Server, serve
 
 pytestmark = [
@@ -108,7 +108,7 @@ def test_the_three_tabs_are_worth_showing(
     expect(page.locator("#comparison")).to_be_hidden(timeout=PATIENCE * 1000)
     # Where no image was fixed or broken, there is nothing to look at before and after.
     if page.locator("#cases .changed").first.locator(".thumbs button").count():
-        expect(page.locator("#looks .trio img").first).to_be_attached(timeout=60_000)
+        shows_maps(page)
     page.wait_for_timeout(500)
     page.screenshot(path=screens / "results.png")
 

@@ -15,6 +15,7 @@ from playwright.sync_api import Page, expect
 from app import _trained_demo
 from imil.settings import Settings
 from tests.browser.acts import set_plan, upload
+from tests.browser.fresh import PATIENCE
 from tests.browser.hosting import host
 from tests.browser.serving import foreign
 from tests.datasets.hub_sets import image_folder, parquet, picture
@@ -28,7 +29,6 @@ pytestmark = [
 ]
 
 # A reading starts a process, which takes its time on a busy machine.
-READ = 60_000
 
 
 def chest_films() -> dict[str, bytes]:
@@ -71,7 +71,7 @@ def online(tmp_path_factory: pytest.TempPathFactory, hub: FakeHub) -> Iterator[O
 def ready(page: Page, online: Online) -> Page:
     page.goto(online.url)
     page.get_by_role("tab", name="Train").click()
-    expect(page.locator("#study .samples img")).to_have_count(12, timeout=READ)
+    expect(page.locator("#study .samples img")).to_have_count(12, timeout=PATIENCE)
     return page
 
 
@@ -97,7 +97,7 @@ def test_a_public_set_is_one_click_away_and_says_on_what_terms(
     expect(ready.locator("#reading")).to_contain_text("Reading images")
     expect(ready.locator("#open-public")).to_be_disabled()
 
-    expect(ready.locator("#header")).to_contain_text("Chest X-rays, pneumonia", timeout=READ)
+    expect(ready.locator("#header")).to_contain_text("Chest X-rays, pneumonia", timeout=PATIENCE)
     card = ready.locator("#study")
     expect(card).to_contain_text("Patients unknown.")
     expect(card).to_contain_text("1 image was moved to the stricter split")
@@ -119,7 +119,7 @@ def test_a_hub_out_of_reach_is_said_in_place_and_the_films_remain(
     ready.locator("#open-public").click()
 
     alert = ready.locator(".card .note.bad[role=alert]")
-    expect(alert).to_contain_text("can't be fetched now.", timeout=READ)
+    expect(alert).to_contain_text("can't be fetched now.", timeout=PATIENCE)
     expect(alert).to_contain_text("the demo's films and your own zip need no network")
     expect(ready.locator("#study .samples img")).to_have_count(12)
     expect(ready.locator("#open-public")).to_be_enabled()
@@ -134,19 +134,19 @@ def test_a_reading_goes_on_through_a_reload_and_makes_one_study(
     choose(ready, "Hub id")
     ready.locator("#hub-id input, #hub-id textarea").fill("lab/films")
     ready.locator("#open-hub").click()
-    expect(ready.locator("#reading")).to_contain_text("of 28", timeout=READ)
+    expect(ready.locator("#reading")).to_contain_text("of 28", timeout=PATIENCE)
     ready.reload()
 
     expect(ready.locator("#reading")).to_contain_text("Reading images")
-    expect(ready.locator("#header")).to_contain_text("lab/films", timeout=READ)
+    expect(ready.locator("#header")).to_contain_text("lab/films", timeout=PATIENCE)
     expect(ready.locator("#reading")).to_be_empty()
     assert image_folders(online) == before + 1
 
     # What has been read does not come back over what was opened since.
     ready.get_by_role("button", name="Next visitor").click()
-    expect(ready.locator("#header .study")).to_contain_text("Demo study", timeout=READ)
+    expect(ready.locator("#header .study")).to_contain_text("Demo study", timeout=PATIENCE)
     ready.reload()
-    expect(ready.locator("#header .study")).to_contain_text("Demo study", timeout=READ)
+    expect(ready.locator("#header .study")).to_contain_text("Demo study", timeout=PATIENCE)
     ready.wait_for_timeout(2000)  # the page looks for a reading every .7 s
     expect(ready.locator("#header .study")).to_contain_text("Demo study")
 
@@ -156,7 +156,7 @@ def test_what_a_data_set_has_can_be_looked_at_before_it_is_fetched(ready: Page) 
     ready.locator("#hub-id input, #hub-id textarea").fill("hf-vision/chest-xray-pneumonia")
     ready.locator("#hub-look").click()
 
-    expect(ready.locator("#hub-has")).to_contain_text("Label: label.", timeout=READ)
+    expect(ready.locator("#hub-has")).to_contain_text("Label: label.", timeout=PATIENCE)
     expect(ready.locator("#hub-has")).to_contain_text("train, validation, test")
     expect(ready.get_by_label("Label column")).to_have_value("label")
     ready.locator("#hub-id input, #hub-id textarea").fill("no id at all")
@@ -166,23 +166,23 @@ def test_what_a_data_set_has_can_be_looked_at_before_it_is_fetched(ready: Page) 
 
 def test_a_preset_is_one_click_and_a_wrong_setting_is_said_where_it_stands(ready: Page) -> None:
     ready.locator("#open-untrained").click()
-    expect(ready.locator("#train")).to_be_visible(timeout=READ)
+    expect(ready.locator("#train")).to_be_visible(timeout=PATIENCE)
     preset = ready.locator("#preset")
-    expect(preset.get_by_role("radio", name="Recommended")).to_be_checked(timeout=READ)
+    expect(preset.get_by_role("radio", name="Recommended")).to_be_checked(timeout=PATIENCE)
 
     preset.get_by_role("radio", name="Paper").check()
-    expect(ready.locator("#plan-summary")).to_contain_text("resnet50", timeout=READ)
-    expect(ready.locator("#plan-summary")).to_contain_text("224 px", timeout=READ)
+    expect(ready.locator("#plan-summary")).to_contain_text("resnet50", timeout=PATIENCE)
+    expect(ready.locator("#plan-summary")).to_contain_text("224 px", timeout=PATIENCE)
     ready.get_by_role("button", name="Advanced").click()
     ready.locator("#plan-epochs input").fill("0")
     trouble = ready.locator("#plan-trouble")
-    expect(trouble).to_contain_text("It must be a whole number from 1 to 1000.", timeout=READ)
-    expect(preset.locator("label.selected")).to_have_count(0, timeout=READ)
+    expect(trouble).to_contain_text("It must be a whole number from 1 to 1000.", timeout=PATIENCE)
+    expect(preset.locator("label.selected")).to_have_count(0, timeout=PATIENCE)
     ready.locator("#plan-size input").fill("")
-    expect(trouble).to_contain_text("The field “Image size, px” is empty.", timeout=READ)
+    expect(trouble).to_contain_text("The field “Image size, px” is empty.", timeout=PATIENCE)
     preset.get_by_role("radio", name="Recommended").check()
-    expect(trouble).to_be_empty(timeout=READ)
-    expect(ready.locator("#plan-summary")).to_contain_text("film_net", timeout=READ)
+    expect(trouble).to_be_empty(timeout=PATIENCE)
+    expect(ready.locator("#plan-summary")).to_contain_text("film_net", timeout=PATIENCE)
 
 
 def test_a_program_takes_the_same_steps(online: Online) -> None:
@@ -204,16 +204,16 @@ def test_a_program_takes_the_same_steps(online: Online) -> None:
 
 def test_nothing_moves_while_training(ready: Page, archive: Path) -> None:
     upload(ready, archive, "steady")
-    expect(ready.locator("#header")).to_contain_text("steady", timeout=READ)
+    expect(ready.locator("#header")).to_contain_text("steady", timeout=PATIENCE)
     set_plan(ready, epochs="500", size="32")
     seen = [heights(ready)]
 
     ready.locator("#train").click()
-    expect(ready.locator("#training")).to_contain_text("left", timeout=READ)
-    expect(ready.locator("#training")).to_contain_text("Valid.", timeout=READ)
+    expect(ready.locator("#training")).to_contain_text("left", timeout=PATIENCE)
+    expect(ready.locator("#training")).to_contain_text("Valid.", timeout=PATIENCE)
     seen.append(heights(ready))
     ready.locator("#stop").dblclick()
-    expect(ready.locator("#training")).to_contain_text("Stopped", timeout=READ)
+    expect(ready.locator("#training")).to_contain_text("Stopped", timeout=PATIENCE)
     seen.append(heights(ready))
 
     assert seen[1:] == seen[:1] * 2

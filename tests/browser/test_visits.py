@@ -6,11 +6,10 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.acts import set_plan, upload
+from tests.browser.fresh import PATIENCE
 from tests.browser.serving import Server, foreign
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-
-FIRST_VISIT = 60_000  # ms; on a busy machine
 
 
 # Counts the frames that are asked for.
@@ -41,7 +40,7 @@ def test_a_new_visitor_meets_the_demo_and_nothing_foreign_is_asked_for_nor_drawn
     page.get_by_role("tab", name="Train").click()
 
     # The first visitor of a fresh server waits for the pictures to be drawn.
-    expect(page.locator("#study .samples img")).to_have_count(12, timeout=FIRST_VISIT)
+    expect(page.locator("#study .samples img")).to_have_count(12, timeout=PATIENCE)
     expect(page.locator("#header .study")).to_contain_text("Demo study")
     expect(page.locator("#review")).to_be_visible()
     page.get_by_role("tab", name="Results").click()

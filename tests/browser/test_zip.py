@@ -14,6 +14,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from imil.settings import Settings
+from tests.browser.fresh import PATIENCE
 from tests.browser.hosting import host
 from tests.browser.looks import look
 from tests.standins.dicoms import write_dicom
@@ -26,7 +27,6 @@ pytestmark = [
     pytest.mark.filterwarnings("default"),
 ]
 
-READ = 60_000
 REPO = "alice/state"
 SIDE = 48
 FILMS = 40
@@ -102,7 +102,7 @@ def bring(page: Page, online: str, archive: Path) -> None:
     page.goto(online)
     page.get_by_role("radio", name="Zip").check()
     page.locator("#archive input[type=file]").set_input_files(archive)
-    expect(page.locator("#zip-has")).to_contain_text("in the zip", timeout=READ)
+    expect(page.locator("#zip-has")).to_contain_text("in the zip", timeout=PATIENCE)
 
 
 def test_guessed_columns_are_shown_corrected_and_read_so(
@@ -120,13 +120,13 @@ def test_guessed_columns_are_shown_corrected_and_read_so(
     look(page, screens, "zip-guessed", whole=True)
     page.locator("#zip-label input").click()
     page.locator("#zip-label").get_by_role("option", name="column Reader's finding").click()
-    expect(has).to_contain_text("label: column “Reader's finding”", timeout=READ)
+    expect(has).to_contain_text("label: column “Reader's finding”", timeout=PATIENCE)
     page.locator("#zip-group input").click()
     page.locator("#zip-group").get_by_role("option", name="column Ward").click()
     expect(page.locator("#zip-group input")).to_have_value("column Ward")
     page.locator("#zip-patient input").click()
     page.locator("#zip-patient").get_by_role("option", name="file name {patient}_*").click()
-    expect(has).to_contain_text("patients: by file name {patient}_*: 21 of 41", timeout=READ)
+    expect(has).to_contain_text("patients: by file name {patient}_*: 21 of 41", timeout=PATIENCE)
     page.locator("#zip-picked-frame input").fill("2")
     expect(options).to_be_visible()
     look(page, screens, "zip-corrected", whole=True)
@@ -134,7 +134,7 @@ def test_guessed_columns_are_shown_corrected_and_read_so(
     page.locator("#open-archive").click()
 
     card = page.locator("#study")
-    expect(page.locator("#header")).to_contain_text("Export", timeout=READ)
+    expect(page.locator("#header")).to_contain_text("Export", timeout=PATIENCE)
     expect(card).to_contain_text("HEALTHY")
     expect(card).to_contain_text("No patient in two splits. 21 patients checked")
     expect(card).to_contain_text("41 images compared")
@@ -171,7 +171,7 @@ def test_what_can_not_be_read_of_a_zip_is_named_before_and_after_the_others_are_
     page.locator("#open-archive").click()
 
     card = page.locator("#study")
-    expect(page.locator("#header")).to_contain_text("Damaged", timeout=READ)
+    expect(page.locator("#header")).to_contain_text("Damaged", timeout=PATIENCE)
     expect(card).to_contain_text("No near duplicate across splits. 23 images compared.")
     card.get_by_text("23 images taken, 3 files skipped").click()
     expect(card).to_contain_text("b/5.png: It is damaged in the zip.")
@@ -191,7 +191,7 @@ def test_markup_in_labels_columns_and_file_names_is_shown_as_text(
     page.locator("#open-archive").click()
 
     card = page.locator("#study")
-    expect(card.locator(".samples")).to_contain_text(EVIL, timeout=READ)
+    expect(card.locator(".samples")).to_contain_text(EVIL, timeout=PATIENCE)
     expect(page.locator("#header")).to_contain_text(EVIL)
     card.get_by_text("skipped").first.click()
     expect(card).to_contain_text(f"{EVIL}.png")
