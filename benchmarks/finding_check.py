@@ -139,7 +139,7 @@ def _measured(spec: FilmSpec, plan: Plan) -> tuple[float, list[Warned]]:
     shares = _shares_of(model, pixels[rows])
     right = shares.argmax(1) == films.labels[rows]
     predictor = learn_irrelevance(pixels, _painted(spec, films, pixels, model), seed=plan.seed)
-    masks = []
+    masks: list[Warned] = []
     for row, before in zip(rows, shares, strict=True):
         confidence = predictor.confidence(pixels[row][None])[0]
         elsewhere = predictor.irrelevant(confidence).astype(np.float64)
