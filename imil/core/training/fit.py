@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from imil.core.nets.backbones import Classifier, build, load_pretrained
+from imil.core.nets.backbones import Classifier, build, install_focus, load_pretrained
+from imil.core.nets.focus import Focus
 from imil.core.records import EpochFigures, Plan, Precision, Progress
 from imil.core.training.batches import Batches, Images
 from imil.core.training.device_images import gather, to_float
@@ -85,6 +86,12 @@ def next_round(state: TrainState) -> TrainState:
     A fresh optimiser made the control arm itself lose accuracy in trials; our choice.
     """
     return replace(state, round=state.round + 1, epoch=0)
+
+
+def with_focus(state: TrainState, focus: Focus) -> TrainState:
+    """Return the state of the same model that hides regions before it looks."""
+    held = {f"model.focus.{k}": snapshot(v) for k, v in focus.state_dict().items()}
+    return replace(state, tensors={**state.tensors, **held})
 
 
 def epochs_of(plan: Plan, round_number: int) -> int:
@@ -214,6 +221,7 @@ def restore(plan: Plan, state: TrainState) -> Classifier:
         plan.backbone, classes=state.classes, channels=state.channels, size=plan.size, seed=0
     )
     prefix = "model."
+    install_focus(module, state.tensors, prefix=prefix)
     module.load_state_dict(
         {k.removeprefix(prefix): v for k, v in state.tensors.items() if k.startswith(prefix)}
     )

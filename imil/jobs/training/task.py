@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from imil.core.arms.registry import ArmInputs, batches_of
+from imil.core.arms.focusing import learn_focus
+from imil.core.arms.registry import ARMS, ArmInputs, batches_of
 from imil.core.arms.variants import Variant
 from imil.core.disk import full_disk
 from imil.core.evaluation.metrics import Explanation
@@ -31,6 +32,7 @@ from imil.core.training.fit import (
     next_round,
     predict,
     restore,
+    with_focus,
 )
 from imil.errors import ComputeError, StoreError
 from imil.jobs.device import pick_device
@@ -237,12 +239,19 @@ def _latest(task: TrainingTask) -> tuple[TrainState, tuple[EpochFigures, ...]]:
             )
         return state, figures
     if task.start is not None:
-        _, state, _ = _read(task.start, task)
-        return next_round(state), ()
+        before, state, _ = _read(task.start, task)
+        return _focused(task, next_round(state), before.seed), ()
     channels = int(open_cache(task.images).shape[1])
     pretrained = task.pretrained.read_bytes() if task.pretrained else None
     state = initial_state(task.plan, classes=task.classes, channels=channels, pretrained=pretrained)
     return state, ()
+
+
+def _focused(task: TrainingTask, state: TrainState, seed: int) -> TrainState:
+    """Give the model what hides regions, where the arm has it: learned once, from its masks."""
+    if ARMS[task.arm.arm].raw is None:
+        return state
+    return with_focus(state, learn_focus(_inputs(task), task.arm, seed=seed))
 
 
 def _read(path: Path, task: TrainingTask) -> tuple[Plan, TrainState, tuple[EpochFigures, ...]]:
