@@ -62,7 +62,7 @@ class FixedRegion(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return (B, S, S), 0-1."""
-        return self.share.expand(len(images), -1, -1)
+        return self.share.expand(images.shape[0], -1, -1)
 
 
 class DrawnRegion(nn.Module):
@@ -79,7 +79,7 @@ class DrawnRegion(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return (B, S, S), 0 or 1."""
-        start = (images.shape[-1] - _DRAWN_BY) // 2
+        start = (int(images.shape[-1]) - _DRAWN_BY) // 2
         middle = images[:, :, start : start + _DRAWN_BY, start : start + _DRAWN_BY]
         # A sum of whole numbers below 2^24: exact, in whatever order it is summed.
         total = (middle * 255).round().sum((1, 2, 3))
@@ -142,7 +142,7 @@ class Focus(nn.Module):
             shown[::2] = images[::2]  # the order of a batch is random
             return body(shown)
         both = body(torch.cat([images, filled]))
-        count = len(images)
+        count = images.shape[0]  # `len` would be a constant in an exported file
         return raw * both[:count] + (1 - raw) * both[count:]
 
     def filled(self, images: Tensor) -> Tensor:
@@ -157,13 +157,22 @@ class Focus(nn.Module):
             # Not in half precision: a region must be the same in training and afterwards.
             with torch.autocast(images.device.type, enabled=False):
                 confidence = self.confidence(images.float())
-            region = ((confidence - self.settings.threshold) / _RAMP + 0.5).clamp(0, 1)
+            region = self._region(confidence)
             sure = expected_dice(confidence, region) >= self.settings.least
             relevant = 1 - region
-            reach = round(self.settings.margin * images.shape[-1])
+            reach = round(self.settings.margin * int(images.shape[-1]))
             if reach:
                 relevant = functional.max_pool2d(relevant[:, None], 2 * reach + 1, 1, reach)[:, 0]
             return (1 - relevant) * sure[:, None, None]
+
+    def sure(self, images: Tensor) -> Tensor:
+        """Return (B,) bool: whether the finder is sure enough for anything to be hidden."""
+        with torch.no_grad():
+            confidence = self.confidence(images.float())
+            return expected_dice(confidence, self._region(confidence)) >= self.settings.least
+
+    def _region(self, confidence: Tensor) -> Tensor:
+        return ((confidence - self.settings.threshold) / _RAMP + 0.5).clamp(0, 1)
 
     def confidence(self, images: Tensor) -> Tensor:
         """Return (B, S, S), 0-1, of every pixel to be irrelevant."""
@@ -171,7 +180,7 @@ class Focus(nn.Module):
         return finder
 
     def _opacity(self, hidden: Tensor) -> Tensor:
-        reach = round(SOFT_EDGE * hidden.shape[-1] / 2)
+        reach = round(SOFT_EDGE * int(hidden.shape[-1]) / 2)
         soft = hidden[:, None]
         if not reach:
             return soft

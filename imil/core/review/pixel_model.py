@@ -91,7 +91,7 @@ class PixelModel(nn.Module):
                 variance.clamp(min=0).sqrt(),
             ]
         rank = self._rank(self._separable(self.get_buffer("blur_0"), grey))
-        place = self.place.expand(len(images), -1, -1, -1)
+        place = self.place.expand(images.shape[0], -1, -1, -1)
         return torch.cat([*parts, rank, place], 1)
 
     def context(self, answer: Tensor) -> Tensor:

@@ -215,6 +215,26 @@ def predict(
         return torch.cat(logits).cpu().clone()
 
 
+def left_raw(module: Classifier, images: Images, *, device: str = "cpu") -> NDArray[np.bool_]:
+    """Return (N,): in which images a model that hides regions finds none to hide.
+
+    Args:
+        module: a classifier with a `focus`, where `device` is; left in eval mode.
+        images: (N, C, S, S) uint8.
+        device: "cpu" or "cuda".
+    """
+    module.eval()
+    if module.focus is None:
+        raise ValueError("the model hides nothing")
+    found = []
+    with torch.inference_mode():
+        for start in range(0, len(images), _PREDICT_BATCH):
+            rows = np.arange(start, min(start + _PREDICT_BATCH, len(images)))
+            found.append(~module.focus.sure(to_float(gather(images, rows, torch.device(device)))))
+        answers: NDArray[np.bool_] = torch.cat(found).cpu().numpy()
+    return answers
+
+
 def restore(plan: Plan, state: TrainState) -> Classifier:
     """Return the module with the state's weights, on the CPU."""
     module = build(

@@ -29,6 +29,7 @@ from imil.core.training.fit import (
     TrainState,
     fit,
     initial_state,
+    left_raw,
     next_round,
     predict,
     restore,
@@ -105,6 +106,14 @@ class TrainingTask:
     def logits(self) -> Path:
         """(N, C) float32 scores of every image, un-edited; there once the segment is finished."""
         return self.folder / "logits.npy"
+
+    @property
+    def left_raw(self) -> Path:
+        """(N,) bool, which images a model that hides regions takes as they are; for its arms alone.
+
+        Its mask predictor is not sure enough there.
+        """
+        return self.folder / "left_raw.npy"
 
     def dynamics(self, epoch: int) -> Path:
         """(N_train, C) float32 scores given while an epoch was trained, NaN where none was.
@@ -225,6 +234,9 @@ def _ask(task: TrainingTask, state: TrainState, inputs: ArmInputs) -> None:
         answers = answer_probe(module, inputs.images, read_probe(task.probe), device=device)
         _write_readings(task.readings, answers)
     if not task.logits.exists():
+        if module.focus is not None:
+            # Before the scores: they say that the segment is finished.
+            write_array(task.left_raw, left_raw(module, inputs.nearest, device=device))
         write_array(task.logits, predict(module, inputs.nearest, device=device).numpy())
 
 
