@@ -57,6 +57,8 @@ class Arm(StrEnum):
     IMIL_APPEND = "imil_append"
     COUNTEREXAMPLE = "counterexample"
     PROPAGATED = "propagated"
+    FOCUS = "focus"
+    FOCUS_BLEND = "focus_blend"
     RIGHT_REASON = "right_reason"
     UPWEIGHT = "upweight"
     AUTO_MASK = "auto_mask"

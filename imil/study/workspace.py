@@ -249,6 +249,11 @@ class Workspace:
             curves=tuple(read_curves(task) for task in tasks),
             masks=masks,
             seconds=seconds,
+            left_raw=tuple(
+                int(np.load(task.left_raw, allow_pickle=False)[rows].sum())
+                for task in tasks
+                if task.left_raw.exists()
+            ),
         )
         if len(readings) < len(tasks):
             return plain

@@ -388,6 +388,11 @@ def propagated(inputs: ArmInputs) -> Batches:
     return ArmBatches(inputs, inputs.train, edit_original=edit, changed=None)
 
 
+def focus(inputs: ArmInputs) -> Batches:
+    """Show every image as it is: the model itself hides what is irrelevant, at prediction too."""
+    return ArmBatches(inputs, inputs.train)
+
+
 def right_reason(inputs: ArmInputs) -> ArmBatches:
     """Penalise what the masks hide: input gradients (Ross et al. 2017), or Grad-CAM there."""
     variant = inputs.variant
@@ -439,6 +444,8 @@ class ArmDefinition:
         fewest: painted images without which it can't be compared.
         settings: what a variant of it may change.
         triage: whether it learns from what a reader decided on labels, and so needs that.
+        raw: of an arm whose model hides regions itself, in training and at prediction: the weight
+            of its answer to the raw image, 0-1. None for a model that sees images as they are.
     """
 
     batches: Callable[[ArmInputs], Batches]
@@ -448,6 +455,7 @@ class ArmDefinition:
     fewest: int = 0
     settings: frozenset[Setting] = frozenset()
     triage: bool = False
+    raw: float | None = None
 
 
 _EDITED = frozenset({Setting.QUEUE, Setting.FILL, Setting.MODE, Setting.SHARE, Setting.READER})
@@ -456,6 +464,9 @@ _FILLED = frozenset({Setting.FILL, Setting.SHARE})
 _PENALISED = frozenset(
     {Setting.QUEUE, Setting.PENALTY, Setting.WEIGHT, Setting.SHARE, Setting.READER}
 )
+_FOCUSED = frozenset({Setting.FILL, Setting.SHARE, Setting.REGION, Setting.MARGIN})
+# A model that hides a region can't draw noise or a donor for each image.
+_FOCUS_FILLS = (None, Fill.MEAN, Fill.BLACK)
 _CHOSEN = frozenset({Setting.QUEUE, Setting.SHARE, Setting.READER})
 
 ARMS: Mapping[Arm, ArmDefinition] = MappingProxyType(
@@ -475,6 +486,24 @@ ARMS: Mapping[Arm, ArmDefinition] = MappingProxyType(
             fill=Fill.SWAP,
             fewest=2,
             settings=_FILLED,
+        ),
+        Arm.FOCUS: ArmDefinition(
+            focus,
+            MaskSource.BOTH,
+            predicted=True,
+            fill=Fill.MEAN,
+            fewest=2,
+            settings=_FOCUSED,
+            raw=0.0,
+        ),
+        Arm.FOCUS_BLEND: ArmDefinition(
+            focus,
+            MaskSource.BOTH,
+            predicted=True,
+            fill=Fill.MEAN,
+            fewest=2,
+            settings=_FOCUSED | {Setting.RAW},
+            raw=0.5,
         ),
         Arm.RIGHT_REASON: ArmDefinition(
             right_reason, MaskSource.MISPREDICTED, fewest=1, settings=_PENALISED
@@ -516,6 +545,12 @@ def parse_arms(names: Sequence[str]) -> tuple[Variant, ...]:
                 f"The arm “{variant.arm}” has no setting {min(unfit)}.",
                 why=f"What it can be given is: {allowed}.",
                 fix=f"Leave it out of “{variant}”.",
+            )
+        if ARMS[variant.arm].raw is not None and variant.fill not in _FOCUS_FILLS:
+            raise PlanError(
+                f"The arm “{variant.arm}” can't fill a region with {variant.fill}.",
+                why="Its model hides regions itself, in one colour.",
+                fix=f"Use {Fill.MEAN} or {Fill.BLACK}.",
             )
     return tuple(dict.fromkeys(variants))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 from pydantic_core import CoreSchema, core_schema
 
@@ -21,6 +21,15 @@ class Penalty(StrEnum):
     GRAD_CAM = "grad_cam"  # RRR-G
 
 
+class RegionSource(StrEnum):
+    """What an arm that hides regions at prediction too hides; the values are its settings."""
+
+    PREDICTED = "predicted"  # in each image what the painted masks predict there
+    DISC = "disc"  # all but a central disc; of the painted masks their mean area alone
+    TEMPLATE = "template"  # in every image the painted masks' mean shape
+    SHUFFLED = "shuffled"  # in each image a painted mask that has nothing to do with it
+
+
 class Setting(StrEnum):
     """What a variant may change of its arm."""
 
@@ -31,6 +40,14 @@ class Setting(StrEnum):
     WEIGHT = "weight"
     SHARE = "share"
     READER = "reader"
+    REGION = "region"
+    MARGIN = "margin"
+    RAW = "raw"
+
+
+# What stands before a number and “%” in the name of a variant, and the largest number there.
+_MARGIN, _MOST_MARGIN = "margin", 50
+_RAW, _MOST_RAW = "raw", 100
 
 
 class Variant(str):
@@ -48,9 +65,24 @@ class Variant(str):
         weight: of that penalty in the loss.
         share: largest share of the training images to paint, 0-1, instead of the plan's budget.
         reader: whose masks alone are used; None for those of all readers, pooled.
+        region: what is hidden at prediction too.
+        margin: by how much the relevant region is widened there, share of the side, 0-0.5.
+        raw: weight of the answer to the raw image, 0-1.
     """
 
-    __slots__ = ("arm", "fill", "mode", "penalty", "queue", "reader", "share", "weight")
+    __slots__ = (
+        "arm",
+        "fill",
+        "margin",
+        "mode",
+        "penalty",
+        "queue",
+        "raw",
+        "reader",
+        "region",
+        "share",
+        "weight",
+    )
     arm: Arm
     queue: Queue | None
     fill: Fill | None
@@ -59,6 +91,9 @@ class Variant(str):
     weight: float | None
     share: float | None
     reader: str | None
+    region: RegionSource | None
+    margin: float | None
+    raw: float | None
 
     def __new__(
         cls,
@@ -71,18 +106,39 @@ class Variant(str):
         weight: float | None = None,
         share: float | None = None,
         reader: str | None = None,
+        region: RegionSource | None = None,
+        margin: float | None = None,
+        raw: float | None = None,
     ) -> Self:
         """Return the arm with these settings."""
-        words: list[str | None] = [arm, queue, fill, mode, penalty]
+        words: list[str | None] = [arm, queue, fill, mode, penalty, region]
         if weight is not None:
             words.append(f"{weight:g}")
             weight = float(f"{weight:g}")  # what the word says
         if share is not None:
             words.append(f"{100 * share:g}%")
             share = float(f"{100 * share:g}") / 100
+        if margin is not None:
+            words.append(f"{_MARGIN}{100 * margin:g}%")
+            margin = float(f"{100 * margin:g}") / 100
+        if raw is not None:
+            words.append(f"{_RAW}{100 * raw:g}%")
+            raw = float(f"{100 * raw:g}") / 100
         name = "+".join(word for word in words if word is not None)
         made = super().__new__(cls, name if reader is None else f"{name}@{reader}")
-        fields = (arm, fill, mode, penalty, queue, reader, share, weight)
+        fields = (
+            arm,
+            fill,
+            margin,
+            mode,
+            penalty,
+            queue,
+            raw,
+            reader,
+            region,
+            share,
+            weight,
+        )
         for field, value in zip(cls.__slots__, fields, strict=True):
             object.__setattr__(made, field, value)
         return made
@@ -108,6 +164,9 @@ class Variant(str):
         return Variant(self.arm, **(settings | changes))
 
 
+# What a setting in the name of a variant may be.
+_Value: TypeAlias = Queue | Fill | Mode | Penalty | RegionSource | float
+
 # What every other arm is compared with.
 CONTROL = Variant(Arm.CONTROL)
 # The paper's.
@@ -126,8 +185,9 @@ def parse_variant(name: str) -> Variant:
 
     Args:
         name: an arm, then its settings in any order, joined by “+”: a queue, a fill, a mode, a
-            penalty, a weight (a number), a share of the training images (a number and “%”); last,
-            after “@”, a reader's name, which may hold any sign.
+            penalty, a weight (a number), a share of the training images (a number and “%”), a
+            region to hide at prediction too, its margin (“margin4%”), the weight of the raw image's
+            answer (“raw50%”); last, after “@”, a reader's name, which may hold any sign.
 
     Raises:
         PlanError: an unknown arm or setting, one setting twice, or a reader without a name.
@@ -146,7 +206,7 @@ def parse_variant(name: str) -> Variant:
             why="After “@” comes the name of the reader whose masks alone are used.",
             fix=f"Add the name, or use “{settings}” for the masks of all readers.",
         )
-    found: dict[str, Queue | Fill | Mode | Penalty | float] = {}
+    found: dict[str, _Value] = {}
     for word in words:
         setting, value = _setting(word, name)
         if setting in found:
@@ -159,22 +219,34 @@ def parse_variant(name: str) -> Variant:
     return Variant(Arm(arm), reader=reader or None, **found)  # type: ignore[arg-type]  # its fields
 
 
-def _setting(word: str, name: str) -> tuple[Setting, Queue | Fill | Mode | Penalty | float]:
+def _setting(word: str, name: str) -> tuple[Setting, _Value]:
     kinds = ((Setting.QUEUE, Queue), (Setting.FILL, Fill), (Setting.MODE, Mode))
-    for setting, kind in (*kinds, (Setting.PENALTY, Penalty)):
+    for setting, kind in (*kinds, (Setting.PENALTY, Penalty), (Setting.REGION, RegionSource)):
         if word in set(kind):
             return setting, kind(word)
-    try:
-        number = float(word.removesuffix("%"))
-    except ValueError:
-        number = -1.0
+    for setting, start, most in (
+        (Setting.MARGIN, _MARGIN, _MOST_MARGIN),
+        (Setting.RAW, _RAW, _MOST_RAW),
+    ):
+        number = _number(word.removeprefix(start)) if word.startswith(start) else -1.0
+        if word.endswith("%") and 0 <= number <= most:
+            return setting, number / 100
+    number = _number(word)
     if word.endswith("%") and 0 < number <= 100:  # the whole
         return Setting.SHARE, number / 100
     if not word.endswith("%") and 0 < number <= LARGEST_WEIGHT:
         return Setting.WEIGHT, number
-    known = [*Queue, *Fill, *Mode, *Penalty]
+    known = [*Queue, *Fill, *Mode, *Penalty, *RegionSource]
     raise PlanError(
         f"{quoted(word)} in {quoted(name)} is no setting of an arm.",
         why="After the arm come settings, joined by “+”, such as imil+noise+append.",
-        fix=f"Use {', '.join(known)}, a weight such as 100, or a share such as 2%.",
+        fix=f"Use {', '.join(known)}, a weight such as 100, a share such as 2%, margin4%, raw50%.",
     )
+
+
+def _number(word: str) -> float:
+    """Return the number that a word is, with or without “%”; -1 where it is none."""
+    try:
+        return float(word.removesuffix("%"))
+    except ValueError:
+        return -1.0

@@ -78,6 +78,8 @@ class Trained:
         explained_places: (E,) places of these images in the split.
         masks: images masked for it.
         seconds: what they cost a clinician; None where nobody measured.
+        left_raw: of a model that hides regions: in how many images it was not sure of any, and hid
+            nothing; empty for other models.
     """
 
     logits: tuple[NDArray[np.floating], ...]
@@ -91,6 +93,7 @@ class Trained:
     explained_places: NDArray[np.int64] | None = None
     masks: tuple[int, ...] = ()
     seconds: float | None = None
+    left_raw: tuple[int, ...] = ()
 
     def independent(self, labels: NDArray[np.int64]) -> NDArray[np.float64] | None:
         """Return (S, N): what each image counts towards the accuracy without the shortcut.

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from imil.core.bounds import quoted
+from imil.core.nets.focus import Focus, focus_from_tensors
 from imil.errors import PlanError, WeightsError, how_to_install
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -41,6 +42,10 @@ class Classifier(nn.Module):
         classes: number of logits.
         mean: of each channel the body takes, on the scale 0-1.
         std: the same, above 0.
+
+    Attributes:
+        focus: what hides the irrelevant region before the body looks; None where nothing is hidden.
+        takes: channels and side, px, of the images that it was built for.
     """
 
     mean: Tensor
@@ -60,6 +65,10 @@ class Classifier(nn.Module):
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
         self.body = body
         self.head = nn.Linear(width, classes)
+        self.focus: Focus | None = None
+        self.takes = (len(mean), 0)
+        # Where the maps that are answered from come out, for whoever explains them.
+        self.maps = nn.Identity()
         self._layout = torch.channels_last
 
     def lay_out(self, *, channels_last: bool) -> None:
@@ -71,6 +80,10 @@ class Classifier(nn.Module):
 
     def feature_maps(self, images: Tensor) -> Tensor:
         """Return (B, F, h, w): what is where, before it is pooled."""
+        maps = self._seen(images) if self.focus is None else self.focus.maps(images, self._seen)
+        return cast("Tensor", self.maps(maps))
+
+    def _seen(self, images: Tensor) -> Tensor:
         return cast("Tensor", self.body(self.normalised(images)))
 
     def normalised(self, images: Tensor) -> Tensor:
@@ -163,9 +176,11 @@ def build(name: str, *, classes: int, channels: int, size: int, seed: int) -> Cl
         torch.default_generator.manual_seed(seed)
         body, width = kind.body(channels)
         repeat = channels if len(kind.mean) == 1 else 1
-        return Classifier(
+        made = Classifier(
             body, width, classes=classes, mean=kind.mean * repeat, std=kind.std * repeat
         )
+        made.takes = (channels, size)
+        return made
 
 
 def weights_to_bytes(module: nn.Module) -> bytes:
@@ -180,7 +195,25 @@ def load_weights(module: nn.Module, data: bytes) -> None:
     Raises:
         WeightsError: not a safetensors file, or of another classifier.
     """
-    _load(module, _parsed(data), optional=())
+    found = _parsed(data)
+    if isinstance(module, Classifier):
+        install_focus(module, found)
+    _load(module, found, optional=())
+
+
+def install_focus(module: Classifier, tensors: Mapping[str, Tensor], *, prefix: str = "") -> None:
+    """Give the module the part that hides regions, if these weights have one; still without them.
+
+    Args:
+        module: as its backbone makes it.
+        tensors: of a whole model, by name.
+        prefix: of the names.
+
+    Raises:
+        WeightsError: there is one, but for no such images.
+    """
+    channels, size = module.takes
+    module.focus = focus_from_tensors(tensors, channels=channels, size=size, prefix=prefix)
 
 
 def load_pretrained(module: nn.Module, data: bytes) -> None:

@@ -29,7 +29,7 @@ PATH_STEPS = 8
 EXPLAIN_BATCH = 16
 PATH_BATCH = 32
 # What `Classifier.feature_maps` returns comes out of this part.
-LAST_MAPS = "body"
+LAST_MAPS = "maps"
 # How far a map is softened before a reader sees it, as a share of the side: 2 px of 64. Single
 # pixels are noise; a marker is wider than this, and stays a marker. Our choice.
 SOFTEN_SHARE = 1 / 32

@@ -15,13 +15,14 @@ from enum import StrEnum
 from typing import Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 from scipy.special import expit, logit
 from threadpoolctl import threadpool_limits
 
 from imil.core.records import Region
-from imil.core.review.pixel_model import fit_pixel_model, some_pixels
+from imil.core.review.pixel_model import PixelModel, fit_pixel_model, some_pixels
 from imil.errors import MaskError
 
 FEWEST_PAINTED = 2
@@ -309,16 +310,33 @@ def _fit(
     kind: PredictionKind, images: NDArray[np.uint8], masks: NDArray[np.bool_], seed: int
 ) -> _Raw:
     if kind is PredictionKind.CONSENSUS:
-        return _Consensus(masks.mean(0, dtype=np.float32))
+        return Consensus(masks.mean(0, dtype=np.float32))
+    model = fit_pixel_model(images, masks, seed)
     # Masks that are too small for its grid leave the pixel model nothing to learn.
-    return fit_pixel_model(images, masks, seed) or _Consensus(masks.mean(0, dtype=np.float32))
+    return Consensus(masks.mean(0, dtype=np.float32)) if model is None else AskedModel(model)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Consensus:
+class Consensus:
     """(S, S) share of the painted masks that hide the pixel: the same answer for every image."""
 
     share: NDArray[np.float32]
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the share for each image."""
         return np.broadcast_to(self.share, (len(images), *self.share.shape))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AskedModel:
+    """A pixel model that takes images as they are stored."""
+
+    model: PixelModel
+
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return its answers."""
+        with torch.inference_mode():
+            answers: NDArray[np.float32] = self.model(
+                torch.from_numpy(np.array(images)).float().div_(255)
+            ).numpy()
+        return answers

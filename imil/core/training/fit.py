@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from imil.core.nets.backbones import Classifier, build, load_pretrained
+from imil.core.nets.backbones import Classifier, build, install_focus, load_pretrained
+from imil.core.nets.focus import Focus
 from imil.core.records import EpochFigures, Plan, Precision, Progress
 from imil.core.training.batches import Batches, Images
 from imil.core.training.device_images import gather, to_float
@@ -85,6 +86,12 @@ def next_round(state: TrainState) -> TrainState:
     A fresh optimiser made the control arm itself lose accuracy in trials; our choice.
     """
     return replace(state, round=state.round + 1, epoch=0)
+
+
+def with_focus(state: TrainState, focus: Focus) -> TrainState:
+    """Return the state of the same model that hides regions before it looks."""
+    held = {f"model.focus.{k}": snapshot(v) for k, v in focus.state_dict().items()}
+    return replace(state, tensors={**state.tensors, **held})
 
 
 def epochs_of(plan: Plan, round_number: int) -> int:
@@ -208,12 +215,33 @@ def predict(
         return torch.cat(logits).cpu().clone()
 
 
+def left_raw(module: Classifier, images: Images, *, device: str = "cpu") -> NDArray[np.bool_]:
+    """Return (N,): in which images a model that hides regions finds none to hide.
+
+    Args:
+        module: a classifier with a `focus`, where `device` is; left in eval mode.
+        images: (N, C, S, S) uint8.
+        device: "cpu" or "cuda".
+    """
+    module.eval()
+    if module.focus is None:
+        raise ValueError("the model hides nothing")
+    found = []
+    with torch.inference_mode():
+        for start in range(0, len(images), _PREDICT_BATCH):
+            rows = np.arange(start, min(start + _PREDICT_BATCH, len(images)))
+            found.append(~module.focus.sure(to_float(gather(images, rows, torch.device(device)))))
+        answers: NDArray[np.bool_] = torch.cat(found).cpu().numpy()
+    return answers
+
+
 def restore(plan: Plan, state: TrainState) -> Classifier:
     """Return the module with the state's weights, on the CPU."""
     module = build(
         plan.backbone, classes=state.classes, channels=state.channels, size=plan.size, seed=0
     )
     prefix = "model."
+    install_focus(module, state.tensors, prefix=prefix)
     module.load_state_dict(
         {k.removeprefix(prefix): v for k, v in state.tensors.items() if k.startswith(prefix)}
     )

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from imil.core.arms.registry import ArmInputs, batches_of
+from imil.core.arms.focusing import learn_focus
+from imil.core.arms.registry import ARMS, ArmInputs, batches_of
 from imil.core.arms.variants import Variant
 from imil.core.disk import full_disk
 from imil.core.evaluation.metrics import Explanation
@@ -28,9 +29,11 @@ from imil.core.training.fit import (
     TrainState,
     fit,
     initial_state,
+    left_raw,
     next_round,
     predict,
     restore,
+    with_focus,
 )
 from imil.errors import ComputeError, StoreError
 from imil.jobs.device import pick_device
@@ -103,6 +106,14 @@ class TrainingTask:
     def logits(self) -> Path:
         """(N, C) float32 scores of every image, un-edited; there once the segment is finished."""
         return self.folder / "logits.npy"
+
+    @property
+    def left_raw(self) -> Path:
+        """(N,) bool, which images a model that hides regions takes as they are; for its arms alone.
+
+        Its mask predictor is not sure enough there.
+        """
+        return self.folder / "left_raw.npy"
 
     def dynamics(self, epoch: int) -> Path:
         """(N_train, C) float32 scores given while an epoch was trained, NaN where none was.
@@ -223,6 +234,9 @@ def _ask(task: TrainingTask, state: TrainState, inputs: ArmInputs) -> None:
         answers = answer_probe(module, inputs.images, read_probe(task.probe), device=device)
         _write_readings(task.readings, answers)
     if not task.logits.exists():
+        if module.focus is not None:
+            # Before the scores: they say that the segment is finished.
+            write_array(task.left_raw, left_raw(module, inputs.nearest, device=device))
         write_array(task.logits, predict(module, inputs.nearest, device=device).numpy())
 
 
@@ -237,12 +251,19 @@ def _latest(task: TrainingTask) -> tuple[TrainState, tuple[EpochFigures, ...]]:
             )
         return state, figures
     if task.start is not None:
-        _, state, _ = _read(task.start, task)
-        return next_round(state), ()
+        before, state, _ = _read(task.start, task)
+        return _focused(task, next_round(state), before.seed), ()
     channels = int(open_cache(task.images).shape[1])
     pretrained = task.pretrained.read_bytes() if task.pretrained else None
     state = initial_state(task.plan, classes=task.classes, channels=channels, pretrained=pretrained)
     return state, ()
+
+
+def _focused(task: TrainingTask, state: TrainState, seed: int) -> TrainState:
+    """Give the model what hides regions, where the arm has it: learned once, from its masks."""
+    if ARMS[task.arm.arm].raw is None:
+        return state
+    return with_focus(state, learn_focus(_inputs(task), task.arm, seed=seed))
 
 
 def _read(path: Path, task: TrainingTask) -> tuple[Plan, TrainState, tuple[EpochFigures, ...]]:

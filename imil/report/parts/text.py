@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from imil.core.arms.variants import Penalty, Variant, parse_variant
+from imil.core.arms.variants import Penalty, RegionSource, Variant, parse_variant
 from imil.core.nets.saliency import Explainer
 from imil.core.records import Arm, Split
 from imil.core.review.edits import Fill, Mode
@@ -52,6 +52,8 @@ ARM_NAMES = {
     Arm.IMIL_APPEND.value: "Edited copies added",
     Arm.COUNTEREXAMPLE.value: "Counterexample",
     Arm.PROPAGATED.value: "Masks on all images",
+    Arm.FOCUS.value: "Focus",
+    Arm.FOCUS_BLEND.value: "Focus, blended",
     Arm.RIGHT_REASON.value: "Right reason",
     Arm.UPWEIGHT.value: "Same images, no masks",
     Arm.AUTO_MASK.value: "Automatic masks",
@@ -73,6 +75,8 @@ ARM_WORDS = {
     Arm.IMIL_APPEND.value: "Black fill, originals kept",
     Arm.COUNTEREXAMPLE.value: "Your masks on both queues, hidden region swapped",
     Arm.PROPAGATED.value: "Your masks extended to all images by prediction, swapped",
+    Arm.FOCUS.value: "Predicted regions hidden in training and at prediction",
+    Arm.FOCUS_BLEND.value: "The same, averaged with the answer to the raw image",
     Arm.RIGHT_REASON.value: "Your masks as a penalty on the model's gradients",
     Arm.UPWEIGHT.value: "The mispredicted images ×10",
     Arm.AUTO_MASK.value: "The most salient region hidden, nobody painted",
@@ -161,6 +165,14 @@ PENALTY_NAMES = {
     Penalty.INPUT_GRADIENTS.value: "input gradients",
     Penalty.GRAD_CAM.value: "Grad-CAM",
 }
+REGION_NAMES = {
+    RegionSource.PREDICTED.value: "predicted regions",
+    RegionSource.DISC.value: "all but a central disc",
+    RegionSource.TEMPLATE.value: "the masks' mean shape",
+    RegionSource.SHUFFLED.value: "masks of other images",
+}
+VARIANT_MARGIN = "margin {margin:g} %"
+VARIANT_RAW = "raw image {raw:g} %"
 VARIANT_QUEUE = "{queue} queue"
 VARIANT_WEIGHT = "weight {weight:g}"
 VARIANT_SHARE = "first {share:g} %"
@@ -214,19 +226,20 @@ _RAW_ARM = re.compile(r"(“?)\b([a-z_]+(?:\+[a-z0-9_.]+%?)*(?:@[^”:,]+)?)(?![
 
 
 def _settings(variant: Variant) -> list[str]:
-    words = []
-    if variant.queue is not None:
-        words.append(VARIANT_QUEUE.format(queue=variant.queue.replace("_", " ")))
-    if variant.fill is not None:
-        words.append(FILL_NAMES[variant.fill])
-    if variant.mode is not None:
-        words.append(MODE_NAMES[variant.mode])
-    if variant.penalty is not None:
-        words.append(PENALTY_NAMES[variant.penalty])
-    if variant.weight is not None:
-        words.append(VARIANT_WEIGHT.format(weight=variant.weight))
-    if variant.share is not None:
-        words.append(VARIANT_SHARE.format(share=100 * variant.share))
-    if variant.reader is not None:
-        words.append(VARIANT_READER.format(reader=variant.reader))
-    return words
+    share, margin, raw = (
+        None if value is None else 100 * value
+        for value in (variant.share, variant.margin, variant.raw)
+    )
+    words = (
+        variant.queue and VARIANT_QUEUE.format(queue=variant.queue.replace("_", " ")),
+        variant.fill and FILL_NAMES[variant.fill],
+        variant.mode and MODE_NAMES[variant.mode],
+        variant.penalty and PENALTY_NAMES[variant.penalty],
+        None if variant.weight is None else VARIANT_WEIGHT.format(weight=variant.weight),
+        None if share is None else VARIANT_SHARE.format(share=share),
+        variant.region and REGION_NAMES[variant.region],
+        None if margin is None else VARIANT_MARGIN.format(margin=margin),
+        None if raw is None else VARIANT_RAW.format(raw=raw),
+        variant.reader and VARIANT_READER.format(reader=variant.reader),
+    )
+    return [word for word in words if word]

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from imil.core.arms.registry import RIGHT_REASON_WEIGHT, unweighted, with_weights
 from imil.core.arms.variants import CONTROL, IMIL, Variant
 from imil.core.evaluation.cases import cases_of
@@ -17,12 +19,14 @@ from imil.core.evaluation.comparison import (
     Trained,
     Validation,
     advise,
+    clusters_of,
     evaluate_round,
 )
+from imil.core.evaluation.fixed_regions import fixed_notices, over_fixed
 from imil.core.evaluation.metrics import FIGURE_DRAWS, Metric
 from imil.core.evaluation.recommendation import best_setting
 from imil.core.evaluation.rounds import Round
-from imil.core.records import Origin, Outlier, Split
+from imil.core.records import Origin, Outlier, Sample, Split
 from imil.jobs.training.task import TrainingTask, machines
 from imil.storage.codec import MaskRecord
 from imil.storage.records.acts import PROGRAM, ActKind
@@ -139,8 +143,29 @@ def compare_arms(
     settled = choose_weights(arms, workspace.validation(outcomes(Split.VALIDATION)))
     trained = settled.only(outcomes(split))
     samples = workspace.samples(split)
-    found = evaluate_round(trained, samples, setting(settled), settled.validation, draws=draws)
+    context = setting(settled)
+    beside = (*left_raw_notices(trained, len(samples)), *_over_fixed(trained, samples, context))
+    context = replace(context, notices=(*context.notices, *beside))
+    found = evaluate_round(trained, samples, context, settled.validation, draws=draws)
     return Compared(found, trained, settled)
+
+
+def left_raw_notices(trained: Mapping[Variant, Trained], images: int) -> tuple[str, ...]:
+    """Return in how many images models that hide regions were not sure enough to hide any."""
+    return tuple(
+        f"{name}: in {np.mean(outcome.left_raw):.0f} of {images} images nothing was hidden, since "
+        "its mask predictor was not sure there."
+        for name, outcome in trained.items()
+        if any(outcome.left_raw)
+    )
+
+
+def _over_fixed(
+    trained: Mapping[Variant, Trained], samples: Sequence[Sample], context: RoundContext
+) -> tuple[str, ...]:
+    labels = np.array([sample.label for sample in samples], np.int64)
+    found = over_fixed(trained, labels, clusters_of(samples))
+    return fixed_notices(found, painted=max(context.masked, default=0))
 
 
 class Figures:

@@ -211,7 +211,7 @@ def test_a_layer_without_feature_maps_is_refused(
         grad_cam(film_net, some_images(1), layer=layer)
 
     assert said.value.why == why
-    assert "such as “body”" in said.value.fix
+    assert "such as “maps”" in said.value.fix
 
 
 def test_feature_maps_of_one_cell_are_refused() -> None:

@@ -14,6 +14,7 @@ from safetensors.torch import save
 
 from imil.core.arms.variants import IMIL, parse_variant
 from imil.core.records import EpochFigures
+from imil.core.training.fit import restore
 from imil.errors import ComputeError, StoreError
 from imil.jobs.training.inputs import MaskedImages, read_triage, write_masked, write_triage
 from imil.jobs.training.task import (
@@ -297,3 +298,35 @@ def test_a_task_that_an_older_version_queued_is_read(make_task: MakeTask) -> Non
     plan = {**saved["plan"], "fast": False}
 
     assert task_from_json({**saved, "plan": plan, "features": None}) == task
+
+
+@pytest.mark.parametrize("arm", ["focus", "focus_blend+disc"])
+def test_a_model_that_hides_regions_learns_them_once_and_keeps_them(
+    make_task: MakeTask, tmp_path: Path, arm: str
+) -> None:
+    first = make_task("first")
+    epochs(first)
+    working, hidden = np.load(first.images), np.ones((32, 32), np.bool_)
+    hidden[8:24, 8:24] = False
+    masks = dict.fromkeys(range(6), hidden)
+    write_masked(tmp_path / "masks", MaskedImages({row: working[row] for row in masks}, masks))
+    given = {"arm": parse_variant(arm), "start": first.checkpoint, "edits": tmp_path / "masks"}
+    whole, parted = replace(make_task("a"), **given), replace(make_task("b"), **given)
+    epochs(whole)
+    epochs(parted, stop_after=1)
+    # What it hides lies in the checkpoint now.
+    (tmp_path / "masks" / "masks.npy").write_bytes(
+        (tmp_path / "masks" / "masks.npy").read_bytes()[:-9] + bytes(9)
+    )
+    epochs(parted)
+
+    plan, state, _ = decode_checkpoint(whole.checkpoint.read_bytes())
+    module = restore(plan, state).eval()
+
+    assert whole.checkpoint.read_bytes() == parted.checkpoint.read_bytes()
+    assert module.focus is not None
+    shown = torch.from_numpy(working).float() / 255
+    assert module.focus.hidden(shown)[:, 0, 0].all()
+    assert not module.focus.hidden(shown)[:, 16, 16].any()
+    assert np.load(whole.logits).shape == (48, 2)
+    assert not np.load(whole.left_raw).any()

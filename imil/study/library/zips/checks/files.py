@@ -24,7 +24,8 @@ _RECORD = re.compile(rf"(masks|runs)/\d{{6}}/(?P<time>\d{{8}}T\d{{12}})-[0-9a-f]
 _SEGMENT = r"segments/seed-\d{1,10}/"
 _WORK = re.compile(
     r"images/.+|weights/[A-Za-z0-9_]+\.safetensors"
-    rf"|{_SEGMENT}[^/]+/(checkpoint\.safetensors|logits\.npy|machines\.json|seconds\.json)"
+    rf"|{_SEGMENT}[^/]+/(checkpoint\.safetensors|(logits|left_raw)\.npy|machines\.json"
+    r"|seconds\.json)"
     rf"|{_SEGMENT}first/dynamics/epoch-\d{{4}}\.npy"
     rf"|{_SEGMENT}[^/]+/readings-probe-[a-z0-9-]+\.npz|{_SEGMENT}probe-[a-z0-9-]+\.npz"
     rf"|{_SEGMENT}masks-[^/]+/(rows|images|masks|predicted)\.npy"

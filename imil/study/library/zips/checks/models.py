@@ -52,6 +52,7 @@ class _Fits:
         side, channels = self._plan.size, self._images.channels
         shapes: dict[str, tuple[type[np.generic], tuple[int | None, ...]]] = {
             "logits.npy": (np.float32, (rows, classes)),
+            "left_raw.npy": (np.bool_, (rows,)),
             "rows.npy": (np.int64, (None,)),
             "images.npy": (np.uint8, (None, channels, side, side)),
             "masks.npy": (np.bool_, (None, side, side)),
