@@ -20,7 +20,7 @@ from imil.datasets.files.tree import Findings, Tree, Tries, is_image, scan, stra
 from imil.datasets.files.volumes import is_volume
 from imil.datasets.layout.layout import Listed, read_layout
 from imil.datasets.layout.reading import ImageFile, Reading, require_answered
-from imil.datasets.layout.samples import MAX_BYTES, two_valued
+from imil.datasets.layout.samples import MAX_BYTES, two_valued, why_blank
 from imil.datasets.layout.words import SPLITS
 from imil.datasets.listing import (
     BurntIn,
@@ -200,6 +200,7 @@ def list_folder(tree: Tree, pictures: PictureFiles, choices: Choices, findings: 
         tables,
         {n: names[n].stat().st_size for n in images if n[here:] not in tree.unread},
         partial(_flat, tree, names),
+        partial(_blank, tree, names),
         partial(_digest, tree, names),
         {uid: tree.top + name for uid, name in pictures.uids.items()},
         {tree.top + name: owner for name, owner in whose(pictures, findings).items()},
@@ -238,6 +239,15 @@ def _flat(tree: Tree, names: Mapping[str, Path], name: str) -> bool | None:
         return None
     with names[name].open("rb") as opened:
         return two_valued(opened)
+
+
+def _blank(tree: Tree, names: Mapping[str, Path], name: str) -> str:
+    if name[len(tree.top) :] in tree.unread or suffix_of(name) not in IMAGE_SUFFIXES:
+        return ""
+    if names[name].stat().st_size > MAX_BYTES:
+        return ""
+    with names[name].open("rb") as opened:
+        return why_blank(opened)
 
 
 def _digest(tree: Tree, names: Mapping[str, Path], name: str) -> object:

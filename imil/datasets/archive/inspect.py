@@ -38,7 +38,7 @@ from imil.datasets.layout.decisions.frames import Frames
 from imil.datasets.layout.layout import Listed, read_layout
 from imil.datasets.layout.reading import ImageFile, Question, Reading
 from imil.datasets.layout.samples import MAX_BYTES as MOST_SAMPLED
-from imil.datasets.layout.samples import two_valued
+from imil.datasets.layout.samples import two_valued, why_blank
 from imil.datasets.listing import MAX_SKIPPED, Skipped
 from imil.datasets.reading.dicom import DicomReader
 from imil.datasets.tables.table import (
@@ -210,6 +210,7 @@ def surveyed(
             _tables(zipped, entries, heads, images, choices, folder, skipped),
             {name: entries[name].file_size for name in images},
             partial(_flat, zipped, entries),
+            partial(_blank, zipped, entries),
             lambda name: (entries[name].CRC, entries[name].file_size),
             {header.uid: name for name, header in found.items() if header.uid},
             owners(found)[0],
@@ -369,6 +370,15 @@ def _flat(
         return two_valued(io.BytesIO(b"".join(pieces(zipped, entries[name]))))
     except EntryError:
         return None
+
+
+def _blank(zipped: zipfile.ZipFile, entries: Mapping[str, zipfile.ZipInfo], name: str) -> str:
+    if suffix_of(name) not in IMAGE_SUFFIXES or entries[name].file_size > MOST_SAMPLED:
+        return ""
+    try:
+        return why_blank(io.BytesIO(b"".join(pieces(zipped, entries[name]))))
+    except EntryError:
+        return ""
 
 
 def _tried(

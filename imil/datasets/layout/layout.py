@@ -9,10 +9,18 @@ from dataclasses import dataclass, field
 from imil.core.records import Split
 from imil.datasets.choices import PickedFrame
 from imil.datasets.layout.candidates import LabelHypothesis
+from imil.datasets.layout.decisions.classes import decide_labels
 from imil.datasets.layout.decisions.draft import NONE, Draft
 from imil.datasets.layout.decisions.frames import Frames, pick_frames
-from imil.datasets.layout.decisions.images import drop_copies, part_masks, pick_variant
-from imil.datasets.layout.decisions.labels import decide_labels, pick_label
+from imil.datasets.layout.decisions.images import (
+    drop_blank,
+    drop_copies,
+    leave_named,
+    part_made,
+    part_masks,
+    pick_variant,
+)
+from imil.datasets.layout.decisions.labels import pick_label
 from imil.datasets.layout.decisions.patients import pick_owners
 from imil.datasets.layout.decisions.splits import pick_splits
 from imil.datasets.layout.decisions.tables import pick_tables, take_named_masks, tell_rows
@@ -51,6 +59,7 @@ class Listed:
         tables: tables by path, one a sheet.
         sizes: bytes of each image.
         flat: whether an image has two values alone; None where it can't be told cheaply.
+        blank: why an image shows nothing; "" where it does, or can't be told cheaply.
         digest: equal for files of equal bytes.
         uids: image files by DICOM SOPInstanceUID, where headers were read.
         owners: patients by DICOM header, hashed.
@@ -63,6 +72,7 @@ class Listed:
     tables: Mapping[str, Grid] = field(default_factory=dict)
     sizes: Mapping[str, int] = field(default_factory=dict)
     flat: Callable[[str], bool | None] = lambda _: None
+    blank: Callable[[str], str] = lambda _: ""
     digest: Callable[[str], object] = lambda name: name
     uids: Mapping[str, str] = field(default_factory=dict)
     owners: Mapping[str, str] = field(default_factory=dict)
@@ -81,16 +91,19 @@ def read_layout(listed: Listed, answers: Mapping[str, str] | None = None) -> Rea
     """
     decisions = Decisions(dict(answers or {}))
     draft = Draft(decisions, tuple(sorted(listed.images)))
+    leave_named(draft)
     drop_copies(draft, listed.sizes, listed.digest)
     part_masks(draft, listed.flat)
+    part_made(draft)
     pick_variant(draft)
+    drop_blank(draft, listed.sizes, listed.blank)
     level, folders = splits_of(draft.names)
     sheets = pick_tables(draft, listed.tables, listed.uids)
     columns = columns_of(sheets)
     take_named_masks(draft, sheets)
     label = pick_label(draft, sheets, columns, level, folders)
     splits = pick_splits(draft, sheets, columns, folders, label)
-    labels = decide_labels(draft, label)
+    labels = decide_labels(draft, label, splits)
     owners = pick_owners(draft, sheets, columns, listed.owners, labels, splits)
     if label is not None and label.where not in _PLACES:
         tell_rows(draft, sheets, listed.unreadable)

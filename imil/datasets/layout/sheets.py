@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -97,14 +98,26 @@ def understood(name: str, grid: Grid, files: Files, column: str | None = None) -
 
 def _with_header(name: str, grid: Grid, files: Files) -> Grid:
     """Return a table whose first row names no image: one that does is a row, not the header."""
-    for cell in grid.names:
+    for at, cell in enumerate(grid.names):
         path = "/" in cell or "\\" in cell
-        if ("." in cell and files.find(name, cell, "name")) or (
-            path and files.find(name, cell, "folder")
+        if (
+            ("." in cell and files.find(name, cell, "name"))
+            or (path and files.find(name, cell, "folder"))
+            or (
+                re.search(r"\d", cell)
+                and files.find(name, cell, "stem")
+                and _goes_on(name, grid, at, files)
+            )
         ):
             names = tuple(f"column {number}" for number in range(1, len(grid.names) + 1))
             return Grid(names, ((1, grid.names), *grid.rows))
     return grid
+
+
+def _goes_on(name: str, grid: Grid, at: int, files: Files) -> bool:
+    """Return whether the cells below a column's first one name images as that one does."""
+    cells = [row[at] for _, row in grid.rows[:SAMPLE] if at < len(row)]
+    return 2 * sum(bool(files.find(name, cell, "stem")) for cell in cells) > len(cells)
 
 
 def _named(name: str, grid: Grid, at: int, files: Files) -> tuple[float, str]:
@@ -254,6 +267,9 @@ def _candidate(
         atoms=atoms_of(values),
         left=left,
         rows=(*notes, *spelled),
+        empty=frozenset(
+            f for f in left if f in column.cells and all(not c.strip() for c in column.cells[f])
+        ),
     )
 
 

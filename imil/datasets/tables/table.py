@@ -280,15 +280,14 @@ def _sheets(file: Path, name: str) -> dict[str, Grid]:
             try:
                 if not book.worksheets:
                     raise _unreadable(name)
-                grids = {
-                    name if number == 0 else f"{name} [{sheet.title}]": _grid(_rows(sheet), name)
-                    for number, sheet in enumerate(book.worksheets[:MAX_SHEETS])
-                }
+                sheets = [(s.title, _grid(_rows(s), name)) for s in book.worksheets[:MAX_SHEETS]]
             finally:
                 book.close()
     except (InvalidFileException, *_BROKEN_BOOK) as cause:
         raise _unreadable(name) from cause
-    return {title: grid for title, grid in grids.items() if grid.rows} or {name: Grid((), ())}
+    filled = {f"{name} [{title}]": grid for title, grid in sheets if grid.rows}
+    alone = len(filled) < 2 and (not filled or sheets[0][1].rows)
+    return {name: sheets[0][1]} if alone else filled
 
 
 def _rows(sheet: Any) -> Iterator[tuple[int, list[str]]]:

@@ -57,7 +57,12 @@ def _picked(draft: Draft, tables: Mapping[str, Grid], named: Collection[str]) ->
     decisions = draft.decisions
     written = decisions.answers.get("table")
     if written not in (None, ALL, NONE):
-        fits = [name for name in sorted(tables) if f"/{name}".endswith(f"/{written}")]
+        fits = [
+            name
+            for name in sorted(tables, key=lambda name: (name not in named, name))
+            if f"/{name}".endswith(f"/{written}")
+            or f"/{name.partition(' [')[0]}".endswith(f"/{written}")
+        ]
         if not fits:
             raise DataError(
                 f"There is no table “{written}”.",
