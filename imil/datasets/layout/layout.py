@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from imil.core.records import Split
 from imil.datasets.choices import PickedFrame
+from imil.datasets.files.tree import stray
 from imil.datasets.layout.candidates import LabelHypothesis
 from imil.datasets.layout.decisions.classes import decide_labels
 from imil.datasets.layout.decisions.draft import NONE, Draft
@@ -33,8 +34,9 @@ from imil.datasets.layout.reading import (
     Reading,
     counted,
 )
-from imil.datasets.layout.sheets import Column, any_column, columns_of
-from imil.datasets.tables.table import Grid
+from imil.datasets.layout.sheets import Column, Sheet, any_column, columns_of
+from imil.datasets.tables.sidecars import is_sidecars
+from imil.datasets.tables.table import Grid, file_of
 
 # Where labels come from without a table.
 _PLACES = ("folders", "file names")
@@ -66,6 +68,7 @@ class Listed:
         unreadable: image files that can't be read; rows that name them are no news.
         frames: of image files that hold several, and of all volumes.
         picked: the frame that was picked for all of them.
+        others: files that are neither images nor tables, and why they are not taken.
     """
 
     images: tuple[str, ...]
@@ -79,6 +82,7 @@ class Listed:
     unreadable: tuple[str, ...] = ()
     frames: Mapping[str, Frames] = field(default_factory=dict)
     picked: PickedFrame | None = None
+    others: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_layout(listed: Listed, answers: Mapping[str, str] | None = None) -> Reading:
@@ -113,7 +117,8 @@ def read_layout(listed: Listed, answers: Mapping[str, str] | None = None) -> Rea
     unlabelled = {
         name: _why_unlabelled(name, label, folders) for name in draft.names if name not in labels
     }
-    left = {**draft.left, **draft.rows, **unlabelled}
+    idle = _idle(listed.tables, sheets)
+    left = {**listed.others, **idle, **draft.left, **draft.rows, **unlabelled}
     masks = _single_masks(draft.masks)
     images = tuple(
         ImageFile(
@@ -136,6 +141,13 @@ def read_layout(listed: Listed, answers: Mapping[str, str] | None = None) -> Rea
         counted([image.label for image in images]),
         tuple(sheet.name for sheet in sheets),
     )
+
+
+def _idle(tables: Mapping[str, Grid], sheets: Sequence[Sheet]) -> dict[str, str]:
+    """Return the files of tables of which nothing is read, and why."""
+    read = {file_of(sheet.name) for sheet in sheets}
+    files = {file_of(name) for name in tables}
+    return {name: stray(name) for name in files - read if not is_sidecars(name)}
 
 
 def _single_masks(masks: Mapping[str, str | None]) -> dict[str, str]:

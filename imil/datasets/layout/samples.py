@@ -45,6 +45,8 @@ def why_blank(file: BinaryIO) -> str:
         with Image.open(file) as image:
             if image.width * image.height > MAX_PIXELS or getattr(image, "is_animated", False):
                 return ""
+            if image.mode == "F":  # may hold what is no number
+                return ""
             alpha = image.convert("RGBA").getchannel("A").getextrema()
             if alpha == (0, 0):
                 return TRANSPARENT

@@ -45,6 +45,9 @@ def pick_label(
         for column in columns.values()
         if (choice := f"column {column.title}") not in known
     }
+    if not ranked and "label" not in draft.decisions.answers:
+        # What is said to be something else, such as the sex, is not asked about by itself.
+        rest = {c: column for c, column in rest.items() if words.label_prior(column.title) >= 0}
     if not ranked and not rest:
         if draft.names:
             draft.decisions.tell("label: no folder, file name or column gives the images any.")
