@@ -48,7 +48,15 @@ def _cut(words: str) -> str:
 
 
 class DataError(ImilError):
-    """Images, labels, splits or an archive can't be used as they are."""
+    """Images, labels, splits or an archive can't be used as they are.
+
+    Attributes:
+        question: the question of a reading whose answer mends it; "" where none does.
+    """
+
+    def __init__(self, what: str, *, why: str, fix: str, question: str = "") -> None:
+        super().__init__(what, why=why, fix=fix)
+        self.question = question
 
 
 class MaskError(ImilError):

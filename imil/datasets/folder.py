@@ -20,7 +20,7 @@ from imil.datasets.files.tree import Findings, Tree, Tries, is_image, scan, stra
 from imil.datasets.files.volumes import is_volume
 from imil.datasets.layout.layout import Listed, read_layout
 from imil.datasets.layout.reading import ImageFile, Reading, require_answered
-from imil.datasets.layout.samples import MAX_BYTES, two_valued
+from imil.datasets.layout.samples import MAX_BYTES, two_valued, why_blank
 from imil.datasets.layout.words import SPLITS
 from imil.datasets.listing import (
     BurntIn,
@@ -33,8 +33,10 @@ from imil.datasets.listing import (
     require_learnable,
 )
 from imil.datasets.reading.dicom import DicomReader
+from imil.datasets.tables.sidecars import names_classes, read_sidecars, sidecars_among
 from imil.datasets.tables.table import (
     Grid,
+    file_of,
     is_other_table,
     is_table,
     is_text_table,
@@ -140,16 +142,11 @@ def _found(
     require_answered(reading)
     for sentence in reading.evidence:
         findings.note(sentence)
-    known = {i.file for i in reading.images} | {m.file for m in reading.masks}
-    for left in reading.left_out:
-        findings.skip(left.file.removeprefix(tree.top), left.why)
-    known |= {left.file for left in reading.left_out} | set(reading.tables)
     told = {skip.name for skip in findings.skipped}
-    for name in tree.files:
-        if tree.top + name not in known and name not in told:
-            findings.skip(
-                name, tree.unread.get(name) or pictures.no_pictures.get(name) or stray(name)
-            )
+    for left in reading.left_out:
+        name = left.file.removeprefix(tree.top)
+        if name not in told:
+            findings.skip(name, left.why)
     if not reading.images and listed.images:
         raise nothing_taken(reading, listed)
     found = tuple(
@@ -187,25 +184,40 @@ def list_folder(tree: Tree, pictures: PictureFiles, choices: Choices, findings: 
         if not file.is_file():
             raise _no_table(file.name)
         tables = read_grids(file, tree.top + file.name)
-    else:
+    beside = {} if choices.table_file is not None else sidecars_among(names, images)
+    told: dict[str, str] = {}
+    if choices.table_file is None:
         for name, file in _tables(tree, names, images, choices):
             try:
                 tables |= read_grids(file, name)
             except DataError as error:
                 if is_table(name) or choices.answered.get("table") == name:
                     raise
-                findings.skip(name[here:], error.why)
+                told[name] = error.why
+        sizes = {n: f.stat().st_size for n, f in names.items() if n[here:] not in tree.unread}
+        tables |= read_sidecars(beside, sizes, lambda name: names[name].read_bytes())
+    known = {*images, *map(file_of, tables), *beside}
+    others = {
+        name: tree.unread.get(name[here:])
+        or pictures.no_pictures.get(name[here:])
+        or told.get(name)
+        or stray(name)
+        for name in names
+        if name not in known and not (beside and names_classes(name))
+    }
     return Listed(
         images,
         tables,
         {n: names[n].stat().st_size for n in images if n[here:] not in tree.unread},
         partial(_flat, tree, names),
+        partial(_blank, tree, names),
         partial(_digest, tree, names),
         {uid: tree.top + name for uid, name in pictures.uids.items()},
         {tree.top + name: owner for name, owner in whose(pictures, findings).items()},
         tuple(tree.top + name for name in tree.unread),
         {tree.top + name: frames for name, frames in pictures.frames.items()},
         choices.picked,
+        others,
     )
 
 
@@ -238,6 +250,15 @@ def _flat(tree: Tree, names: Mapping[str, Path], name: str) -> bool | None:
         return None
     with names[name].open("rb") as opened:
         return two_valued(opened)
+
+
+def _blank(tree: Tree, names: Mapping[str, Path], name: str) -> str:
+    if name[len(tree.top) :] in tree.unread or suffix_of(name) not in IMAGE_SUFFIXES:
+        return ""
+    if names[name].stat().st_size > MAX_BYTES:
+        return ""
+    with names[name].open("rb") as opened:
+        return why_blank(opened)
 
 
 def _digest(tree: Tree, names: Mapping[str, Path], name: str) -> object:

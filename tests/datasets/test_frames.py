@@ -254,7 +254,7 @@ def test_without_nibabel_volumes_are_left_out_and_the_extra_is_named(
     scans: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "nibabel", None)
-    Image.new("L", (8, 8), 7).save(scans / "well" / "a.png")
+    Image.linear_gradient("L").save(scans / "well" / "a.png")
     for number in range(5):
         _pages(scans / "sick" / f"b{number}.tif", [number])
         _pages(scans / "well" / f"b{number}.tif", [number + 9])

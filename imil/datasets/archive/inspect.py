@@ -9,7 +9,7 @@ import zipfile
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,19 +32,21 @@ from imil.datasets.files.dicom import Header, RefusedError
 from imil.datasets.files.frames import frames_of, may_hold_frames
 from imil.datasets.files.pictures import PictureFiles, owners
 from imil.datasets.files.pixels import IMAGE_SUFFIXES, PixelsError
-from imil.datasets.files.tree import is_image, may_be_dicom, suffix_of
+from imil.datasets.files.tree import is_image, may_be_dicom, stray, suffix_of
 from imil.datasets.files.volumes import is_volume
 from imil.datasets.layout.decisions.frames import Frames
 from imil.datasets.layout.layout import Listed, read_layout
-from imil.datasets.layout.reading import ImageFile, Question, Reading
+from imil.datasets.layout.reading import ImageFile, LeftOut, Question, Reading
 from imil.datasets.layout.samples import MAX_BYTES as MOST_SAMPLED
-from imil.datasets.layout.samples import two_valued
+from imil.datasets.layout.samples import two_valued, why_blank
 from imil.datasets.listing import MAX_SKIPPED, Skipped
 from imil.datasets.reading.dicom import DicomReader
+from imil.datasets.tables.sidecars import names_classes, read_sidecars, sidecars_among
 from imil.datasets.tables.table import (
     MAX_TABLE_BYTES,
     TABLE_NAME,
     Grid,
+    file_of,
     is_other_table,
     is_table,
     is_text_table,
@@ -145,7 +147,9 @@ def inspect_archive(
 def read_zip_layout(archive: Path, choices: Choices) -> tuple[Reading, Listed]:
     """Return how a zip is understood, whole, with what it was told from; as `inspect_archive`."""
     with surveyed(archive, choices, headers=None) as found:
-        return read_layout(found.listed, choices.answered), found.listed
+        reading = read_layout(found.listed, choices.answered)
+        lost = (LeftOut(skip.name, skip.reason) for skip in found.skipped)
+        return replace(reading, left_out=(*lost, *reading.left_out)), found.listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,16 +209,32 @@ def surveyed(
         skipped += (Skipped(name, reason) for name, reason in none.items())
         found = {name: header for name, header in found.items() if name not in none}
         images = tuple(name for name in images if name not in none)
+        beside = {} if choices.table_file is not None else sidecars_among(entries, images)
+        tables = _tables(zipped, entries, heads, images, choices, folder, skipped)
+        tables |= read_sidecars(
+            beside,
+            {name: entry.file_size for name, entry in entries.items()},
+            partial(_content, zipped, entries),
+        )
+        known = {*images, *map(file_of, tables), *beside, *(skip.name for skip in skipped)}
+        if choices.table_file is not None:
+            known |= {n for n in entries if is_table(n) or is_other_table(n)}
         listed = Listed(
             images,
-            _tables(zipped, entries, heads, images, choices, folder, skipped),
+            tables,
             {name: entries[name].file_size for name in images},
             partial(_flat, zipped, entries),
+            partial(_blank, zipped, entries),
             lambda name: (entries[name].CRC, entries[name].file_size),
             {header.uid: name for name, header in found.items() if header.uid},
             owners(found)[0],
             frames=_frames(zipped, entries, images, most_tried),
             picked=choices.picked,
+            others={
+                name: stray(name)
+                for name in entries
+                if name not in known and not (beside and names_classes(name))
+            },
         )
         # A preview also shows those whose headers were not looked into.
         shown = dict.fromkeys(films, Header(None, None, "", annotated=False)) | found
@@ -369,6 +389,23 @@ def _flat(
         return two_valued(io.BytesIO(b"".join(pieces(zipped, entries[name]))))
     except EntryError:
         return None
+
+
+def _content(zipped: zipfile.ZipFile, entries: Mapping[str, zipfile.ZipInfo], name: str) -> bytes:
+    """Return a small file; b"" where it can't be read."""
+    try:
+        return b"".join(pieces(zipped, entries[name]))
+    except EntryError:
+        return b""
+
+
+def _blank(zipped: zipfile.ZipFile, entries: Mapping[str, zipfile.ZipInfo], name: str) -> str:
+    if suffix_of(name) not in IMAGE_SUFFIXES or entries[name].file_size > MOST_SAMPLED:
+        return ""
+    try:
+        return why_blank(io.BytesIO(b"".join(pieces(zipped, entries[name]))))
+    except EntryError:
+        return ""
 
 
 def _tried(

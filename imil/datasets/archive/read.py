@@ -36,6 +36,7 @@ from imil.datasets.files.pixels import IMAGE_SUFFIXES, why_not_opened
 from imil.datasets.files.tree import Tries, is_image, stray, suffix_of, why_unread
 from imil.datasets.folder import MADE, read_folder
 from imil.datasets.listing import Listing, Skipped, with_splits
+from imil.datasets.tables.sidecars import is_read, sidecars_among
 from imil.datasets.tables.table import is_other_table, is_table, looked_into, may_hold_rows
 from imil.errors import DataError, StoreError
 
@@ -120,12 +121,15 @@ def _sieve(
         for name, entry in entries.items()
         if is_table(name) or is_other_table(name)
     }
-    images = (name for name in entries if is_image(name))
+    images = [name for name in entries if is_image(name)]
+    beside = {} if choices.table_file is not None else sidecars_among(entries, images)
     tables = looked_into(sizes, images, picked=choices.answered.get("table"))
 
     tries = Tries()
 
     def why_left(name: str, head: bytes) -> str | None:
+        if is_read(name, entries[name].file_size, beside):
+            return None
         idle = name in sizes and (name not in tables or not may_hold_rows(name, head))
         reason = stray(name) if idle else why_unread(name, head)
         # A small file is tried at once: writing it first would take longer.

@@ -35,6 +35,7 @@ class LabelHypothesis:
         left: files without a label, with the reason.
         rows: notes on rows that were pooled.
         named: whether it is called a label.
+        empty: files whose cell is empty.
     """
 
     choice: str
@@ -47,6 +48,7 @@ class LabelHypothesis:
     left: Mapping[str, str] = field(default_factory=dict)
     rows: tuple[str, ...] = ()
     named: bool = False
+    empty: frozenset[str] = frozenset()
 
 
 def plausibility(values: Mapping[str, str], images: int, *, atoms: int = 0) -> float | None:
@@ -57,7 +59,7 @@ def plausibility(values: Mapping[str, str], images: int, *, atoms: int = 0) -> f
         return None
     if not atoms and len(counts) > max(10, len(values) // 2):
         return None
-    if not atoms and len(counts) > MOST_NUMBERS and all(map(_is_number, counts)):
+    if not atoms and len(counts) > MOST_NUMBERS and all(map(is_number, counts)):
         return None
     alone = sum(count == 1 for count in counts.values()) / len(counts)
     if not atoms and alone > MOST_ALONE and len(values) > _FEW:
@@ -125,13 +127,18 @@ def in_one_spelling(values: Mapping[str, str]) -> tuple[dict[str, str], list[str
     return {name: joined[value] for name, value in values.items()}, notes
 
 
-def atoms_of(values: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+def atoms_of(values: Mapping[str, str], sign: str = "") -> dict[str, tuple[str, ...]]:
     """Return the single labels of each cell, where cells hold several; else nothing.
 
     Cells are lists as Python writes them, or parted by “|” or “;”, or by commas where the parts
-    stand alone in other cells.
+    stand alone in other cells. A person may say by which sign.
     """
     cells = set(values.values())
+    if sign:
+        parts = {
+            c: tuple(dict.fromkeys(p for q in c.split(sign) if (p := q.strip()))) for c in cells
+        }
+        return {name: parts[value] for name, value in values.items() if parts[value]}
     parted = {cell: _parts(cell, cells) for cell in cells}
     if all(len(parts) < 2 for parts in parted.values()):
         return {}
@@ -166,7 +173,8 @@ def _digits(one: LabelHypothesis) -> bool:
     )
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Return whether a text is a number."""
     try:
         float(text)
     except ValueError:

@@ -97,6 +97,10 @@ def _level(
     depth: int,
 ) -> LabelHypothesis | None:
     unlabelled = {n for n, f in folders.items() if words.plain_word(f) in words.UNLABELLED}
+    for_splits = {n for n, f in folders.items() if f.lower() in words.SPLITS}
+    if len({f for n, f in folders.items() if n not in for_splits | unlabelled}) < 2:
+        for_splits = set()
+    unlabelled |= for_splits
     values = {n: f for n, f in _findings(folders).items() if n not in unlabelled}
     # A split in which no image lies so deep, as one to be predicted, has no labels.
     parted = {splits.get(n) for n in values}
@@ -112,7 +116,9 @@ def _level(
     if splits and len(set(splits.values())) > 1:
         in_all = len({(splits.get(n), v) for n, v in values.items()})
         score += 0.5 * (in_all >= len(kinds) * len(set(splits.values())))
-    left = dict.fromkeys(unlabelled, "Its folder says that nobody labelled it.")
+    left = dict.fromkeys(unlabelled, "Its folder says that nobody labelled it.") | dict.fromkeys(
+        for_splits, "Its folder is called as a split, and the folders beside it as classes."
+    )
     where = f"{choice}, of {depth}" if choice.startswith("folder") else choice
     return LabelHypothesis(choice, where, values, score, where="folders", left=left)
 

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from imil.core.records import Split
 from imil.datasets.choices import PickedFrame
+from imil.datasets.files.tree import stray
 from imil.datasets.layout.candidates import LabelHypothesis
+from imil.datasets.layout.decisions.classes import decide_labels
 from imil.datasets.layout.decisions.draft import NONE, Draft
 from imil.datasets.layout.decisions.frames import Frames, pick_frames
-from imil.datasets.layout.decisions.images import drop_copies, part_masks, pick_variant
-from imil.datasets.layout.decisions.labels import decide_labels, pick_label
+from imil.datasets.layout.decisions.images import (
+    drop_blank,
+    drop_copies,
+    leave_named,
+    part_made,
+    part_masks,
+    pick_variant,
+)
+from imil.datasets.layout.decisions.labels import pick_label
 from imil.datasets.layout.decisions.patients import pick_owners
 from imil.datasets.layout.decisions.splits import pick_splits
 from imil.datasets.layout.decisions.tables import pick_tables, take_named_masks, tell_rows
@@ -25,8 +34,9 @@ from imil.datasets.layout.reading import (
     Reading,
     counted,
 )
-from imil.datasets.layout.sheets import Column, any_column, columns_of
-from imil.datasets.tables.table import Grid
+from imil.datasets.layout.sheets import Column, Sheet, any_column, columns_of
+from imil.datasets.tables.sidecars import is_sidecars
+from imil.datasets.tables.table import Grid, file_of
 
 # Where labels come from without a table.
 _PLACES = ("folders", "file names")
@@ -51,24 +61,28 @@ class Listed:
         tables: tables by path, one a sheet.
         sizes: bytes of each image.
         flat: whether an image has two values alone; None where it can't be told cheaply.
+        blank: why an image shows nothing; "" where it does, or can't be told cheaply.
         digest: equal for files of equal bytes.
         uids: image files by DICOM SOPInstanceUID, where headers were read.
         owners: patients by DICOM header, hashed.
         unreadable: image files that can't be read; rows that name them are no news.
         frames: of image files that hold several, and of all volumes.
         picked: the frame that was picked for all of them.
+        others: files that are neither images nor tables, and why they are not taken.
     """
 
     images: tuple[str, ...]
     tables: Mapping[str, Grid] = field(default_factory=dict)
     sizes: Mapping[str, int] = field(default_factory=dict)
     flat: Callable[[str], bool | None] = lambda _: None
+    blank: Callable[[str], str] = lambda _: ""
     digest: Callable[[str], object] = lambda name: name
     uids: Mapping[str, str] = field(default_factory=dict)
     owners: Mapping[str, str] = field(default_factory=dict)
     unreadable: tuple[str, ...] = ()
     frames: Mapping[str, Frames] = field(default_factory=dict)
     picked: PickedFrame | None = None
+    others: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_layout(listed: Listed, answers: Mapping[str, str] | None = None) -> Reading:
@@ -81,16 +95,19 @@ def read_layout(listed: Listed, answers: Mapping[str, str] | None = None) -> Rea
     """
     decisions = Decisions(dict(answers or {}))
     draft = Draft(decisions, tuple(sorted(listed.images)))
+    leave_named(draft)
     drop_copies(draft, listed.sizes, listed.digest)
     part_masks(draft, listed.flat)
+    part_made(draft)
     pick_variant(draft)
+    drop_blank(draft, listed.sizes, listed.blank)
     level, folders = splits_of(draft.names)
     sheets = pick_tables(draft, listed.tables, listed.uids)
     columns = columns_of(sheets)
     take_named_masks(draft, sheets)
     label = pick_label(draft, sheets, columns, level, folders)
     splits = pick_splits(draft, sheets, columns, folders, label)
-    labels = decide_labels(draft, label)
+    labels = decide_labels(draft, label, splits)
     owners = pick_owners(draft, sheets, columns, listed.owners, labels, splits)
     if label is not None and label.where not in _PLACES:
         tell_rows(draft, sheets, listed.unreadable)
@@ -100,7 +117,8 @@ def read_layout(listed: Listed, answers: Mapping[str, str] | None = None) -> Rea
     unlabelled = {
         name: _why_unlabelled(name, label, folders) for name in draft.names if name not in labels
     }
-    left = {**draft.left, **draft.rows, **unlabelled}
+    idle = _idle(listed.tables, sheets)
+    left = {**listed.others, **idle, **draft.left, **draft.rows, **unlabelled}
     masks = _single_masks(draft.masks)
     images = tuple(
         ImageFile(
@@ -123,6 +141,13 @@ def read_layout(listed: Listed, answers: Mapping[str, str] | None = None) -> Rea
         counted([image.label for image in images]),
         tuple(sheet.name for sheet in sheets),
     )
+
+
+def _idle(tables: Mapping[str, Grid], sheets: Sequence[Sheet]) -> dict[str, str]:
+    """Return the files of tables of which nothing is read, and why."""
+    read = {file_of(sheet.name) for sheet in sheets}
+    files = {file_of(name) for name in tables}
+    return {name: stray(name) for name in files - read if not is_sidecars(name)}
 
 
 def _single_masks(masks: Mapping[str, str | None]) -> dict[str, str]:

@@ -24,6 +24,9 @@ _TAIL = re.compile(
     r"(?:[\s_\-.]?[a-z]{0,8}\d*)?$",
     re.IGNORECASE,
 )
+_MADE = "|".join(sorted(words.MADE_WORDS, key=len, reverse=True))
+_MADE_TAIL = re.compile(rf"^(?P<base>.+?)[\s_\-.(]+(?:{_MADE})(?![a-z]).*$")
+_MADE_HEAD = re.compile(rf"^(?:{_MADE})\d*[\s_\-.]+(?P<base>.+)$")
 _HEAD = re.compile(r"^(?:mask|seg|gt|label)[\s_\-.]+(?P<base>.+)$", re.IGNORECASE)
 
 
@@ -221,3 +224,21 @@ def _repeat(parts: Mapping[str, Sequence[str]], level: int) -> bool:
     ]
     same = all(len(own & files[0]) >= 0.8 * len(files[0]) for own in files)
     return same or (len(below[0]) > 1 and all(own == below[0] for own in below))
+
+
+def made_of(names: Sequence[str]) -> dict[str, str]:
+    """Return the images that are called as one beside them and a word for how they were made.
+
+    “lesion_3_rot90” is made of “lesion_3”, and “flipped_lesion_3” is too.
+    """
+    beside = {stem(name).lower(): name for name in names}
+    found: dict[str, str] = {}
+    for name in names:
+        folder, _, file = stem(name).lower().rpartition("/")
+        for pattern in (_MADE_TAIL, _MADE_HEAD):
+            own = pattern.match(file)
+            of = own and beside.get(f"{folder}/{own['base']}" if folder else own["base"])
+            if of:
+                found[name] = of
+                break
+    return found

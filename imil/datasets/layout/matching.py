@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import takewhile
 
 from imil.datasets.layout.words import split_word
 
@@ -193,9 +194,23 @@ def _nearest(table: str, found: list[str]) -> list[str]:
         return found
     folder = posixpath.dirname(table)
     below = [name for name in found if not folder or name.startswith(f"{folder}/")]
-    split = split_word(posixpath.basename(table))
-    fitting = [name for name in below if split and split_word(posixpath.dirname(name)) is split]
-    for some in (below, fitting):
+    split = split_word(posixpath.basename(table)) or split_word(folder)
+    fitting = [
+        name for name in below or found if split and split_word(posixpath.dirname(name)) is split
+    ]
+    around = _nearest_folders(folder, fitting or below or found)
+    for some in (below, fitting, around):
         if len(some) == 1:
             return some
     return found
+
+
+def _nearest_folders(folder: str, found: list[str]) -> list[str]:
+    """Return the files that share most of a table's folders, from the top."""
+
+    def shared(name: str) -> int:
+        pairs = zip(folder.lower().split("/"), name.lower().split("/")[:-1], strict=False)
+        return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+    most = max(map(shared, found))
+    return [name for name in found if most and shared(name) == most]

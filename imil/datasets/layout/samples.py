@@ -11,6 +11,9 @@ from PIL import Image
 MAX_BYTES, MAX_PIXELS = 4 * 2**20, 16 * 2**20
 # Grey levels that count as one, and the share of pixels that the two fullest must have.
 _BIN, _SHARE = 16, 0.97
+# Why an image that shows nothing is left out.
+ONE_LEVEL = "It is of one grey level or colour alone, and shows nothing."
+TRANSPARENT = "It is transparent all over, and shows nothing."
 # Share of the second one, below which an image has one value alone and tells nothing.
 _LEAST = 0.002
 
@@ -31,3 +34,26 @@ def two_valued(file: BinaryIO) -> bool | None:
     if bins[-2] < _LEAST:
         return None
     return bool(bins[-2:].sum() >= _SHARE)
+
+
+def why_blank(file: BinaryIO) -> str:
+    """Say in one sentence why an image shows nothing; "" where it shows something or isn't read.
+
+    It has one grey level or colour, or is transparent all over.
+    """
+    try:
+        with Image.open(file) as image:
+            if image.width * image.height > MAX_PIXELS or getattr(image, "is_animated", False):
+                return ""
+            if image.mode == "F":  # may hold what is no number
+                return ""
+            alpha = image.convert("RGBA").getchannel("A").getextrema()
+            if alpha == (0, 0):
+                return TRANSPARENT
+            if image.mode in ("P", "PA", "LA", "RGBA"):
+                image = image.convert("RGB")  # noqa: PLW2901  # as it is shown
+            levels = image.getextrema()
+    except Exception:  # noqa: BLE001  # a damaged file makes Pillow raise almost anything
+        return ""
+    bands = levels if isinstance(levels[0], tuple) else (levels,)
+    return ONE_LEVEL if all(low == high for low, high in bands) else ""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from imil.datasets.layout import words
 from imil.datasets.layout.candidates import LabelHypothesis, atoms_of, in_one_spelling, plausibility
@@ -18,10 +20,12 @@ SAMPLE = 300
 LEAST_NAMED, LEAST_REACHED = 0.2, 0.5
 # Candidates of a table; a spreadsheet with more columns of findings is asked about by name.
 MOST_COLUMNS = 200
+# How columns of 0 and 1 are picked together.
+TOGETHER = "columns of 0 and 1 together"
 # From which prior a column is called a label.
 NAMED = 3.0
-_BINARY = frozenset({"0", "1", "-1", "0.0", "1.0", "-1.0", ""})
-_ONE, _UNSURE = frozenset({"1", "1.0"}), frozenset({"-1", "-1.0"})
+_ONE, _UNSURE = frozenset({"1", "1.0", "x", "✓", "✔", "true"}), frozenset({"-1", "-1.0"})
+_BINARY = _ONE | _UNSURE | {"0", "0.0", "", "false", "-"}
 _FILE_WORDS = frozenset({"file", "filename", "image", "img", "path", "name", "id", "dicom"})
 
 
@@ -36,6 +40,7 @@ class Sheet:
         kind: how that column writes them, see `SURE_OF_MATCH`.
         files: of each row.
         others: indices of columns that name other images than `at` does, such as masks.
+        equal: those of them that nothing says are masks or made of others, as of a second eye.
     """
 
     name: str
@@ -44,6 +49,7 @@ class Sheet:
     kind: str
     files: tuple[tuple[str, ...], ...]
     others: frozenset[int]
+    equal: frozenset[int] = frozenset()
 
     @property
     def column(self) -> str:
@@ -92,19 +98,41 @@ def understood(name: str, grid: Grid, files: Files, column: str | None = None) -
         and other == "name"
         and _apart(found, _found(name, grid, -less, other, files))
     )
-    return Sheet(name, grid, -minus, kind, found, others)
+    idle = words.MASKS | words.DERIVED | {"relevant"}
+    equal = frozenset(at for at in others if not words.has(grid.names[at], idle))
+    return Sheet(name, grid, -minus, kind, found, others, equal)
+
+
+def with_equal(sheet: Sheet, files: Files) -> Sheet:
+    """Return a table whose rows are for the images of all columns that are alike."""
+    columns = [sheet.files]
+    columns += [_found(sheet.name, sheet.grid, at, "name", files) for at in sorted(sheet.equal)]
+    joined = tuple(tuple(dict.fromkeys(chain(*row))) for row in zip(*columns, strict=True))
+    return replace(sheet, files=joined)
 
 
 def _with_header(name: str, grid: Grid, files: Files) -> Grid:
     """Return a table whose first row names no image: one that does is a row, not the header."""
-    for cell in grid.names:
+    for at, cell in enumerate(grid.names):
         path = "/" in cell or "\\" in cell
-        if ("." in cell and files.find(name, cell, "name")) or (
-            path and files.find(name, cell, "folder")
+        if (
+            ("." in cell and files.find(name, cell, "name"))
+            or (path and files.find(name, cell, "folder"))
+            or (
+                re.search(r"\d", cell)
+                and files.find(name, cell, "stem")
+                and _goes_on(name, grid, at, files)
+            )
         ):
             names = tuple(f"column {number}" for number in range(1, len(grid.names) + 1))
             return Grid(names, ((1, grid.names), *grid.rows))
     return grid
+
+
+def _goes_on(name: str, grid: Grid, at: int, files: Files) -> bool:
+    """Return whether the cells below a column's first one name images as that one does."""
+    cells = [row[at] for _, row in grid.rows[:SAMPLE] if at < len(row)]
+    return 2 * sum(bool(files.find(name, cell, "stem")) for cell in cells) > len(cells)
 
 
 def _named(name: str, grid: Grid, at: int, files: Files) -> tuple[float, str]:
@@ -254,6 +282,9 @@ def _candidate(
         atoms=atoms_of(values),
         left=left,
         rows=(*notes, *spelled),
+        empty=frozenset(
+            f for f in left if f in column.cells and all(not c.strip() for c in column.cells[f])
+        ),
     )
 
 
@@ -338,52 +369,84 @@ def _rule(several: int, title: str, *, readers: bool, boxes: bool) -> tuple[str,
 def _one_hot(
     columns: Mapping[str, Column], images: int
 ) -> list[tuple[LabelHypothesis, tuple[str, ...]]]:
-    """Return columns of 0 and 1, of which one in each row says the label, as one candidate."""
+    """Return columns of 0 and 1, of which one in each row says the label, as one candidate.
+
+    Where columns of other things are among them, those whose names are of labels count alone.
+    """
     keys = tuple(
         key
         for key, column in columns.items()
         if _is_binary(column) and words.label_prior(column.title) >= 0
     )
-    shared = [
+    shared = tuple(
         k for k in keys if len(columns[k].sheets) == max(len(columns[o].sheets) for o in keys)
-    ]
+    )
+    named = tuple(key for key in shared if words.label_prior(columns[key].title) > 0)
+    all_ones = _ones(columns, shared)
+    if len(named) > 1 and _several(all_ones) and not _several(_ones(columns, named)):
+        shared, all_ones = named, _ones(columns, named)
     if len(shared) < 2:
         return []
-    values, left, many = {}, {}, False
-    for file in columns[shared[0]].cells:
-        ones = tuple(
-            columns[key].title for key in shared if _mostly_one(columns[key].cells.get(file, ()))
-        )
-        unsure = any(c in _UNSURE for key in shared for c in columns[key].cells.get(file, ()))
-        many |= len(ones) > 1 or unsure
-        if ones:
-            values[file] = "|".join(ones)
-        else:
-            left[file] = "None of the columns of findings is 1 for it."
-    whole = not many and len(values) >= 0.9 * max(len(columns[shared[0]].cells), 1)
+    first = columns[shared[0]].cells
+    unsure = any(
+        c in _UNSURE for key in shared for f in first for c in columns[key].cells.get(f, ())
+    )
+    values = {file: "|".join(ones) for file, ones in all_ones.items() if ones}
+    none = [file for file, ones in all_ones.items() if not ones]
+    many = _several(all_ones) or unsure
     score = plausibility(values, images)
     if score is None:
         return []
+    whole = not many and len(values) >= 0.9 * max(len(first), 1)
     titles = ", ".join(f"“{columns[key].title}”" for key in shared[:4])
     more = f" and {len(shared) - 4} more" if len(shared) > 4 else ""
     candidate = LabelHypothesis(
-        "columns of 0 and 1 together",
+        TOGETHER,
         f"the one of the columns {titles}{more} that is 1",
         values,
         score + (3.0 if whole else 0.0),
         where="one-hot columns",
         family="" if whole else "one-hot",
         atoms=atoms_of(values),
-        left=left,
+        left=dict.fromkeys(none, "None of the columns of findings is 1 for it."),
     )
-    return [(candidate, tuple(shared))]
+    found = [candidate]
+    if not many and len(none) > 1:
+        # Those without any may be a class too: what is neither.
+        rest = {**values, **dict.fromkeys(none, "none of these")}
+        with_none = replace(
+            candidate,
+            choice=f"{TOGETHER}, or none of them",
+            told=f"{candidate.told}, or none of them",
+            values=rest,
+            score=3 * len(rest) / max(images, 1) + (3.0 if whole else 0.0),
+            atoms={},
+            left={},
+        )
+        found.append(with_none)
+    return [(each, shared) for each in found]
+
+
+def _ones(columns: Mapping[str, Column], keys: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return the titles of the columns that are 1 for each file."""
+    files = columns[keys[0]].cells if keys else ()
+    return {
+        file: tuple(
+            columns[key].title for key in keys if _mostly_one(columns[key].cells.get(file, ()))
+        )
+        for file in files
+    }
+
+
+def _several(ones: Mapping[str, tuple[str, ...]]) -> bool:
+    return any(len(own) > 1 for own in ones.values())
 
 
 def _is_binary(column: Column) -> bool:
-    seen = {cell for cells in column.cells.values() for cell in cells}
-    return seen <= _BINARY and bool(seen - {"", *_UNSURE})
+    seen = {cell.lower() for cells in column.cells.values() for cell in cells}
+    return seen <= _BINARY and bool(seen - {"", "-", *_UNSURE})
 
 
 def _mostly_one(cells: Sequence[str]) -> bool:
     known = [c for c in cells if c]
-    return bool(known) and 2 * sum(c in _ONE for c in known) > len(known)
+    return bool(known) and 2 * sum(c.lower() in _ONE for c in known) > len(known)

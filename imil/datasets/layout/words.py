@@ -40,7 +40,10 @@ _LABELS = _set(
     "findings target category outcome groundtruth gt befund befunde pathology malignancy choices "
     "value severity "
     "grade level choice abnormality disease condition type result impression sentiment y stage "
-    "tumor tumour klasse klassen diagnosen annotation tag tags ground truth histology"
+    "tumor tumour klasse klassen diagnosen annotation tag tags ground truth histology "
+    "annotated diagnostico diagnóstico diagnosi diagnostik conclusion conclusión "
+    "conclusione etiqueta clase classe resultado ergebnis "
+    "诊断 诊断结果 标签 类别 结果 診断 診断名 病名 所見 진단 диагноз"
 )
 _WEAK = _set("level type result y choice annotation stage grade condition tag tags")
 # Columns of what is no finding.
@@ -75,7 +78,10 @@ SIDES = _set("left right l r od os cc mlo ap pa lat lateral frontal axial corona
 # Folders and columns of one person.
 PATIENTS = _set(
     "patient patients pat pid subject subjects person persons mrn participant patnr patid "
-    "patientid subjectid personid participantid"
+    "patientid subjectid personid participantid patienten patientin patientennr patientennummer "
+    "patientnr patientnumber fallnummer probanden paciente pacientes paziente pazienti patiënt "
+    "pacjent dossier ipp nip nhc historiaclínica historiaclinica prontuário prontuario 患者 "
+    "患者编号 患者番号 患者id 病人 病人编号 病历号 환자 환자번호 пациент"
 )
 # Patients only where nothing better is known: a case or a lesion is of one patient.
 CASES = _set("case caseid lesion lesionid exam examid study studyid accession")
@@ -86,9 +92,22 @@ NOT_TRUTH = _set("submission submissions prediction predictions predicted templa
 UNKNOWN_WORDS = _set("nan na n/a null ? - #n/a #na <na> nil missing") | {""}
 # What stands where a patient is unknown. A class may be called so, a person is not.
 _NOBODY = UNKNOWN_WORDS | _set("unknown unk none undefined unbekannt")
-# Folders of images that nobody labelled.
-UNLABELLED = frozenset(
-    {"nolabel", "unlabelled", "unlabeled", "notlabelled", "notlabeled", "unannotated"}
+# Folders of images that nobody labelled, or that somebody is to predict.
+UNLABELLED = _set(
+    "nolabel unlabelled unlabeled notlabelled notlabeled unannotated pred preds predict "
+    "prediction predictions topredict inference unseen"
+)
+# What stands where a label could not be told. Some studies have a class of that name.
+UNSURE_WORDS = _set(
+    "unknown unk unbekannt uncertain unsure unclear undetermined indeterminate indeterminable "
+    "undecided ungradable ungradeable notsure notknown notavailable notspecified unspecified "
+    "inconclusive nondiagnostic inconnu desconocido unklar"
+)
+# Images made of one that lies beside them, as names of files say it.
+MADE_WORDS = DERIVED | _set(
+    "rot rotate rotation flip hflip vflip fliph flipv mirror mirrored noise noisy blur blurred "
+    "zoom zoomed bright brightness brighter darker contrast shifted sheared shear jitter gamma "
+    "patch tile copy kopie copie"
 )
 
 _WORD = re.compile(r"[^\W\d_]+")

@@ -239,8 +239,10 @@ def _answer(
 
 def _result(message: dict[str, Any], archive: str) -> dict[str, Any]:
     if "refused" in message:
-        kind = StoreError if message["refused"] == "store" else DataError
-        raise kind(message["what"], why=message["why"], fix=message["fix"])
+        told = {key: message[key] for key in ("what", "why", "fix")}
+        if message["refused"] == "store":
+            raise StoreError(**told)
+        raise DataError(**told, question=message.get("question", ""))
     if "full" in message:
         raise StoreError(
             f"“{archive}” can't be read.",
@@ -313,7 +315,8 @@ def _said(asked: dict[str, Any], tell: _Tell) -> Mapping[str, Any]:
         return _TASKS[asked["do"]](asked, Path(asked["archive"]), Path(asked["work"]), tell)
     except ImilError as error:
         kind = "store" if isinstance(error, StoreError) else "data"
-        return {"refused": kind, "what": error.what, "why": error.why, "fix": error.fix}
+        told = {"refused": kind, "what": error.what, "why": error.why, "fix": error.fix}
+        return told | {"question": error.question} if isinstance(error, DataError) else told
     except MemoryError:
         return {"memory": True}
     except OSError as error:

@@ -37,7 +37,7 @@ def record_lines(file: Path, name: str, suffix: str) -> Iterator[tuple[int, list
             fix="Leave out what says nothing about the images.",
         )
     try:
-        flat = [_flat(record) for record in _records(file, suffix)]
+        flat = [values_of(record) for record in _records(file, suffix)]
     except (ValueError, ET.ParseError, RecursionError, UnicodeError, OSError, TypeError) as cause:
         raise DataError(
             f"“{name}” can't be read as a table.",
@@ -72,7 +72,7 @@ def _records(file: Path, suffix: str) -> Iterable[Any]:
     if suffix == ".parquet":
         return _of_parquet(file)
     if suffix == ".xml":
-        return [_of_element(child) for child in ET.parse(file).getroot()]  # noqa: S314  # no entities
+        return [of_element(child) for child in ET.parse(file).getroot()]  # noqa: S314  # no entities
     text = file.read_text("utf-8-sig")
     if suffix == ".json":
         return _of_json(json.loads(text))
@@ -91,12 +91,13 @@ def _of_parquet(file: Path) -> list[Record]:
     return records
 
 
-def _of_element(element: ET.Element) -> Record:
+def of_element(element: ET.Element) -> Record:
+    """Return an element of XML as a record: attributes, its text, and a list of each child."""
     record: Record = dict(element.attrib)
     if element.text and element.text.strip():
         record["text"] = element.text.strip()
     for child in element:
-        record.setdefault(child.tag, []).append(_of_element(child))
+        record.setdefault(child.tag, []).append(of_element(child))
     return record
 
 
@@ -156,7 +157,8 @@ def _plain(record: Record) -> Record:
     return {k: v for k, v in record.items() if not isinstance(v, (list, dict))}
 
 
-def _flat(record: Any) -> dict[str, list[str]]:
+def values_of(record: Any) -> dict[str, list[str]]:
+    """Return the different values of a record by their path, parted by dots, at any depth."""
     found: dict[str, list[str]] = {}
 
     def take(value: Any, key: str, depth: int) -> None:

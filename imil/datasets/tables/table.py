@@ -110,6 +110,11 @@ def is_sheet(name: str) -> bool:
     return posixpath.splitext(name)[1].lower() in SHEETS
 
 
+def file_of(table: str) -> str:
+    """Return the file of a table; sheets of a workbook bear their title in brackets behind it."""
+    return re.sub(r"(\.xlsx) \[.*\]$", r"\1", table)
+
+
 def is_other_table(name: str) -> bool:
     """Return whether a file may be a table that is not named as the convention has it."""
     return posixpath.splitext(name)[1].lower() in TABLE_SUFFIXES and not is_table(name)
@@ -148,7 +153,8 @@ def looked_into(
             why=f"One a split or class is read, and {MOST_OWN_TABLES} at most.",
             fix="Join them into one, with a column of file names and one of labels.",
         )
-    stems = {posixpath.splitext(posixpath.basename(name))[0] for name in images}
+    called = [posixpath.basename(name) for name in images]
+    stems = {*called, *(posixpath.splitext(name)[0] for name in called)}
     others = sorted(
         (n for n in sizes if not is_table(n) and (is_sheet(n) or _stem(n) not in stems)),
         key=lambda name: (not is_sheet(name), -sizes[name], name),
@@ -280,15 +286,14 @@ def _sheets(file: Path, name: str) -> dict[str, Grid]:
             try:
                 if not book.worksheets:
                     raise _unreadable(name)
-                grids = {
-                    name if number == 0 else f"{name} [{sheet.title}]": _grid(_rows(sheet), name)
-                    for number, sheet in enumerate(book.worksheets[:MAX_SHEETS])
-                }
+                sheets = [(s.title, _grid(_rows(s), name)) for s in book.worksheets[:MAX_SHEETS]]
             finally:
                 book.close()
     except (InvalidFileException, *_BROKEN_BOOK) as cause:
         raise _unreadable(name) from cause
-    return {title: grid for title, grid in grids.items() if grid.rows} or {name: Grid((), ())}
+    filled = {f"{name} [{title}]": grid for title, grid in sheets if grid.rows}
+    alone = len(filled) < 2 and (not filled or sheets[0][1].rows)
+    return {name: sheets[0][1]} if alone else filled
 
 
 def _rows(sheet: Any) -> Iterator[tuple[int, list[str]]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
 
 from imil.datasets.layout import words
 from imil.datasets.layout.decisions.draft import ALL, Draft
@@ -11,10 +13,16 @@ from imil.datasets.layout.masks import (
     UNSURE,
     copies,
     is_telling,
+    made_of,
     mask_groups,
     variants,
 )
+from imil.datasets.layout.matching import stem
+from imil.errors import DataError
 
+# Nothing is left out; patterns that are read; images and bytes that are looked at for blank ones.
+NOTHING, MOST_PATTERNS = "nothing", 50
+MOST_BLANK, MOST_BLANK_BYTES = 400, 64 * 2**20
 _MASKS, _LEAVE, _IMAGES = "reference masks", "left out", "images"
 
 
@@ -27,6 +35,80 @@ def drop_copies(draft: Draft, sizes: Mapping[str, int], digest: Callable[[str], 
             f"copies: {len(found)} images are byte for byte others of the same name, and are "
             "taken once."
         )
+
+
+def leave_named(draft: Draft) -> None:
+    """Leave out the files that a person named by patterns, as in “pred/*; *_old”.
+
+    Raises:
+        DataError: a pattern fits no file.
+    """
+    written = draft.decisions.answers.get("leave", NOTHING).strip()
+    draft.decisions.decide(
+        "leave",
+        "Which files are left out, by name or folder?",
+        tuple(dict.fromkeys((NOTHING, written))),
+        NOTHING,
+    )
+    if written in (NOTHING, ""):
+        return
+    for pattern in [part.strip() for part in written.split(";") if part.strip()][:MOST_PATTERNS]:
+        found = [name for name in draft.names if _fits(name, pattern)]
+        if not found:
+            raise DataError(
+                f"No image is called “{pattern}”.",
+                why="A pattern is a file's name or a folder's, with * for anything.",
+                fix="Write it as in “pred/*”, or “*_old.png”; put “;” between several.",
+                question="leave",
+            )
+        draft.leave(dict.fromkeys(found, f"You left out “{pattern}”."))
+        draft.decisions.tell(f"left out: {len(found)} images called “{pattern}”, by your answer.")
+
+
+def _fits(name: str, pattern: str) -> bool:
+    """Return whether the end of a path, or a folder in it, is called so, in any case."""
+    own, wanted = name.casefold(), pattern.casefold().strip("/")
+    return any(fnmatchcase(f"/{own}", f"*/{each}") for each in (wanted, f"{wanted}/*")) or (
+        fnmatchcase(stem(own).rpartition("/")[2], wanted)
+    )
+
+
+def drop_blank(draft: Draft, sizes: Mapping[str, int], blank: Callable[[str], str]) -> None:
+    """Leave out images that show nothing, as far as they are looked at: the smallest files first.
+
+    What a file with nothing on it packs into is small. Where most show nothing, that is told alone.
+    """
+    smallest = sorted(draft.names, key=lambda name: (sizes.get(name, 0), name))
+    left, found = MOST_BLANK_BYTES, {}
+    for name in smallest[:MOST_BLANK]:
+        left -= sizes.get(name, 0)
+        if left < 0:
+            break
+        if why := blank(name):
+            found[name] = why
+    if 2 * len(found) > len(draft.names):
+        draft.decisions.tell(f"blank: {len(found)} images, most of all, show nothing.")
+    elif found:
+        draft.decisions.tell(f"blank: {len(found)} images show nothing, and are left out.")
+        draft.leave(found)
+
+
+def part_made(draft: Draft) -> None:
+    """Decide what becomes of images that were made of one beside them: turned, cropped, noisy."""
+    found = made_of(draft.names)
+    if not found:
+        return
+    one = min(found)
+    chosen = draft.decisions.decide(
+        "made",
+        f"Were {len(found)} images made of others, as “{posixpath.basename(one)}” of "
+        f"“{posixpath.basename(found[one])}”?",
+        (_LEAVE, _IMAGES),
+        None,
+    )
+    draft.decisions.tell(f"made: {len(found)} images are called as others with a word for a copy.")
+    if chosen != _IMAGES:
+        draft.leave({name: f"It was made of “{of}”." for name, of in found.items()})
 
 
 def part_masks(draft: Draft, flat: Callable[[str], bool | None]) -> None:

@@ -1,8 +1,7 @@
-"""What the label is, and what the classes are."""
+"""What the label is: a folder, a column, or a part of the file names."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -12,7 +11,6 @@ from imil.datasets.layout.candidates import ENOUGH, LabelHypothesis, clear, rank
 from imil.datasets.layout.decisions.draft import Draft
 from imil.datasets.layout.folders import level_candidates, name_candidates
 from imil.datasets.layout.reading import counted
-from imil.datasets.layout.relabel import apply_rules, parse_rules
 from imil.datasets.layout.sheets import (
     NAMED,
     Column,
@@ -20,9 +18,6 @@ from imil.datasets.layout.sheets import (
     forced_candidate,
     label_candidates,
 )
-
-_TOGETHER = "each combination"
-_AS_THEY_ARE = "as they are"
 
 
 def pick_label(
@@ -50,7 +45,10 @@ def pick_label(
         for column in columns.values()
         if (choice := f"column {column.title}") not in known
     }
-    if not ranked and not (rest and "label" in draft.decisions.answers):
+    if not ranked and "label" not in draft.decisions.answers:
+        # What is said to be something else, such as the sex, is not asked about by itself.
+        rest = {c: column for c, column in rest.items() if words.label_prior(column.title) >= 0}
+    if not ranked and not rest:
         if draft.names:
             draft.decisions.tell("label: no folder, file name or column gives the images any.")
         return None
@@ -59,9 +57,12 @@ def pick_label(
     chosen = draft.decisions.decide(
         "label",
         "Which of these is the label?",
-        tuple(c.choice for c in [*near, *(c for c in ranked if c not in near)]) + tuple(rest),
+        tuple(c.choice for c in [*near, *(c for c in ranked if c not in near)]) + _likeliest(rest),
         None if best is None else best.choice,
     )
+    if chosen is None and not ranked:
+        draft.decisions.tell("label: no column says by its name or cells that it is the one.")
+        return None
     if chosen in rest:
         picked = forced_candidate(columns, rest[chosen])
     else:
@@ -98,52 +99,6 @@ def _single_class(columns: Mapping[str, Column]) -> list[LabelHypothesis]:
     return [replace(one, score=ENOUGH) for one in found if one.values][:1]
 
 
-def decide_labels(draft: Draft, label: LabelHypothesis | None) -> dict[str, str]:
-    """Return each image's label as it is to be called.
-
-    Cells of several labels follow what is decided about them, and a person's rules rename, merge
-    or leave out.
-    """
-    found = _single(draft, label)
-    return _relabelled(draft, found) if found else found
-
-
-def _single(draft: Draft, label: LabelHypothesis | None) -> dict[str, str]:
-    """Return each image's label, cells of several labels by what was decided about them."""
-    if label is None:
-        return {}
-    values = {n: label.values[n] for n in draft.names if n in label.values}
-    atoms = {n: a for n, a in label.atoms.items() if n in values}
-    if any(len(parts) > 1 for parts in atoms.values()):
-        single = sorted({atom for parts in atoms.values() for atom in parts})
-        counts = Counter(values.values())
-        few = all(count > 1 for count in counts.values()) and len(counts) <= 2 * len(single)
-        chosen = draft.decisions.decide(
-            "several",
-            f"{sum(len(p) > 1 for p in atoms.values())} images have several labels. What are "
-            "the classes?",
-            (_TOGETHER, *single),
-            _TOGETHER if few else None,
-        )
-        if chosen not in (None, _TOGETHER):
-            return {n: chosen if chosen in a else f"not {chosen}" for n, a in atoms.items()}
-        draft.decisions.tell("label: a cell of several labels is a class of its own.")
-    return values
-
-
-def _relabelled(draft: Draft, labels: dict[str, str]) -> dict[str, str]:
-    """Return the labels as a person's rules rename, merge or leave them out."""
-    written = draft.decisions.answers.get("values", _AS_THEY_ARE)
-    draft.decisions.decide(
-        "values",
-        "Should labels be renamed, merged or left out?",
-        tuple(dict.fromkeys((_AS_THEY_ARE, written.strip()))),
-        _AS_THEY_ARE,
-    )
-    if written == _AS_THEY_ARE:
-        return labels
-    kept, out = apply_rules(labels, parse_rules(written))
-    draft.leave({name: f"Its label “{was}” is left out." for name, was in out.items()})
-    renamed = sum(kept[name] != labels[name] for name in kept)
-    draft.decisions.tell(f"label: {renamed} images renamed by your rules, {len(out)} left out.")
-    return kept
+def _likeliest(rest: Mapping[str, Column]) -> tuple[str, ...]:
+    """Return columns that do not look like labels, those first whose name says least against it."""
+    return tuple(sorted(rest, key=lambda choice: (-words.label_prior(rest[choice].title), choice)))

@@ -7,10 +7,12 @@ from collections.abc import Collection, Mapping, Sequence
 from imil.datasets.layout import words
 from imil.datasets.layout.decisions.draft import ALL, NONE, Draft
 from imil.datasets.layout.matching import Files
-from imil.datasets.layout.sheets import Sheet, understood
-from imil.datasets.tables.table import Grid
+from imil.datasets.layout.sheets import Sheet, understood, with_equal
+from imil.datasets.tables.table import Grid, file_of
 from imil.errors import DataError
 
+# How several columns of images are picked together.
+EVERY = "each of the columns "
 # Rows of a table, and tables, that are named; more rows are counted.
 _MOST_ROWS, _MOST_TABLES_TOLD = 200, 6
 
@@ -27,7 +29,8 @@ def pick_tables(draft: Draft, tables: Mapping[str, Grid], uids: Mapping[str, str
         DataError: a table or column that a person named is not there, or names no image.
     """
     files = Files.of(draft.names, uids)
-    column = draft.decisions.answers.get("file", "").removeprefix("column ") or None
+    written = draft.decisions.answers.get("file", "")
+    column = None if written.startswith(EVERY) else written.removeprefix("column ") or None
     found = [
         sheet
         for name in sorted(tables)
@@ -44,6 +47,8 @@ def pick_tables(draft: Draft, tables: Mapping[str, Grid], uids: Mapping[str, str
         found = [sheet for sheet in found if picked in (ALL, sheet.name)]
     if found:
         _tell_columns(draft, found)
+    if column is None:
+        found = [with_equal(sheet, files) if sheet.equal else sheet for sheet in found]
     idle = sorted(set(tables) - named)
     if idle:
         listed = ", ".join(f"“{name}”" for name in idle[:_MOST_TABLES_TOLD])
@@ -57,7 +62,11 @@ def _picked(draft: Draft, tables: Mapping[str, Grid], named: Collection[str]) ->
     decisions = draft.decisions
     written = decisions.answers.get("table")
     if written not in (None, ALL, NONE):
-        fits = [name for name in sorted(tables) if f"/{name}".endswith(f"/{written}")]
+        fits = [
+            name
+            for name in sorted(tables, key=lambda name: (name not in named, name))
+            if f"/{name}".endswith(f"/{written}") or f"/{file_of(name)}".endswith(f"/{written}")
+        ]
         if not fits:
             raise DataError(
                 f"There is no table “{written}”.",
@@ -75,12 +84,15 @@ def _tell_columns(draft: Draft, sheets: Sequence[Sheet]) -> None:
     """Note which columns name the images; a person may have picked another one."""
     columns = sorted({title for sheet in sheets for title in sheet.grid.names if title})
     first = next((sheet.column for sheet in sheets if sheet.column), "")
-    draft.decisions.decide(
-        "file",
-        "Which column says which image a row is for?",
-        tuple(f"column {title}" for title in columns),
-        f"column {first}",
-    )
+    likely: str | None = f"column {first}"
+    choices = tuple(f"column {title}" for title in columns)
+    alike = next((sheet for sheet in sheets if sheet.equal), None)
+    if alike is not None:
+        # The label of a row may be of one image, or of all that the row names.
+        titles = (alike.grid.names[at] for at in sorted({alike.at, *alike.equal}))
+        every = EVERY + ", ".join(titles)
+        likely, choices = None, (every, *choices)
+    draft.decisions.decide("file", "Which column says which image a row is for?", choices, likely)
     named_by = ", ".join(
         f"“{sheet.name}” names {len(sheet.reached)} images by “{sheet.column}”"
         for sheet in sorted(sheets, key=lambda s: -len(s.reached))[:_MOST_TABLES_TOLD]
@@ -95,6 +107,8 @@ def take_named_masks(draft: Draft, sheets: Sequence[Sheet]) -> None:
         for at, title in enumerate(sheet.grid.names):
             masked = words.has(title, words.MASKS) or words.plain_word(title) == "relevantfilename"
             if at == sheet.at or not (masked or at in sheet.others):
+                continue
+            if at in sheet.equal and any(len(own) > 1 for own in sheet.files):
                 continue
             pairs = _pairs(draft, sheet, at, known, masked=masked)
             if not pairs:

@@ -1,0 +1,100 @@
+"""What is no image of its own: blank, made of another, unlabelled, or not wanted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from imil.datasets.choices import Choices
+from imil.datasets.folder import read_folder
+from imil.datasets.layout.layout import Listed, read_layout
+from imil.datasets.layout.reading import Reading
+from imil.errors import DataError
+
+CLASSES = [f"{label}/{n}.png" for label in ("lesion", "normal") for n in range(8)]
+
+
+def _reading(names: list[str], **answers: str) -> Reading:
+    return read_layout(Listed(tuple(names)), answers)
+
+
+def _films(root: Path) -> Path:
+    rng = np.random.default_rng(5)
+    for name in CLASSES:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 255, (9, 9), np.uint8)).save(root / name)
+    return root
+
+
+@pytest.mark.parametrize(
+    "blank",
+    [
+        Image.new("L", (9, 9), 0),
+        Image.new("RGB", (9, 9), (200, 10, 10)),
+        Image.merge("RGBA", [Image.linear_gradient("L")] * 3 + [Image.new("L", (256, 256), 0)]),
+    ],
+    ids=["black", "one colour", "transparent"],
+)
+def test_images_that_show_nothing_are_left_out_with_the_reason(
+    tmp_path: Path, blank: Image.Image
+) -> None:
+    _films(tmp_path)
+    blank.save(tmp_path / "lesion" / "x.png")
+
+    report = read_folder(tmp_path).report
+
+    assert report.taken == len(CLASSES)
+    assert [skip.name for skip in report.skipped] == ["lesion/x.png"]
+
+
+@pytest.mark.parametrize("made", ["0_rot90", "0-flipped", "augmented_0", "0 (cropped)", "0_aug3"])
+def test_images_made_of_one_beside_them_are_asked_about(made: str) -> None:
+    names = [*CLASSES, f"lesion/{made}.png"]
+
+    asked = _reading(names)
+    without = _reading(names, made="left out")
+
+    assert [question.id for question in asked.open] == ["made"]
+    assert [image.file for image in without.images] == CLASSES
+    assert len(_reading(names, made="images").images) == len(names)
+
+
+def test_names_that_only_begin_alike_are_no_copies() -> None:
+    names = [*CLASSES, "lesion/10.png", "lesion/0_2.png", "normal/rotterdam_3.png"]
+
+    assert len(_reading(names).images) == len(names)
+
+
+@pytest.mark.parametrize("folder", ["pred", "test", "Unlabelled", "validation"])
+def test_a_folder_beside_the_classes_that_is_none_is_left_out(folder: str) -> None:
+    found = _reading([*CLASSES, *(f"{folder}/{n}.png" for n in range(4))])
+
+    assert not found.open
+    assert set(found.classes) == {"lesion", "normal"}
+    assert len(found.left_out) == 4
+
+
+@pytest.mark.parametrize("pattern", ["0.png", "normal/0*; lesion/0.*", "0"])
+def test_patterns_leave_images_out(pattern: str) -> None:
+    names = [*CLASSES, "normal/10.png", "lesion/11.png"]
+
+    found = _reading(names, leave=pattern)
+
+    assert not any(image.file.endswith("/0.png") for image in found.images)
+    assert {left.file for left in found.left_out} >= {"lesion/0.png", "normal/0.png"}
+
+
+def test_a_folder_can_be_left_out_by_its_name() -> None:
+    names = [*CLASSES, *(f"old scans/{n}.png" for n in range(8))]
+
+    assert set(_reading(names, leave="old scans").classes) == {"lesion", "normal"}
+
+
+def test_a_pattern_that_fits_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="No image is called “x\\*”") as refused:
+        read_folder(_films(tmp_path), choices=Choices(answers=(("leave", "x*"),)))
+
+    assert refused.value.question == "leave"

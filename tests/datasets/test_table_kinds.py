@@ -1,0 +1,127 @@
+"""Kinds of tables: without a header, of two images a row, of marks instead of labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from imil.datasets.layout.layout import Listed, read_layout
+from imil.datasets.layout.reading import Reading
+from imil.datasets.tables.table import Grid, read_grids
+
+
+def _grid(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> Grid:
+    return Grid(head, tuple(enumerate(rows, start=2)))
+
+
+def _read(names: list[str], tables: Mapping[str, Grid], **answers: str) -> Reading:
+    return read_layout(Listed(tuple(names), tables), answers)
+
+
+def _labels(found: Reading) -> list[str]:
+    assert not found.open
+    return [image.label for image in found.images]
+
+
+def test_a_list_without_a_header_or_suffixes_loses_no_row() -> None:
+    names = [f"img_{n:03}.jpg" for n in range(12)]
+    rows = [(f"img_{n:03}", ("benign", "malignant")[n % 2]) for n in range(12)]
+
+    found = _read(names, {"truth.csv": _grid(rows[0], rows[1:])})
+
+    assert _labels(found) == ["benign", "malignant"] * 6
+
+
+def test_each_splits_table_is_for_the_images_of_its_split() -> None:
+    names = [
+        f"images/{s}/IM_{n}.png" for s in ("a. Training Set", "b. Testing Set") for n in range(6)
+    ]
+    tables = {
+        f"truth/{split} labels.csv": _grid(
+            ("image", "grade"), [(f"IM_{n}", str((n + shift) % 2)) for n in range(6)]
+        )
+        for split, shift in (("Training", 0), ("Testing", 1))
+    }
+
+    found = _read(names, tables)
+
+    assert _labels(found) == ["0", "1"] * 3 + ["1", "0"] * 3
+    assert {image.split for image in found.images} == {"train", "test"}
+
+
+def test_a_row_that_names_two_images_is_asked_about() -> None:
+    names = [f"{n}_{side}.jpg" for n in range(10) for side in ("left", "right")]
+    rows = [(f"{n}_left.jpg", f"{n}_right.jpg", "NDG"[n % 3]) for n in range(10)]
+    tables = {"data.csv": _grid(("Left-Fundus", "Right-Fundus", "diagnosis"), rows)}
+
+    asked = _read(names, tables)
+    (question,) = asked.open
+    both = _read(names, tables, file=question.choices[0])
+    left = _read(names, tables, file="column Left-Fundus")
+
+    assert question.id == "file"
+    assert _labels(both) == [label for n in range(10) for label in ("NDG"[n % 3],) * 2]
+    assert len(_labels(left)) == 10
+
+
+def test_marked_columns_are_one_label_each() -> None:
+    kinds = ("Common Nevus", "Atypical Nevus", "Melanoma")
+    names = [f"IMD{n:03}.bmp" for n in range(12)]
+    rows = [
+        (f"IMD{n:03}", *("X" if k == n % 3 else "" for k in range(3)), str(n % 2))
+        for n in range(12)
+    ]
+
+    found = _read(names, {"t.csv": _grid(("Name", *kinds, "Asymmetry"), rows)})
+
+    assert _labels(found) == [kinds[n % 3] for n in range(12)]
+
+
+def test_rows_without_any_finding_can_be_a_class() -> None:
+    names = [f"{n:03}.png" for n in range(18)]
+    rows = [(f"{n:03}", str(int(n % 3 == 0)), str(int(n % 3 == 1))) for n in range(18)]
+    tables = {"t.csv": _grid(("image", "melanoma", "keratosis"), rows)}
+
+    asked = _read(names, tables)
+    none = next(c for c in asked.open[0].choices if c.endswith("none of them"))
+
+    assert _read(names, tables, label=none).classes == {
+        "melanoma": 6,
+        "keratosis": 6,
+        "none of these": 6,
+    }
+
+
+def test_sheets_called_as_splits_are_the_splits(tmp_path: Path) -> None:
+    from openpyxl import Workbook  # noqa: PLC0415  # an extra
+
+    book = Workbook()
+    book.active.title = "Training"
+    sheets = {"Training": book.active, "Test": book.create_sheet("Test")}
+    for title, sheet in sheets.items():
+        sheet.append(["file", "diagnosis"])
+        for number in range(6):
+            sheet.append([f"{title}{number}.png", ("AD", "CN")[number % 2]])
+    book.save(tmp_path / "t.xlsx")
+    names = [f"{title}{number}.png" for title in sheets for number in range(6)]
+
+    found = _read(names, read_grids(tmp_path / "t.xlsx", "t.xlsx"))
+
+    assert {image.file[:4]: image.split for image in found.images} == {
+        "Trai": "train",
+        "Test": "test",
+    }
+
+
+@pytest.mark.parametrize(
+    "title", ["PatientenNr", "N° dossier", "Historia clínica", "患者编号", "Codice paziente"]
+)
+def test_a_column_of_patients_is_known_in_several_languages(title: str) -> None:
+    names = [f"{n:02}.png" for n in range(16)]
+    rows = [(f"{n:02}.png", ("a", "b")[n // 2 % 2], f"P{n // 2}") for n in range(16)]
+
+    found = _read(names, {"t.csv": _grid(("image", "diagnosis", title), rows)})
+
+    assert {image.patient for image in found.images} == {f"P{n}" for n in range(8)}
