@@ -146,7 +146,8 @@ def build_app(
         with gr.Tabs(elem_id="tabs", selected="outliers" if demo else "train") as tabs:
             with gr.Tab("Train", id="train"):
                 train = train_tab.build_train_tab(watch)
-            with gr.Tab(text.TAB_OUTLIERS, id="outliers") as tab:
+            # Mounted whichever tab is open: a mask that waits to be sent goes out from any.
+            with gr.Tab(text.TAB_OUTLIERS, id="outliers", render_children=True) as tab:
                 outliers = outliers_tab.build_outliers_tab(tab, opening=demo)
             with gr.Tab("Results", id="results") as place:
                 results = results_tab.build_results_tab()

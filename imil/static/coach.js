@@ -30,7 +30,8 @@ function place() {
   const canvas = film();
   const painter = document.querySelector("#painter .painter");
   const covered = painter?.querySelector(".panel:not([hidden])");
-  const there = painter?.dataset.ready === hint?.sample && canvas?.offsetParent && !covered;
+  const there = painter?.dataset.ready === hint?.sample && canvas?.offsetParent && !covered
+    && !painter.dataset.zoom;
   root.hidden = !hint || !there || seen();
   if (root.hidden) return;
   const outer = root.getBoundingClientRect();
@@ -88,7 +89,7 @@ function follow() {
   if (!painter) return setTimeout(follow, 100);
   sizes.observe(painter.querySelector(".stage"));
   sizes.observe(painter.querySelector(".paint"));
-  opened.observe(painter, { attributes: true, attributeFilter: ["data-ready"] });
+  opened.observe(painter, { attributes: true, attributeFilter: ["data-ready", "data-zoom"] });
   opened.observe(painter.querySelector(".panel"), { attributes: true, attributeFilter: ["hidden"] });
   place();
 }

@@ -20,7 +20,7 @@ from imil.app.painter.painter import (
     decode_painted,
     encode_image,
     encode_painter_image,
-    press,
+    press_class,
     saliency_value,
 )
 from imil.app.server.page import Page as OurPage
@@ -101,7 +101,7 @@ def desk() -> Iterator[Desk]:
         picks = {name: gr.Button(f"open {name}") for name in SIZES}
         masked = gr.Button("open masked")
         typing = gr.Textbox(label="note")
-        outside = gr.Button("black out from outside")
+        gr.Button("black out from outside", elem_classes=[press_class("blackout")])
         painter = build_painter(elem_id="painter")
         for name, pick in picks.items():
             pick.click(lambda name=name: film(name), None, painter, show_progress="hidden")
@@ -111,7 +111,6 @@ def desk() -> Iterator[Desk]:
             painter,
             show_progress="hidden",
         )
-        outside.click(None, None, None, js=press("blackout"))
         painter.blackout(black_out, painter, painter, show_progress="hidden")
         # Each one counts, even where the browser has not yet heard of the one before.
         painter.skip(skip, painter, None, show_progress="hidden", trigger_mode="multiple")

@@ -55,7 +55,13 @@ from imil.report.parts.markup import ASSETS, render
 MAX_PAINTED_PIXELS = 80_000_000
 
 # The browser's half: files of one scope, in this order.
-PARTS = ("state", "masks", "drafts", "film", "drawing", "pointer", "keys", "sending", "opening")
+PARTS = (
+    *("state", "masks", "drafts", "film", "objects", "drawing", "marks", "view", "shapes"),
+    *("pointer", "keys", "sending", "opening"),
+)
+
+# A button elsewhere whose class begins so does what the painter's own would (see `press_class`).
+PRESS = "imil-press-"
 
 _RESEND = "Open the film again and repeat the last stroke."
 
@@ -358,15 +364,16 @@ def changed_value(
 def build_painter(**kwargs: Any) -> gr.HTML:
     """Place a painter where Gradio stands now; what it takes and gives is said above.
 
-    Its events come from its own buttons, from keys, and from document events `imil-act` (see
-    `press`). A value is sent once an event, never as an upload.
+    Its events come from its own buttons, from keys, and from buttons with a `press_class`. A value is sent once an event, never as an upload.
 
     A function rather than a subclass: Gradio writes a stub file beside the source of each subclass
     when it is imported.
     """
     script = "".join((ASSETS / "painter" / f"{part}.js").read_text("utf-8") for part in PARTS)
     return gr.HTML(
-        html_template=str(render("painter.html", most=MAX_COVERAGE, windows=list(Window))),
+        html_template=str(
+            render("painter.html", most=MAX_COVERAGE, press=PRESS, windows=list(Window))
+        ),
         js_on_load=script,
         apply_default_css=False,
         offered=None,
@@ -377,9 +384,13 @@ def build_painter(**kwargs: Any) -> gr.HTML:
     )
 
 
-def press(act: str) -> str:
-    """Return the JavaScript of a button elsewhere that does what the painter's own would."""
-    return f"() => {{document.dispatchEvent(new CustomEvent('imil-act', {{detail: '{act}'}}))}}"
+def press_class(act: str) -> str:
+    """Return the class of a button elsewhere that does what the painter's own would.
+
+    The painter hears it in the browser by itself: Gradio runs no script of a button while the
+    server is away, which is just when a mask must be kept and the reader told.
+    """
+    return f"{PRESS}{act}"
 
 
 def read_mask_png(path: Path) -> Region:

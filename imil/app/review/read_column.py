@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from imil.app.painter.painter import press
+from imil.app.painter.painter import press_class
 from imil.app.predicted.predicted_sheet import build_start, show_start
 from imil.app.review.answer_card import build_answer
 from imil.app.review.label_buttons import LabelButtons, build_label_buttons, show_label_buttons
@@ -55,24 +55,26 @@ def build_read_column() -> ReadColumn:
         with gr.Column(elem_classes=["assists"]) as assists:
             start = build_start()
         with gr.Column(elem_classes=["bar"]):
+            # The painter knows what is painted, so its own acts are pressed from here.
             with gr.Row(elem_classes=["acts"]) as acts:
                 black_out = gr.Button(
                     "Black out & next",
                     variant="primary",
                     size="md",
                     elem_id="black-out",
-                    elem_classes=["big"],
+                    elem_classes=["big", press_class("blackout")],
                 )
-                skip = gr.Button("Skip", size="md", elem_id="skip")
-                suspect = gr.Button("Label is wrong", size="md", elem_id="suspect")
+                gr.Button("Skip", size="md", elem_id="skip", elem_classes=[press_class("skip")])
+                gr.Button(
+                    "Label is wrong",
+                    size="md",
+                    elem_id="suspect",
+                    elem_classes=[press_class("suspect")],
+                )
             labels = build_label_buttons()
             budget = html(elem_id="budget", elem_classes=["budget-slot"])
         compare = gr.Button(text.COMPARE, size="md", elem_id="compare", elem_classes=["wide"])
         compare_why = html(elem_id="compare-why")
-    # The painter knows what is painted, so its own acts are pressed from here.
-    black_out.click(None, None, None, js=press("blackout"), api_visibility="private")
-    skip.click(None, None, None, js=press("skip"), api_visibility="private")
-    suspect.click(None, None, None, js=press("suspect"), api_visibility="private")
     return ReadColumn(
         readout=readout,
         answer=answer,

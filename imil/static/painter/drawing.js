@@ -6,7 +6,7 @@
 const VEIL = { [HIDE]: 0xffbb3dff, [KEEP]: 0xff000000 }; // #FF3DBB and black; the opacity is in CSS
 const SMALLEST_RADIUS = 0.75; // px: above half a pixel's diagonal, so that every touch covers one
 const HISTORY = 100; // acts that can be undone
-const DABS = ["brush", "box", "erase"];
+const TOOLS = ["brush", "lasso", "polygon", "box", "select", "erase"];
 
 let tool = "brush";
 let past = [];
@@ -72,6 +72,7 @@ function show(left, top, width, height) {
     }
   }
   context.putImageData(patch, left, top);
+  remark();
 }
 
 function readOut() {
@@ -81,6 +82,7 @@ function readOut() {
     : words.nothingWord;
   $("[data-act=undo]").disabled = !past.length;
   $("[data-act=redo]").disabled = !future.length;
+  $("[data-act=copy]").disabled = !fitting();
   $("[data-act=clear]").disabled = !covered(film.drawnRuns);
 }
 
@@ -121,6 +123,15 @@ function restore({ drawn, mode }) {
   show(0, 0, film.width, film.height);
 }
 
+// An act is done: it counts, unless it changed nothing.
+function settle() {
+  read();
+  if (same(film.drawnRuns, past.at(-1).drawn)) past.pop();
+  else changed();
+  readOut();
+}
+const same = (one, other) => one.length === other.length && one.every((run, i) => run === other[i]);
+
 function step(from, to) {
   if (!film || stroke || !from.length) return;
   to.push(moment());
@@ -130,10 +141,12 @@ function step(from, to) {
   restore(then);
   changed();
 }
-const undo = () => step(past, future);
+// An open polygon goes back by a corner.
+const undo = () => (corners.length ? dropCorner() : step(past, future));
 const redo = () => step(future, past);
 
 function clear() {
+  dropPolygon();
   if (!film || stroke || !covered(film.drawnRuns)) return;
   remember();
   film.start = null; // what is painted on an empty film is painted by hand
@@ -149,6 +162,30 @@ function replaceBy(runs, start, begun) {
   film.begun = begun;
   restore({ drawn: drawing(runs, film.mode), mode: film.mode });
   changed();
+}
+
+// What was hidden stays, and the other way round.
+function invert() {
+  if (!film || stroke) return;
+  finish();
+  remember();
+  restore({ drawn: inverted(film.drawnRuns), mode: film.mode });
+  settle();
+  say(words.invertedWord);
+}
+
+// ---- the mask handed in last, for one who masks many images alike ----
+
+let last = null; // {study, reader, size, runs}: of this page alone
+
+const fitting = () => film && last?.study === film.study && last.reader === film.reader
+  && last.size[0] === film.width && last.size[1] === film.height;
+
+function copyLast() {
+  if (!film || stroke) return;
+  if (!fitting()) return say(words.noLastWord);
+  replaceBy(last.runs, null, "painted");
+  say(words.copiedWord);
 }
 
 // The server offers the predicted mask of a film: something to begin from.
@@ -183,8 +220,10 @@ function setMode(mode) {
 }
 
 function choose(name) {
-  if (!DABS.includes(name)) return;
+  if (!TOOLS.includes(name)) return;
+  if (name !== tool) finish();
   tool = name;
+  root.dataset.tool = name;
   all("[data-tool]").forEach((button) =>
     button.setAttribute("aria-pressed", String(button.dataset.tool === name)));
 }

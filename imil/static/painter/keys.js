@@ -6,13 +6,16 @@ const KEYS = {
   n: () => act("next"), p: () => act("previous"), s: () => act("skip"), l: () => act("suspect"),
   m: () => setMode(root.dataset.mode === HIDE ? KEEP : HIDE),
   b: () => choose("brush"), x: () => choose("box"), e: () => choose("erase"),
+  a: () => choose("lasso"), g: () => choose("polygon"), w: () => choose("select"),
+  i: invert, c: copyLast,
+  "+": () => zoomBy(ZOOM_STEP), "=": () => zoomBy(ZOOM_STEP), "-": () => zoomBy(1 / ZOOM_STEP), 0: whole,
   z: undo, y: redo, "[": () => resize(-1), "]": () => resize(1),
   v: () => preview(true), o: () => setLooks(Number(looks.value) ? 0 : lastLooks),
   1: () => choosePreset(WINDOWS[0]), 2: () => choosePreset(WINDOWS[1]),
   3: () => choosePreset(WINDOWS[2]), 4: () => choosePreset(WINDOWS[3]),
   "?": () => togglePanel(),
 };
-const REPEATED = "zy[]"; // the keys that go on while they are held
+const REPEATED = "zy[]+=-"; // the keys that go on while they are held
 const COMMANDS = "zy"; // with Ctrl or Cmd, also where single keys are off
 
 const keysOff = () => {
@@ -27,11 +30,22 @@ function onKey(event) {
   const onCanvas = event.target === paintCanvas;
   if (onCanvas && film && ARROWS[event.key]) {
     event.preventDefault();
-    return moveBox(event);
+    return tool === "polygon" ? moveCursor(event) : moveBox(event);
   }
-  if (onCanvas && film && event.key === " " && !event.repeat) {
+  if (onCanvas && film && event.key === " ") {
     event.preventDefault();
-    return paintBox();
+    if (event.repeat) return;
+    // With no box and no corner to paint, Space lets the pointer move the film.
+    if (box) return paintBox();
+    return cursor ? setCorner() : holdSpace(true);
+  }
+  if (corners.length && event.key === "Backspace") {
+    event.preventDefault();
+    return dropCorner();
+  }
+  if (corners.length > 2 && event.key === "Enter" && (onCanvas || event.target === document.body)) {
+    event.preventDefault();
+    return closePolygon();
   }
   const key = event.key.toLowerCase();
   if (event.ctrlKey || event.metaKey) {
@@ -89,7 +103,10 @@ function escape() {
   else if (!$(".levels").hidden) {
     toggleLevels(false);
     $(".wl").focus();
-  } else if (film) hideBox();
+  } else if (film) {
+    hideBox();
+    dropPolygon();
+  }
 }
 
 $("[data-keys]").addEventListener("change", (event) => {

@@ -2,17 +2,6 @@
 
 let latest = 0; // the newest load; an older one that finishes late is dropped
 
-function fit() {
-  if (!film || !stage.clientWidth) return;
-  const scale = Math.min(stage.clientWidth / film.width, stage.clientHeight / film.height);
-  for (const canvas of [filmCanvas, heatCanvas, paintCanvas]) {
-    canvas.style.width = `${film.width * scale}px`;
-    canvas.style.height = `${film.height * scale}px`;
-  }
-  hideBox();
-}
-new ResizeObserver(fit).observe(stage);
-
 async function load() {
   const value = props.value;
   const mine = ++latest;
@@ -59,6 +48,9 @@ function open(value, pixels) {
     canvas.width = width;
     canvas.height = height;
   }
+  shape.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  view = { zoom: 1, x: 0, y: 0 };
+  dropPolygon();
   heatCanvas.width = heatCanvas.height = 1;
   const draft = readDraft(value);
   const mode = draft?.mode ?? root.dataset.mode;
@@ -103,6 +95,10 @@ function greet(value, draft) {
 
 // ---- the buttons ----
 
+const HERE = {
+  invert, copy: copyLast, whole, closer: () => zoomBy(ZOOM_STEP), further: () => zoomBy(1 / ZOOM_STEP),
+};
+
 element.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (!button) return;
@@ -115,17 +111,24 @@ element.addEventListener("click", (event) => {
   else if (wanted === "undo") undo();
   else if (wanted === "redo") redo();
   else if (wanted === "clear") clear();
+  else if (HERE[wanted]) HERE[wanted]();
   else if (wanted && !((wanted === "next" || wanted === "previous") && recent())) act(wanted);
 });
 
-function onAct(event) {
-  if (!element.isConnected) return document.removeEventListener("imil-act", onAct);
-  act(event.detail);
+// Buttons elsewhere. They are heard here rather than by Gradio, which runs no script of a button once
+// the server has gone: a mask must be kept, and this be said, just then.
+function onPress(event) {
+  if (!element.isConnected) return document.removeEventListener("click", onPress, true);
+  const button = event.target.closest?.(`[class*="${words.press}"]`);
+  if (!button || button.disabled || !root.offsetParent) return;
+  const name = Array.from(button.classList).find((each) => each.startsWith(words.press));
+  if (name) act(name.slice(words.press.length));
 }
-document.addEventListener("imil-act", onAct);
+document.addEventListener("click", onPress, true);
 
 // Not as quoted words: Gradio would take those for the names of events of the component.
 const heard = { offered: begin, heat: showLooks, kept, refused };
 for (const [name, hear] of Object.entries(heard)) watch(name, hear);
 watch("value", load);
 load();
+tend(); // what an earlier page left is sent, whatever is open

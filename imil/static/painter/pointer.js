@@ -4,6 +4,10 @@ const ring = $(".ring");
 const outline = $(".outline");
 const PEN_ERASER = 5; // the button of a pen's other end
 const RIGHT = 2; // drags the window: across its width, up and down its centre
+const MIDDLE = 1; // moves the film, as any button does while Space is held
+
+// What a tool does while the pointer is down; the others draw a line.
+const STROKES = { box: "box", select: "select", lasso: "lasso", polygon: "corner" };
 
 let box = null; // {x, y, w, h} in pixels: the box that is moved by keys
 
@@ -16,7 +20,7 @@ function place(event) {
 }
 
 function moveRing(event) {
-  if (!film || event.pointerType === "touch" || tool === "box") return (ring.hidden = true);
+  if (!film || event.pointerType === "touch" || !["brush", "erase"].includes(tool)) return (ring.hidden = true);
   const shown = paintCanvas.getBoundingClientRect();
   const outer = stage.getBoundingClientRect();
   const across = (2 * radius() * shown.width) / film.width;
@@ -47,7 +51,7 @@ paintCanvas.addEventListener("contextmenu", (event) => event.preventDefault());
 
 paintCanvas.addEventListener("pointerdown", (event) => {
   const { button, pointerId: pointer } = event;
-  if (!film || stroke || ![0, RIGHT, PEN_ERASER].includes(button)) return;
+  if (!film || stroke || ![0, MIDDLE, RIGHT, PEN_ERASER].includes(button)) return;
   event.preventDefault();
   paintCanvas.focus({ preventScroll: true });
   try { paintCanvas.setPointerCapture(pointer); } catch { /* the pointer is already gone */ }
@@ -58,21 +62,28 @@ paintCanvas.addEventListener("pointerdown", (event) => {
     stroke = { kind: "window", pointer, x: event.clientX, y: event.clientY, low, high };
     return;
   }
-  const value = tool === "erase" || button === PEN_ERASER ? 0 : 1;
-  stroke = { kind: tool === "box" ? "box" : "line", x, y, toX: x, toY: y, pointer, value };
+  if (held || button === MIDDLE) {
+    stroke = { kind: "pan", pointer, x: event.clientX, y: event.clientY, fromX: view.x, fromY: view.y };
+    return;
+  }
+  const value = tool === "erase" || button === PEN_ERASER || event.shiftKey ? 0 : 1;
+  const tap = { at: performance.now(), x: event.clientX, y: event.clientY, depth: past.length };
+  stroke = { kind: STROKES[tool] ?? "line", x, y, toX: x, toY: y, pointer, value, tap, future };
   if (stroke.kind === "line") {
     remember();
     cover(x, y, x, y, value);
-  }
+  } else if (stroke.kind === "lasso") stroke.points = [[x, y]];
   say("");
 });
 
 paintCanvas.addEventListener("pointermove", (event) => {
   moveRing(event);
+  if (!stroke && corners.length && !cursor) showPolygon(place(event));
   if (!stroke || stroke.pointer !== event.pointerId) return;
   if (stroke.kind === "window") return dragWindow(event);
-  const between = event.getCoalescedEvents?.() ?? [];
-  for (const at of between.length ? between : [event]) {
+  if (stroke.kind === "pan") return drag(event);
+  const way = event.getCoalescedEvents?.() ?? [];
+  for (const at of way.length ? way : [event]) {
     const [x, y] = place(at);
     if (stroke.kind === "line") {
       cover(stroke.x, stroke.y, x, y, stroke.value);
@@ -81,10 +92,14 @@ paintCanvas.addEventListener("pointermove", (event) => {
     } else {
       stroke.toX = x;
       stroke.toY = y;
-      showOutline(stroke.x, stroke.y, x, y);
+      if (stroke.kind === "lasso") stroke.points.push([x, y]);
+      else if (stroke.kind !== "corner") showOutline(stroke.x, stroke.y, x, y);
     }
   }
+  if (stroke.kind === "lasso") showShape(stroke.points);
+  if (stroke.kind === "corner") showPolygon([stroke.toX, stroke.toY]);
   if (stroke.kind === "line" && performance.now() - savedAt > AUTOSAVE) {
+    stroke.saved = true;
     read(); // the stroke is not ended, and already outlives a crash
     film.rev += 1;
     saveDraft();
@@ -99,23 +114,47 @@ function dragWindow(event) {
   freeWindow(width, centre);
 }
 
+// The pointer is lifted; without an event, whatever is being drawn is ended as it is.
 function finish(event) {
-  if (!stroke || (event && stroke.pointer !== event.pointerId)) return;
-  const { kind, x, y, toX, toY, value } = stroke;
-  stroke = null;
-  if (kind === "window") return;
-  if (kind === "box") {
-    outline.hidden = true;
-    if (event?.type === "pointercancel") return; // a box is painted when it is let go
-    remember();
-    coverBox(x, y, toX, toY, value);
+  if (!event && film && !stroke && corners.length) {
+    if (corners.length > 2) closePolygon();
+    else dropPolygon();
   }
-  read();
-  if (same(film.drawnRuns, past.at(-1).drawn)) past.pop(); // nothing was changed: nothing to undo
-  else changed();
+  if (!stroke || (event && stroke.pointer !== event.pointerId)) return;
+  const { kind, x, y, toX, toY, value, points, tap } = stroke;
+  stroke = null;
+  if (["window", "pan"].includes(kind)) return;
+  const lifted = event?.type === "pointerup";
+  if (kind === "line") settle();
+  else {
+    outline.hidden = true;
+    if (kind === "lasso") showShape([]);
+    if (event?.type === "pointercancel") return; // an area is painted when it is let go
+    if (kind === "box") {
+      remember();
+      coverBox(x, y, toX, toY, value);
+      settle();
+    } else if (kind === "lasso") paintArea(points, value);
+    else if (kind === "select") select(x, y, toX, toY, value);
+    else addCorner([toX, toY], !value, event?.pointerType === "touch");
+  }
+  if (lifted && kind !== "corner") tappedTwice(event, tap);
+}
+
+// A second finger has come: what the first began was no stroke.
+function cancelStroke() {
+  if (!stroke) return;
+  const { kind, saved, future: undone } = stroke;
+  stroke = null;
+  outline.hidden = true;
+  if (kind === "corner") return showPolygon();
+  showShape([]);
+  if (kind !== "line") return;
+  restore(past.pop());
+  future = undone;
+  if (saved) changed(); // the draft knows of it
   readOut();
 }
-const same = (one, other) => one.length === other.length && one.every((run, i) => run === other[i]);
 
 for (const end of ["pointerup", "pointercancel", "lostpointercapture"]) {
   paintCanvas.addEventListener(end, finish);
@@ -142,11 +181,13 @@ function moveBox(event) {
     box.y = Math.min(Math.max(0, box.y + dy * by), height - box.h);
   }
   showOutline(box.x, box.y, box.x + box.w, box.y + box.h);
-  say(tool === "erase" ? words.boxEraseWord : words.boxWord);
+  follow();
+  say(words[{ erase: "boxEraseWord", select: "boxSelectWord" }[tool] ?? "boxWord"]);
 }
 
 function paintBox() {
   if (!box || stroke) return;
+  if (tool === "select") return select(box.x, box.y, box.x + box.w, box.y + box.h, 1);
   remember();
   coverBox(box.x, box.y, box.x + box.w, box.y + box.h, tool === "erase" ? 0 : 1);
   changed();

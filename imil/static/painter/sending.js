@@ -90,6 +90,7 @@ function handIn() {
   const key = unsentKey(film.study, film.sample, film.reader);
   if (sending?.key === key && sending.tries) return; // it is on its way
   publish();
+  last = { study: film.study, reader: film.reader, size: [film.width, film.height], runs: film.runs };
   props.value = { ...props.value, press: String(Date.now()) };
   keepInStorage(key, JSON.stringify({ at: Date.now(), painted: props.value }));
   sending = { key, at: 0, tries: 0, lost: false, painted: props.value };
@@ -163,7 +164,7 @@ async function tend() {
     // Left by a page that was closed or reloaded; what is younger may be another tab's, on its way.
     const [key] = unsent().filter((other) => Date.now() - (readJson(other)?.at ?? 0) > LOOK_AGAIN);
     const left = key && readJson(key);
-    if (left?.painted && film) sending = { key, at: 0, tries: 0, lost: true, painted: left.painted };
+    if (left?.painted) sending = { key, at: 0, tries: 0, lost: true, painted: left.painted };
   }
   if (!sending && !unsent().length) return;
   if (sending && Date.now() - sending.at > LOOK_AGAIN) {
