@@ -18,9 +18,8 @@ from imil.storage.records.acts import ActKind
 from imil.storage.records.studies import Comparison
 from imil.study.audit.trail import AuditTrail
 from imil.study.comparison.figures import Figures
-from imil.study.comparison.results import models_lost_error
 from imil.study.comparison.saliency_comparison import SaliencyComparisons
-from imil.study.comparison.segments import Segments
+from imil.study.comparison.segments import Segments, models_lost_error
 from imil.study.comparison.usual_arms import UsualArms
 from imil.study.context import StudyContext
 from imil.study.pictures import Pictures

@@ -22,6 +22,7 @@ from imil.core.evaluation.comparison import (
 from imil.core.evaluation.metrics import FIGURE_DRAWS, Metric
 from imil.core.evaluation.recommendation import best_setting
 from imil.core.evaluation.rounds import Round
+from imil.core.external.figures import ExternalAnswers, evaluate_external
 from imil.core.records import Origin, Outlier, Split
 from imil.jobs.training.task import TrainingTask, machines
 from imil.storage.codec import MaskRecord
@@ -115,6 +116,13 @@ class Compared:
     round: Round
     trained: Mapping[Variant, Trained]
     settled: ChosenWeights
+    external: tuple[ExternalAnswers, ...] = ()
+
+
+# From the trained variant of each arm, and the arms on the test set, to their answers elsewhere.
+Answering = Callable[
+    [Mapping[Variant, Variant], Mapping[Variant, Trained]], Sequence[ExternalAnswers]
+]
 
 
 def compare_arms(
@@ -124,9 +132,10 @@ def compare_arms(
     split: Split,
     setting: Callable[[ChosenWeights], RoundContext],
     *,
+    external: Answering = lambda *_: (),
     draws: int = FIGURE_DRAWS,
 ) -> Compared:
-    """Return the figures of trained arms on a split.
+    """Return the figures of trained arms on a split, and on external sets.
 
     Args:
         workspace: of the study.
@@ -134,13 +143,19 @@ def compare_arms(
         outcomes: what every arm and variant answers on a split.
         split: whose images.
         setting: what belongs to the round, once it is settled which variants stand for the arms.
+        external: what the arms answer to external sets, which are opened with the test set.
         draws: as in `evaluate_round`.
     """
     settled = choose_weights(arms, workspace.validation(outcomes(Split.VALIDATION)))
     trained = settled.only(outcomes(split))
     samples = workspace.samples(split)
-    found = evaluate_round(trained, samples, setting(settled), settled.validation, draws=draws)
-    return Compared(found, trained, settled)
+    about = setting(settled)
+    found = evaluate_round(trained, samples, about, settled.validation, draws=draws)
+    answered = external(settled.variants, trained)
+    others = tuple(
+        evaluate_external(answers, about, settled.validation, draws=draws) for answers in answered
+    )
+    return Compared(replace(found, external=others), trained, settled, tuple(answered))
 
 
 class Figures:
