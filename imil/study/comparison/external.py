@@ -73,7 +73,7 @@ def ask_external(
         trained={
             arm: replace(
                 trained[arm],
-                logits=tuple(_logits(found, task, device) for task in of_arm),
+                logits=tuple(external_logits(found, task, device=device) for task in of_arm),
                 curves=((),) * len(of_arm),
                 swapped=(),
                 same=(),
@@ -87,8 +87,15 @@ def ask_external(
     )
 
 
-def _logits(found: ExternalImages, task: TrainingTask, device: str) -> NDArray[np.float32]:
-    """Return (N, C) scores of a trained model, kept beside it."""
+def external_logits(
+    found: ExternalImages, task: TrainingTask, *, device: str
+) -> NDArray[np.float32]:
+    """Return a trained model's (N, C) scores of an external set, kept beside the model.
+
+    Raises:
+        PlanError: the model is not on this machine any more.
+        DataError: an image can't be read.
+    """
     path = task.folder / f"external-{found.key}.npy"
     if not path.exists():
         if not task.checkpoint.exists():

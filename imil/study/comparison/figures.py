@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from imil.core.arms.registry import RIGHT_REASON_WEIGHT, unweighted, with_weights
@@ -32,6 +33,7 @@ from imil.storage.records.runs import RunRow, save_runs
 from imil.storage.records.studies import Comparison, load_round, round_file, save_round
 from imil.study.audit.trail import AuditTrail
 from imil.study.audit.verification import answers_of
+from imil.study.comparison.external_sets import ExternalSets
 from imil.study.comparison.probes import painted_mask_only
 from imil.study.comparison.segments import Segments, ask
 from imil.study.context import StudyContext
@@ -162,9 +164,15 @@ class Figures:
     """The rounds of one study: each made once, and told of in the log."""
 
     def __init__(
-        self, context: StudyContext, audit: AuditTrail, queues: Queues, segments: Segments
+        self,
+        context: StudyContext,
+        audit: AuditTrail,
+        queues: Queues,
+        segments: Segments,
+        external: ExternalSets,
     ) -> None:
         self._context = context
+        self._external = external
         self._audit = audit
         self._queues = queues
         self._segments = segments
@@ -267,6 +275,7 @@ class Figures:
             lambda of: self._segments.outcomes(asked, of),
             split,
             lambda settled: self._setting(asked, split, settled),
+            external=partial(self._ask_external, asked, split),
         )
         scores = {name: outcome.logits for name, outcome in compared.trained.items()}
         runs = save_runs(context.store, context.log_id, self._run_rows(asked))
@@ -284,6 +293,19 @@ class Figures:
         self._read[key] = compared.round
         self._saved.add(key)
         return compared.round
+
+    def _ask_external(
+        self,
+        asked: Comparison,
+        split: Split,
+        variants: Mapping[Variant, Variant],
+        trained: Mapping[Variant, Trained],
+    ) -> tuple[ExternalAnswers, ...]:
+        """Return what the arms answer to external sets, which are opened with the test set."""
+        if split is not Split.TEST:
+            return ()
+        tasks = {arm: self._segments.of_arm(asked, own) for arm, own in variants.items()}
+        return self._external.answers(tasks, trained)
 
     def _setting(self, asked: Comparison, split: Split, settled: ChosenWeights) -> RoundContext:
         context = self._context
@@ -359,6 +381,11 @@ class Figures:
                 "split": finished.split,
                 "seeds": list(finished.seeds),
                 "accuracy": {arm.arm: arm.values[Metric.ACCURACY] for arm in finished.arms},
+                **(
+                    {"external": [each.name for each in finished.external]}
+                    if finished.external
+                    else {}
+                ),
                 "machines": [json.loads(each) for each in sorted(ran)],
                 "files": self._audit.digests(files),
                 "trained": [self._answers_of(task) for task in once],
