@@ -42,12 +42,12 @@ EXTERNAL_SENTENCE = (
 EXTERNAL_AT_THRESHOLD = "; at the threshold of validation {figure}{points}"
 
 CHECK_COLUMNS = ("", "These images", "Training images")
-TWINS_FOUND = (
+SOME_TWINS = (
     "{images} look like a training image. Figures on such images flatter; leave them out if you "
     "can."
 )
-TWINS_NONE = "No image looks like a training image."
-TWINS_EQUAL = "So many images were compared by equality alone."
+NO_TWINS = "No image looks like a training image."
+EQUAL_ONLY = "So many images were compared by equality alone."
 PATIENTS_SHARED = (
     "Patient ids in both sets: {patients}. If they are the same people, leave their images out."
 )
@@ -131,11 +131,11 @@ def check_words(check: DistributionCheck) -> tuple[str, ...]:
     told = [f"Class shares: {shares}."]
     if check.near_duplicates:
         images = numbers.some(check.near_duplicates, text.IMAGE_ONE, text.IMAGE_MANY)
-        told.append(TWINS_FOUND.format(images=images))
+        told.append(SOME_TWINS.format(images=images))
     else:
-        told.append(TWINS_NONE)
+        told.append(NO_TWINS)
     if check.exact_only:
-        told.append(TWINS_EQUAL)
+        told.append(EQUAL_ONLY)
     if check.shared_patients:
         told.append(PATIENTS_SHARED.format(patients=numbers.count(check.shared_patients)))
     told += _differences(check)
