@@ -142,6 +142,21 @@ def test_an_interrupted_run_goes_on_and_ends_like_one_that_was_not(
         (["run", "--data", "{films}", "--seeds", "a"], "“a” is no list of seeds"),
         (["run", "--data", "{films}", "--device", "tpu"], "no device “tpu”"),
         (["run", "--data", "/nowhere"], "no folder “nowhere”"),
+        (["run", "--data", "{films}", "--external", "graz.zip"], "“graz.zip” names no external"),
+        (["run", "--data", "{films}", "--external", "Graz=/nowhere"], "no folder “nowhere”"),
+        (["run", "--data", "{films}", "--external-answer", "Graz:label=x"], "for no external"),
+        (
+            [
+                "run",
+                "--data",
+                "{films}",
+                "--external",
+                "Graz={films}",
+                "--external-answer",
+                "Graz:values=finding = lump",
+            ],
+            "a label “lump”",
+        ),
         (["films", "--size", "5"], "5 px"),
         (["films", "--shortcut", "2"], "shortcut"),
     ],
@@ -185,3 +200,26 @@ def test_a_run_on_a_hub_data_set_fetches_it_once(tmp_path: Path) -> None:
     assert "licence cc-by-4.0" in first.stderr
     assert second.returncode == 0, second.stderr
     assert asked == []
+
+
+def test_another_hospitals_labels_are_renamed_and_its_figures_printed(
+    films: Path, tmp_path: Path, here: Here
+) -> None:
+    graz, out = tmp_path / "graz", tmp_path / "out"
+    for file, content in image_folder(6, splits=("test",), classes=("normal", "lump", "?")).items():
+        (graz / file).parent.mkdir(parents=True, exist_ok=True)
+        (graz / file).write_bytes(content)
+
+    code, told, said = here.imil(
+        "run", "--data", str(films), "--out", str(out), "--epochs", "1", *QUICK,
+        "--external", f"Graz={graz}",
+        "--external-answer", "Graz:values=normal = no finding; lump = finding; ? =",
+    )  # fmt: skip
+
+    assert code == 0, said
+    assert "External set Graz: 12 images taken" in said
+    assert "No image looks like a training image." in said
+    assert "External set Graz, n = 12" in told
+    found = json.loads((out / "results.json").read_bytes())["external"]["Graz"]
+    assert found["check"]["external"]["shares"] == [0.5, 0.5]
+    assert "Another hospital: Graz" in (out / "report.html").read_text()

@@ -15,6 +15,7 @@ from imil.app.painter.reader_field import kept_name
 from imil.app.predicted.predicted_handlers import PredictedHandlers
 from imil.app.predicted.sheet_handlers import SheetHandlers
 from imil.app.results import results_tab
+from imil.app.results.external_handlers import ExternalHandlers
 from imil.app.results.results_handlers import ResultsHandlers
 from imil.app.review import outliers_tab
 from imil.app.review.label_handlers import LabelHandlers
@@ -165,4 +166,5 @@ def build_app(
         PredictedHandlers(screen).wire()
         SheetHandlers(screen).wire()
         ResultsHandlers(screen).wire(place)
+        ExternalHandlers(screen, uploads).wire(app)
     return app  # type: ignore[no-any-return]  # Gradio's Blocks has no typed context manager

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
+from imil.cli.external import parse_external, read_external
 from imil.cli.hub import add_hub_commands
 from imil.cli.inspect import inspect, tell_error
 from imil.cli.study import add_study_commands
@@ -24,7 +25,7 @@ from imil.core.arms.variants import IMIL
 from imil.core.bounds import check_seed, quoted
 from imil.core.disk import full_disk
 from imil.core.evaluation.metrics import Interval, Metric, Robustness
-from imil.core.evaluation.rounds import Round
+from imil.core.evaluation.rounds import ExternalFigures, Round
 from imil.core.evaluation.verdict import MIN_SEEDS, Verdict
 from imil.core.images import ImageSet
 from imil.core.plans import check_plan, check_seeds, default_plan
@@ -51,6 +52,7 @@ from imil.jobs.pool import WorkerPool
 from imil.jobs.training.distributed import DistributedTrainer, join_process_group, run_follower
 from imil.jobs.training.machine import versions
 from imil.models.pretrained import pretrained_bytes
+from imil.report.cards.external_card import EXTERNAL_COLUMNS, external_rows
 from imil.report.cards.questions import (
     ALIKE,
     VERDICT_NAMES,
@@ -201,6 +203,20 @@ def run(
             "ward, hospital)? yes: elsewhere, no: same, not sure: unsure."
         ),
     ] = Deployment.UNSURE,
+    external: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Another hospital's images, NAME=PATH of a folder, a zip or hub:…: opened with "
+            "the test set; may be repeated."
+        ),
+    ] = None,
+    external_answer: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="How such a set is read, as NAME:values=nv = nevus; mel = melanoma, which renames "
+            "labels; may be repeated."
+        ),
+    ] = None,
     triage: Annotated[
         Path | None,
         typer.Option(help="CSV of file_name and label (empty: exclude), for relabel and drop."),
@@ -247,6 +263,7 @@ def run(
     usual = () if masks is None else with_readers((IMIL,), readers_in(masks))
     parsed = parse_arms(usual if arms is None else parse_names(arms))
     parsed = with_shares(parsed, () if shares is None else parse_shares(shares))
+    elsewhere = parse_external(external or (), external_answer or ())
     with progress_bar() as show:
         if data.startswith(PREFIX):
             repo, revision = parse_hub_id(data)
@@ -299,6 +316,9 @@ def run(
             triage=triage,
             pooling=None if pooling is None else pooling.value,
             deployment=deploy,
+            external=read_external(
+                elsewhere, images, positive, out / WORK / "external", settings, show
+            ),
         )
         pool: WorkerPool | DistributedTrainer = (
             WorkerPool(out / WORK / "jobs", workers=workers, warm=True)
@@ -510,12 +530,24 @@ def _print_round(finished: Round, proof: DisjointProof, out: Path) -> None:
         f"{finished.split}, n = {finished.images}; {runs}; majority class "
         f"{finished.majority_rate:.3f}; test set opened {finished.test_openings} times"
     )
+    for one in finished.external:
+        console.print(_external_table(one))
     if any(p.verdict is Verdict.TOO_EARLY_TO_SAY for p in finished.paired):
         word = verdict_word(Verdict.TOO_EARLY_TO_SAY, len(finished.seeds))
         console.print(f"{word}: {MIN_SEEDS} seeds give a verdict.")
     for sentence in (*in_words(finished), proof.sentence, *finished.notices):
         console.print(sentence, markup=False)
     console.print(f"Results in {out}. Research use only, not for diagnosis.")
+
+
+def _external_table(found: ExternalFigures) -> Table:
+    """Return an external set's figures: the same arms, each with its points against control."""
+    title = f"External set {found.name}, n = {found.images}, majority class "
+    columns = ["arm", *EXTERNAL_COLUMNS, "verdict"]
+    table = Table(*columns, title=f"{title}{found.majority_rate:.3f}", title_justify="left")
+    for row in external_rows(found):
+        table.add_row(row.arm, *(" ".join(cell) for cell in row.cells), row.verdict.lower())
+    return table
 
 
 def _interval(found: Interval) -> str:

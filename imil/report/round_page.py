@@ -12,6 +12,7 @@ from imil.report.cards.arms_table import arms_table
 from imil.report.cards.budget_curves_card import budget_curves_cards
 from imil.report.cards.cases_card import changes_in_words
 from imil.report.cards.confirmation_card import confirmation_card
+from imil.report.cards.external_card import external_cards
 from imil.report.cards.figures_cards import (
     classes_card,
     confusion_card,
@@ -28,14 +29,15 @@ from imil.report.parts.markup import arrange_cards
 
 
 def headline(found: Round, rounds: Sequence[Round] = ()) -> Markup:
-    """Return what stands right below the verdict: test and validation, every arm, swapped images.
+    """Return what stands right below the verdict: test and validation, elsewhere, arms, swapped.
 
     Args:
         found: the comparison.
         rounds: every round of the study on validation, this one included.
     """
     swapped = robustness_card(found, key_arms(found))
-    return arrange_cards("stackup", confirmation_card(found, rounds), arms_table(found), swapped)
+    cards = (confirmation_card(found, rounds), external_cards(found), arms_table(found), swapped)
+    return arrange_cards("stackup", *cards)
 
 
 def details(found: Round, classes: Sequence[str], rounds: Sequence[Round] = ()) -> Markup:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from imil.core.evaluation.metrics import Robustness
 from imil.core.evaluation.rounds import ArmFigures, Paired, Round
+from imil.report.cards.external_card import external_sentences
 from imil.report.cards.figures_cards import zero_maps
 from imil.report.cards.questions import (
     QuestionRow,
@@ -61,6 +62,7 @@ def _sentences(found: Round) -> Iterator[str]:
         yield from _worst(arm, found.worst_group)
         yield from _operating(arm)
     yield from _explanations(found)
+    yield from external_sentences(found)
     yield mask_only_line(found.mask_only)
     majority = text.MAJORITY_LINE.format(rate=numbers.share(found.majority_rate))
     yield f"{majority} {openings_line(found.test_openings)}"

@@ -21,6 +21,7 @@ from imil.storage.study_store import StudyStore
 from imil.study.audit.trail import Audit, AuditTrail
 from imil.study.backup import RemoteBackup
 from imil.study.comparison.comparisons import Comparisons
+from imil.study.comparison.external_sets import ExternalSets
 from imil.study.comparison.figures import Figures
 from imil.study.comparison.results import Results
 from imil.study.comparison.saliency_comparison import SaliencyComparisons
@@ -62,6 +63,7 @@ class Study:
         review: the masks that are handed in.
         readers: who hands them in, and how far they agree.
         predictions: what masks predict elsewhere.
+        external: other hospitals' images.
         comparison: what is compared.
         results: what came out.
         looks: where the compared models look.
@@ -96,7 +98,8 @@ class Study:
         self.queues = Queues(context, self.audit, self.labels)
         self.predictions = PredictedMasks(context, self.audit, self.readers)
         segments = Segments(context, self.queues)
-        figures = Figures(context, self.audit, self.queues, segments)
+        self.external = ExternalSets(context, self.audit, self.pictures)
+        figures = Figures(context, self.audit, self.queues, segments, self.external)
         self.results = Results(context, self.readers, segments, figures, proof)
         self.looks = SaliencyComparisons(context, self.pictures, segments, self.results)
         self.comparison = Comparisons(
@@ -110,6 +113,7 @@ class Study:
             segments,
             figures,
             self.looks,
+            self.external,
         )
         self.review = MaskReview(
             context,

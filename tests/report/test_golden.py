@@ -19,9 +19,11 @@ from PIL import Image
 from imil.core.arms.variants import IMIL, parse_variant
 from imil.core.duplicates import NearDuplicates
 from imil.core.evaluation.cases import Cases, cases_of
+from imil.core.evaluation.differences import Difference
 from imil.core.evaluation.groups import FEWEST_IN_GROUP
 from imil.core.evaluation.metrics import Interval, Metric
-from imil.core.evaluation.rounds import Round
+from imil.core.evaluation.rounds import ExternalFigures, Round, ThresholdFigures
+from imil.core.external.distribution import DistributionCheck, SetSummary, Spread
 from imil.core.images import ImageSet
 from imil.core.records import EpochFigures, Plan, Region, Sample, Split
 from imil.core.review.agreement import ReaderFigures, ReaderSummary, measure_agreement
@@ -44,6 +46,7 @@ from tests.report.golden import check, check_page
 CLASSES = ("no <b>finding</b>", "finding", "a & b")
 SHARES = (("imil+1%", -3.3, 3, 30.0), ("imil+2%", -8.3, 6, 70.0))
 WITHOUT = ("propagated", "upweight")
+HEADLINE = (Metric.ACCURACY, Metric.BALANCED_ACCURACY)
 
 
 def wide_levels(found: Round) -> Round:
@@ -57,6 +60,31 @@ def wide_levels(found: Round) -> Round:
 def without_paired(found: Round, name: str) -> Round:
     """Return the round without the comparison of one arm."""
     return replace(found, paired=tuple(each for each in found.paired if each.arm != name))
+
+
+def elsewhere(found: Round) -> Round:
+    """Return the round with the same arms on two external sets, one of other images than usual."""
+    size, level = Spread(200, 256, 300), Spread(0.3, 0.4, 0.5)
+    shares = (0.5, 0.5)
+    training = SetSummary(300, None, size, size, level, level, shares, colour=0)
+    bright = replace(training, images=60, patients=30, brightness=Spread(0.6, 0.7, 0.8))
+    check = DistributionCheck(
+        CLASSES[:2], replace(bright, shares=(0.9, 0.1)), training, 2, shared_patients=1
+    )
+    tuned = tuple(
+        ThresholdFigures(
+            arm.arm,
+            (0.5,) * len(found.seeds),
+            {metric: arm.values[metric] for metric in HEADLINE},
+            {metric: arm.figures[metric] for metric in HEADLINE},
+            {} if place == 0 else found.paired[0].differences,
+        )
+        for place, arm in enumerate(found.arms)
+    )
+    gained = {found.paired[0].arm: Difference(-12.5, -20.1, -4.9)}
+    one = ExternalFigures("Graz & <b>Wien</b>", 60, 30, 0.9, found.arms, found.paired, gained)
+    other = replace(one, name="Oslo", patients=None, at_threshold=tuned, check=check)
+    return replace(found, external=(one, other))
 
 
 def recommends_imil(found: Round) -> Round:
@@ -105,11 +133,12 @@ COMPARISONS: dict[str, Callable[[], Round]] = {
     "imil_recommended": lambda: recommends_imil(probed(without=WITHOUT)),
     "none_named_beforehand": lambda: replace(probed(without=("imil", "propagated")), advice=None),
     "odd_figures": lambda: odd(probed(zeros=8, seeds=5)),
+    "another_hospital": lambda: elsewhere(probed(without=WITHOUT)),
 }
 
 
 # Between them they have every kind of markup; of the others the words are compared.
-MARKED_UP = {"every_arm", "one_run", "none_named_beforehand", "odd_figures"}
+MARKED_UP = {"every_arm", "one_run", "none_named_beforehand", "odd_figures", "another_hospital"}
 
 
 @pytest.mark.parametrize("case", COMPARISONS)

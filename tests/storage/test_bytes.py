@@ -119,7 +119,7 @@ WRITTEN = {
     "studies/abc/acts/00000000.json": "e5ff9c544e6812b3",
     "studies/abc/images.json": "4b7f93f991944682",
     "studies/abc/owner.json": "a3f74a24301a5786",
-    "studies/abc/rounds/first.json": "59cbbdc7e2096931",
-    "studies/abc/study.json": "c729958e99991bf3",
+    "studies/abc/rounds/first.json": "367c1213c619ceee",
+    "studies/abc/study.json": "0985b6ef034fb686",
     "studies/gone/tombstone.json": "94208a5c337f40ea",
 }

@@ -17,7 +17,7 @@ from gradio.components.api_component import Api
 from gradio.events import api
 from gradio_client.utils import python_type_to_json_schema
 
-from imil.app.api import results, review, studies, training
+from imil.app.api import external, results, review, studies, training
 from imil.app.api.parameters import as_sent
 from imil.app.server.rates import Cost, costs
 from imil.app.server.served_files import Uploads
@@ -73,6 +73,10 @@ ENDPOINTS: Mapping[Callable[..., Any], Cost | None] = MappingProxyType(
         results.confusion_matrices: None,
         results.cell_images: None,
         results.changed_images: None,
+        external.external_sets: None,
+        external.add_external_set: Cost.BEGIN,
+        external.add_external_hub: Cost.BEGIN,
+        external.remove_external_set: None,
         results.looks: Cost.ASK,
         results.download: Cost.EXPORT,
     }

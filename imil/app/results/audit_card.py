@@ -64,6 +64,8 @@ ACTS = {
     ActKind.COMPARISON_STOPPED: "Comparison stopped",
     ActKind.COMPARISON_FINISHED: "Comparison finished",
     ActKind.TEST_OPENED: "Test set opened",
+    ActKind.EXTERNAL_ADDED: "External set added",
+    ActKind.EXTERNAL_REMOVED: "External set removed",
     ActKind.UNBLINDED: "Readers shown each other's masks",
     ActKind.CONSENT_GIVEN: "Consent given",
     ActKind.CONSENT_WITHDRAWN: "Consent withdrawn",

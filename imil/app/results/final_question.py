@@ -49,7 +49,8 @@ def show_final_question(question: FinalQuestion, study: Study) -> Updates:
     """Return the question: which opening it would be, and what that costs."""
     opening, done = study.comparison.test_openings + 1, study.comparison.seeds_done()
     few = numbers.some(done, "seed", "seeds") if done < MIN_SEEDS else ""
-    words = render("final_question.html", opening=opening, few=few, needed=MIN_SEEDS)
+    sets = ", ".join(each.name for each in study.external.sets)
+    words = render("final_question.html", opening=opening, few=few, needed=MIN_SEEDS, sets=sets)
     return {question.part: gr.update(visible=True), question.words: words}
 
 

@@ -11,6 +11,7 @@ from imil.app.predicted.predicted_sheet import PredictedSheet, build_sheet
 from imil.app.results.arms_form import ArmsForm, build_arms_form
 from imil.app.results.audit_card import audit_card
 from imil.app.results.downloads import build_downloads, downloads_card
+from imil.app.results.external_form import ExternalForm, build_external_form, show_external
 from imil.app.results.final_question import (
     FinalQuestion,
     build_final_question,
@@ -81,6 +82,7 @@ class ResultsTab:
     tables: gr.HTML
     cases: gr.HTML
     looks: gr.HTML
+    external: ExternalForm
     details: gr.HTML
     downloads: gr.HTML
     audit: gr.HTML
@@ -91,13 +93,14 @@ class ResultsTab:
     @property
     def outputs(self) -> list[Any]:
         """Every component that a callback may change."""
-        groups = {"arms", "question", "sheet"}
+        groups = {"arms", "question", "sheet", "external"}
         own = [getattr(self, field.name) for field in fields(self) if field.name not in groups]
         return [
             *own,
             *self.sheet.outputs,
             *self.arms.outputs,
             *self.question.outputs,
+            *self.external.outputs,
         ]
 
     @property
@@ -145,6 +148,7 @@ def build_results_tab() -> ResultsTab:
         tables = html(visible=False, elem_id="arms-table", js_on_load=folds)
         cases = html(visible=False, elem_id="cases", js_on_load=asks + folds)
         looks = html(visible=False, elem_id="looks", js_on_load=folds)
+        external = build_external_form()
         details_ = html(visible=False, elem_id="details", js_on_load=folds)
         downloads = html(visible=False, elem_id="downloads", js_on_load=asks)
         audit = html(visible=False, elem_id="audit", js_on_load=asks)
@@ -176,6 +180,7 @@ def build_results_tab() -> ResultsTab:
         tables=tables,
         cases=cases,
         looks=looks,
+        external=external,
         details=details_,
         downloads=downloads,
         audit=audit,
@@ -209,6 +214,7 @@ def show_results(tab: ResultsTab, study: Study) -> Updates:
         tab.viewer: None,
         tab.handout: None,
         **show_readers(tab, study),
+        **show_external(tab.external, study, trained=trained),
     }
     if found is None:
         parts = (tab.verdict, tab.tables, tab.cases, tab.looks, tab.details, tab.downloads)

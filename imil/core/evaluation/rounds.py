@@ -24,6 +24,7 @@ from imil.core.evaluation.thresholds import (
     OperatingPoint,
 )
 from imil.core.evaluation.verdict import Change, McNemar, Verdict
+from imil.core.external.distribution import DistributionCheck
 from imil.core.nets.saliency import Explained, Explainer
 from imil.core.records import (
     Deployment,
@@ -128,6 +129,54 @@ class Advice:
 
 
 @dataclass(frozen=True, slots=True)
+class ThresholdFigures:
+    """An arm at the threshold of the greatest balanced accuracy on validation.
+
+    Attributes:
+        arm: which arm or variant.
+        thresholds: log-odds from which on an image is called positive, one a seed.
+        values: accuracy and balanced accuracy, a value a seed.
+        figures: their means over seeds with 95 % intervals over patients.
+        differences: to control at its own thresholds; empty for control.
+    """
+
+    arm: Variant
+    thresholds: tuple[Figure, ...]
+    values: Mapping[Metric, tuple[Figure, ...]]
+    figures: Mapping[Metric, Interval]
+    differences: Mapping[Metric, Difference] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalFigures:
+    """What the arms do on another hospital's images, opened together with the test set.
+
+    Attributes:
+        name: what the person calls the set.
+        images: how many.
+        patients: among them; None where patients are unknown.
+        majority_rate: accuracy of always answering the commonest class.
+        arms: control first; at arg-max.
+        paired: every other arm against control. Nothing is swapped here, so the second question
+            alone is asked.
+        auroc: each arm's AUROC less control's.
+        at_threshold: the arms at thresholds that were chosen on validation; empty where there are
+            more than two classes.
+        check: what the set was like beside the training images; None where nobody looked.
+    """
+
+    name: Notice
+    images: int
+    patients: int | None
+    majority_rate: Figure
+    arms: tuple[ArmFigures, ...]
+    paired: tuple[Paired, ...]
+    auroc: Mapping[Variant, Difference] = field(default_factory=dict)
+    at_threshold: tuple[ThresholdFigures, ...] = ()
+    check: DistributionCheck | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Round:
     """What a comparison found, and all that is needed to read it rightly.
 
@@ -158,6 +207,7 @@ class Round:
         pooling: how the masks of several readers became one an image, a `Pooling`; "" for one
             reader's.
         deployment: where the model is to work, by which an arm is recommended.
+        external: what the arms do on other hospitals' images; in a final comparison alone.
     """
 
     number: RoundNumber
@@ -182,6 +232,7 @@ class Round:
     readers: tuple[str, ...] = ()
     pooling: PoolingName = ""
     deployment: Deployment = Deployment.UNSURE
+    external: tuple[ExternalFigures, ...] = ()
 
     @property
     def recommended(self) -> Variant | None:

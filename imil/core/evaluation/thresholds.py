@@ -76,6 +76,27 @@ def threshold_for_sensitivity(
     return float(found[math.ceil(round(target * len(found), 9)) - 1])
 
 
+def threshold_for_balance(scores: NDArray[np.floating], positive: NDArray[np.bool_]) -> float:
+    """Return the threshold of the greatest balanced accuracy.
+
+    Args:
+        scores: (N,) log-odds of the *validation* images.
+        positive: (N,) whether an image is of the class; both kinds occur.
+
+    Returns:
+        Half-way between two scores, or 0, which is arg-max; of equally good ones that nearest to 0.
+
+    Source: Youden's index (Cancer 1950).
+    """
+    levels = np.unique(scores)
+    tried = np.concatenate([[0.0], (levels[1:] + levels[:-1]) / 2])
+    ups, downs = np.sort(scores[positive]), np.sort(scores[~positive])
+    found = 1 - np.searchsorted(ups, tried) / len(ups)
+    spared = np.searchsorted(downs, tried) / len(downs)
+    best = tried[np.isclose(found + spared, (found + spared).max())]
+    return float(best[np.abs(best).argmin()])
+
+
 def at_threshold(
     scores: Sequence[NDArray[np.floating]],
     positive: NDArray[np.bool_],

@@ -28,7 +28,8 @@ from imil.core.disk import NO_ROOM
 from imil.datasets.archive.inspect import ArchiveSummary, inspect_archive
 from imil.datasets.archive.read import read_archive, unpack, unpack_arrays
 from imil.datasets.choices import Choices
-from imil.datasets.deidentify import deidentify_study
+from imil.datasets.deidentify import deidentify, deidentify_study
+from imil.datasets.external import Target, as_external, external_images
 from imil.datasets.listing import Listing, Skipped, listing_from_json, listing_to_json
 from imil.datasets.matching import match_by_pixels
 from imil.datasets.reading.line_process import LineProcess, limit_self
@@ -134,6 +135,7 @@ class UploadReader:
         seed: int,
         positive: str | None = None,
         choices: Choices | None = None,
+        external: Target | None = None,
         on_progress: _Tell | None = None,
     ) -> ReadUpload:
         """Read the images of a zip, and write them without names into `work / IMAGES`.
@@ -146,10 +148,12 @@ class UploadReader:
             seed: of the splits that the data doesn't bring.
             positive: the task is this label against the rest.
             choices: answers, a table, frames.
+            external: of an external set, what its labels have to be; None for a study's own images.
             on_progress: told (done, total); what it raises ends the reading.
 
         Raises:
-            DataError: as `read_archive`, or that reading took too much time or memory.
+            DataError: as `read_archive` and `as_external`, or that reading took too much time or
+                memory.
             StoreError: the disk is full.
         """
         asked = {
@@ -159,6 +163,7 @@ class UploadReader:
             "seed": seed,
             "positive": positive,
             "choices": _choices_to_json(choices or Choices()),
+            "external": None if external is None else asdict(external),
         }
         with self._readings.taken(on_progress):
             said = self._done(archive, work, asked, self._limit, on_progress)
@@ -373,16 +378,16 @@ def _read(asked: dict[str, Any], archive: Path, work: Path, tell: _Tell) -> Mapp
         name=asked["name"],
         positive=asked["positive"],
         choices=_choices_from_json(asked["choices"]),
-        seed=asked["seed"],
+        seed=None if asked["external"] else asked["seed"],
         on_progress=partial(_half, tell, 0),
     )
-    listing = deidentify_study(
-        named,
-        work / IMAGES_FOLDER,
-        salt=asked["salt"],
-        seed=asked["seed"],
-        on_progress=partial(_half, tell, 1),
-    )
+    into, salt, writing = work / IMAGES_FOLDER, asked["salt"], partial(_half, tell, 1)
+    if told := asked["external"]:
+        named = as_external(named, Target(**{**told, "classes": tuple(told["classes"])}))
+        images = external_images(named, channels=3)
+        listing = deidentify(named, images, into, salt=salt, on_progress=writing)
+    else:
+        listing = deidentify_study(named, into, salt=salt, seed=asked["seed"], on_progress=writing)
     (work / LISTING).write_text(listing_to_json(listing), "utf-8")
     return {"skipped": [[skip.name, skip.reason] for skip in named.report.skipped]}
 

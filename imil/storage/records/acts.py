@@ -52,6 +52,8 @@ class ActKind(StrEnum):
     COMPARISON_STOPPED = "comparison_stopped"
     COMPARISON_FINISHED = "comparison_finished"
     TEST_OPENED = "test_opened"
+    EXTERNAL_ADDED = "external_added"
+    EXTERNAL_REMOVED = "external_removed"
     UNBLINDED = "unblinded"
     CONSENT_GIVEN = "consent_given"
     CONSENT_WITHDRAWN = "consent_withdrawn"

@@ -10,8 +10,9 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Field
 
 from imil.core.arms.variants import Variant
-from imil.core.bounds import quoted
+from imil.core.bounds import LONGEST_LINE, quoted
 from imil.core.evaluation.rounds import Round
+from imil.core.external.distribution import DistributionCheck
 from imil.core.records import (
     Deployment,
     Notice,
@@ -30,6 +31,8 @@ from imil.storage.values import Moment, to_json
 
 # 2: passed-over images a reader.
 STUDY_SCHEMA = 2
+SetKey: TypeAlias = Annotated[str, Field(pattern="^[0-9a-f]{12}$")]
+SetName: TypeAlias = Annotated[str, Field(min_length=1, max_length=LONGEST_LINE)]
 Salt: TypeAlias = Annotated[str, Field(pattern="^[0-9a-f]{0,64}$")]
 
 
@@ -79,6 +82,27 @@ class Consent:
 
 
 @dataclass(frozen=True, slots=True)
+class ExternalSet:
+    """Another hospital's images, which are opened together with the test set.
+
+    Attributes:
+        key: names its files: 12 random hex digits.
+        name: for people; no patient data.
+        source: where the images come from, as `StudyRecord.source`.
+        added: when, UTC, ISO 8601.
+        images: how many.
+        check: what they are like beside the training images.
+    """
+
+    key: SetKey
+    name: SetName
+    source: Mapping[str, Any]
+    added: Moment
+    images: Annotated[int, Field(ge=1)]
+    check: DistributionCheck
+
+
+@dataclass(frozen=True, slots=True)
 class StudyRecord:
     """A study as it is kept.
 
@@ -104,6 +128,7 @@ class StudyRecord:
         pooling: how several readers' masks become one an image, a `Pooling`; "" as is usual.
         unblinded: when readers were first shown each other's masks, UTC, ISO 8601; "" for never.
         deployment: where the model will work, as the person answered before any comparison.
+        external: other hospitals' images, to be opened together with the test set.
         origin_id: the id that it was exported with; "" for a study that was begun here. Its log and
             records are named by that id, see `imil.storage.study_store`.
     """
@@ -129,6 +154,7 @@ class StudyRecord:
     pooling: PoolingName = ""
     unblinded: Moment | Literal[""] = ""
     deployment: Deployment = Deployment.UNSURE
+    external: tuple[ExternalSet, ...] = ()
     origin_id: str = ""
 
     @property
@@ -136,10 +162,20 @@ class StudyRecord:
         """The id that the study's log and records use."""
         return self.origin_id or self.study_id
 
+    @property
+    def external_salt(self) -> str:
+        """Salt of the hashes that images of external sets are known by; never empty."""
+        return self.salt or self.log_id
+
 
 def listing_file(study_id: str) -> str:
     """Return the name in the store of the list of a study's images."""
     return f"studies/{study_id}/listing.json"
+
+
+def external_file(study_id: str, key: str) -> str:
+    """Return the name in the store of the list of an external set's images."""
+    return f"studies/{study_id}/external/{key}.json"
 
 
 def study_file(study_id: str) -> str:

@@ -20,7 +20,7 @@ from imil.jobs.pool import WorkerPool
 from imil.jobs.training.machine import training_machine
 from imil.storage.local import LocalStore
 from imil.storage.records.acts import Act
-from imil.storage.records.studies import Comparison, load_round, save_study
+from imil.storage.records.studies import Comparison, ExternalSet, load_round, save_study
 from imil.study.audit.act_log import ActLog
 from imil.study.audit.trail import audit_chain
 from imil.study.audit.verification import contradiction
@@ -114,13 +114,16 @@ def _made_again(
 ) -> Iterator[tuple[str, Round, Round]]:
     """Train all of a study; yield the figures of each comparison, then and now."""
     record, study_id = packed.record, packed.record.study_id
-    put_work(packed, work / "studies" / study_id, ("images", "weights"))
+    put_work(packed, work / "studies" / study_id, ("images", "external", "weights"))
     put_state(packed, tools.store, study_id, rounds=False)
 
-    def opened(asked: Comparison | None, openings: int = 0) -> Study:
+    def opened(
+        asked: Comparison | None, openings: int = 0, external: tuple[ExternalSet, ...] = ()
+    ) -> Study:
         # Its log is not gone on with: what is done here is no act of the study.
         folds = record.folds and asked is not None
         then = replace(record, comparison=asked, earlier=(), test_openings=openings, folds=folds)
+        then = replace(then, external=external)
         save_study(tools.store, then)
         return Studies(work, tools).open(study_id)
 
@@ -147,13 +150,22 @@ def _made_again(
         for opening in range(record.test_openings):
             name = f"{key.partition('-')[0]}-test-{opening + 1}"
             if kept := load_round(packed.state, study_id, key=name):
-                yield f"{step} test", kept, opened(asked, opening).comparison.open_test_set()
+                names = {each.name for each in kept.external}
+                sets = tuple(each for each in record.external if each.name in names)
+                there = opened(asked, opening, sets).comparison.open_test_set()
+                # A set that was removed since can't be asked again.
+                left = {each.name for each in sets}
+                known = tuple(each for each in kept.external if each.name in left)
+                yield f"{step} test", replace(kept, external=known), there
 
 
 def _figures(found: Round) -> dict[str, Values]:
     """Return every figure of every arm, a value a seed, and every paired difference, by name."""
-    arms = [(a.arm, {**a.values, **a.swapped_values}) for a in found.arms]
+    arms = [(f"{a.arm}", {**a.values, **a.swapped_values}) for a in found.arms]
     pairs = [(f"{p.arm} against control", _changes(p)) for p in found.paired]
+    for each in found.external:
+        arms += [(f"{each.name} {a.arm}", dict(a.values)) for a in each.arms]
+        pairs += [(f"{each.name} {p.arm} against control", _changes(p)) for p in each.paired]
     return {f"{arm} {metric}": values for arm, each in arms for metric, values in each.items()} | {
         f"{arm} {metric}": (change.points, change.low, change.high)
         for arm, each in pairs

@@ -29,6 +29,7 @@ from imil.core.evaluation.comparison import RoundContext, Trained, clusters_of
 from imil.core.evaluation.metrics import FIGURE_DRAWS, Metric, figures
 from imil.core.evaluation.robustness import MaskOnly
 from imil.core.evaluation.rounds import Round
+from imil.core.external.figures import ExternalAnswers
 from imil.core.images import ImageSet
 from imil.core.plans import check_plan, check_seeds, with_arithmetic
 from imil.core.records import Deployment, Plan, Queue, Selection, Split, Triage
@@ -43,6 +44,7 @@ from imil.storage.codec import plan_from_json
 from imil.storage.local import write_atomic
 from imil.study.batch.clinicians import Clinicians, clinician_of
 from imil.study.batch.progress import train_all
+from imil.study.comparison.external import ExternalImages, ask_external
 from imil.study.comparison.figures import SEED_SCOPE, ChosenWeights, Compared, compare_arms
 from imil.study.comparison.formats import ResultsContext, results_csv, results_json
 from imil.study.comparison.probes import (
@@ -90,6 +92,7 @@ class Request:
             is known.
         pooling: how several readers' masks become one an image; None as is usual.
         deployment: where the model will work; an arm is recommended by it.
+        external: other hospitals' images, opened together with the test set.
     """
 
     images: ImageSet
@@ -107,6 +110,7 @@ class Request:
     triage: Path | None = None
     pooling: str | None = None
     deployment: Deployment = Deployment.UNSURE
+    external: tuple[ExternalImages, ...] = ()
 
     @property
     def replicated(self) -> bool:
@@ -426,12 +430,22 @@ def _compare(
             deployment=request.deployment,
         )
 
+    def external(
+        variants: Mapping[Variant, Variant], trained: Mapping[Variant, Trained]
+    ) -> tuple[ExternalAnswers, ...]:
+        asked = {arm: tasks[variant] for arm, variant in variants.items()}
+        return tuple(
+            ask_external(each, asked, trained, device=request.plan.device)
+            for each in request.external
+        )
+
     return compare_arms(
         workspace,
         request.arms,
         lambda split: outcomes(workspace, tasks, split),
         Split.TEST,
         setting,
+        external=external,
         draws=FIGURE_DRAWS if request.intervals else 0,
     )
 
@@ -465,6 +479,7 @@ def _count_opening(request: Request, tasks: Mapping[Variant, tuple[TrainingTask,
     opened: list[list[str]] = json.loads(path.read_bytes()) if path.exists() else []
     every = (task for of_arm in tasks.values() for task in of_arm)
     this = sorted({str(task.folder.relative_to(request.out)) for task in every})
+    this += [f"external {key}" for key in sorted(each.key for each in request.external)]
     if this not in opened:
         opened.append(this)
         write_atomic(path, json.dumps(opened).encode())
@@ -478,6 +493,7 @@ def _write_predictions(
 
     Under the names of all that were trained, and under those that were asked for; of these also
     what each validation and each test image counts towards the accuracy without the shortcut.
+    External sets are numbered, with the name of each and every score.
     """
     request, settled = run.request, compared.settled
     samples, rows = run.workspace.samples(Split.TEST), run.workspace.rows(Split.TEST)
@@ -495,6 +511,8 @@ def _write_predictions(
         **_independent("independent", validation.trained, validation.labels),
         **_independent("test_independent", compared.trained, request.images.labels[rows]),
     }
+    for place, answers in enumerate(compared.external):
+        content |= _external(f"external.{place}", answers)
     sink = io.BytesIO()
     np.savez_compressed(sink, **content)  # type: ignore[arg-type]  # arrays by name
     write_atomic(request.out / "predictions.npz", sink.getvalue())
@@ -505,6 +523,16 @@ def _independent(
 ) -> dict[str, NDArray[np.float64]]:
     found = {f"{kind}.{name}": outcome.independent(labels) for name, outcome in trained.items()}
     return {name: counted for name, counted in found.items() if counted is not None}
+
+
+def _external(kind: str, answers: ExternalAnswers) -> dict[str, NDArray[np.generic]]:
+    """Return what arms answered to an external set: (seeds, N, C) scores, for AUROC too."""
+    return {
+        f"{kind}.name": np.array(answers.name),
+        f"{kind}.labels": np.array([sample.label for sample in answers.samples], np.int64),
+        f"{kind}.clusters": clusters_of(answers.samples),
+        **{f"{kind}.{name}": np.stack(each.logits) for name, each in answers.trained.items()},
+    }
 
 
 def _write_results(run: _Run, firsts: Sequence[TrainingTask], finished: Round) -> None:

@@ -17,10 +17,10 @@ from imil.jobs.training.task import TrainingTask
 from imil.storage.records.acts import ActKind
 from imil.storage.records.studies import Comparison
 from imil.study.audit.trail import AuditTrail
+from imil.study.comparison.external_sets import ExternalSets
 from imil.study.comparison.figures import Figures
-from imil.study.comparison.results import models_lost_error
 from imil.study.comparison.saliency_comparison import SaliencyComparisons
-from imil.study.comparison.segments import Segments
+from imil.study.comparison.segments import Segments, models_lost_error
 from imil.study.comparison.usual_arms import UsualArms
 from imil.study.context import StudyContext
 from imil.study.pictures import Pictures
@@ -53,6 +53,7 @@ class Comparisons:
     _segments: Segments
     _figures: Figures
     _looks: SaliencyComparisons
+    _external: ExternalSets
     # Why figures could not be made when training ended.
     _failure: ImilError | None = None
 
@@ -168,6 +169,7 @@ class Comparisons:
 
         Raises:
             PlanError: no comparison is finished, or seeds are still being trained.
+            DataError: an external set's images are not on this machine.
         """
         state = self._context.state
         with state.lock:
@@ -186,12 +188,18 @@ class Comparisons:
                     why="The test set is opened for all of its seeds at once.",
                     fix="Wait for the last seed, or stop the comparison first.",
                 )
+            self._external.require()
             state.update(test_openings=state.record.test_openings + 1)
             opened = {"opening": state.record.test_openings, "number": asked.number}
             self._audit.note(ActKind.TEST_OPENED, who=who, details=opened)
         found = self._figures.make(asked, Split.TEST)
         self._follow()  # where the models look on test images
         return found
+
+    def ask_external(self) -> None:
+        """Have the trained models asked about external sets, in the background."""
+        if self._context.record.comparison is not None:
+            self._follow()
 
     def stop(self, *, who: str = "") -> None:
         """Stop the trainings within one batch; asked for again they go on. `who` asked for it."""
@@ -373,6 +381,8 @@ class Comparisons:
                 self._finish_one(asked)
         if not self._context.state.ending.is_set() and not self._trains():
             self._looks.make()
+            # Asked now, and looked at with the test set alone, so that opening it takes no minutes.
+            self._external.ask(self.tasks())
 
     def _finish_one(self, asked: Comparison) -> None:
         trained = self._segments.trained(asked)

@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from imil.core.evaluation.fixed_regions import fixed_notices, over_fixed
 from imil.core.evaluation.metrics import FIGURE_DRAWS, Metric
 from imil.core.evaluation.recommendation import best_setting
 from imil.core.evaluation.rounds import Round
+from imil.core.external.figures import ExternalAnswers, evaluate_external
 from imil.core.records import Origin, Outlier, Sample, Split
 from imil.jobs.training.task import TrainingTask, machines
 from imil.storage.codec import MaskRecord
@@ -35,6 +37,7 @@ from imil.storage.records.runs import RunRow, save_runs
 from imil.storage.records.studies import Comparison, load_round, round_file, save_round
 from imil.study.audit.trail import AuditTrail
 from imil.study.audit.verification import answers_of
+from imil.study.comparison.external_sets import ExternalSets
 from imil.study.comparison.probes import painted_mask_only
 from imil.study.comparison.segments import Segments, ask
 from imil.study.context import StudyContext
@@ -119,6 +122,13 @@ class Compared:
     round: Round
     trained: Mapping[Variant, Trained]
     settled: ChosenWeights
+    external: tuple[ExternalAnswers, ...] = ()
+
+
+# From the trained variant of each arm, and the arms on the test set, to their answers elsewhere.
+Answering = Callable[
+    [Mapping[Variant, Variant], Mapping[Variant, Trained]], Sequence[ExternalAnswers]
+]
 
 
 def compare_arms(
@@ -128,9 +138,10 @@ def compare_arms(
     split: Split,
     setting: Callable[[ChosenWeights], RoundContext],
     *,
+    external: Answering = lambda *_: (),
     draws: int = FIGURE_DRAWS,
 ) -> Compared:
-    """Return the figures of trained arms on a split.
+    """Return the figures of trained arms on a split, and on external sets.
 
     Args:
         workspace: of the study.
@@ -138,16 +149,21 @@ def compare_arms(
         outcomes: what every arm and variant answers on a split.
         split: whose images.
         setting: what belongs to the round, once it is settled which variants stand for the arms.
+        external: what the arms answer to external sets, which are opened with the test set.
         draws: as in `evaluate_round`.
     """
     settled = choose_weights(arms, workspace.validation(outcomes(Split.VALIDATION)))
     trained = settled.only(outcomes(split))
     samples = workspace.samples(split)
-    context = setting(settled)
-    beside = (*left_raw_notices(trained, len(samples)), *_over_fixed(trained, samples, context))
-    context = replace(context, notices=(*context.notices, *beside))
-    found = evaluate_round(trained, samples, context, settled.validation, draws=draws)
-    return Compared(found, trained, settled)
+    about = setting(settled)
+    beside = (*left_raw_notices(trained, len(samples)), *_over_fixed(trained, samples, about))
+    about = replace(about, notices=(*about.notices, *beside))
+    found = evaluate_round(trained, samples, about, settled.validation, draws=draws)
+    answered = external(settled.variants, trained)
+    others = tuple(
+        evaluate_external(answers, about, settled.validation, draws=draws) for answers in answered
+    )
+    return Compared(replace(found, external=others), trained, settled, tuple(answered))
 
 
 def left_raw_notices(trained: Mapping[Variant, Trained], images: int) -> tuple[str, ...]:
@@ -172,9 +188,15 @@ class Figures:
     """The rounds of one study: each made once, and told of in the log."""
 
     def __init__(
-        self, context: StudyContext, audit: AuditTrail, queues: Queues, segments: Segments
+        self,
+        context: StudyContext,
+        audit: AuditTrail,
+        queues: Queues,
+        segments: Segments,
+        external: ExternalSets,
     ) -> None:
         self._context = context
+        self._external = external
         self._audit = audit
         self._queues = queues
         self._segments = segments
@@ -277,6 +299,7 @@ class Figures:
             lambda of: self._segments.outcomes(asked, of),
             split,
             lambda settled: self._setting(asked, split, settled),
+            external=partial(self._ask_external, asked, split),
         )
         scores = {name: outcome.logits for name, outcome in compared.trained.items()}
         runs = save_runs(context.store, context.log_id, self._run_rows(asked))
@@ -294,6 +317,19 @@ class Figures:
         self._read[key] = compared.round
         self._saved.add(key)
         return compared.round
+
+    def _ask_external(
+        self,
+        asked: Comparison,
+        split: Split,
+        variants: Mapping[Variant, Variant],
+        trained: Mapping[Variant, Trained],
+    ) -> tuple[ExternalAnswers, ...]:
+        """Return what the arms answer to external sets, which are opened with the test set."""
+        if split is not Split.TEST:
+            return ()
+        tasks = {arm: self._segments.of_arm(asked, own) for arm, own in variants.items()}
+        return self._external.answers(tasks, trained)
 
     def _setting(self, asked: Comparison, split: Split, settled: ChosenWeights) -> RoundContext:
         context = self._context
@@ -369,6 +405,11 @@ class Figures:
                 "split": finished.split,
                 "seeds": list(finished.seeds),
                 "accuracy": {arm.arm: arm.values[Metric.ACCURACY] for arm in finished.arms},
+                **(
+                    {"external": [each.name for each in finished.external]}
+                    if finished.external
+                    else {}
+                ),
                 "machines": [json.loads(each) for each in sorted(ran)],
                 "files": self._audit.digests(files),
                 "trained": [self._answers_of(task) for task in once],

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from imil.core.arms.variants import CONTROL
 from imil.core.evaluation.budget_curves import budget_curves
 from imil.core.evaluation.metrics import Metric, Robustness
-from imil.core.evaluation.rounds import Advice, ArmFigures, Paired, Round
+from imil.core.evaluation.rounds import Advice, ArmFigures, ExternalFigures, Paired, Round
 from imil.core.evaluation.verdict import Change, answer_alike, answer_without
 from imil.core.images import ImageSet, describe
 from imil.core.nets.saliency import Explainer
@@ -78,10 +78,7 @@ def results_json(finished: Round, about: ResultsContext) -> bytes:
         "seeds": list(finished.seeds),
         "seed_scope": finished.seed_scope,
         "arms": {arm.arm: _values(arm) for arm in finished.arms},
-        "classes": {
-            arm.arm: dict(zip(about.images.classes, to_json(arm.classes), strict=True))
-            for arm in finished.arms
-        },
+        "classes": _classes(finished.arms, about),
         "groups": {arm.arm: to_json(arm.groups) for arm in finished.arms},
         "round_0": {metric.value: list(values) for metric, values in about.before.items()},
         "paired": paired_json(finished),
@@ -97,6 +94,7 @@ def results_json(finished: Round, about: ResultsContext) -> bytes:
         "operating_points": {arm.arm: to_json(arm.operating_point) for arm in finished.arms},
         "explanations": {arm.arm: to_json(arm.explanations) for arm in finished.arms},
         "doses": {line.arm: to_json(line.points) for line in budget_curves(finished)},
+        "external": {each.name: _external(each, about, finished) for each in finished.external},
         "notices": list(finished.notices),
         "versions": versions(),
         "round": round_to_json(finished),
@@ -107,6 +105,36 @@ def results_json(finished: Round, about: ResultsContext) -> bytes:
 def paired_json(finished: Round) -> dict[str, dict[str, Any]]:
     """Return what is said of every arm against control."""
     return {paired.arm: _against_control(paired, len(finished.seeds)) for paired in finished.paired}
+
+
+def _external(found: ExternalFigures, about: ResultsContext, of: Round) -> dict[str, Any]:
+    """Return an external set's figures, arms and differences as for the test set."""
+    return {
+        "images": found.images,
+        "patients": found.patients,
+        "majority_rate": found.majority_rate,
+        "arms": {arm.arm: _values(arm) for arm in found.arms},
+        "figures": {arm.arm: to_json(arm.figures) for arm in found.arms},
+        "paired": {
+            paired.arm: {
+                **_against_control(paired, len(of.seeds)),
+                Metric.AUROC.value: to_json(found.auroc.get(paired.arm)),
+            }
+            for paired in found.paired
+        },
+        "classes": _classes(found.arms, about),
+        "groups": {arm.arm: to_json(arm.groups) for arm in found.arms},
+        "operating_points": {arm.arm: to_json(arm.operating_point) for arm in found.arms},
+        # The same arms once more, at thresholds of the greatest balanced accuracy on validation.
+        "at_validation_threshold": {each.arm: to_json(each) for each in found.at_threshold},
+        "check": to_json(found.check),
+    }
+
+
+def _classes(arms: Sequence[ArmFigures], about: ResultsContext) -> dict[str, Any]:
+    return {
+        arm.arm: dict(zip(about.images.classes, to_json(arm.classes), strict=True)) for arm in arms
+    }
 
 
 def reading_json(found: ReaderSummary) -> dict[str, Any]:
@@ -127,13 +155,16 @@ def reading_json(found: ReaderSummary) -> dict[str, Any]:
 
 
 def results_csv(finished: Round) -> str:
-    """Return a row an arm, metric and seed."""
+    """Return a row an arm, metric and seed; an external set is the split “external: its name”."""
     rows: list[tuple[object, ...]] = [("arm", "metric", "split", "seed", "value")]
-    for arm in finished.arms:
-        for metric, values in _values(arm).items():
-            for seed, value in zip(finished.seeds, values, strict=True):
-                written = "" if value is None else f"{value:.6f}"
-                rows.append((arm.arm, metric, finished.split, seed, written))
+    sets = {finished.split.value: finished.arms}
+    sets |= {f"external: {each.name}": each.arms for each in finished.external}
+    for split, arms in sets.items():
+        for arm in arms:
+            for metric, values in _values(arm).items():
+                for seed, value in zip(finished.seeds, values, strict=True):
+                    written = "" if value is None else f"{value:.6f}"
+                    rows.append((arm.arm, metric, split, seed, written))
     return csv_text(rows)
 
 

@@ -24,7 +24,7 @@ from imil.storage.records.cases import encode_cases, load_cases
 from imil.storage.records.studies import Comparison
 from imil.study.comparison.figures import Figures
 from imil.study.comparison.formats import ResultsContext, results_csv, results_json
-from imil.study.comparison.segments import Segments
+from imil.study.comparison.segments import Segments, models_lost_error
 from imil.study.context import StudyContext
 from imil.study.review.reader_summary import Readers
 
@@ -236,12 +236,3 @@ def first_seed(segments: Segments, found: Round, asked: Comparison, arm: Variant
 
 def _flat(values: Tensor) -> list[float]:
     return [round(value, 6) for value in values.flatten().tolist()]
-
-
-def models_lost_error() -> PlanError:
-    """Return the error of asking for models of which only the figures are left."""
-    return PlanError(
-        "The models of this comparison are not on this machine any more.",
-        why="Its figures were saved, but its models were lost with the machine's disk.",
-        fix="Compare again: the same arms are trained from the same plan and masks.",
-    )

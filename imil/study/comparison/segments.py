@@ -15,7 +15,7 @@ from imil.core.arms.variants import Variant
 from imil.core.evaluation.comparison import Trained
 from imil.core.records import Split, Triage
 from imil.core.review.irrelevance import IrrelevancePredictor
-from imil.errors import MaskError
+from imil.errors import MaskError, PlanError
 from imil.jobs.training.task import TrainingTask
 from imil.storage.codec import MaskRecord
 from imil.storage.records.studies import Comparison
@@ -246,3 +246,12 @@ def ask(asked: Comparison, predictor: IrrelevancePredictor | None) -> ProbeReque
     """Return what a comparison asks its arms; told apart by the masks that were compared."""
     key = mask_key(asked.masks, asked.pooling) or "none"
     return ProbeRequest(key, predictor, reference=False, explain=True)
+
+
+def models_lost_error() -> PlanError:
+    """Return the error of asking for models of which only the figures are left."""
+    return PlanError(
+        "The models of this comparison are not on this machine any more.",
+        why="Its figures were saved, but its models were lost with the machine's disk.",
+        fix="Compare again: the same arms are trained from the same plan and masks.",
+    )

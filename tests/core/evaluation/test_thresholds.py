@@ -3,7 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from imil.core.evaluation.thresholds import at_threshold, log_odds, threshold_for_sensitivity
+from imil.core.evaluation.thresholds import (
+    at_threshold,
+    log_odds,
+    threshold_for_balance,
+    threshold_for_sensitivity,
+)
 from imil.errors import DataError
 
 
@@ -57,3 +62,17 @@ def test_sensitivity_of_no_positive_image_has_no_value() -> None:
 
     assert np.isnan(found.sensitivity.value)
     assert found.specificity.value == 1.0
+
+
+def test_the_balanced_threshold_lies_between_the_classes() -> None:
+    scores = np.array([1.0, 2.0, 3.0, 5.0, 7.0])
+
+    assert threshold_for_balance(scores, scores > 4) == 4.0
+
+
+def test_the_balanced_threshold_stays_at_arg_max_where_nothing_is_better() -> None:
+    scores = np.array([-2.0, -1.0, 1.0, 3.0])
+
+    assert threshold_for_balance(scores, scores > 0) == 0.0
+    # An arm that says nothing has none that is better either.
+    assert threshold_for_balance(np.zeros(4), scores > 0) == 0.0

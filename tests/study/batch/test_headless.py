@@ -13,6 +13,7 @@ from imil.core.arms.registry import ARMS, parse_arms, with_readers
 from imil.core.arms.variants import CONTROL, IMIL, Variant
 from imil.core.evaluation.metrics import Metric
 from imil.core.evaluation.rounds import Round
+from imil.core.external.distribution import check_distribution
 from imil.core.images import ImageSet
 from imil.core.records import Arm, Deployment, Pixels, Plan, Precision, Region, Selection, Split
 from imil.core.splits import prove_disjoint
@@ -23,6 +24,7 @@ from imil.storage.records.studies import round_to_json
 from imil.storage.values import to_json
 from imil.study.batch.clinicians import readers_in
 from imil.study.batch.runner import WORK, Request, run_study, settled_plan
+from imil.study.comparison.external import ExternalImages, set_key
 from imil.synthetic.films import film_set
 from tests.standins.visitors import no_weights
 from tests.study.conftest import FILMS
@@ -430,3 +432,47 @@ def test_a_group_that_some_images_lack_is_refused_before_training(run: Run, tmp_
 
     with pytest.raises(DataError, match=r"1 of .* images have no group.*Fill in the column"):
         run(request(tmp_path, images=partly))
+
+
+def elsewhere(folder: Path, *, name: str = "Graz") -> ExternalImages:
+    films = film_set(replace(FILMS, seed=7))
+    samples = [replace(sample, split=Split.TEST) for sample in films.samples]
+    images = ImageSet(name, films.classes, samples, read=films.original, channels=1)
+    check = check_distribution(images, FILM_SET)
+    return ExternalImages(name, set_key(images), images, folder / name, check)
+
+
+def test_an_external_set_is_opened_with_the_test_set_and_has_figures_of_its_own(
+    run: Run, tmp_path: Path
+) -> None:
+    asked = replace(request(tmp_path), seeds=(0, 1), external=(elsewhere(tmp_path),))
+
+    found = run(asked).external[0]
+
+    graz = saved(tmp_path)["external"]["Graz"]  # type: ignore[index]  # JSON
+    assert graz["images"] == found.images == len(asked.external[0].images)
+    assert set(graz["arms"]) == {"control", "imil"}
+    assert len(graz["arms"]["imil"]["auroc"]) == 2
+    assert {"accuracy", "balanced_accuracy", "auroc", "verdict"} <= set(graz["paired"]["imil"])
+    assert set(graz["at_validation_threshold"]) == {"control", "imil"}
+    assert graz["check"]["near_duplicates"] == 0
+    assert "imil,accuracy,external: Graz,1," in (tmp_path / "results.csv").read_text()
+    with np.load(tmp_path / "predictions.npz") as kept:
+        assert kept["external.0.imil"].shape == (2, found.images, 2)
+
+
+def test_an_external_set_changes_no_figure_of_the_test_set(run: Run, tmp_path: Path) -> None:
+    alone = run(request(tmp_path / "a"))
+
+    beside = run(replace(request(tmp_path / "b"), external=(elsewhere(tmp_path),)))
+
+    assert to_json(beside.arms) == to_json(alone.arms)
+    assert beside.paired == alone.paired
+
+
+def test_a_set_that_is_added_later_is_one_more_opening(run: Run, tmp_path: Path) -> None:
+    run(request(tmp_path))
+
+    found = run(replace(request(tmp_path), external=(elsewhere(tmp_path),)))
+
+    assert found.test_openings == 2

@@ -19,7 +19,7 @@ from imil.storage.records.tombstones import deleted_study, load_tombstone
 from imil.study.batch.progress import IdleTrainer
 from imil.study.library.open_studies import known_studies
 from imil.study.library.study_images import StudyImages
-from imil.study.library.zips.checks.images import checked_listing, sizes_of
+from imil.study.library.zips.checks.images import check_external, checked_listing, sizes_of
 from imil.study.library.zips.checks.log import require_unchanged
 from imil.study.library.zips.checks.models import check_work
 from imil.study.library.zips.checks.refusals import STUDY_ZIP
@@ -102,6 +102,7 @@ class ZipImport:
             content = state.read(listing_file(record.study_id))
             listing = checked_listing(record, content, work / IMAGES_FOLDER)
         known = self._images.of(record, work, state)
+        check_external(record, state, work, known.workspace.images.classes)
         images = known.workspace.images
         check_review(state, record, images, sizes_of(record, listing))
         check_rounds(state, record, images)

@@ -40,7 +40,7 @@ STATE, _WORK = "state/", "work/"
 # One moment for all that is zipped, so that the same study is the same file, bit by bit.
 _MOMENT = (1980, 1, 1, 0, 0, 0)
 # What is taken along of a working folder; the rest is made again from it.
-_KEPT = ("images", "segments", "weights")
+_KEPT = ("images", "external", "segments", "weights")
 _UNFINISHED = re.compile(r"\.part\b|\.unfinished\Z")
 _COPY = 2**20
 

@@ -18,12 +18,13 @@ _ID = r"[A-Za-z0-9]{1,64}"
 
 # What is taken of a zip, below "state/studies/<id>/", "state/data/" and "work/".
 _OWN = re.compile(
-    r"study\.json|listing\.json|acts/\d{8}\.json|rounds/[0-9a-z-]{1,80}(\.json|-images\.parquet)\Z"
+    r"study\.json|listing\.json|acts/\d{8}\.json|external/[0-9a-f]{12}\.json"
+    r"|rounds/[0-9a-z-]{1,80}(\.json|-images\.parquet)\Z"
 )
 _RECORD = re.compile(rf"(masks|runs)/\d{{6}}/(?P<time>\d{{8}}T\d{{12}})-[0-9a-f]+-{_ID}\.parquet\Z")
 _SEGMENT = r"segments/seed-\d{1,10}/"
 _WORK = re.compile(
-    r"images/.+|weights/[A-Za-z0-9_]+\.safetensors"
+    r"images/.+|external/[0-9a-f]{12}/images/[^/]+|weights/[A-Za-z0-9_]+\.safetensors"
     rf"|{_SEGMENT}[^/]+/(checkpoint\.safetensors|(logits|left_raw)\.npy|machines\.json"
     r"|seconds\.json)"
     rf"|{_SEGMENT}first/dynamics/epoch-\d{{4}}\.npy"

@@ -7,25 +7,33 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from imil.core.bounds import LONGEST_TEXT
+from imil.core.records import Split
 from imil.datasets.deidentify import numbered, pixel_id
 from imil.datasets.files.pixels import MAX_IMAGE_PIXELS, PixelsError, read_pixels
 from imil.datasets.listing import Entry, Listing, listing_from_json
+from imil.datasets.reading.uploads import IMAGES_FOLDER
 from imil.errors import StoreError
+from imil.storage.base import Store
 from imil.storage.records.studies import (
     StudyRecord,
+    external_file,
     lost_listing,
 )
+from imil.study.comparison.external_sets import EXTERNAL_FOLDER
 from imil.study.library.zips.checks.refusals import damage_told, require
 from imil.synthetic.films import FilmSpec
 
 
-def checked_listing(record: StudyRecord, content: bytes | None, folder: Path) -> Listing:
+def checked_listing(
+    record: StudyRecord, content: bytes | None, folder: Path, *, salt: str | None = None
+) -> Listing:
     """Return the list of a study's images, each of them looked at where it is there.
 
     Args:
         record: of the study.
         content: of the list; None where the zip has none.
         folder: of the images.
+        salt: of their hashes; the study's if None.
 
     Raises:
         StoreError: there is no list, or it, or an image, is not what it can be.
@@ -35,8 +43,21 @@ def checked_listing(record: StudyRecord, content: bytes | None, folder: Path) ->
     with damage_told():
         listing = listing_from_json(content.decode(), folder)
     _check_listing(listing)
-    _check_images(listing, record.salt)
+    _check_images(listing, record.salt if salt is None else salt)
     return listing
+
+
+def check_external(record: StudyRecord, state: Store, work: Path, classes: Sequence[str]) -> None:
+    """Raise a StoreError if an external set's list, or an image of it, is not what it can be."""
+    for each in record.external:
+        folder = work / EXTERNAL_FOLDER / each.key / IMAGES_FOLDER
+        content = state.read(external_file(record.study_id, each.key))
+        listing = checked_listing(record, content, folder, salt=record.external_salt)
+        with damage_told():
+            require(listing.classes == tuple(classes) and listing.positive is None)
+            require(len(listing.entries) == each.images)
+            require(each.check.classes == tuple(classes))
+            require(all(entry.split is Split.TEST for entry in listing.entries))
 
 
 def sizes_of(record: StudyRecord, listing: Listing | None) -> Callable[[str], tuple[int, int]]:

@@ -26,7 +26,7 @@ def check_work(work: Path, record: StudyRecord, images: ImageSet) -> None:
     fits = _Fits(record.plan, images)
     for path in sorted(each for each in work.rglob("*") if each.is_file()):
         name = path.relative_to(work).as_posix()
-        if name.startswith("images/") or not is_work(name):
+        if name.startswith(("images/", "external/")) or not is_work(name):
             continue
         try:
             fits.check(name, path)

@@ -21,6 +21,7 @@ from imil.core.bounds import (
 from imil.core.plans import check_plan
 from imil.core.records import MOST_ROUNDS
 from imil.core.review.readers import reader_name
+from imil.datasets.external import MOST_EXTERNAL, set_name
 from imil.datasets.hub.process import HubRequest
 from imil.datasets.hub.read import HubChoice
 from imil.storage.base import Store
@@ -65,12 +66,25 @@ def checked_record(state: Store, study_id: str) -> StudyRecord:
         if record.confirmation is not None:
             require(len(record.confirmation.masks) <= LONGEST_TEXT)
             require(reader_name(record.confirmation.reader) == record.confirmation.reader)
+        _check_external(record)
     return checked
 
 
 def asked_of(record: StudyRecord) -> tuple[Comparison, ...]:
     """Return every comparison that was asked for, the earlier rounds' first."""
     return tuple(each for each in (*record.earlier, record.comparison) if each is not None)
+
+
+def _check_external(record: StudyRecord) -> None:
+    sets = record.external
+    require(len(sets) <= MOST_EXTERNAL)
+    for kept in ({each.name for each in sets}, {each.key for each in sets}):
+        require(len(kept) == len(sets))
+    for each in sets:
+        require(set_name(each.name) == each.name)
+        shares = (each.check.external.shares, each.check.training.shares)
+        require(all(len(share) == len(each.check.classes) for share in shares))
+        from_json(_ExternalSource, each.source)
 
 
 def _check_comparison(asked: Comparison) -> None:
@@ -112,6 +126,14 @@ class _Hub:
     repo: Word
     positive: Word | None = None
     asked: HubRequest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _ExternalSource:
+    kind: Literal["archive", "hub"]
+    repo: Word = ""
+    commit: Word = ""
+    pixels: _Pixels | None = None
 
 
 _SOURCES = {"demo": _Demo, "archive": _Archive, "hub": _Hub}

@@ -5,10 +5,11 @@ from __future__ import annotations
 from imil.core.arms.variants import CONTROL
 from imil.core.bounds import MOST_SEEDS
 from imil.core.evaluation.metrics import Metric
-from imil.core.evaluation.rounds import ArmFigures, Round
+from imil.core.evaluation.rounds import ArmFigures, ExternalFigures, Round
 from imil.core.images import ImageSet
 from imil.core.records import Split
 from imil.core.review.readers import reader_name
+from imil.datasets.external import set_name
 from imil.storage.base import Store
 from imil.storage.codec import damaged
 from imil.storage.records.cases import load_cases
@@ -72,6 +73,10 @@ def _check_round(found: Round, images: ImageSet) -> None:
     for paired in found.paired:
         require(headline <= set(paired.differences))
         require(len(paired.mcnemar) in {0, seeds})
+    require(not found.external or found.split is Split.TEST)
+    require(len({each.name for each in found.external}) == len(found.external))
+    for each in found.external:
+        _check_external(each, found, len(images.classes))
     if found.advice is not None:
         candidates = [each.name for each in found.advice.candidates]
         require({found.advice.chosen.name, *found.advice.chosen.tied} <= set(candidates))
@@ -79,6 +84,26 @@ def _check_round(found: Round, images: ImageSet) -> None:
         for candidate in found.advice.candidates:
             each = (candidate.accuracy, candidate.independent, candidate.swapped_balanced_accuracy)
             require(all(len(values) == seeds for values in each))
+
+
+def _check_external(external: ExternalFigures, found: Round, classes: int) -> None:
+    """Check that an external set's figures are of the same arms, seeds and classes."""
+    names, seeds = [arm.arm for arm in found.arms], len(found.seeds)
+    headline = {Metric.ACCURACY, Metric.BALANCED_ACCURACY}
+    require(set_name(external.name) == external.name and external.images > 0)
+    require([arm.arm for arm in external.arms] == names)
+    for arm in external.arms:
+        _check_arm(arm, seeds, classes)
+    require([each.arm for each in external.paired] == names[1:])
+    require(all(headline <= set(each.differences) for each in external.paired))
+    require(set(external.auroc) <= set(names))
+    require([each.arm for each in external.at_threshold] in ([], names))
+    for tuned in external.at_threshold:
+        require(headline <= set(tuned.figures) and len(tuned.thresholds) == seeds)
+    if external.check is not None:
+        shares = (external.check.external.shares, external.check.training.shares)
+        require(all(len(share) == classes for share in shares))
+        require(len(external.check.classes) == classes)
 
 
 def _check_arm(arm: ArmFigures, seeds: int, classes: int) -> None:
