@@ -31,6 +31,7 @@ from imil.report.parts.markup import heading, note
 from imil.study.study import Study
 
 _IMAGES = "Images"
+SOURCES_TITLE = "Choose images"
 PLAN = "Plan"
 TRAIN = "Train"
 TRAIN_EMPTY = (
@@ -79,7 +80,8 @@ def build_train_tab(watch: ReadingWatch) -> TrainTab:
     with gr.Row(elem_classes=["train"]) as frame:
         with gr.Column(elem_classes=["card"]):
             head = html(heading(_IMAGES))
-            picker = build_source_picker(watch)
+            with gr.Accordion(SOURCES_TITLE, elem_classes=["advanced"], elem_id="sources") as fold:
+                picker = build_source_picker(watch, fold)
             trouble = html()
             bring = build_restore_images()
             consent = build_consent_checkbox()
