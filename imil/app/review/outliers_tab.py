@@ -98,17 +98,11 @@ class OutliersTab:
         return [*page, self.painter, self.coach, self.opened, *self.read.outputs]
 
 
-def build_outliers_tab(tab: gr.Tab, *, opening: bool = False) -> OutliersTab:
-    """Place the tab's components where Gradio stands now.
-
-    Args:
-        tab: the tab.
-        opening: a study is about to be opened, so nothing is said to be missing.
-    """
+def build_outliers_tab(tab: gr.Tab) -> OutliersTab:
+    """Place the tab's components where Gradio stands now: in `tab`."""
     with gr.Column(elem_classes=["card", "emptycard"]) as none:
-        waiting = empty("Opening the study …", "", picture="image")
-        none_words = html(waiting if opening else _nothing_yet())
-        go_train = gr.Button("Go to Train", variant="primary", size="md", visible=not opening)
+        none_words = html(empty(text.OPENING, "", picture="image"))
+        go_train = gr.Button("Go to Train", variant="primary", size="md", visible=False)
     told = html(elem_id="story")
     with gr.Row(elem_classes=["work"], visible=False) as work:
         with gr.Column(elem_classes=["card", "queue"]):
@@ -184,6 +178,21 @@ def show_outliers(
     if keep in study.queues.places(queue):
         sample_id = str(keep)
     return {**shown, **show_image(tab, study, view, sample_id, page=True)}
+
+
+def show_no_queue(tab: OutliersTab) -> Updates:
+    """Return the tab where no study is open."""
+    return {
+        tab.tab: gr.update(label=text.TAB_OUTLIERS),
+        tab.none: gr.update(visible=True),
+        tab.none_words: _nothing_yet(),
+        tab.go_train: gr.update(visible=True),
+        tab.story: "",
+        tab.work: gr.update(visible=False),
+        tab.opened: ("", ""),
+        tab.again: gr.Timer(active=False),
+        tab.painter: None,
+    }
 
 
 def _show_nothing_here(tab: OutliersTab, study: Study, view: View) -> Updates:

@@ -27,7 +27,7 @@ from imil.core.records import Split
 from imil.jobs.base import JobState, JobStatus
 from imil.report.cards.study_card import StudyData, no_study_yet, study_card, study_line
 from imil.report.parts import numbers, text
-from imil.report.parts.markup import heading, note
+from imil.report.parts.markup import empty, heading, note
 from imil.study.study import Study
 
 _IMAGES = "Images"
@@ -85,7 +85,7 @@ def build_train_tab(watch: ReadingWatch) -> TrainTab:
             trouble = html()
             bring = build_restore_images()
             consent = build_consent_checkbox()
-            study = html(no_study_yet(), elem_id="study")
+            study = html(empty(text.OPENING, "", picture="image"), elem_id="study")
         with gr.Column(elem_classes=["stack"]):
             with gr.Column(elem_classes=["card"]):
                 plan_head = html(heading(PLAN))
@@ -155,7 +155,11 @@ def show_study(tab: TrainTab, study: Study) -> Updates:
 def show_nothing(tab: TrainTab) -> Updates:
     """Return the tab before any study is open."""
     waiting = training_card(JobStatus(None), nothing=TRAIN_FIRST)
-    return {tab.train: gr.update(interactive=False), tab.live: waiting}
+    return {
+        tab.study: no_study_yet(),
+        tab.train: gr.update(interactive=False),
+        tab.live: waiting,
+    }
 
 
 def show_training(tab: TrainTab, study: Study) -> Updates:
