@@ -11,6 +11,7 @@ from imil.app.header.account_handlers import AccountHandlers
 from imil.app.header.account_menu import account_of, build_account_menu, link_script
 from imil.app.header.header import build_header
 from imil.app.header.header_handlers import HeaderHandlers
+from imil.app.header.job_line import build_job_line
 from imil.app.painter.reader_field import kept_name
 from imil.app.predicted.predicted_handlers import PredictedHandlers
 from imil.app.predicted.sheet_handlers import SheetHandlers
@@ -20,7 +21,7 @@ from imil.app.results.results_handlers import ResultsHandlers
 from imil.app.review import outliers_tab
 from imil.app.review.label_handlers import LabelHandlers
 from imil.app.review.outliers_handlers import OutliersHandlers
-from imil.app.screen import Screen, is_trained, show_all, show_news, show_progress
+from imil.app.screen import Screen, is_trained, show_all, show_news, show_no_study, show_progress
 from imil.app.server.errors import error_in_place
 from imil.app.server.page import Page
 from imil.app.server.served_files import Uploads, forget_downloads
@@ -86,8 +87,7 @@ class PageVisits:
             study = self.screen.studies.demo()
             begun = {**self._begun(study), **trouble}
             return {**show_all(self.screen, study, reader), **begun}
-        nothing = train_tab.show_nothing(self.screen.train)
-        return {self.screen.study_id: "", **nothing, **trouble}
+        return {**show_no_study(self.screen), **trouble}
 
     def _begun(self, study: Study) -> Updates:
         """Return the tab that a study begins with, where it is not the page's own.
@@ -143,17 +143,19 @@ def build_app(
         study_id = kept_text("imil-study")
         reader = kept_text("imil-reader")
         watch = build_reading_watch()
+        job_line = build_job_line(elem_id="job-line")
         # Where the demo begins, so that a newcomer's page does not jump when it is there.
         with gr.Tabs(elem_id="tabs", selected="outliers" if demo else "train") as tabs:
             with gr.Tab("Train", id="train"):
                 train = train_tab.build_train_tab(watch)
             # Mounted whichever tab is open: a mask that waits to be sent goes out from any.
             with gr.Tab(text.TAB_OUTLIERS, id="outliers", render_children=True) as tab:
-                outliers = outliers_tab.build_outliers_tab(tab, opening=demo)
+                outliers = outliers_tab.build_outliers_tab(tab)
             with gr.Tab("Results", id="results") as place:
                 results = results_tab.build_results_tab()
         clocks = gr.Timer(_POLL, active=False), gr.Timer(_NEWS, active=False)
-        screen = Screen(studies, study_id, reader, top, tabs, *clocks, train, outliers, results)
+        places = train, outliers, results
+        screen = Screen(studies, study_id, reader, top, tabs, *clocks, *places, job_line)
         # First, so that the endpoints have the plain names; the screen's own events are private.
         add_endpoints(studies, uploads)
         PageVisits(screen, demo).wire(app)

@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from imil.app.header.header import header
+from imil.app.header.job_line import job_line
 from imil.app.predicted.predicted_sheet import hide_sheet, show_sheet, why_painted_alone
 from imil.app.results import results_tab
 from imil.app.results.arms_form import chosen_arms, chosen_pooling, is_usual, uses_predicted
@@ -50,11 +51,13 @@ class Screen:
     train: TrainTab
     outliers: OutliersTab
     results: ResultsTab
+    job_line: gr.HTML
 
     @property
     def outputs(self) -> list[Any]:
         """Every component that a callback may change."""
         shared = [self.study_id, self.reader, self.header, self.tabs, self.timer, self.news]
+        shared.append(self.job_line)
         return [*shared, *self.train.outputs, *self.outliers.outputs, *self.results.outputs]
 
     @property
@@ -67,7 +70,7 @@ class Screen:
     def progress(self) -> list[Any]:
         """What changes each second while something trains."""
         picker = self.outliers.picker
-        own = [*self.train.progress, *self.results.progress, self.news]
+        own = [*self.train.progress, *self.results.progress, self.news, self.job_line]
         return [*own, picker.folds, picker.use_folds]
 
 
@@ -78,6 +81,7 @@ def show_all(screen: Screen, study: Study, reader: str) -> Updates:
     return {
         screen.study_id: study.study_id,
         screen.header: header(study),
+        screen.job_line: job_line(study),
         **train_tab.show_study(screen.train, study),
         **outliers_tab.show_outliers(screen.outliers, study, _first_view(reader)),
         **results_tab.show_results(screen.results, study),
@@ -86,6 +90,17 @@ def show_all(screen: Screen, study: Study, reader: str) -> Updates:
         **hide_final_question(screen.results.question),
         # And last: what was shown may have begun to be computed.
         screen.timer: gr.Timer(active=was_busy or busy(study)),
+    }
+
+
+def show_no_study(screen: Screen) -> Updates:
+    """Return everything where no study is open."""
+    return {
+        screen.study_id: "",
+        screen.header: header(None),
+        **train_tab.show_nothing(screen.train),
+        **outliers_tab.show_no_queue(screen.outliers),
+        **results_tab.show_no_results(screen.results),
     }
 
 
@@ -114,6 +129,7 @@ def show_progress(screen: Screen, study: Study, seen: str = "") -> Updates:
         **train_tab.show_training(screen.train, study),
         **results_tab.show_comparison(screen.results, study),
         **_show_folds(screen, study),
+        screen.job_line: job_line(study),
         screen.news: gr.Timer(active=news),
     }
 
@@ -125,6 +141,7 @@ def show_news(screen: Screen, study: Study, reader: str = "") -> Updates:
         **train_tab.show_training(screen.train, study),
         **results_tab.show_results(screen.results, study),
         **_show_folds(screen, study),
+        screen.job_line: job_line(study),
         screen.news: gr.Timer(active=False),
     }
     if not ended:

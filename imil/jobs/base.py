@@ -34,6 +34,8 @@ class JobStatus:
     Attributes:
         state: where it stands; None where no job was asked for.
         position: jobs before it in the queue; 0 once it runs.
+        starts_in: seconds until one that waits begins, as estimated from what trains now; None
+            before anything was measured, and once it runs.
         step: name of the segment that is trained now.
         epoch: epoch of that segment, from 1; 0 before the first.
         epochs: epochs of that segment.
@@ -52,6 +54,7 @@ class JobStatus:
     seconds_left: float | None = None
     curves: tuple[EpochFigures, ...] = ()
     error: ImilError | None = None
+    starts_in: float | None = None
 
     @property
     def active(self) -> bool:

@@ -143,8 +143,29 @@ class WorkerPool:
                 return None
             if job.status.state is JobState.QUEUED:
                 queued = [j for j in self._line() if j.status.state is JobState.QUEUED]
-                return replace(job.status, position=queued.index(job) + 1)
+                ahead = queued[: queued.index(job)]
+                return replace(
+                    job.status, position=len(ahead) + 1, starts_in=self._starts_in(ahead)
+                )
             return job.status
+
+    def _starts_in(self, ahead: list[_Job]) -> float | None:
+        """Return the seconds until what comes after `ahead` begins; None before any is measured.
+
+        A job gives way after a seed. Of jobs that have not begun, each training is taken to last as
+        long as one of the job at work: our choice, for nothing else is known of them.
+        """
+        working = [job for job in self._working if job.status.seconds_left is not None]
+        if not working:
+            return None
+        job = working[0]
+        left = 1 - job.status.share
+        each = (job.status.seconds_left or 0.0) / max(1e-6, left * len(job.tasks))
+        seed = job.tasks[min(job.at_work)].plan.seed if job.at_work else None
+        turn = sum(1 - status.share for status in job.at_work.values())
+        turn += sum(job.tasks[number].plan.seed == seed for number in job.todo)
+        turn += sum(_first_seed(other) for other in ahead)
+        return each * turn
 
     def stop(self, job_id: str) -> None:
         """Stop a job within one batch; it can be submitted again and goes on."""
@@ -482,6 +503,12 @@ def _events(child: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
         raise ValueError("the process was started without a pipe")
     for line in child.stdout:
         yield json.loads(line)
+
+
+def _first_seed(job: _Job) -> int:
+    """Return how many trainings a job has to its next change of seed."""
+    seed = job.tasks[job.todo[0]].plan.seed if job.todo else None
+    return sum(job.tasks[number].plan.seed == seed for number in job.todo)
 
 
 def _tell(child: subprocess.Popen[str], message: Mapping[str, Any]) -> None:

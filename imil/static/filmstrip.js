@@ -5,6 +5,7 @@ const root = element.querySelector(".filmstrip");
 const gallery = root.querySelector(".gal");
 const tick = root.querySelector("template");
 let focus = null; // the film that arrows move from
+let pictures = {}; // by film: as it is, and blacked out where it is masked
 let reviews = {}; // by film: what was done with it, as the page told it or a mark since
 
 function film(item) {
@@ -37,6 +38,9 @@ function fill() {
   const value = props.value;
   const items = value?.films ?? [];
   gallery.replaceChildren(...items.map(film));
+  pictures = Object.fromEntries(
+    items.map((item) => [item.id, { plain: item.picture, blackout: item.blackout }]),
+  );
   reviews = Object.fromEntries(items.map((item) => [item.id, item.reviewed]));
   root.querySelector(".pages").hidden = !value?.pages;
   root.querySelector(".span").textContent = value?.span ?? "";
@@ -46,13 +50,20 @@ function fill() {
 }
 
 function mark() {
-  const { current = "", reviewed = {} } = props.marks ?? {};
+  const { current = "", reviewed = {}, blackouts = {} } = props.marks ?? {};
   Object.assign(reviews, reviewed);
+  for (const [sample, blackout] of Object.entries(blackouts)) {
+    if (pictures[sample]) pictures[sample].blackout = blackout;
+  }
   for (const button of gallery.children) {
     const sample = button.dataset.sample;
     const review = reviews[sample];
     button.setAttribute("aria-current", String(sample === current));
     button.tabIndex = sample === (focus ?? current) ? 0 : -1;
+    const { plain, blackout } = pictures[sample];
+    const image = button.querySelector("img");
+    const seen = review === "masked" && blackout ? blackout : plain;
+    if (image.getAttribute("src") !== seen) image.src = seen;
     if (review) button.dataset.review = review;
     else delete button.dataset.review;
     const words = [...button.querySelectorAll(".p1 span, .p2")].map((part) => part.textContent);

@@ -17,13 +17,13 @@ const OPENED = "imil-study"; // Gradio's own entry: the study to come back to
 const READER = "imil-reader"; // Gradio's own entry: the name that goes with each mask
 const THEME = "imil-theme";
 const COACH = "imil-coach";
+const PLACE = "imil-tab"; // the line of trainings': the tab to come back to
 const DRAFT = "imil-draft:"; // the painter's
 const UNSENT = "imil-unsent:"; // the painter's: masks that were handed in, and have no answer yet
 const UNSENT_AFTER = 4000; // ms that an answer may take before it is said that there is none
 const MOST = 50; // studies in the list; the oldest go first
 const NEW = "new";
 
-let current = { study: "", name: words.noneWord };
 let kept = []; // where the browser forbids storage, the list lives as long as the page
 
 // ---- what the browser keeps ----
@@ -52,6 +52,13 @@ function keep(list) {
   kept = list.slice(0, MOST);
   write(STUDIES, JSON.stringify(kept));
 }
+
+// Until the server has answered: who comes back is told that nothing is lost.
+const asked = new URL(location.href).searchParams.has("study");
+let current = {
+  study: "", name: asked || studies().length ? words.openingWord : words.loadingWord,
+};
+element.querySelector(".study").textContent = current.name;
 
 // How many images have strokes that were not blacked out; each tab has a draft of its own.
 function drafts(study) {
@@ -192,6 +199,7 @@ function reset() {
   write(OPENED, null);
   write(READER, null);
   write(COACH, null);
+  try { sessionStorage.removeItem(PLACE); } catch { /* forbidden */ }
   // An account is the last visitor's too: its cookie goes before the page does.
   if (bar.dataset.signIn !== undefined) return location.assign("logout?_target_url=/");
   // Everything that the last visitor typed goes with the page.
@@ -237,6 +245,7 @@ for (const dialog of [glossary, leaving, keeping]) {
 }
 
 watch("value", update);
+list();
 update();
 countUnsent();
 const listed = studies().map((one) => one.id);

@@ -42,7 +42,9 @@ def screen(studies: Studies) -> Iterator[Screen]:
             outliers = build_outliers_tab(place)
             results = build_results_tab()
         timer, news = gr.Timer(1, active=False), gr.Timer(1, active=False)
-        yield Screen(studies, study_id, reader, header, tabs, timer, news, train, outliers, results)
+        yield Screen(
+            studies, study_id, reader, header, tabs, timer, news, train, outliers, results, html()
+        )
 
 
 @pytest.fixture(scope="module", autouse=True)

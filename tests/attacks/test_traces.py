@@ -176,7 +176,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
                 build_results_tab(),
             )
         timer, news = gr.Timer(1, active=False), gr.Timer(1, active=False)
-    screen = Screen(studies_at(home), study_id, reader, header, tabs, timer, news, *parts)
+    screen = Screen(studies_at(home), study_id, reader, header, tabs, timer, news, *parts, html())
     return Desk(SourceHandlers(screen, Imports(), Uploads(folder)), home, folder)
 
 

@@ -55,6 +55,24 @@ def test_jobs_run_in_order_and_say_their_place(pool: WorkerPool, make_task: Make
     assert status(pool, "a").share == 1.0
 
 
+def test_who_waits_is_told_about_when_it_begins(pool: WorkerPool, make_task: MakeTask) -> None:
+    seeds = tuple(make_task(f"seed {seed}", epochs=20, seed=seed) for seed in range(3))
+    pool.submit("long", seeds)
+    pool.submit("next", (make_task("next", epochs=20),))
+    pool.submit("last", (make_task("last", epochs=20),))
+    until(lambda: (status(pool, "long").seconds_left or 0) > 0)
+
+    whole, first, second = (status(pool, job) for job in ("long", "next", "last"))
+
+    # After one seed of the three it gives way, and each training is taken to last as long.
+    assert whole.seconds_left is not None
+    assert first.starts_in is not None
+    assert second.starts_in is not None
+    assert 0 < first.starts_in < second.starts_in <= whole.seconds_left + 1
+    assert whole.starts_in is None
+    assert pool.wait(["long", "next", "last"], timeout=180)
+
+
 def test_between_seeds_others_have_their_turn(pool: WorkerPool, make_task: MakeTask) -> None:
     seeds = tuple(make_task(f"seed {seed}", epochs=20, seed=seed) for seed in range(3))
     pool.submit("long", seeds)

@@ -97,6 +97,7 @@ def _progress(status: JobStatus) -> dict[str, Any]:
     return {
         "state": None if status.state is None else status.state.value,
         "position": status.position,
+        "starts_in": status.starts_in,
         "step": status.step,
         "epoch": status.epoch,
         "epochs": status.epochs,

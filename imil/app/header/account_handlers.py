@@ -15,11 +15,10 @@ from imil.app.header.account_menu import (
     success_value,
 )
 from imil.app.header.header import gone_studies, header
-from imil.app.screen import Screen, show_all
+from imil.app.screen import Screen, show_all, show_no_study
 from imil.app.server.input_checks import event_value
 from imil.app.server.rates import Cost, costs
 from imil.app.server.updates import QUIET_EVENT, Updates
-from imil.app.train import train_tab
 from imil.errors import ImilError
 from imil.hub_export import save_copy
 from imil.storage.records.acts import ActKind
@@ -126,8 +125,7 @@ class AccountHandlers:
             shown[self.screen.header] = header(study) | gone
         else:
             shown = {
-                self.screen.study_id: "",
-                **train_tab.show_nothing(self.screen.train),
+                **show_no_study(self.screen),
                 self.screen.header: header(None) | gone,
                 self.screen.tabs: gr.Tabs(selected="train"),
             }

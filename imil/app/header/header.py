@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from imil.report.parts import text
 from imil.report.parts.markup import ASSETS, render
 from imil.report.parts.numbers import count, roughly
 from imil.storage.base import Saved
@@ -69,7 +70,7 @@ def build_header(*, sign_in: bool = False, **kwargs: Any) -> gr.HTML:
     once, to hear which of the list are gone.
     """
     return gr.HTML(
-        header(None),
+        None,
         html_template=_markup(sign_in=sign_in),
         js_on_load=(ASSETS / "header.js").read_text("utf-8"),
         apply_default_css=False,
@@ -147,7 +148,7 @@ def _markup(*, sign_in: bool) -> str:
     return str(
         render(
             "header.html",
-            no_study=NO_STUDY,
+            opening=text.OPENING,
             unsent=UNSENT_WHY,
             sign_in=sign_in,
             logo=logo,

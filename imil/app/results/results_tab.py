@@ -121,7 +121,7 @@ def build_results_tab() -> ResultsTab:
         said = html(visible=False, elem_id="test-said")
         sheet = build_sheet()
         with gr.Column(elem_classes=["card", "emptycard"]) as frame:
-            none = html(_none(RESULTS_NEEDS_TRAINING))
+            none = html(empty(text.OPENING, "", picture="bars"))
             verdict = html(visible=False, elem_id="verdict", js_on_load=asks)
             with gr.Row(elem_classes=["actrow", "nextacts"], visible=False) as acts:
                 more = gr.Button("", variant="primary", size="md", elem_id="more-seeds")
@@ -220,6 +220,18 @@ def show_results(tab: ResultsTab, study: Study) -> Updates:
         parts = (tab.verdict, tab.tables, tab.cases, tab.looks, tab.details, tab.downloads)
         return {**shown, **{part: gr.update(visible=False) for part in parts}}
     return {**shown, **_found(tab, study, found, active=active)}
+
+
+def show_no_results(tab: ResultsTab) -> Updates:
+    """Return the tab where no study is open."""
+    shown = (tab.verdict, tab.acts, tab.opening, tab.asking, tab.running, tab.readers, tab.tables)
+    below = (tab.cases, tab.looks, tab.details, tab.downloads, tab.audit)
+    return {
+        tab.frame: gr.update(visible=True, elem_classes=["card", "emptycard"]),
+        tab.none: gr.update(value=_none(RESULTS_NEEDS_TRAINING), visible=True),
+        **{part: gr.update(visible=False) for part in (*shown, *below)},
+        tab.seen: "",
+    }
 
 
 def signature(study: Study) -> str:

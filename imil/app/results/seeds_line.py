@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from markupsafe import Markup
 
+from imil.app.header.job_line import line_words
 from imil.app.server.errors import error_in_place
 from imil.jobs.base import JobState, JobStatus
 from imil.report.parts import numbers, text
@@ -29,7 +30,7 @@ def seeds_line(status: JobStatus, *, done: int, asked: int) -> Markup:
     if status.epoch:
         parts.append(text.EPOCH_OF.format(epoch=status.epoch, epochs=status.epochs))
     if status.state is JobState.QUEUED:
-        parts = [text.QUEUED]
+        parts = [line_words(status)]
     left = ""
     if status.seconds_left is not None:
         left = text.LEFT.format(time=numbers.duration(status.seconds_left))

@@ -7,13 +7,17 @@ from typing import Any
 
 import gradio as gr
 
+from imil.core.review.masks import fitted_region
 from imil.report.parts import numbers, text
-from imil.report.parts.markup import ASSETS, data_url, render
+from imil.report.parts.markup import ASSETS, data_url, jpeg_url, render
+from imil.report.parts.overlays import blackout_jpeg, picture
 from imil.study.review.queueing import Offer
 from imil.study.study import Study
 
 # Pictures a page. Our choice: each is a few kB, and travels in the page.
 STRIP_PAGE = 50
+# What a film is that has a mask.
+MASKED = "masked"
 
 
 def page_of(position: int) -> int:
@@ -26,6 +30,7 @@ def page_value(
     queue: Sequence[Offer],
     page: int,
     states: Callable[[Iterable[str]], Mapping[str, str]] = lambda _: {},
+    reader: str | None = None,
 ) -> dict[str, Any]:
     """Return a page of the queue for the browser; a page beyond the ends is the nearest one.
 
@@ -34,6 +39,7 @@ def page_value(
         queue: its films.
         page: from 0.
         states: from films' ids to what the reader did with each; "" for nothing yet.
+        reader: whose blackouts are shown; None for anybody's.
     """
     pages = max(1, -(-len(queue) // STRIP_PAGE))
     page = min(max(0, page), pages - 1)
@@ -50,6 +56,9 @@ def page_value(
             "confidence": numbers.share(offer.confidence),
             "label": f"label {classes[offer.label]}",
             "reviewed": reviewed.get(offer.sample_id, ""),
+            "blackout": blackout_url(study, offer.sample_id, reader)
+            if reviewed.get(offer.sample_id) == MASKED
+            else "",
         }
         for offer in shown
     ]
@@ -61,12 +70,23 @@ def page_value(
     return {"films": films, "page": page, "pages": pages if pages > 1 else 0, "span": span}
 
 
+def blackout_url(study: Study, sample_id: str, reader: str | None = None) -> str:
+    """Return a small picture of a film with its mask black, as a data URL; "" without a mask."""
+    region = study.review.irrelevant(sample_id, reader)
+    if region is None:
+        return ""
+    pixels = picture(study.pictures.thumbnail(sample_id))
+    return jpeg_url(
+        blackout_jpeg(pixels, fitted_region(region, (pixels.shape[0], pixels.shape[1])))
+    )
+
+
 def build_filmstrip(**kwargs: Any) -> gr.HTML:
     """Place a filmstrip where Gradio stands now.
 
     Its value is `page_value`'s; its prop `marks` is what changes while one reviews: {"current":
-    id, "reviewed": {id: state}}, of as many films as may have changed. It triggers `select` (data:
-    sample) and `turn` (data: page).
+    id, "reviewed": {id: state}, "blackouts": {id: picture}}, of as many films as may have changed.
+    It triggers `select` (data: sample) and `turn` (data: page).
     """
     return gr.HTML(
         html_template=str(render("filmstrip.html")),

@@ -10,7 +10,14 @@ import gradio as gr
 
 from imil.app.painter.coach import build_coach, coach, story
 from imil.app.painter.painter import Accepted, PainterImage, build_painter, encode_painter_image
-from imil.app.review.filmstrip import STRIP_PAGE, build_filmstrip, page_of, page_value
+from imil.app.review.filmstrip import (
+    MASKED,
+    STRIP_PAGE,
+    blackout_url,
+    build_filmstrip,
+    page_of,
+    page_value,
+)
 from imil.app.review.image_cache import ImageCache
 from imil.app.review.queue_picker import QueuePicker, build_picker, show_picker
 from imil.app.review.queue_view import (
@@ -91,17 +98,11 @@ class OutliersTab:
         return [*page, self.painter, self.coach, self.opened, *self.read.outputs]
 
 
-def build_outliers_tab(tab: gr.Tab, *, opening: bool = False) -> OutliersTab:
-    """Place the tab's components where Gradio stands now.
-
-    Args:
-        tab: the tab.
-        opening: a study is about to be opened, so nothing is said to be missing.
-    """
+def build_outliers_tab(tab: gr.Tab) -> OutliersTab:
+    """Place the tab's components where Gradio stands now: in `tab`."""
     with gr.Column(elem_classes=["card", "emptycard"]) as none:
-        waiting = empty("Opening the study …", "", picture="image")
-        none_words = html(waiting if opening else _nothing_yet())
-        go_train = gr.Button("Go to Train", variant="primary", size="md", visible=not opening)
+        none_words = html(empty(text.OPENING, "", picture="image"))
+        go_train = gr.Button("Go to Train", variant="primary", size="md", visible=False)
     told = html(elem_id="story")
     with gr.Row(elem_classes=["work"], visible=False) as work:
         with gr.Column(elem_classes=["card", "queue"]):
@@ -179,6 +180,21 @@ def show_outliers(
     return {**shown, **show_image(tab, study, view, sample_id, page=True)}
 
 
+def show_no_queue(tab: OutliersTab) -> Updates:
+    """Return the tab where no study is open."""
+    return {
+        tab.tab: gr.update(label=text.TAB_OUTLIERS),
+        tab.none: gr.update(visible=True),
+        tab.none_words: _nothing_yet(),
+        tab.go_train: gr.update(visible=True),
+        tab.story: "",
+        tab.work: gr.update(visible=False),
+        tab.opened: ("", ""),
+        tab.again: gr.Timer(active=False),
+        tab.painter: None,
+    }
+
+
 def _show_nothing_here(tab: OutliersTab, study: Study, view: View) -> Updates:
     """Return the tab with no film: why there is none, and what else can be done."""
     waits = is_being_made(study, view) or part_is_empty(study, view)
@@ -244,7 +260,9 @@ def show_image(
         tab.coach: coach(study, sample_id),
         tab.opened: (study.study_id, sample_id),
         **show_read_column(tab.read, study, sample_id, view, offer),
-        **show_reviewed(tab, study, view, sample_id),
+        **show_reviewed(
+            tab, study, view, sample_id, others=() if accepted is None else [accepted.sample_id]
+        ),
     }
     # Where what is reviewed goes to the end, every act changes the order.
     page = page or view.sort is Sort.NOT_REVIEWED
@@ -286,7 +304,7 @@ def show_reviewed(
         study: the study.
         view: what is looked at.
         current: the film that is open; the ticks are those of its page.
-        others: further films of which the ticks have changed.
+        others: further films whose ticks or blackouts have changed.
     """
     found = review_list(study, view)
     states: dict[str, str] = {}
@@ -297,11 +315,18 @@ def show_reviewed(
             [offer.sample_id for offer in found.offers[first : first + STRIP_PAGE]]
         )
         states |= found.states([name for name in others if found.place(name) is not None])
+    blackouts = {
+        name: blackout_url(study, name, view.reader)
+        for name in others
+        if states.get(name) == MASKED
+    }
     # One is done with a queue when all of it is reviewed, not the part that is looked at.
     whole = review_list(study, view.whole) if view.narrowed else None
     every = whole if whole is not None and whole.offers else found
     return {
-        tab.strip: gr.update(marks={"current": current, "reviewed": states}),
+        tab.strip: gr.update(
+            marks={"current": current, "reviewed": states, "blackouts": blackouts}
+        ),
         tab.reviewed: progress_line(study, view),
         tab.show_whole: gr.update(visible=view.narrowed),
         **show_budget(tab.read, study, view, ReviewCounts.of(every)),
@@ -313,7 +338,7 @@ def _page(study: Study, view: View, page: int) -> dict[str, Any]:
     found = review_list(study, view)
     if found is None:
         return page_value(study, (), page)
-    return page_value(study, found.offers, page, found.states)
+    return page_value(study, found.offers, page, found.states, view.reader)
 
 
 def _place(position: int, of: int) -> str:

@@ -21,7 +21,12 @@ from imil.study.review.queueing import Offer
 from imil.study.review.viewing import View
 from imil.study.study import Study
 
-ALL_REVIEWED = "All {n} reviewed: {masked} masked, {skipped} skipped."
+LAST_OF_QUEUE = "That was the last of {n}: {masked} masked, {skipped} skipped. {next}"
+TEST_NOW = "Test your masks now."
+MASK_ONE_FIRST = "Mask at least one, then there is something to test."
+BUDGET_USED_UP = (
+    "That was the last image of the budget. Test your masks now, or change those you painted."
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -214,9 +219,10 @@ def _spent(study: Study, reader: str) -> str:
 
 def _ended(reviewed: ReviewCounts, *, full: bool) -> str:
     if full:
-        return "The budget is used up. Masked images can still be changed."
-    return ALL_REVIEWED.format(
+        return BUDGET_USED_UP
+    return LAST_OF_QUEUE.format(
         n=numbers.count(reviewed.films),
         masked=numbers.count(reviewed.masked),
         skipped=numbers.count(reviewed.skipped),
+        next=TEST_NOW if reviewed.masked else MASK_ONE_FIRST,
     )

@@ -55,8 +55,12 @@ _PUBLIC = {known.repo: known for known in PUBLIC_SETS}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SourcePicker:
-    """The components; `reading` lives in the browser, and brings a page back to a reading."""
+    """The components; `reading` lives in the browser, and brings a page back to a reading.
 
+    `fold` holds them all, and closes once images are read.
+    """
+
+    fold: gr.Accordion
     source: gr.Radio
     demo: gr.Column
     open_demo: gr.Button
@@ -141,8 +145,8 @@ def build_reading_watch() -> ReadingWatch:
     return ReadingWatch(kept_text("imil-reading"), gr.Timer(READING_POLL, active=False))
 
 
-def build_source_picker(watch: ReadingWatch) -> SourcePicker:
-    """Place the components where Gradio stands now."""
+def build_source_picker(watch: ReadingWatch, fold: gr.Accordion) -> SourcePicker:
+    """Place the components where Gradio stands now, which is in `fold`."""
     source = gr.Radio(
         [("\n".join(words), name) for name, words in SOURCES.items()],
         value="demo",
@@ -232,6 +236,7 @@ def build_source_picker(watch: ReadingWatch) -> SourcePicker:
         "Stop reading", variant="stop", size="md", visible=False, elem_id="stop-reading"
     )
     return SourcePicker(
+        fold=fold,
         source=source,
         demo=demo,
         open_demo=open_demo,
@@ -326,6 +331,7 @@ def show_source(picker: SourcePicker, source: Mapping[str, Any]) -> Updates:
     known = _PUBLIC.get(source.get("repo", ""))
     chosen = "zip" if source["kind"] == "archive" else "hub" if known is None else "public"
     return {
+        picker.fold: gr.update(open=False),
         picker.source: gr.update(value=chosen),
         **show_side(picker, chosen),
         **({} if known is None else {picker.public_set: known.repo, **show_public(picker, known)}),
@@ -370,6 +376,7 @@ def show_reading(picker: SourcePicker, import_id: str, status: ImportStatus) -> 
         count = f"{numbers.count(status.done)} of {numbers.count(status.total)}"
     share = status.done / status.total if status.total else 0.0
     return {
+        picker.fold: gr.update(open=True),
         picker.reading: import_id,
         picker.timer: gr.Timer(active=True),
         picker.progress: part("reading", share, count, of="train.html"),

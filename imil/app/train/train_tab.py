@@ -27,10 +27,11 @@ from imil.core.records import Split
 from imil.jobs.base import JobState, JobStatus
 from imil.report.cards.study_card import StudyData, no_study_yet, study_card, study_line
 from imil.report.parts import numbers, text
-from imil.report.parts.markup import heading, note
+from imil.report.parts.markup import empty, heading, note
 from imil.study.study import Study
 
 _IMAGES = "Images"
+SOURCES_TITLE = "Choose images"
 PLAN = "Plan"
 TRAIN = "Train"
 TRAIN_EMPTY = (
@@ -79,11 +80,12 @@ def build_train_tab(watch: ReadingWatch) -> TrainTab:
     with gr.Row(elem_classes=["train"]) as frame:
         with gr.Column(elem_classes=["card"]):
             head = html(heading(_IMAGES))
-            picker = build_source_picker(watch)
+            with gr.Accordion(SOURCES_TITLE, elem_classes=["advanced"], elem_id="sources") as fold:
+                picker = build_source_picker(watch, fold)
             trouble = html()
             bring = build_restore_images()
             consent = build_consent_checkbox()
-            study = html(no_study_yet(), elem_id="study")
+            study = html(empty(text.OPENING, "", picture="image"), elem_id="study")
         with gr.Column(elem_classes=["stack"]):
             with gr.Column(elem_classes=["card"]):
                 plan_head = html(heading(PLAN))
@@ -153,7 +155,11 @@ def show_study(tab: TrainTab, study: Study) -> Updates:
 def show_nothing(tab: TrainTab) -> Updates:
     """Return the tab before any study is open."""
     waiting = training_card(JobStatus(None), nothing=TRAIN_FIRST)
-    return {tab.train: gr.update(interactive=False), tab.live: waiting}
+    return {
+        tab.study: no_study_yet(),
+        tab.train: gr.update(interactive=False),
+        tab.live: waiting,
+    }
 
 
 def show_training(tab: TrainTab, study: Study) -> Updates:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
+from imil.app.header.job_line import line_words
 from imil.app.server.errors import error_in_place
 from imil.jobs.base import JobState, JobStatus
 from imil.report.parts import numbers, text
@@ -75,7 +76,7 @@ def _under(status: JobStatus, foot: str) -> str:
 
 def _headline(status: JobStatus, ends_in: str) -> str:
     if status.state is JobState.QUEUED:
-        return text.QUEUED
+        return line_words(status)
     if status.state is JobState.STOPPED:
         return "Stopped"
     if status.state is JobState.RUNNING:
@@ -90,7 +91,5 @@ def _aside(status: JobStatus, done: str) -> str:
     if status.state is JobState.DONE:
         epochs = numbers.some(len(status.curves), "epoch", "epochs")
         return " · ".join(words for words in (done, epochs) if words)
-    if status.state is JobState.QUEUED and status.position:
-        return f"{status.position} before yours"
     epoch = text.EPOCH_OF.format(epoch=status.epoch, epochs=status.epochs) if status.epoch else ""
     return " · ".join(words for words in (status.step, epoch) if words)

@@ -40,7 +40,8 @@ class PairAgreement:
         both: images that both masked: the n of the figures.
         only_first: images that the first masked and the second did not.
         only_second: the other way round.
-        dice: mean over `both` with its 95 % interval over patients; NaN where there is none.
+        dice: mean over `both` with its 95 % interval over patients; NaN where there is none, and
+            an interval of NaN where there is one patient only.
         iou: the same.
     """
 
@@ -219,7 +220,12 @@ def _clusters(ids: Sequence[str], patients: Mapping[str, str]) -> dict[str, int]
 
 def _mean(values: Iterable[float], ids: Sequence[str], numbers: Mapping[str, int]) -> Interval:
     clusters = np.array([numbers[sample_id] for sample_id in ids], np.int64)
-    return clustered_mean(np.array(list(values), np.float64), clusters)
+    found = np.array(list(values), np.float64)
+    mean = clustered_mean(found, clusters)
+    if len(np.unique(clusters[~np.isnan(found)])) > 1:
+        return mean
+    # From one patient nothing can be said of how others would do.
+    return Interval(mean.value, math.nan, math.nan)
 
 
 def _known_mean(values: Sequence[float]) -> float:

@@ -1,4 +1,4 @@
-"""A small picture of an image with paint over what is hidden, as it looks in the painter."""
+"""A small picture of an image with what is hidden under paint, or black."""
 
 from __future__ import annotations
 
@@ -25,6 +25,15 @@ def picture(path: Path) -> NDArray[np.uint8]:
 def painted_jpeg(pixels: NDArray[np.uint8], region: Region) -> bytes:
     """Return (H, W, 3) pixels as a JPEG, the (H, W) region under paint."""
     veiled = np.where(region[..., None], (1 - VEIL) * pixels + VEIL * PAINT, pixels)
+    return _jpeg(veiled.round().astype(np.uint8))
+
+
+def blackout_jpeg(pixels: NDArray[np.uint8], region: Region) -> bytes:
+    """Return (H, W, 3) pixels as a JPEG, the (H, W) region black: as training goes on with it."""
+    return _jpeg(np.where(region[..., None], np.uint8(0), pixels))
+
+
+def _jpeg(pixels: NDArray[np.uint8]) -> bytes:
     file = io.BytesIO()
-    Image.fromarray(veiled.round().astype(np.uint8)).save(file, "JPEG", quality=88)
+    Image.fromarray(pixels).save(file, "JPEG", quality=88)
     return file.getvalue()

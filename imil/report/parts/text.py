@@ -12,6 +12,7 @@ from imil.errors import PlanError
 
 TITLE = "IMIL"
 
+OPENING = "Opening your study …"
 TAB_OUTLIERS = "Outliers"
 
 SPLIT_WORDS = {Split.TRAIN: "training", Split.VALIDATION: "validation", Split.TEST: "test"}

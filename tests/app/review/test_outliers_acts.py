@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import time
+from base64 import b64decode
 from dataclasses import replace
+from io import BytesIO
 from typing import Any
 
 import gradio as gr
+import numpy as np
 import pytest
+from PIL import Image
 
 from imil.app.painter.painter import encode_run_lengths
 from imil.app.review.outliers_handlers import OutliersHandlers
@@ -65,6 +69,23 @@ def test_black_out_opens_the_next_film_in_the_order_that_is_seen(
 
     assert shown[acts.screen.outliers.painter]["sample"] == by_name[1]
     assert shown[acts.screen.outliers.painter]["place"] == f"2 of {len(by_name)}"
+
+
+def test_the_strip_shows_what_is_blacked_out_at_once_and_when_it_is_opened_again(
+    acts: OutliersHandlers, study: Study
+) -> None:
+    first, *_ = (offer.sample_id for offer in study.queues.offers(Queue.MISPREDICTED))
+    strip = acts.screen.outliers.strip
+
+    at_once = acts.black_out(painted(study, first), "mispredicted", None)[strip]["marks"]
+    again = acts.open_queue(study.study_id, "mispredicted", None)[strip]["value"]["films"]
+
+    pictures = [at_once["blackouts"][first], again[0]["blackout"]]
+    for address in pictures:
+        grey = np.asarray(Image.open(BytesIO(b64decode(address.partition(",")[2]))).convert("L"))
+        assert grey[:8, :8].max() < 8
+        assert grey[20:].max() > 60
+    assert not any(film["blackout"] for film in again[1:])
 
 
 def test_a_mask_painted_in_a_cell_of_right_answers_is_told_as_chosen(

@@ -16,6 +16,7 @@ from imil.app.review.read_column import (
     show_budget,
     show_read_column,
 )
+from imil.core.records import Split
 from imil.report.parts import numbers
 from imil.study.library.studies import Studies
 from imil.study.review.viewing import View
@@ -102,3 +103,22 @@ def test_a_queue_reviewed_to_its_end_is_said_with_what_was_done(
 
     n = str(len(study.queues.offers()))
     assert numbers_of(shown[read.budget].partition(STATUS)[2]) == [n, "0", n]
+
+
+def test_a_budget_rounded_up_to_a_whole_image_says_so_in_place_of_a_share_over_its_limit(
+    read: ReadColumn, studies: Studies
+) -> None:
+    made = studies.demo()
+    made.training.set_plan(replace(made.plan, size=32, budget=0.04))
+    study = as_if_trained(made)
+    budgeted = study.review.budget()
+    images = len(study.images.rows(Split.TRAIN))
+    assert budgeted.allowed / images > budgeted.share
+    for offer in study.queues.offers()[: budgeted.allowed]:
+        mask = corner(study, offer.sample_id)
+        study.review.submit(offer.sample_id, mask, reader="visitor", seconds=1)
+
+    told = words_of(budget(read, study)[read.budget])
+
+    shares = [float(found) for found in re.findall(r"([\d.]+) %", told)]
+    assert shares == [4]

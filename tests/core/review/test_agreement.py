@@ -120,3 +120,18 @@ def test_of_one_reader_and_of_none_nothing_is_said() -> None:
         assert math.isnan(found.dice.value)
     assert found.alone == 2
     assert math.isnan(found.pairs[0].iou.value)
+
+
+def test_images_of_one_patient_give_a_figure_and_no_interval() -> None:
+    readings = {
+        "A": {"x": row(1, 1, 0, 0), "y": row(1, 1, 0, 0)},
+        "B": {"x": row(1, 1, 0, 0), "y": row(0, 1, 1, 0)},
+    }
+
+    one = measure_agreement(readings, {"x": "p", "y": "p"})
+    two = measure_agreement(readings)
+
+    assert one.dice.value == two.dice.value == 0.75
+    assert math.isnan(one.dice.low)
+    assert math.isnan(one.pairs[0].iou.high)
+    assert (two.dice.low, two.dice.high) == (0.5, 1.0)
