@@ -132,14 +132,16 @@ def test_a_queue_that_starves_is_filled_by_itself_and_in_sample_images_stay_firs
     machine: Machine,
 ) -> None:
     study = machine.studies.demo()
-    study.training.set_plan(replace(study.plan, size=32, epochs=12, epochs_after=1, budget=0.8))
+    plan = replace(study.plan, size=32, epochs=12, epochs_after=1, batch_size=8, budget=0.8)
+    study.training.set_plan(plan)
     study.training.start()
     assert finish(study.training.status).state is JobState.DONE
     study.flush()
 
     assert study.queues.selection is Selection.FILLED
     assert study.queues.in_sample < study.review.budget().allowed
-    before = ids(study)
+    first = study.training.task
+    before = [outlier.sample_id for outlier in study.context.workspace.outliers(first)]
     assert finish(study.training.out_of_fold_status).state is JobState.DONE
 
     found = ids(study)
