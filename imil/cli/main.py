@@ -194,8 +194,12 @@ def run(
         typer.Option(help="How several readers' masks become one an image; default: by number."),
     ] = None,
     outliers: Annotated[
-        Selection, typer.Option(help="How the mispredicted are found.")
-    ] = Selection.IN_SAMPLE,
+        Selection,
+        typer.Option(
+            help="How the mispredicted are found; filled: in-sample, then out-of-fold ones where "
+            "these don't fill the budget."
+        ),
+    ] = Selection.FILLED,
     deploy: Annotated[
         Deployment,
         typer.Option(

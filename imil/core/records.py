@@ -99,6 +99,8 @@ class Selection(StrEnum):
     IN_SAMPLE = "in_sample"
     OUT_OF_FOLD = "out_of_fold"
     PERSISTENT = "persistent"
+    # In-sample ones; where these don't fill the budget, out-of-fold ones follow.
+    FILLED = "filled"
 
 
 class LabelDecision(StrEnum):

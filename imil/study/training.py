@@ -11,7 +11,7 @@ from functools import partial
 
 from imil.core.disk import full_disk
 from imil.core.plans import check_plan, with_arithmetic
-from imil.core.records import Deployment, Plan, Precision
+from imil.core.records import Deployment, Plan, Precision, Selection
 from imil.errors import ImilError, PlanError
 from imil.jobs.base import JobState, JobStatus, crash_error
 from imil.jobs.training.machine import has_native_bf16
@@ -28,6 +28,7 @@ from imil.study.review.out_of_fold import (
     folds_finished,
     write_folds,
 )
+from imil.study.review.queueing import starves
 from imil.study.status import status_of
 
 MADE_AGAIN = (
@@ -264,6 +265,28 @@ class FirstTraining:
         if self.task.finished and not self._context.state.ending.is_set():
             self._audit.note_finished()
             self._backup.send()
+            self._fill_queue()
+
+    def _fill_queue(self) -> None:
+        """Train the folds unasked where the trained model gets too few images wrong to mask.
+
+        Not where a GPU is lent, whose time is the visitor's own; nor once somebody has chosen how
+        the mispredicted are found, or has masked.
+        """
+        context = self._context
+        with context.state.lock:
+            chosen = context.record.selection is not Selection.IN_SAMPLE or context.record.folds
+            if chosen or len(context.masks) or not self._pool.takes_up(context.plan):
+                return
+            if not starves(context.workspace, self.task):
+                return
+            try:
+                self.start_out_of_fold(who=PROGRAM)
+            except PlanError:  # a class has too few patients: there are in-sample ones alone
+                return
+            context.state.update(selection=Selection.FILLED)
+            details = {"selection": Selection.FILLED}
+            self._audit.note(ActKind.SELECTION_SET, who=PROGRAM, details=details)
 
     def _reviewed_before(self) -> bool:
         """Return whether a first training was reviewed that is not there any more."""

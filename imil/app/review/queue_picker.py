@@ -33,6 +33,10 @@ MISPREDICTED_WORDS = {
     Selection.PERSISTENT.value: (
         "Got wrong in at least {at_least} of the last {last} epochs of training."
     ),
+    Selection.FILLED.value: (
+        "The trained model gets {in_sample} images wrong, of {allowed} that may be masked. Images "
+        "that models trained without them get wrong follow."
+    ),
 }
 QUEUE_WORDS = {
     Queue.LABEL_SUSPECT.value: (
@@ -54,6 +58,7 @@ SELECTIONS = {
     Selection.IN_SAMPLE.value: "In-sample: by the trained model",
     Selection.OUT_OF_FOLD.value: "Out-of-fold: by models that never saw the image",
     Selection.PERSISTENT.value: "Persistent: wrong in most of the last epochs",
+    Selection.FILLED.value: "Filled: in-sample, then out-of-fold where these are too few",
 }
 FOLDS_COST = (
     "This takes {trainings} more trainings, as much work as {epochs} epochs of the first training."
@@ -74,6 +79,9 @@ SORTS = {
 }
 MATRIX_CELL = "{count} labelled {label}, the model says {predicted}"
 CELL_WORDS = "Every training image in one cell of the matrix below, right or wrong."
+
+# Ways that take out-of-fold answers.
+FOLDED = frozenset({Selection.OUT_OF_FOLD, Selection.FILLED})
 
 # In the order in which they are best worked on.
 ORDER = (
@@ -189,8 +197,9 @@ def show_picker(picker: QueuePicker, study: Study, view: View) -> Updates:
 def show_folds(picker: QueuePicker, study: Study, wanted: Selection) -> Updates:
     """Return what out-of-fold answers cost, or how far they are."""
     status = study.training.out_of_fold_status()
-    asked = wanted is Selection.OUT_OF_FOLD or status.state is not None
-    using = study.queues.selection is Selection.OUT_OF_FOLD
+    asked = wanted in FOLDED or status.state is not None
+    filled = study.queues.selection is Selection.FILLED and status.state is JobState.DONE
+    using = study.queues.selection is Selection.OUT_OF_FOLD or filled
     if not asked or using:
         return {picker.folds: "", picker.use_folds: gr.update(visible=False)}
     if status.error is not None:
@@ -306,10 +315,13 @@ def _words(study: Study, view: View) -> Markup:
     words = by_selection if kind is Queue.MISPREDICTED else QUEUE_WORDS[kind.value]
     if view.cell is not None:
         words = CELL_WORDS
+    filled = words == MISPREDICTED_WORDS[Selection.FILLED.value]
+    in_sample = numbers.count(study.queues.in_sample) if filled else ""
     told = words.format(
         at_least=PERSISTENT_AT_LEAST,
         last=PERSISTENT_OF_LAST,
         allowed=numbers.count(study.review.budget().allowed),
+        in_sample=in_sample,
     )
     return hint(told)
 

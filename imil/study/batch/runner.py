@@ -57,7 +57,7 @@ from imil.study.comparison.segments import mask_sets, outcomes, segment, write_i
 from imil.study.review.mask_sets import ArmMasks, Review
 from imil.study.review.out_of_fold import fold_tasks, write_folds
 from imil.study.review.predicted_regions import EXPORT_FILE, export_used
-from imil.study.review.queueing import SELECTION_NOTICES, mispredicted, read_queue
+from imil.study.review.queueing import SELECTION_NOTICES, mispredicted, read_queue, starves
 from imil.study.review.triage import (
     read_decisions,
     simulated_triage,
@@ -304,18 +304,39 @@ def _train_first(run: _Run) -> tuple[TrainingTask, ...]:
     firsts = tuple(workspace.first_task(replace(request.plan, seed=seed)) for seed in seeds)
     with run.timed("first training"):
         run.train({f"first-{task.plan.seed}": (task,) for task in firsts}, "first training")
-    if request.selection is Selection.OUT_OF_FOLD:
-        with run.timed("folds"):
-            for first in firsts:
-                write_folds(workspace, first)
-            run.train({f"folds-{each.plan.seed}": fold_tasks(each) for each in firsts}, "folds")
+    with run.timed("folds"):
+        folded = [first for first in firsts if _needs_folds(run, first)]
+        if folded:
+            run.train({f"folds-{each.plan.seed}": fold_tasks(each) for each in folded}, "folds")
     return firsts
+
+
+def _needs_folds(run: _Run, first: TrainingTask) -> bool:
+    """Return whether out-of-fold answers are to be trained; what they train on is written then."""
+    selection, workspace = run.request.selection, run.workspace
+    if selection is Selection.FILLED and starves(workspace, first):
+        try:
+            write_folds(workspace, first)
+        except PlanError as error:
+            run.notices.append(f"Seed {first.plan.seed}: no out-of-fold images. {error.what}")
+            return False
+        return True
+    if selection is Selection.OUT_OF_FOLD:
+        write_folds(workspace, first)
+        return True
+    return False
 
 
 def _review(run: _Run, first: TrainingTask) -> _Reviewed:
     """Return the masks of one first training's review, as each arm needs them."""
     request, workspace, notices = run.request, run.workspace, run.notices
     queue, allowed = mispredicted(workspace, first, request.selection), _allowed(run)
+    if request.selection is Selection.FILLED and starves(workspace, first):
+        own = len(workspace.outliers(first))
+        notices.append(
+            f"Seed {first.plan.seed}: {own} training images were mispredicted in-sample, fewer "
+            f"than the {allowed} allowed; {len(queue) - own} more were found out-of-fold."
+        )
     simulated = request.replicated
     review = Review(workspace, first, queue, run.clinicians.together, allowed, simulated=simulated)
     sets = mask_sets(

@@ -33,7 +33,7 @@ from imil.study.context import StudyContext
 from imil.study.first_model import dynamics
 from imil.study.review.mask_book import reader_label
 from imil.study.review.mask_sets import FEWEST_TO_PREDICT, Review
-from imil.study.review.out_of_fold import held_out_scores
+from imil.study.review.out_of_fold import folds_finished, held_out_scores
 from imil.study.review.pooling import pool_records
 from imil.study.review.triage import Labels
 from imil.study.workspace import Workspace, read_logits
@@ -44,6 +44,8 @@ SELECTION_NOTICES = {
     Selection.OUT_OF_FOLD: "Mispredicted images were found out-of-fold, by models that never saw "
     "them.",
     Selection.PERSISTENT: "Mispredicted images were wrong in most of the last epochs of training.",
+    Selection.FILLED: "Mispredicted images were found in-sample; where these did not fill the "
+    "budget, those follow that were found out-of-fold.",
 }
 # An image of a queue, with the reason why it is in it.
 Offer: TypeAlias = Outlier | OfferedImage
@@ -197,6 +199,14 @@ class Queues:
         return known[1]
 
     @property
+    def in_sample(self) -> int:
+        """How many training images the trained model gets wrong.
+
+        PlanError where nothing is trained yet.
+        """
+        return len(self._mispredicted(self._context.trained(), Selection.IN_SAMPLE))
+
+    @property
     def selection(self) -> Selection:
         """How the mispredicted are found."""
         return self._context.record.selection
@@ -252,7 +262,9 @@ class Queues:
 
     def _mispredicted(self, first: TrainingTask, selection: Selection) -> tuple[Outlier, ...]:
         with self._making:
-            key = (first.folder, Queue.MISPREDICTED, selection)
+            # A queue that is filled grows once the folds are trained.
+            grown = selection is Selection.FILLED and folds_finished(first)
+            key = (first.folder, Queue.MISPREDICTED, selection, grown)
             if key not in self._made:
                 self._made[key] = mispredicted(self._context.workspace, first, selection)
             return self._made[key]  # type: ignore[return-value]  # only outliers under such a key
@@ -339,7 +351,20 @@ def mispredicted(
     if selection is Selection.OUT_OF_FOLD:
         held_out = torch.from_numpy(held_out_scores(workspace, first))
         return find_outliers(held_out, labels, ids)
-    return workspace.outliers(first)
+    found = workspace.outliers(first)
+    if selection is Selection.FILLED and starves(workspace, first) and folds_finished(first):
+        known = {outlier.sample_id for outlier in found}
+        others = mispredicted(workspace, first, Selection.OUT_OF_FOLD)
+        return (*found, *(outlier for outlier in others if outlier.sample_id not in known))
+    return found
+
+
+def starves(workspace: Workspace, first: TrainingTask) -> bool:
+    """Return whether the trained model gets fewer training images wrong than may be masked.
+
+    A model that has memorised its training images gets hardly any of them wrong.
+    """
+    return len(workspace.outliers(first)) < workspace.allowed(first.plan)
 
 
 def read_queue(

@@ -237,6 +237,26 @@ def test_how_the_mispredicted_were_found_is_recorded_and_leaves_control_as_it_is
     assert len(folds) == (3 if selection is Selection.OUT_OF_FOLD else 0)
 
 
+def test_a_queue_that_starves_is_filled_with_out_of_fold_images_and_says_so(
+    run: Run, tmp_path: Path
+) -> None:
+    """Of a budget that in-sample images don't fill; else nothing is trained and all stays."""
+    plan = replace(PLAN, epochs=12, budget=0.7)
+    asked = replace(request(tmp_path / "a"), plan=plan)
+    alone = run(asked)
+
+    filled = run(replace(asked, out=tmp_path / "b", selection=Selection.FILLED))
+    enough = run(replace(request(tmp_path / "c"), selection=Selection.FILLED))
+
+    assert alone.allowed == 42
+    assert alone.masked[0] < filled.masked[0] <= 42
+    assert any("more were found out-of-fold" in told for told in filled.notices)
+    assert len(list((tmp_path / "b").rglob("fold-*/logits.npy"))) == 3
+    assert filled.arms[0].values == alone.arms[0].values
+    assert enough.masked == (6,)
+    assert list((tmp_path / "c").rglob("fold-*/logits.npy")) == []
+
+
 def test_a_simulated_reader_relabels_suspects_and_masks_stay_as_they_are(
     run: Run, tmp_path: Path
 ) -> None:

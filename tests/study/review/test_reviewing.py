@@ -17,6 +17,7 @@ from imil.errors import PlanError, StoreError
 from imil.jobs.base import JobState
 from imil.jobs.pool import WorkerPool
 from imil.storage.local import LocalStore
+from imil.storage.records.acts import ActKind
 from imil.storage.records.studies import StudyRecord, study_file
 from imil.study.library.studies import DEMO_NAME
 from imil.study.services import Services
@@ -125,6 +126,34 @@ def test_out_of_fold_says_its_cost_runs_as_a_job_and_then_gives_a_queue(fresh: R
     assert again.queues.selection is Selection.OUT_OF_FOLD
     assert again.queues.offers() == found
     assert again.training.out_of_fold_status().state is JobState.DONE
+
+
+def test_a_queue_that_starves_is_filled_by_itself_and_in_sample_images_stay_first(
+    machine: Machine,
+) -> None:
+    study = machine.studies.demo()
+    plan = replace(study.plan, size=32, epochs=12, epochs_after=1, batch_size=8, budget=0.8)
+    study.training.set_plan(plan)
+    study.training.start()
+    assert finish(study.training.status).state is JobState.DONE
+    study.flush()
+
+    assert study.queues.selection is Selection.FILLED
+    assert study.queues.in_sample < study.review.budget().allowed
+    first = study.training.task
+    before = [outlier.sample_id for outlier in study.context.workspace.outliers(first)]
+    assert finish(study.training.out_of_fold_status).state is JobState.DONE
+
+    found = ids(study)
+    assert len(before) == study.queues.in_sample < len(found)
+    assert found[: len(before)] == before
+    assert len(set(found)) == len(found)
+    paint(study, [found[-1]], Queue.MISPREDICTED)
+    record = study.review.records()[0]
+    assert record.selection is Selection.FILLED
+    assert [o.sample_id for o in study.queues.opened_as_mispredicted((record,))] == [found[-1]]
+    told = [act for act in study.audit.check().acts if act.what is ActKind.SELECTION_SET]
+    assert [act.who for act in told] == ["imil"]
 
 
 def test_folds_go_on_after_the_app_was_killed(machine: Machine) -> None:
