@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +20,8 @@ from benchmarks.films import ARMS_BY_DEFAULT as FILM_ARMS
 from benchmarks.films import Grid, run_grid
 from benchmarks.finding_check import check_table, measure_check, write_check
 from benchmarks.images import ARMS_BY_DEFAULT as IMAGE_ARMS
-from benchmarks.images import run_images
+from benchmarks.images import run_images, settings_of
+from benchmarks.planted import PlantedSpec, write_planted
 from benchmarks.table import films_table, images_table
 from imil.cli.main import (
     closing,
@@ -34,11 +35,12 @@ from imil.cli.main import (
     usual_plan,
     weights_fetcher,
 )
-from imil.core.arms.registry import ARMS, parse_arms
+from imil.core.arms.registry import ARMS, parse_arms, with_weights
 from imil.core.arms.variants import Variant
 from imil.core.bounds import MOST_WORKERS
+from imil.core.images import ImageSet
 from imil.core.plans import check_plan
-from imil.core.records import Plan
+from imil.core.records import Plan, Split
 from imil.jobs.device import pick_device
 from imil.jobs.pool import WorkerPool
 from imil.settings import Settings
@@ -99,7 +101,10 @@ def film_benchmark(
 
 @app.command("images")
 def image_benchmark(
-    data: Annotated[str, typer.Option(help="An image folder with reference masks, or a zip.")],
+    data: Annotated[
+        list[str],
+        typer.Option(help="An image folder with reference masks, or a zip; or several NAME=PATH."),
+    ],
     out: Annotated[Path, typer.Option(help="Folder for results; run again to go on.")],
     positive: Annotated[
         str | None, typer.Option(help="Make the task this label against the rest.")
@@ -127,23 +132,54 @@ def image_benchmark(
         "device": pick_device(device or settings.device),
         "threads": default_threads(headless=True, jobs=workers),
     }
-    with _benchmark(out, workers) as (pool, show):
-        images, proof = read_images(data, out, positive, show)
-        plan = check_plan(replace(usual_plan(images, backbone, size), **given(changes)))
-        request = Request(
-            images=images,
-            proof=proof,
-            plan=plan,
-            arms=compared,
-            seeds=numbers,
-            masks="reference",
-            out=out,
-            fetch_weights=weights_fetcher(settings),
-        )
-        content = run_images(request, pool, on_progress=show)
     console = Console(soft_wrap=True, highlight=False, markup=False)
-    console.print(images_table(content))
-    console.print(f"{proof.sentence} Results in {out}. Research use only, not for diagnosis.")
+    for path, own in settings_of(data, out).items():
+        if len(data) > 1 and (own / "bench.json").exists():
+            console.print(f"{own.name} is finished.")
+            continue
+        with _benchmark(own, workers) as (pool, show):
+            images, proof = read_images(path, own, positive, show)
+            plan = check_plan(replace(usual_plan(images, backbone, size), **given(changes)))
+            console.print(_image_hours(plan, images, compared, len(numbers), workers))
+            request = Request(
+                images=images,
+                proof=proof,
+                plan=plan,
+                arms=compared,
+                seeds=numbers,
+                masks="reference",
+                out=own,
+                fetch_weights=weights_fetcher(settings),
+            )
+            content = run_images(request, pool, on_progress=show)
+        console.print(images_table(content))
+        console.print(f"{proof.sentence} Results in {own}. Research use only, not for diagnosis.")
+
+
+@app.command("planted")
+def planted_images(
+    data: Annotated[str, typer.Option(help="An image folder with reference masks, or a zip.")],
+    out: Annotated[Path, typer.Option(help="Folder that is written; run again to go on.")],
+    positive: Annotated[
+        str | None, typer.Option(help="Make the task this label against the rest.")
+    ] = None,
+    shortcut: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of training images whose mark agrees.")
+    ] = 0.95,
+    size: Annotated[int, typer.Option(min=64, max=1024, help="Side of the images, px.")] = 224,
+    seed: Annotated[int, typer.Option(min=0, help="Of presence, kind and place.")] = 0,
+) -> None:
+    """Write real images with ink, calipers, stickers or text at random places."""
+    with progress_bar() as show:
+        images, _ = read_images(data, out, positive, show)
+        spec = PlantedSpec(shortcut=shortcut, size=size, seed=seed)
+        write_planted(
+            images,
+            out / "images",
+            spec,
+            on_progress=lambda done, total: show("planting", done / total, None),
+        )
+    typer.echo(f"Images in {out / 'images'}, to be named as --data of the command images.")
 
 
 @app.command("verdicts")
@@ -188,6 +224,21 @@ def _benchmark(
     # 7 s of processor time instead of 2.6.
     with closing(pool), progress_bar() as show, threadpool_limits(1, user_api="blas"):
         yield pool, show
+
+
+def _image_hours(
+    plan: Plan, images: ImageSet, arms: Sequence[Variant], seeds: int, workers: int
+) -> str:
+    if plan.device != "cpu":
+        return "How long it takes on a GPU is not estimated."
+    training = len(images.rows(Split.TRAIN))
+    epoch = seconds_an_epoch(plan, training, channels=images.channels)
+    epochs = plan.epochs + len(with_weights(arms)) * plan.epochs_after
+    hours = seeds * epochs * epoch / workers / 3600
+    return (
+        f"{len(arms)} arms, {seeds} seeds, {training} training images: about {hours:.1f} hours of "
+        f"training from the start, on {workers} idle cores."
+    )
 
 
 def _estimated(grid: Grid, workers: int) -> str:

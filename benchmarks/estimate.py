@@ -46,8 +46,8 @@ def estimate(grid: Grid, studies: int, *, epoch: float, workers: int) -> float:
     return studies * (epochs * epoch + SECONDS_A_STUDY) / workers
 
 
-def seconds_an_epoch(plan: Plan, images: int) -> float:
-    """Return what an epoch of so many films takes on one thread, tried on noise.
+def seconds_an_epoch(plan: Plan, images: int, *, channels: int = 1) -> float:
+    """Return what an epoch of so many images takes on the plan's threads, tried on noise.
 
     Processor time, so that other programs don't count.
     """
@@ -55,7 +55,7 @@ def seconds_an_epoch(plan: Plan, images: int) -> float:
     trained = min(images, TRIAL_IMAGES)
     validated = max(1, trained // 5)
     rng = np.random.default_rng(0)
-    size = (trained + validated, 1, plan.size, plan.size)
+    size = (trained + validated, channels, plan.size, plan.size)
     inputs = ArmInputs(
         plan=plan,
         images=rng.integers(0, 256, size, np.uint8),
@@ -65,7 +65,7 @@ def seconds_an_epoch(plan: Plan, images: int) -> float:
         validation=np.arange(trained, size[0]),
         mirrored=False,
     )
-    state = initial_state(plan, classes=2, channels=1)
+    state = initial_state(plan, classes=2, channels=channels)
     times: list[float] = []
     began = time.process_time()
     for report in fit(plan, state, control(inputs), should_stop=lambda: len(times) >= TRIAL_EPOCHS):

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from benchmarks.charts import image_plots
 from benchmarks.table import images_table
 from benchmarks.targets import image_targets
-from imil.core.arms.variants import CONTROL, IMIL, Variant
+from imil.core.arms.variants import CONTROL, IMIL, RegionSource, Variant
 from imil.core.images import ImageSet
 from imil.core.records import Arm, Split
-from imil.errors import DataError
+from imil.errors import DataError, PlanError
 from imil.jobs.pool import WorkerPool
 from imil.storage.local import write_atomic
 from imil.study.batch.runner import Request, run_study
@@ -24,6 +25,11 @@ ARMS_BY_DEFAULT = (
     Variant(Arm.COUNTEREXAMPLE),
     Variant(Arm.PROPAGATED),
     Variant(Arm.UPWEIGHT),
+    *(
+        Variant(arm, region=region)
+        for arm in (Arm.FOCUS, Arm.FOCUS_BLEND)
+        for region in (None, RegionSource.DISC, RegionSource.TEMPLATE, RegionSource.SHUFFLED)
+    ),
 )
 BENCH_SCHEMA = 3
 
@@ -50,6 +56,30 @@ def run_images(
     for name, svg in image_plots(content).items():
         write_atomic(request.out / name, svg.encode())
     return content
+
+
+def settings_of(data: Sequence[str], out: Path) -> dict[str, Path]:
+    """Return from each set of images the folder of its results: `out`, or one in it for each.
+
+    Args:
+        data: paths, or `NAME=PATH` where there are several.
+        out: of all results.
+
+    Raises:
+        PlanError: one of several has no name, or two have the same.
+    """
+    if len(data) == 1:
+        name, _, path = data[0].partition("=")
+        return {path if path and name.isidentifier() else data[0]: out}
+    named = [each.partition("=") for each in data]
+    names = [name for name, _, path in named if path and name.isidentifier()]
+    if len(set(names)) < len(data):
+        raise PlanError(
+            "Each of several sets of images needs a name of its own.",
+            why="Their results lie in folders of these names.",
+            fix="Write --data NAME=PATH for each; a name has letters, digits and “_”.",
+        )
+    return {path: out / name for name, _, path in named}
 
 
 def check_reference(images: ImageSet) -> None:

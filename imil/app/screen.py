@@ -12,7 +12,7 @@ from imil.app.header.header import header
 from imil.app.header.job_line import job_line
 from imil.app.predicted.predicted_sheet import hide_sheet, show_sheet, why_painted_alone
 from imil.app.results import results_tab
-from imil.app.results.arms_form import chosen_arms, chosen_pooling, is_usual, uses_predicted
+from imil.app.results.arms_form import chosen_arms, chosen_pooling, is_usual, needs_confirmed
 from imil.app.results.final_question import hide_final_question
 from imil.app.results.results_tab import ResultsTab
 from imil.app.review import outliers_tab
@@ -181,7 +181,7 @@ def test_masks(screen: Screen, study: Study, reader: str, chosen: Sequence[Any])
     """
     arms = chosen_arms(study, chosen, predicted=True)
     runs = study.comparison.status().active and study.comparison.is_current()
-    if runs or study.predictions.confirmed or not uses_predicted(arms):
+    if runs or study.predictions.confirmed or not needs_confirmed(arms):
         return start_comparison(screen, study, reader, chosen)
     alone = why_painted_alone(study, reader)
     if alone is None and finished_queue(study) is not None:

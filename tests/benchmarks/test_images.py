@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from benchmarks.charts import image_plots
-from benchmarks.images import check_reference, images_content
+from benchmarks.images import check_reference, images_content, settings_of
 from benchmarks.table import images_table
 from imil.core.images import ImageSet
 from imil.core.records import Sample, Split
-from imil.errors import DataError
+from imil.errors import DataError, PlanError
 from imil.synthetic.films import FilmSpec, film_set, write_films
 
 NONE = {"points": 0.0, "low": -1.0, "high": 1.0}
@@ -149,3 +149,14 @@ def test_a_small_study_of_images_is_measured_and_goes_on(tmp_path: Path) -> None
     assert content["study"]["seeds"] == [0, 1]
     assert content["study"]["paired"]["imil"]["verdict"] == "too_early_to_say"
     assert (out / "gain.svg").exists()
+
+
+def test_several_sets_of_images_have_folders_of_their_own(tmp_path: Path) -> None:
+    assert settings_of(["lesions"], tmp_path) == {"lesions": tmp_path}
+    assert settings_of(["a=x/one", "b=x/two"], tmp_path) == {
+        "x/one": tmp_path / "a",
+        "x/two": tmp_path / "b",
+    }
+    for unnamed in (["x/one", "b=x/two"], ["a=x/one", "a=x/two"], ["../a=x", "b=y"]):
+        with pytest.raises(PlanError, match="a name of its own"):
+            settings_of(unnamed, tmp_path)

@@ -10,8 +10,15 @@ import gradio as gr
 
 from imil.app.server.errors import error_in_place
 from imil.app.server.updates import Updates, components_of, html
-from imil.core.arms.registry import ARMS, MaskSource, with_readers, with_shares, with_weights
-from imil.core.arms.variants import CONTROL, Penalty, Variant
+from imil.core.arms.registry import (
+    ARMS,
+    MaskSource,
+    uses_predicted,
+    with_readers,
+    with_shares,
+    with_weights,
+)
+from imil.core.arms.variants import CONTROL, Penalty, RegionSource, Variant
 from imil.core.evaluation.budget_curves import BUDGET_SHARES, smaller_shares
 from imil.core.records import Arm, Split
 from imil.core.review.edits import Fill, Mode
@@ -37,6 +44,9 @@ TRAININGS = "{arms} × {seeds}: {trainings} in all. What is trained already is n
 OFFERED = tuple(
     arm for arm in ARMS if arm != Arm.CONTROL and ARMS[arm].masks is not MaskSource.RANDOM_SAMPLE
 )
+# The rival of masks: one region for every image, of the masks' mean area, in training and later.
+RIM = Variant(Arm.FOCUS_BLEND, region=RegionSource.DISC)
+RIM_WORDS = "The rim of every image hidden, at prediction too; one region instead of many masks"
 ARM_PRESETS = {
     PRESET_PAPER: (Arm.IMIL,),
     "Recommended": (Arm.IMIL, Arm.COUNTEREXAMPLE, Arm.PROPAGATED, Arm.UPWEIGHT),
@@ -98,7 +108,7 @@ def build_arms_form() -> ArmsForm:
             elem_id="arms-preset",
         )
         arms = gr.CheckboxGroup(
-            [(_choice(arm), arm.value) for arm in OFFERED],
+            [(_choice(arm), str(arm)) for arm in (*map(Variant, OFFERED), RIM)],
             value=_values(PRESET_PAPER),
             label=ARMS_CHOICE,
             elem_classes=["armlist"],
@@ -154,8 +164,9 @@ def chosen_arms(
     preset, arms, shares, fill, mode, penalty, _, by_reader = chosen
     wanted = set(shown_arms(study, preset, arms, predicted=predicted))
     names = [CONTROL, *(Variant(arm) for arm in OFFERED if arm in wanted)]
+    names += [RIM] if RIM in wanted else []
     if predicted is False:
-        names = [name for name in names if not ARMS[name.arm].predicted]
+        names = [name for name in names if not uses_predicted(name)]
     kind = Penalty(penalty)
     if kind is not Penalty.INPUT_GRADIENTS:
         other = Variant(Arm.RIGHT_REASON, penalty=kind)
@@ -178,9 +189,9 @@ def chosen_pooling(study: Study, chosen: Sequence[Any]) -> str | None:
     return str(pooling) if pooling and len(study.readers.names()) > 1 else None
 
 
-def uses_predicted(arms: Sequence[Variant]) -> bool:
+def needs_confirmed(arms: Sequence[Variant]) -> bool:
     """Return whether an arm needs predicted masks that a reader has confirmed."""
-    return any(ARMS[name.arm].predicted for name in arms)
+    return any(uses_predicted(name) for name in arms)
 
 
 def is_usual(chosen: Sequence[Any]) -> bool:
@@ -238,8 +249,8 @@ def arms_preset(arms: Sequence[str]) -> str:
     return next((name for name in ARM_PRESETS if set(_values(name)) == set(arms)), PRESET_OWN)
 
 
-def _choice(arm: Arm) -> str:
-    return f"{text.arm_name(Variant(arm))}: {text.arm_words(Variant(arm))}"
+def _choice(arm: Variant) -> str:
+    return f"{text.arm_name(arm)}: {RIM_WORDS if arm == RIM else text.arm_words(arm)}"
 
 
 def _values(preset: str) -> list[str]:

@@ -13,7 +13,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from imil.core.arms.variants import CONTROL, IMIL, Penalty, Setting, Variant, parse_variant
+from imil.core.arms.variants import (
+    CONTROL,
+    IMIL,
+    Penalty,
+    RegionSource,
+    Setting,
+    Variant,
+    parse_variant,
+)
 from imil.core.bounds import MOST_ARMS, check_above
 from imil.core.records import Arm, Plan, Region
 from imil.core.review.edits import Fill, Mode, fill_region
@@ -522,6 +530,11 @@ ARMS: Mapping[Arm, ArmDefinition] = MappingProxyType(
 def fill_of(variant: Variant) -> Fill:
     """Return what hides a region in a variant."""
     return variant.fill or ARMS[variant.arm].fill
+
+
+def uses_predicted(variant: Variant) -> bool:
+    """Return whether a variant uses what painted masks predict in other images."""
+    return ARMS[variant.arm].predicted and variant.region in (None, RegionSource.PREDICTED)
 
 
 def batches_of(inputs: ArmInputs, variant: Variant) -> Batches:

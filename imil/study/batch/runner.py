@@ -21,6 +21,7 @@ from imil.core.arms.registry import (
     MaskSource,
     check_arms,
     check_triage,
+    uses_predicted,
     with_weights,
 )
 from imil.core.arms.variants import IMIL, Variant
@@ -421,7 +422,7 @@ def _export_predicted(run: _Run, reviews: Sequence[_Reviewed]) -> None:
         f"seed {review.first.plan.seed}, {name}": (review.first, given.predictor)
         for review in reviews
         for name, given in review.sets.items()
-        if ARMS[name.arm].predicted and name in run.request.arms and given.predictor is not None
+        if uses_predicted(name) and name in run.request.arms and given.predictor is not None
     }
     if used:
         export_used(run.workspace, used, run.request.out / EXPORT_FILE, now=datetime.now(UTC))

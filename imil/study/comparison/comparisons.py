@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from imil.core.arms.registry import ARMS, parse_arms, with_weights
+from imil.core.arms.registry import parse_arms, uses_predicted, with_weights
 from imil.core.arms.variants import Variant
 from imil.core.evaluation.rounds import Round
 from imil.core.evaluation.verdict import MIN_SEEDS
@@ -358,7 +358,7 @@ class Comparisons:
                 fix="Restore the study from a copy, or compare the masks that are left.",
             )
         self._context.workspace.make_ready(self._context.plan)
-        uses = any(ARMS[name.arm].predicted for name in asked.arms)
+        uses = any(uses_predicted(name) for name in asked.arms)
         predictions = self._predictions.of()
         confirmed = predictions.extended(asked.masks, asked.pooling) if uses else None
         self._segments.write(asked, confirmed)

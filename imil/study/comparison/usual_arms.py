@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from imil.core.arms.registry import ARMS, check_masks, check_triage, with_readers
+from imil.core.arms.registry import ARMS, check_masks, check_triage, uses_predicted, with_readers
 from imil.core.arms.variants import Variant
 from imil.core.records import Arm
 from imil.errors import PlanError
@@ -60,7 +60,7 @@ class UsualArms:
         changed = self._labels.changed()
         check_triage(arms, len(changed), left=untriaged(self._context.images, changed))
         for arm in arms:
-            if ARMS[arm.arm].predicted:
+            if uses_predicted(arm):
                 check_confirmed(arm, self._predictions.confirmation, self._predictions.of().key)
 
     def _check_readers(self, arms: Sequence[Variant]) -> None:

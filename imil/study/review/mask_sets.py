@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
-from imil.core.arms.registry import ARMS, MaskSource, fill_of
+from imil.core.arms.registry import ARMS, MaskSource, fill_of, uses_predicted
 from imil.core.arms.variants import Variant
 from imil.core.evaluation.probe import SWAPS
 from imil.core.images import ImageSet, open_cache
@@ -117,7 +117,7 @@ class Review:
         made: dict[_Wanted, ArmMasks] = {}
         sets = {arm: self._set(_wanted(arm), made) for arm in arms}
         for arm, given in sets.items():
-            if ARMS[arm.arm].predicted and given.contradict is not None:
+            if uses_predicted(arm) and given.contradict is not None:
                 raise given.contradict
         return sets
 
@@ -349,5 +349,5 @@ class Review:
 
 def _wanted(variant: Variant) -> _Wanted:
     # Of a donor comes what is irrelevant there, so every swap takes predictions.
-    predicted = ARMS[variant.arm].predicted or fill_of(variant) is Fill.SWAP
+    predicted = uses_predicted(variant) or fill_of(variant) is Fill.SWAP
     return _Wanted(ARMS[variant.arm].masks, variant.queue, variant.share, predicted)
