@@ -361,6 +361,7 @@ def nothing_taken(reading: Reading, listed: Listed) -> DataError:
         fix="Leave them out, or save a slice of each as PNG."
         if listed.frames[first.file].refused
         else "Pick a frame under “How the zip is read”, or give --answer “frame=middle”.",
+        question="frame",
     )
 
 
@@ -374,7 +375,7 @@ def _no_labels(images: Sequence[str], tables: Mapping[str, Grid]) -> DataError:
         why = f"There are {count} images in one folder, and no table that names them."
     else:
         why = f"There are {count} images, none in a class folder, and no table that names them."
-    return DataError("No labels found.", why=why, fix=_LABEL_FIX)
+    return DataError("No labels found.", why=why, fix=_LABEL_FIX, question="file" if tables else "")
 
 
 def _require_images(found: int, entries: Sequence[Entry], findings: Findings) -> None:

@@ -50,6 +50,11 @@ class LabelHypothesis:
     named: bool = False
     empty: frozenset[str] = frozenset()
 
+    @property
+    def column(self) -> str:
+        """The title of the column it was taken from; "" where it was taken from none."""
+        return self.where.removeprefix("column ") if self.where.startswith("column ") else ""
+
 
 def plausibility(values: Mapping[str, str], images: int, *, atoms: int = 0) -> float | None:
     """Return how much values look like the labels of images; None where they can't be."""

@@ -111,7 +111,8 @@ def read_layout(listed: Listed, answers: Mapping[str, str] | None = None) -> Rea
     owners = pick_owners(draft, sheets, columns, listed.owners, labels, splits)
     if label is not None and label.where not in _PLACES:
         tell_rows(draft, sheets, listed.unreadable)
-    beside = {key: _beside(decisions, columns, key) for key in _MORE}
+    others = {k: c for k, c in columns.items() if label is None or c.title != label.column}
+    beside = {key: _beside(decisions, others, key) for key in _MORE}
     beside["frame"] = pick_frames(draft, columns, listed.frames, listed.picked, labels)
     decisions.require_known()
     unlabelled = {

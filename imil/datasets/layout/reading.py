@@ -122,6 +122,7 @@ class Decisions:
                     f"“{written}” answers no question “{key}”.",
                     why=f"Its choices are {some}." if choices else "Nothing there is to choose.",
                     fix="Pick one of the choices.",
+                    question=key,
                 )
         self.questions.append(Question(key, text, tuple(choices[:MOST_CHOICES]), chosen))
         return chosen
@@ -151,6 +152,7 @@ def require_answered(reading: Reading) -> None:
             why=f"The names and tables do not decide it. The choices are {some}.",
             fix=f"Pick one under “How the zip is read”, or give --answer "
             f"“{question.id}={question.choices[0]}”.",
+            question=question.id,
         )
 
 

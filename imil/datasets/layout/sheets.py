@@ -255,7 +255,8 @@ def forced_candidate(columns: Mapping[str, Column], column: Column) -> LabelHypo
 def _of_column(
     column: Column, readers: Column | None, images: int, *, binary: bool
 ) -> LabelHypothesis | None:
-    found = _candidate(column, *_pooled(column, readers, binary=binary))
+    marks = _only_marks(column)
+    found = _candidate(column, *_pooled(column, readers, binary=binary or marks))
     kinds = len({atom for parts in found.atoms.values() for atom in parts})
     score = plausibility(found.values, images, atoms=kinds)
     if score is None:
@@ -440,6 +441,12 @@ def _ones(columns: Mapping[str, Column], keys: Sequence[str]) -> dict[str, tuple
 
 def _several(ones: Mapping[str, tuple[str, ...]]) -> bool:
     return any(len(own) > 1 for own in ones.values())
+
+
+def _only_marks(column: Column) -> bool:
+    """Return whether a column marks some images and leaves the cells of others empty."""
+    seen = {cell.lower() for cells in column.cells.values() for cell in cells}
+    return "" in seen and bool(seen - {""}) and seen - {""} <= _ONE and len(seen) == 2
 
 
 def _is_binary(column: Column) -> bool:
