@@ -15,13 +15,16 @@ MOST_CHOICES = 60
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """An image and what is known of it; None where nothing is."""
+    """An image and what is known of it; None where nothing is.
+
+    Its region is what any of its masks marks.
+    """
 
     file: str
     label: str
     split: str | None = None
     patient: str | None = None
-    mask: str | None = None
+    masks: tuple[str, ...] = ()
     group: str | None = None
     reference_label: str | None = None
     frame: str | None = None
