@@ -15,7 +15,8 @@ from imil.core.duplicates import fingerprint
 from imil.core.records import Split
 from imil.datasets.choices import Choices
 from imil.datasets.files.pictures import PictureFiles, look_through, whose
-from imil.datasets.files.pixels import HEAD, IMAGE_SUFFIXES, PixelsError, read_pixels, shown_size
+from imil.datasets.files.pixels import HEAD, IMAGE_SUFFIXES, PixelsError, read_pixels
+from imil.datasets.files.regions import region_file
 from imil.datasets.files.tree import Findings, Tree, Tries, is_image, scan, stray, suffix_of
 from imil.datasets.files.volumes import is_volume
 from imil.datasets.layout.layout import Listed, read_layout
@@ -153,7 +154,7 @@ def _found(
         replace(
             image,
             file=image.file.removeprefix(tree.top),
-            mask=None if image.mask is None else image.mask.removeprefix(tree.top),
+            masks=tuple(mask.removeprefix(tree.top) for mask in image.masks),
             # Hashed as those of DICOM files are, so that one patient is one, whoever names it.
             patient=pictures.hashed(image.patient)
             if image.patient is not None
@@ -303,7 +304,7 @@ def _verified(
                 None if item.split is None else Split(item.split),
                 item.patient,
                 item.group,
-                _fitting_mask(tree, item, (width, height), findings),
+                region_file(tree, item.masks, (width, height), pictures, findings),
                 grey=pixels.ndim == 2,
                 width=width,
                 height=height,
@@ -312,33 +313,6 @@ def _verified(
             )
         if on_progress is not None:
             on_progress(done, len(found))
-
-
-def _fitting_mask(
-    tree: Tree, item: ImageFile, size: tuple[int, int], findings: Findings
-) -> Path | None:
-    """Return the image's reference mask if it can be opened and has the image's (width, height)."""
-    if item.mask is None:
-        return None
-    if item.mask in tree.unread:
-        findings.skip(item.mask, tree.unread[item.mask])
-        return None
-    if is_volume(item.mask):
-        findings.skip(item.mask, "A mask is read from a picture file, not from a volume.")
-        return None
-    try:
-        mask_size = shown_size(tree.files[item.mask])
-    except PixelsError as error:
-        findings.skip(item.mask, error.why)
-        return None
-    if mask_size != size:
-        findings.skip(
-            item.mask,
-            f"The mask has {mask_size[0]} × {mask_size[1]} pixels, "
-            f"its image {size[0]} × {size[1]}.",
-        )
-        return None
-    return tree.files[item.mask]
 
 
 def _no_table(name: str) -> DataError:
@@ -361,6 +335,7 @@ def nothing_taken(reading: Reading, listed: Listed) -> DataError:
         fix="Leave them out, or save a slice of each as PNG."
         if listed.frames[first.file].refused
         else "Pick a frame under “How the zip is read”, or give --answer “frame=middle”.",
+        question="frame",
     )
 
 
@@ -374,7 +349,7 @@ def _no_labels(images: Sequence[str], tables: Mapping[str, Grid]) -> DataError:
         why = f"There are {count} images in one folder, and no table that names them."
     else:
         why = f"There are {count} images, none in a class folder, and no table that names them."
-    return DataError("No labels found.", why=why, fix=_LABEL_FIX)
+    return DataError("No labels found.", why=why, fix=_LABEL_FIX, question="file" if tables else "")
 
 
 def _require_images(found: int, entries: Sequence[Entry], findings: Findings) -> None:
@@ -408,6 +383,7 @@ def _require_ready_splits(tree: Tree, found: Sequence[ImageFile], entries: Seque
             why=f"The data name its images ({split}), and none of them can be read.",
             fix="Put readable images into it, or answer --answer split=none so that the app makes "
             "the splits.",
+            question="split",
         )
     if not taken <= {None} and Split.TRAIN not in taken:
         named = ", ".join(sorted(split for split in taken if split is not None))
@@ -416,6 +392,7 @@ def _require_ready_splits(tree: Tree, found: Sequence[ImageFile], entries: Seque
             why=f"The splits are {named}, and none of them is train.",
             fix="Name one of them train, or answer --answer split=none so that the app makes the "
             "splits.",
+            question="split",
         )
 
 

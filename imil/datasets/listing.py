@@ -206,6 +206,7 @@ def require_learnable(listing: Listing) -> None:
             f"There is a single class: “{label}”.",
             why="A classifier needs images of two classes or more to tell them apart.",
             fix="Add images of another class, or check the labels.",
+            question="label",
         )
     for label, count in sorted(counts.items()):
         if count == 1:
@@ -214,6 +215,7 @@ def require_learnable(listing: Listing) -> None:
                 why="Each of train, validation and test needs images of every class.",
                 fix="Add images of that class, leave it out, or compare one positive label "
                 "with the rest.",
+                question="values",
             )
 
 
@@ -238,6 +240,7 @@ def require_disjoint(listing: Listing) -> None:
         "better than it is.",
         fix="Put all images of a patient into one split, or remove the splits so that the app "
         "splits the images by patient.",
+        question="split",
     )
 
 

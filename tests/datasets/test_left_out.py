@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from imil.datasets.choices import Choices
+from imil.datasets.files.pixels import read_region
 from imil.datasets.folder import read_folder
 from imil.datasets.layout.layout import Listed, read_layout
 from imil.datasets.layout.reading import Reading
@@ -98,3 +99,19 @@ def test_a_pattern_that_fits_nothing_is_refused(tmp_path: Path) -> None:
         read_folder(_films(tmp_path), choices=Choices(answers=(("leave", "x*"),)))
 
     assert refused.value.question == "leave"
+
+
+def test_several_masks_of_an_image_are_one_region(tmp_path: Path) -> None:
+    _films(tmp_path)
+    for number, side in enumerate(("", "_1")):
+        region = np.zeros((9, 9), np.uint8)
+        region[2:7, 5 * number : 5 * number + 3] = 255
+        Image.fromarray(region).save(tmp_path / "lesion" / f"0_mask{side}.png")
+
+    listing = read_folder(tmp_path)
+
+    (masked,) = (entry for entry in listing.entries if entry.relevant_file is not None)
+    assert masked.relevant_file is not None
+    assert masked.sample_id == "lesion/0.png"
+    assert int(read_region(masked.relevant_file).sum()) == 30
+    assert listing.report.taken == len(CLASSES)

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from imil.datasets.layout.decisions.relabel import apply_rules, parse_rules
 from imil.datasets.layout.layout import Listed, read_layout
-from imil.datasets.layout.relabel import apply_rules, parse_rules
 from imil.datasets.tables.table import Grid
 from imil.errors import DataError
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from imil.datasets.layout.reading import Reading
 from imil.datasets.tables.table import Grid, read_grids
 
 
-def _grid(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> Grid:
+def _grid(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Grid:
     return Grid(head, tuple(enumerate(rows, start=2)))
 
 

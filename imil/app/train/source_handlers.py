@@ -16,6 +16,7 @@ from imil.app.server.rates import Cost, costs
 from imil.app.server.served_files import Uploads
 from imil.app.server.updates import QUIET_EVENT, Updates, unchanged
 from imil.app.train.consent_checkbox import show_consent
+from imil.app.train.given_answers import GivenAnswers
 from imil.app.train.source_picker import (
     SourcePicker,
     hub_request,
@@ -31,6 +32,7 @@ from imil.app.train.zip_options import (
     choices_of,
     classes_of,
     show_look,
+    show_mending,
     show_no_look,
 )
 from imil.core.review.readers import reader_name
@@ -57,6 +59,7 @@ class SourceHandlers:
     screen: Screen
     imports: Imports
     uploads: Uploads = field(default_factory=Uploads)
+    given: GivenAnswers = field(default_factory=GivenAnswers)
 
     @property
     def picker(self) -> SourcePicker:
@@ -144,6 +147,7 @@ class SourceHandlers:
         if not file:
             return self.no_file(file, table, request)
         self.uploads.show((request.session_hash, "zip"), file, table)
+        self.given.forget(request.session_hash)
         return self._look(file, table, ())
 
     def answer_of(self, key: str) -> Callable[..., Updates]:
@@ -151,13 +155,20 @@ class SourceHandlers:
 
         @costs(Cost.BEGIN)
         def answer(
-            file: str | None, table: str | None, answers: Answers, picked: str | None
+            file: str | None,
+            table: str | None,
+            answers: Answers,
+            picked: str | None,
+            request: gr.Request,
         ) -> Updates:
             """Tell how a zip is read with one more answer; earlier ones that no longer fit go."""
             if not file or not picked:
                 return unchanged()
-            kept = tuple(each for each in answers or () if each[0] != key)
-            return self._look(file, table, (*kept, (key, picked)), (key, picked))
+            with self.given.turn(request.session_hash, (file, table), answers or ()) as given:
+                kept = tuple(each for each in given.answers if each[0] != key)
+                shown = self._look(file, table, (*kept, (key, picked)), (key, picked))
+                given.answers = shown.get(self.picker.zip.answers, given.answers)
+                return shown
 
         return answer
 
@@ -178,7 +189,7 @@ class SourceHandlers:
                 )
         except ImilError as error:
             if newest is not None:
-                return {trouble: error_in_place(error)}
+                return {trouble: error_in_place(error), **show_mending(picker.zip, error)}
             told = {trouble: error_in_place(error), picker.positive: NO_CLASSES}
             return {**told, **show_no_look(picker.zip)}
         labels = classes_of(look)
@@ -198,6 +209,7 @@ class SourceHandlers:
 
     def leave(self, request: gr.Request) -> None:
         """Delete what a page showed that is closed, unless it is being read."""
+        self.given.forget(request.session_hash)
         for form in ("zip", "again"):
             self.uploads.show((request.session_hash, form))
 
@@ -368,7 +380,11 @@ class SourceHandlers:
         return {self.screen.train.trouble: "", **shown}
 
     def _trouble(self, error: ImilError) -> Updates:
-        return {self.screen.train.trouble: error_in_place(error), **show_read(self.picker)}
+        return {
+            self.screen.train.trouble: error_in_place(error),
+            **show_read(self.picker),
+            **show_mending(self.picker.zip, error),
+        }
 
 
 def _uploaded(file: str | None) -> Path:

@@ -177,7 +177,12 @@ def build_source_picker(watch: ReadingWatch, fold: gr.Accordion) -> SourcePicker
         open_public = gr.Button(fetch_words(first), elem_id="open-public", size="md")
     with gr.Column(visible=False) as archive:
         html(hint(ZIP_WORDS))
-        file = gr.File(label="Zip of images", file_types=[".zip"], height=140, elem_id="archive")
+        file = gr.File(
+            label="Zip of images, or .npz",
+            file_types=[".zip", ".npz", ".nii", ".gz"],
+            height=140,
+            elem_id="archive",
+        )
         with gr.Row(elem_classes=["fields2"]):
             name = gr.Textbox(
                 label="Name of the study",

@@ -15,18 +15,25 @@ from imil.datasets.archive.inspect import ArchiveSummary
 from imil.datasets.choices import Choices
 from imil.datasets.layout.candidates import MOST_CLASSES
 from imil.datasets.layout.reading import Question
+from imil.errors import DataError, ImilError
 from imil.report.parts import numbers, text
 from imil.report.parts.markup import hint, part, skipped_list
 
 ZIP_UNTRIED = "The zip is large: which of its files are damaged is told once it is read."
 ZIP_QUESTIONS = {
     "label": "What the label is",
+    "separator": "Sign between several labels",
     "several": "Several labels of an image",
+    "empty": "Empty cells",
+    "cut": "Where numbers part",
+    "unsure": "Labels that are not sure",
     "values": "Rename, merge or leave out labels",
     "patient": "Whose image it is",
     "split": "Training and testing",
     "masks": "Images that may be masks",
+    "made": "Images made of others",
     "variant": "Images that lie there twice",
+    "leave": "Left out by name",
     "table": "Tables",
     "file": "Which image a row is for",
     "group": "Site, or a known shortcut",
@@ -37,6 +44,7 @@ WRITTEN = {
     "patient": "Or write where a file's name says it, such as {patient}_*",
     "values": "Write rules, such as: nevus = benign; unknown = ; >= 3 = severe",
     "frame": "Or write its number, counted from 1",
+    "leave": "Write names or folders, such as: pred/*; *_old.png",
 }
 # A person's answers, by question.
 Answers = tuple[tuple[str, str], ...]
@@ -190,6 +198,15 @@ def _control(question: Question | None) -> Any:
         return gr.update(choices=[], value=None, visible=False)
     several = len(question.choices) > 1 or question.id in WRITTEN
     return gr.update(choices=list(question.choices), value=question.chosen, visible=several)
+
+
+def show_mending(options: ZipOptions, error: ImilError) -> Updates:
+    """Return the options with the control on screen whose answer mends an error, if one does."""
+    question = error.question if isinstance(error, DataError) else ""
+    if question not in QUESTIONS:
+        return {}
+    control = options.questions[QUESTIONS.index(question)]
+    return {options.box: gr.update(open=True), control: gr.update(visible=True)}
 
 
 def show_no_look(options: ZipOptions) -> Updates:

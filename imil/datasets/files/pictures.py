@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from imil.core.records import Pixels
 from imil.datasets.choices import MIDDLE, Choices, PickedFrame, parse_frame
 from imil.datasets.files.dicom import Header, RefusedError
 from imil.datasets.files.frames import frame_pixels, frames_of, may_hold_frames
-from imil.datasets.files.pixels import PixelsError
+from imil.datasets.files.pixels import PixelsError, read_region
 from imil.datasets.files.tree import Findings, Tree, is_dicom_file, is_image
 from imil.datasets.layout.decisions.frames import Frames
 from imil.datasets.reading.dicom import DicomReader, DicomRequest
@@ -67,6 +68,17 @@ class PictureFiles:
         self.made.mkdir(parents=True, exist_ok=True)
         made = self.made / f"{_key(original, None, 0)}.black.png"
         save_picture(pixels, made)
+        return made
+
+    def joined(self, masks: Sequence[Path]) -> Path:
+        """Return a file of what any of several masks marks; PixelsError where one is broken."""
+        keys = "".join(_key(mask, None, 0) for mask in masks)
+        name = hashlib.blake2b(keys.encode(), digest_size=_NAME_BYTES).hexdigest()
+        made = self.made / f"{name}.mask.png"
+        if not made.exists():
+            region = np.any([read_region(mask) for mask in masks], axis=0)
+            self.made.mkdir(parents=True, exist_ok=True)
+            save_picture(255 * region.astype(np.uint8), made)
         return made
 
     def file(self, name: str, original: Path, choices: Choices, frame: str | None) -> Path:

@@ -50,6 +50,11 @@ class LabelHypothesis:
     named: bool = False
     empty: frozenset[str] = frozenset()
 
+    @property
+    def column(self) -> str:
+        """The title of the column it was taken from; "" where it was taken from none."""
+        return self.where.removeprefix("column ") if self.where.startswith("column ") else ""
+
 
 def plausibility(values: Mapping[str, str], images: int, *, atoms: int = 0) -> float | None:
     """Return how much values look like the labels of images; None where they can't be."""
@@ -59,7 +64,7 @@ def plausibility(values: Mapping[str, str], images: int, *, atoms: int = 0) -> f
         return None
     if not atoms and len(counts) > max(10, len(values) // 2):
         return None
-    if not atoms and len(counts) > MOST_NUMBERS and all(map(is_number, counts)):
+    if not atoms and len(counts) > MOST_NUMBERS and all(map(reads_as_number, counts)):
         return None
     alone = sum(count == 1 for count in counts.values()) / len(counts)
     if not atoms and alone > MOST_ALONE and len(values) > _FEW:
@@ -173,7 +178,7 @@ def _digits(one: LabelHypothesis) -> bool:
     )
 
 
-def is_number(text: str) -> bool:
+def reads_as_number(text: str) -> bool:
     """Return whether a text is a number."""
     try:
         float(text)

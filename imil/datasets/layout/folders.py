@@ -132,7 +132,9 @@ def _told_by_names(kinds: Sequence[str]) -> float:
         score -= 1.5
     if any(words.has(kind, words.DERIVED) for kind in kinds):
         score -= 1.5
-    if sum(words.has(kind, words.PATIENTS) for kind in kinds) * 2 >= len(kinds):
+    people = sum(words.has(kind, words.PATIENTS) for kind in kinds) * 2 >= len(kinds)
+    # “Patients” beside “controls” are classes, “patient 7” is one person.
+    if people and (len(kinds) > MOST_NUMBERED or any(re.search(r"\d", kind) for kind in kinds)):
         score -= 4.0
     if all(words.plain_word(kind) in words.SIDES for kind in kinds):
         score -= 3.0

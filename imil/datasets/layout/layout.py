@@ -111,7 +111,8 @@ def read_layout(listed: Listed, answers: Mapping[str, str] | None = None) -> Rea
     owners = pick_owners(draft, sheets, columns, listed.owners, labels, splits)
     if label is not None and label.where not in _PLACES:
         tell_rows(draft, sheets, listed.unreadable)
-    beside = {key: _beside(decisions, columns, key) for key in _MORE}
+    others = {k: c for k, c in columns.items() if label is None or c.title != label.column}
+    beside = {key: _beside(decisions, others, key) for key in _MORE}
     beside["frame"] = pick_frames(draft, columns, listed.frames, listed.picked, labels)
     decisions.require_known()
     unlabelled = {
@@ -119,14 +120,14 @@ def read_layout(listed: Listed, answers: Mapping[str, str] | None = None) -> Rea
     }
     idle = _idle(listed.tables, sheets)
     left = {**listed.others, **idle, **draft.left, **draft.rows, **unlabelled}
-    masks = _single_masks(draft.masks)
+    masks = _masks_of_images(draft.masks)
     images = tuple(
         ImageFile(
             name,
             labels[name],
             splits.get(name),
             owners.get(name),
-            masks.get(name),
+            masks.get(name, ()),
             **{key: own.get(name) for key, own in beside.items()},
         )
         for name in draft.names
@@ -150,13 +151,13 @@ def _idle(tables: Mapping[str, Grid], sheets: Sequence[Sheet]) -> dict[str, str]
     return {name: stray(name) for name in files - read if not is_sidecars(name)}
 
 
-def _single_masks(masks: Mapping[str, str | None]) -> dict[str, str]:
-    """Return the mask of each image that has one alone."""
+def _masks_of_images(masks: Mapping[str, str | None]) -> dict[str, tuple[str, ...]]:
+    """Return the masks of each image, by name: of two lungs, or of several lesions."""
     found = defaultdict(list)
-    for mask, image in masks.items():
+    for mask, image in sorted(masks.items()):
         if image is not None:
             found[image].append(mask)
-    return {image: own[0] for image, own in found.items() if len(own) == 1}
+    return {image: tuple(own) for image, own in found.items()}
 
 
 def _beside(decisions: Decisions, columns: Mapping[str, Column], key: str) -> dict[str, str]:

@@ -126,6 +126,8 @@ class Files:
         """Return the files that a cell means, in one way of writing; see `SURE_OF_MATCH`."""
         if not cell:
             return ()
+        if "://" in cell:
+            cell = re.split(r"[?#]", cell.partition("://")[2])[0]
         path = posixpath.normpath(cell.strip().strip("\"'").replace("\\", "/")).lower().lstrip("/")
         match kind:
             case "name":

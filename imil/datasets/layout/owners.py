@@ -13,11 +13,6 @@ from imil.datasets.layout.sheets import Column, Sheet, any_column
 
 # How patterns of file names are picked.
 IN_NAMES = "file name "
-# Words for a number, which say nothing of whose it is.
-_NUMBER_WORDS = frozenset(
-    "id nr no n num number name index code codice código codigo numéro numero número nummer de du "
-    "del do".split()
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +79,7 @@ def _owner_columns(
     for known in (words.PATIENTS, words.CASES):
         for column in sorted(columns.values(), key=lambda c: c.title):
             title = column.title.rpartition(".")[2]
-            spoken = set(words.words(title)) - _NUMBER_WORDS
+            spoken = set(words.words(title)) - words.NUMBERS
             if spoken and (spoken <= known or words.plain_word(title) in known):
                 found[f"column {column.title}"] = {
                     file: cells[0] for file, cells in column.cells.items() if cells[0]

@@ -79,6 +79,7 @@ def parse_pattern(written: str) -> Pattern:
             f"“{written}” is no pattern for patients.",
             why="It must hold {patient} once, with a character between it and any “*”.",
             fix="Write it as in {patient}_* for p01_left.png, or {patient}/* for folders.",
+            question="patient",
         )
     pieces = (re.split(r"(\*|\{patient\})", part) for part in text.split("/"))
     return Pattern(text, tuple(tuple(piece for piece in part if piece) for part in pieces))

@@ -15,13 +15,16 @@ MOST_CHOICES = 60
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """An image and what is known of it; None where nothing is."""
+    """An image and what is known of it; None where nothing is.
+
+    Its region is what any of its masks marks.
+    """
 
     file: str
     label: str
     split: str | None = None
     patient: str | None = None
-    mask: str | None = None
+    masks: tuple[str, ...] = ()
     group: str | None = None
     reference_label: str | None = None
     frame: str | None = None
@@ -122,6 +125,7 @@ class Decisions:
                     f"“{written}” answers no question “{key}”.",
                     why=f"Its choices are {some}." if choices else "Nothing there is to choose.",
                     fix="Pick one of the choices.",
+                    question=key,
                 )
         self.questions.append(Question(key, text, tuple(choices[:MOST_CHOICES]), chosen))
         return chosen
@@ -151,6 +155,7 @@ def require_answered(reading: Reading) -> None:
             why=f"The names and tables do not decide it. The choices are {some}.",
             fix=f"Pick one under “How the zip is read”, or give --answer "
             f"“{question.id}={question.choices[0]}”.",
+            question=question.id,
         )
 
 

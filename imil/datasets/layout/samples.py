@@ -50,9 +50,8 @@ def why_blank(file: BinaryIO) -> str:
             alpha = image.convert("RGBA").getchannel("A").getextrema()
             if alpha == (0, 0):
                 return TRANSPARENT
-            if image.mode in ("P", "PA", "LA", "RGBA"):
-                image = image.convert("RGB")  # noqa: PLW2901  # as it is shown
-            levels = image.getextrema()
+            as_shown = image.mode in ("P", "PA", "LA", "RGBA")
+            levels = (image.convert("RGB") if as_shown else image).getextrema()
     except Exception:  # noqa: BLE001  # a damaged file makes Pillow raise almost anything
         return ""
     bands = levels if isinstance(levels[0], tuple) else (levels,)

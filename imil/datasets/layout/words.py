@@ -17,6 +17,9 @@ SPLITS = {
     "dev": Split.VALIDATION,
     "test": Split.TEST,
     "testing": Split.TEST,
+    "eval": Split.VALIDATION,
+    "evaluation": Split.VALIDATION,
+    "holdout": Split.TEST,
 }
 
 
@@ -54,7 +57,7 @@ OTHER = _set(
     "number no nr url link source path file filename image img study series uid spacing pixel "
     "size format method confirm confirmed confidence quality breast projection modality dir "
     "folder directory frame slice split set subset fold partition patient subject weight smoke "
-    "area magnification left right user comment comments note notes lesion manufacturer group "
+    "area magnification left right user comment comments note notes lesion manufacturer "
     "dataset train test created updated email offset finding follow"
 ) - {"finding"}
 # Words of labels themselves.
@@ -77,11 +80,16 @@ CONTAINERS = _set(
 SIDES = _set("left right l r od os cc mlo ap pa lat lateral frontal axial coronal sagittal")
 # Folders and columns of one person.
 PATIENTS = _set(
-    "patient patients pat pid subject subjects person persons mrn participant patnr patid "
+    "patient patients pat pid sub subj subject subjects person persons mrn participant patnr patid "
     "patientid subjectid personid participantid patienten patientin patientennr patientennummer "
     "patientnr patientnumber fallnummer probanden paciente pacientes paziente pazienti patiënt "
     "pacjent dossier ipp nip nhc historiaclínica historiaclinica prontuário prontuario 患者 "
     "患者编号 患者番号 患者id 病人 病人编号 病历号 환자 환자번호 пациент"
+)
+# Words for a number, which say nothing of whose it is.
+NUMBERS = _set(
+    "id nr no n num number name index code codice código codigo numéro numero número nummer de du "
+    "del do"
 )
 # Patients only where nothing better is known: a case or a lesion is of one patient.
 CASES = _set("case caseid lesion lesionid exam examid study studyid accession")

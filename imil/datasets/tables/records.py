@@ -15,7 +15,7 @@ from imil.errors import DataError
 # Bytes of records that are read at once; what is read takes several times that in memory.
 _MAX_BYTES = 64 * 2**20
 # Lists inside a record, one below the other.
-_MAX_DEPTH = 8
+_MAX_DEPTH = 12
 # Columns that records have in all.
 MAX_KEYS = 500
 Record = dict[str, Any]

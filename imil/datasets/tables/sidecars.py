@@ -30,7 +30,7 @@ _NAMES = re.compile(
 _LISTED = re.compile(r"^names\s*:\s*\[(.*?)\]", re.MULTILINE | re.DOTALL)
 _BLOCK = re.compile(r"^names\s*:\s*\n((?:[ \t]*(?:-|\d+\s*:)[^\n]*\n?)+)", re.MULTILINE)
 # Columns by what they say.
-OBJECT, WRITTEN = "object class", "written label"
+OBJECT, WORDED = "object class", "written label"
 
 
 def sidecars_among(files: Iterable[str], images: Collection[str]) -> dict[str, str]:
@@ -142,7 +142,7 @@ def _in_words(lines: list[str]) -> dict[str, list[str]]:
     told = {found[1]: [found[2]] for found in keyed if found and found[2]}
     plain = [line for line, found in zip(lines, keyed, strict=True) if not found]
     if len(plain) == 1 and len(plain[0]) <= _MOST_WORDS:
-        told[WRITTEN] = plain
+        told[WORDED] = plain
     return told
 
 

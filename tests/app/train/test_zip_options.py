@@ -13,12 +13,13 @@ from PIL import Image
 
 from imil.app.screen import Screen
 from imil.app.train.source_handlers import SourceHandlers
-from imil.app.train.zip_options import choices_of, show_look
+from imil.app.train.zip_options import QUESTIONS, choices_of, show_look, show_mending
 from imil.datasets.archive.inspect import ArchiveSummary
 from imil.datasets.archive.preview import ClassPreview
 from imil.datasets.choices import Choices
 from imil.datasets.layout.reading import Question
 from imil.datasets.listing import Skipped
+from imil.errors import DataError
 from imil.study.library.imports import Imports
 
 # Gradio leaves sockets and event loops open.
@@ -65,7 +66,9 @@ def test_classes_evidence_and_a_control_for_each_question_are_shown(screen: Scre
     assert has.count("data:image/jpeg;base64,/9j/") == 1
     assert "label: column “&lt;b&gt;”." in has
     assert shown[options.questions[0]]["value"] == "column dx"
-    assert [shown[control]["visible"] for control in options.questions[1:]] == [False] * 10
+    assert [shown[control]["visible"] for control in options.questions[1:]] == [False] * (
+        len(options.questions) - 1
+    )
     assert "Asked before" not in shown[options.has]
 
 
@@ -108,7 +111,9 @@ def test_a_zip_is_looked_into_and_read_with_its_patients(screen: Screen, tmp_pat
     options = screen.train.picker.zip
     looked = acts.new_file(archive, None, gr.Request(session_hash="s"))
     assert looked[screen.train.picker.positive]["choices"] == ["", "x", "y"]
-    answered = acts.answer_of("patient")(archive, None, (), "{patient}_*")
+    answered = acts.answer_of("patient")(
+        archive, None, (), "{patient}_*", gr.Request(session_hash="s")
+    )
     assert answered[options.answers] == (("patient", "{patient}_*"),)
     picked = (None, 0, 1, False, answered[options.answers])
 
@@ -122,3 +127,15 @@ def test_a_zip_is_looked_into_and_read_with_its_patients(screen: Screen, tmp_pat
     study = screen.studies.open(status.study_id or "")
     assert study.proof.patients == 20
     assert study.images.classes == ("x", "y")
+
+
+def test_an_error_that_an_answer_mends_opens_its_control(screen: Screen) -> None:
+    options = screen.train.picker.zip
+    error = DataError("x", why="y", fix="z", question="split")
+
+    shown = show_mending(options, error)
+
+    control = options.questions[QUESTIONS.index("split")]
+    assert shown[options.box]["open"]
+    assert shown[control]["visible"]
+    assert show_mending(options, DataError("x", why="y", fix="z")) == {}

@@ -11,10 +11,10 @@ from imil.datasets.layout.candidates import (
     MOST_NUMBERS,
     LabelHypothesis,
     atoms_of,
-    is_number,
+    reads_as_number,
 )
 from imil.datasets.layout.decisions.draft import Draft
-from imil.datasets.layout.relabel import apply_rules, parse_rules
+from imil.datasets.layout.decisions.relabel import apply_rules, parse_rules
 
 _TOGETHER = "each combination"
 _AS_THEY_ARE = "as they are"
@@ -110,7 +110,7 @@ def _filled(draft: Draft, label: LabelHypothesis, values: dict[str, str]) -> dic
 def _cut(draft: Draft, labels: dict[str, str]) -> dict[str, str]:
     """Return labels that are many numbers as two classes, below a bound and from it on."""
     kinds = set(labels.values())
-    if len(kinds) <= MOST_NUMBERS or not all(map(is_number, kinds)):
+    if len(kinds) <= MOST_NUMBERS or not all(map(reads_as_number, kinds)):
         return labels
     ruled = "values" in draft.decisions.answers
     middle = median(float(value) for value in labels.values())

@@ -21,7 +21,7 @@ from imil.datasets.layout.matching import stem
 from imil.errors import DataError
 
 # Nothing is left out; patterns that are read; images and bytes that are looked at for blank ones.
-NOTHING, MOST_PATTERNS = "nothing", 50
+NO_PATTERN, MOST_PATTERNS = "nothing", 50
 MOST_BLANK, MOST_BLANK_BYTES = 400, 64 * 2**20
 _MASKS, _LEAVE, _IMAGES = "reference masks", "left out", "images"
 
@@ -43,14 +43,14 @@ def leave_named(draft: Draft) -> None:
     Raises:
         DataError: a pattern fits no file.
     """
-    written = draft.decisions.answers.get("leave", NOTHING).strip()
+    written = draft.decisions.answers.get("leave", NO_PATTERN).strip()
     draft.decisions.decide(
         "leave",
         "Which files are left out, by name or folder?",
-        tuple(dict.fromkeys((NOTHING, written))),
-        NOTHING,
+        tuple(dict.fromkeys((NO_PATTERN, written))),
+        NO_PATTERN,
     )
-    if written in (NOTHING, ""):
+    if written in (NO_PATTERN, ""):
         return
     for pattern in [part.strip() for part in written.split(";") if part.strip()][:MOST_PATTERNS]:
         found = [name for name in draft.names if _fits(name, pattern)]

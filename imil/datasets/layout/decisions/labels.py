@@ -8,16 +8,11 @@ from dataclasses import replace
 from imil.core.records import Split
 from imil.datasets.layout import words
 from imil.datasets.layout.candidates import ENOUGH, LabelHypothesis, clear, rank_hypotheses
+from imil.datasets.layout.columns import NAMED, forced_candidate, label_candidates
 from imil.datasets.layout.decisions.draft import Draft
 from imil.datasets.layout.folders import level_candidates, name_candidates
 from imil.datasets.layout.reading import counted
-from imil.datasets.layout.sheets import (
-    NAMED,
-    Column,
-    Sheet,
-    forced_candidate,
-    label_candidates,
-)
+from imil.datasets.layout.sheets import Column, Sheet
 
 
 def pick_label(

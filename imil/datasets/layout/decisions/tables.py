@@ -72,6 +72,7 @@ def _picked(draft: Draft, tables: Mapping[str, Grid], named: Collection[str]) ->
                 f"There is no table “{written}”.",
                 why="Nothing of that name is there.",
                 fix="Name a table that lies beside the images, or check its path.",
+                question="table",
             )
         if fits[0] not in named:
             raise _no_files(fits[0], tables[fits[0]])
@@ -162,4 +163,5 @@ def _no_files(name: str, grid: Grid) -> DataError:
         f"“{name}” names none of the images.",
         why=f"Its columns are {columns}, and no cell of them is a file's name or DICOM UID.",
         fix="Pick the column that says which image a row is for, or check the names in it.",
+        question="file",
     )

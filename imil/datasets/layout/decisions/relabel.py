@@ -71,6 +71,7 @@ def apply_rules(
                 f"No label is “{what}”.",
                 why=f"The labels are {some}.",
                 fix="Check the spelling, or take that rule back.",
+                question="values",
             )
     new = {
         kind: next((rule.new for rule in rules if rule.fits(kind)), kind or None) for kind in kinds
@@ -93,6 +94,7 @@ def _rule(part: str) -> Rule:
             why="A rule is a label and its new name, with “=” between them.",
             fix="Write “old = new”, “old =” to leave images out, or “>= 3 = severe” for numbers; "
             "put “;” between rules.",
+            question="values",
         )
     sign, _, old, new = found.groups()
     return Rule(new, old or "", sign or "", number or 0.0)
