@@ -13,6 +13,7 @@ from imil.app.header.header import build_header
 from imil.app.header.header_handlers import HeaderHandlers
 from imil.app.header.job_line import build_job_line
 from imil.app.painter.reader_field import kept_name
+from imil.app.painter.waiting_masks import WaitingMasks
 from imil.app.predicted.predicted_handlers import PredictedHandlers
 from imil.app.predicted.sheet_handlers import SheetHandlers
 from imil.app.results import results_tab
@@ -148,8 +149,7 @@ def build_app(
         with gr.Tabs(elem_id="tabs", selected="outliers" if demo else "train") as tabs:
             with gr.Tab("Train", id="train"):
                 train = train_tab.build_train_tab(watch)
-            # Mounted whichever tab is open: a mask that waits to be sent goes out from any.
-            with gr.Tab(text.TAB_OUTLIERS, id="outliers", render_children=True) as tab:
+            with gr.Tab(text.TAB_OUTLIERS, id="outliers") as tab:
                 outliers = outliers_tab.build_outliers_tab(tab)
             with gr.Tab("Results", id="results") as place:
                 results = results_tab.build_results_tab()
@@ -164,6 +164,7 @@ def build_app(
         TrainHandlers(screen).wire()
         SourceHandlers(screen, Imports(), uploads).wire(app)
         OutliersHandlers(screen).wire()
+        WaitingMasks(studies).place()
         LabelHandlers(screen).wire()
         PredictedHandlers(screen).wire()
         SheetHandlers(screen).wire()

@@ -44,16 +44,15 @@ def serve(
     env: Mapping[str, str] | None = None,
     root: Path = ROOT,
     log: Path | None = None,
+    port: int | None = None,
 ) -> Iterator[Server]:
-    """Start the app on a free port with a private home, and stop it at the end.
+    """Start the app on a port with a private home, and stop it at the end.
 
     `hub` is the address of a stand-in for the Hub; without one the app is offline. `env` holds
     variables besides. `root` is the folder of `app.py`. What it prints goes to `log`, in its home
-    if None.
+    if None. `port` is a free one if None; that of a server that has ended brings it back.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = port or _free_port()
     env = {
         **os.environ,
         "IMIL_HOME": str(home),
@@ -83,6 +82,12 @@ def serve(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _bring_drawn(home: Path) -> None:

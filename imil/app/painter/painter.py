@@ -57,7 +57,7 @@ MAX_PAINTED_PIXELS = 80_000_000
 # The browser's half: files of one scope, in this order.
 PARTS = (
     *("state", "masks", "drafts", "film", "objects", "drawing", "marks", "view", "shapes"),
-    *("pointer", "keys", "sending", "opening"),
+    *("pointer", "keys", "unsent", "sending", "opening"),
 )
 
 # A button elsewhere whose class begins so does what the painter's own would (see `press_class`).
@@ -364,7 +364,8 @@ def changed_value(
 def build_painter(**kwargs: Any) -> gr.HTML:
     """Place a painter where Gradio stands now; what it takes and gives is said above.
 
-    Its events come from its own buttons, from keys, and from buttons with a `press_class`. A value is sent once an event, never as an upload.
+    Its events come from its own buttons, from keys, and from buttons with a `press_class`. A value
+    is sent once an event, never as an upload.
 
     A function rather than a subclass: Gradio writes a stub file beside the source of each subclass
     when it is imported.

@@ -3,12 +3,9 @@
 // A mask that was handed in is kept beside the drafts until the server says that it has it. If the
 // connection is lost meanwhile, it is sent by itself when it is back. The server knows a mask that
 // arrives twice, and keeps it once.
-const UNSENT = "imil-unsent:";
 const SETTLE = 400; // ms after a film opens in which the second half of a double click is ignored
 const MOVING = 4000; // ms after which a film that was asked for may be asked for again
 const ANSWER_AFTER = 150; // ms without a further stroke until the model is asked
-const LOOK_AGAIN = 2500; // ms between two looks at what is unsent
-const PATIENCE = 20000; // ms without an answer until the same mask is sent again
 const ATTEMPTS = 3;
 
 let strokes = Date.now(); // counts on over mounts, so that no late answer fits a newer stroke
@@ -16,8 +13,6 @@ let asking = 0;
 let moving = -Infinity; // when another film was asked for
 let sending = null; // {key, at, tries, lost} of the mask that is on its way
 let tending = 0;
-
-const online = () => navigator.onLine;
 
 // Nothing is asked while the browser knows that it is offline: Gradio would give the page up, and
 // reload it when the connection is back.
@@ -101,18 +96,9 @@ function handIn() {
 
 // ---- what was handed in, and is not known to be saved ----
 
-const unsentKey = (...image) => `${UNSENT}${imageOf(...image)}`;
 // Whether that is the film that is open, for the same reader. What an older page left names none.
 const isOpen = ({ study, sample, reader = "" }) =>
   film?.study === study && film.sample === sample && film.reader === reader;
-
-function unsent() {
-  try {
-    return Object.keys(localStorage).filter((key) => key.startsWith(UNSENT));
-  } catch {
-    return [];
-  }
-}
 
 // What people call the image of a mask that waits, or of the film.
 function titleOf(study, sample, reader) {
@@ -144,25 +130,13 @@ function sendAgain() {
   } else send("keep", { painted: mask });
 }
 
-async function reachable() {
-  if (!online()) return false;
-  const { root: address = location.origin, api_prefix: prefix = "" } = window.gradio_config ?? {};
-  try {
-    const answer = await fetch(`${address}${prefix}/app_id`,
-      { cache: "no-store", signal: AbortSignal.timeout(5000) });
-    return answer.ok;
-  } catch {
-    return false;
-  }
-}
-
 async function tend() {
   clearTimeout(tending);
   tending = 0;
   if (!element.isConnected) return;
   if (!sending) {
     // Left by a page that was closed or reloaded; what is younger may be another tab's, on its way.
-    const [key] = unsent().filter((other) => Date.now() - (readJson(other)?.at ?? 0) > LOOK_AGAIN);
+    const [key] = waitingKeys();
     const left = key && readJson(key);
     if (left?.painted) sending = { key, at: 0, tries: 0, lost: true, painted: left.painted };
   }
@@ -180,11 +154,8 @@ async function tend() {
 
 // A film has come with the word that the one before is saved.
 function settled(study, accepted) {
-  const image = [study, accepted.sample, accepted.reader];
-  const left = readJson(unsentKey(...image));
-  const runs = left?.painted.rev === accepted.rev ? left.painted.runs : null;
-  dropDrafts(study, accepted, runs);
-  forget(...image);
+  dropSaved(study, accepted);
+  forget(study, accepted.sample, accepted.reader);
 }
 
 // A mask that had waited is saved, and this film stays open.
