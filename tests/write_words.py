@@ -1,7 +1,7 @@
 """Write `docs/words.md`: every text that the app, its reports and its errors can show.
 
-Run by `make words`. One reads it as one table, to find two words for one idea, jargon, and sentences
-that are too long.
+Run by `make words`. One reads it as one table, to find two words for one idea, jargon, and
+sentences that are too long.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _FAULTS = {"ValueError", "TypeError", "RuntimeError", "AssertionError", "KeyErro
 _NAMES = {"imil/datasets/layout/words.py"}
 _HEAD = """# Words
 
-Every text that the app, its reports and its errors can show, by the file that holds it. `make
-words` writes this page, and a test says when it is due. `{}` stands for what is filled in. Read it
-as a visitor does: one idea, one word, as in the [glossary](glossary.md); no sentence over 25 words;
-who acts is named.
+Every text that the app, its reports and its errors can show, by the file that holds it.
+`make words` writes this page, and a test says when it is due. `{}` stands for what is filled in.
+Read it as a visitor does: one idea, one word, as in the [glossary](glossary.md); no sentence over
+25 words; who acts is named.
 """
 
 

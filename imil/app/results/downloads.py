@@ -54,8 +54,8 @@ LOGS: Mapping[str, tuple[str, Callable[[Iterable[Act]], bytes]]] = {
 }
 README_MASKS = (
     "One PNG per image at its own size, white where it is hidden; one folder per reader where "
-    "several masked. The file masks.parquet holds the same with label, prediction, reader, seconds, "
-    "queue and time.\n"
+    "several masked. The file masks.parquet holds the same with label, prediction, reader, "
+    "seconds, queue and time.\n"
 )
 
 
