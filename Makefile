@@ -8,7 +8,7 @@ TORCH ?= torch==2.14.1 torchvision==0.29.1
 # Two at a time, of which one uses the app with its demo and the other the app without.
 FLOWS := $(BIN)/python -m pytest tests/browser -m "not soak" -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help venv run demo test check audit lock soak flows chromium screenshots space clean
+.PHONY: help venv run words demo test check audit lock soak flows chromium screenshots space clean
 
 help: ## list these commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -24,6 +24,9 @@ $(VENV)/installed: requirements.txt pyproject.toml
 
 run: venv ## serve the app with the demo study on http://127.0.0.1:7860
 	$(BIN)/python app.py
+
+words: venv ## the page of all texts on screens and in errors, docs/words.md
+	$(BIN)/python -m tests.write_words
 
 demo: venv ## train the demo that the app ships anew, after its films or its plan have changed
 	$(BIN)/python -m imil demo --out imil/static/demo

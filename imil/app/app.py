@@ -12,6 +12,7 @@ from imil.app.header.account_menu import account_of, build_account_menu, link_sc
 from imil.app.header.header import build_header
 from imil.app.header.header_handlers import HeaderHandlers
 from imil.app.header.job_line import build_job_line
+from imil.app.header.stage import StageHandlers, build_stage
 from imil.app.painter.reader_field import kept_name
 from imil.app.painter.waiting_masks import WaitingMasks
 from imil.app.predicted.predicted_handlers import PredictedHandlers
@@ -145,6 +146,7 @@ def build_app(
         reader = kept_text("imil-reader")
         watch = build_reading_watch()
         job_line = build_job_line(elem_id="job-line")
+        stage = build_stage(elem_id="stage")
         # Where the demo begins, so that a newcomer's page does not jump when it is there.
         with gr.Tabs(elem_id="tabs", selected="outliers" if demo else "train") as tabs:
             with gr.Tab("Train", id="train"):
@@ -161,6 +163,7 @@ def build_app(
         PageVisits(screen, demo).wire(app)
         HeaderHandlers(screen).wire()
         AccountHandlers(screen, menu, demo).wire()
+        StageHandlers(screen, stage).wire()
         TrainHandlers(screen).wire()
         SourceHandlers(screen, Imports(), uploads).wire(app)
         OutliersHandlers(screen).wire()

@@ -50,8 +50,8 @@ from imil.errors import DataError
 MADE = Path(".made")
 
 _LABEL_FIX = (
-    "Put each class in its own folder, add a table (CSV or .xlsx) with a column of file names and "
-    "one of labels, or say which column is which, as in --answer file=“column image”."
+    "Put each class in its own folder, or add a table (CSV or .xlsx) with a column of file names "
+    "and one of labels. Or say which column is which, as in --answer file=“column image”."
 )
 
 

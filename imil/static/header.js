@@ -244,6 +244,12 @@ for (const dialog of [glossary, leaving, keeping]) {
   dialog.addEventListener("keydown", (event) => event.stopPropagation());
 }
 
+function onFresh() {
+  if (!element.isConnected) return removeEventListener("imil-fresh", onFresh);
+  reset();
+}
+addEventListener("imil-fresh", onFresh);
+
 watch("value", update);
 list();
 update();

@@ -11,7 +11,7 @@ def test_the_clock_changes_what_is_said_of_one_study_and_nothing_else(studies: S
 
     assert saved_value(study) == {
         "saved": {
-            "words": "Saved here only · no Hub repo set",
+            "words": "Saved on this server · no backup set up",
             "brief": "Saved here only",
             "why": None,
         },

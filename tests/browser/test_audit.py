@@ -53,7 +53,7 @@ def test_the_trail_is_shown_taken_along_and_names_an_act_that_was_changed(
     page, study = seen
     page.get_by_role("tab", name="Results").click()
     card = page.locator("#audit details")
-    expect(card).to_contain_text("Chain intact: 4 acts, head ")
+    expect(card).to_contain_text("Log verified: 4 acts, ends in ")
     card.locator("summary").click()
     expect(card.locator("tbody tr")).to_have_count(4)
     expect(card.locator("tbody tr").first).to_contain_text("Image skipped")

@@ -53,6 +53,6 @@ def test_the_screen_says_which_file_to_bring_and_takes_it(
     page.locator("#bring").click()
 
     expect(part).to_be_hidden(timeout=PATIENCE)
-    expect(page.locator("#consent")).to_contain_text("Nothing leaves this machine")
+    expect(page.locator("#consent")).to_contain_text("stay on this server")
     picture(page, screens, "brought", whole=True)
     assert faults == []

@@ -79,7 +79,9 @@ def test_the_time_since_the_hub_answered_is_not_read_aloud_every_few_seconds(
     page: Page, server: Server
 ) -> None:
     page.goto(server.url)
-    expect(page.locator("#header .saved .whole")).to_have_text("Saved here only · no Hub repo set")
+    expect(page.locator("#header .saved .whole")).to_have_text(
+        "Saved on this server · no backup set up"
+    )
 
     expect(page.locator("#header [role=status]")).to_have_text("")
 

@@ -13,7 +13,7 @@ from imil.report.parts.numbers import count, roughly
 from imil.storage.base import Saved
 from imil.study.study import Study
 
-SAVED_HERE = "Saved here only · no Hub repo set"
+SAVED_HERE = "Saved on this server · no backup set up"
 SAVED_FOR_OWNER = "This is for whoever runs this app to mend. You can go on meanwhile."
 SAVED_SILENT_WHY = (
     "The Hugging Face Hub does not answer.",
@@ -33,7 +33,7 @@ GLOSSARY = (
     ("Label", "The class that an image is filed under. It can be wrong, too."),
     ("Mask", "The region of an image that you painted, because it should not matter."),
     ("Blackout", "The image with its mask set to black. Training goes on with it."),
-    ("Budget", "How many training images may be masked: at most 4 % by default, as in the paper."),
+    ("Budget", "How many training images may be masked: 4 % by default, as in the paper."),
     ("Queue", "An ordered list of training images to look at, such as the mispredicted ones."),
     ("Label suspect", "An image whose label looks wrong. You decide; masks are not for it."),
     ("Wrong reason", "A right answer that rests on what should not matter."),
@@ -42,7 +42,7 @@ GLOSSARY = (
     ("Control", "The arm without masks: the same extra epochs, and nothing else changed."),
     ("Plan", "The settings of training. Fixed once it begins, so that arms can be compared."),
     ("Epoch", "One pass of training over all training images."),
-    ("Seed", "The number that fixes chance. Five seeds are five repetitions."),
+    ("Seed", "A number that makes chance repeatable. Five seeds are five runs."),
     ("Split", "What an image is used for: training, validation, or test, opened at the end."),
     ("Verdict", "Helps, trade-off, no clear difference or harmful: what the two questions say."),
     ("Interval", "The range that a figure may plausibly have, 95 % unless another level is named."),

@@ -10,7 +10,7 @@ from imil.core.review.readers import LONGEST_NAME, UNNAMED
 from imil.report.parts import numbers, text
 from imil.study.study import Study
 
-READER_INFO = "Goes with each mask. You see your own alone."
+READER_INFO = "Saved with each mask. You see only your own masks."
 
 
 def build_reader_field() -> gr.Textbox:
@@ -40,5 +40,5 @@ def show_reader(study: Study, reader: str) -> Any:
     info, unnamed = READER_INFO, study.review.budget(UNNAMED).painted
     if reader != UNNAMED and unnamed:
         count = numbers.some(unnamed, text.MASK_ONE, text.MASK_MANY)
-        info = f"{count} painted without a name: clear the field to see them."
+        info = f"{count} painted without a name. Empty this field to see them."
     return gr.update(value=kept_name(reader), info=info)

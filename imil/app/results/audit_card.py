@@ -19,9 +19,8 @@ from imil.study.study import Study
 
 AUDIT_TITLE = "Audit trail"
 AUDIT_WORDS = (
-    "Every act is written down when it is done, each with a fingerprint of the one before it: "
-    "whoever changes, removes or inserts one later breaks the chain. Its head is the fingerprint "
-    "of the last act."
+    "Everything that is done is written down at once, each entry with a fingerprint of the one "
+    "before it. Whoever changes, removes or inserts one later breaks the chain."
 )
 AUDIT_ACT = "act"
 AUDIT_ACTS = "acts"
@@ -144,7 +143,7 @@ def chain_words(found: Audit) -> str:
         return AUDIT_BROKEN
     digest = "" if found.head is None else found.head.digest[:DIGITS]
     acts = numbers.some(len(found.acts), AUDIT_ACT, AUDIT_ACTS)
-    return f"Chain intact: {acts}, head {digest}"
+    return f"Log verified: {acts}, ends in {digest}"
 
 
 def acts_table(acts: Sequence[Act], called: Callable[[str], str]) -> Markup:

@@ -34,7 +34,7 @@ from imil.study.study import Study
 FILES = {
     "report": ("Report", "HTML, plots inside, works without a network"),
     "results_json": ("Every figure", "results.json, for programs"),
-    "results_csv": ("Figures a seed", "results.csv, a row an arm, metric and seed"),
+    "results_csv": ("Results per seed", "results.csv, one row per arm, metric and seed"),
     "images": ("Answers an image", "Parquet: what each arm and seed says to each image"),
     "masks": ("Masks", "PNG an image and Parquet, zipped"),
     "curves": ("Curves", "curves.csv: loss and accuracy by epoch, arm and seed"),
@@ -53,9 +53,9 @@ LOGS: Mapping[str, tuple[str, Callable[[Iterable[Act]], bytes]]] = {
     "acts_jsonl": ("acts.jsonl", acts_jsonl),
 }
 README_MASKS = (
-    "A PNG an image, white where it is hidden, at the image's own size, in a folder a reader where "
-    "several masked; masks.parquet holds the same with label, prediction, reader, seconds, queue "
-    "and time.\n"
+    "One PNG per image at its own size, white where it is hidden; one folder per reader where "
+    "several masked. The file masks.parquet holds the same with label, prediction, reader, "
+    "seconds, queue and time.\n"
 )
 
 
@@ -66,7 +66,7 @@ def downloads_card(study: Study, found: Round) -> Markup:
     rows = file_rows(files, arms=arms, main=study.results.main_arm())
     return card(
         "Downloads",
-        rows + remark("Made when you ask, of what this page shows. No image is in them."),
+        rows + remark("Made from what this page shows, when you ask. No image is in them."),
     )
 
 

@@ -147,7 +147,7 @@ def _title(ask: Mapping[str, Any], arm: Variant, classes: Sequence[str]) -> str:
         return f"{name}: images “{ask['group']}”"
     if "label" not in ask:
         titles = {
-            "fixed": "{arm}: fixed, right only after",
+            "fixed": "{arm}: fixed, now right",
             "broken": "{arm}: broken, wrong only after",
         }
         return titles[ask["changed"]].format(arm=name)

@@ -26,8 +26,8 @@ HOW = (
     "Whatever a colleague would ignore: markers, text, tubes, rulers, borders. "
     "Leave the finding itself in sight."
 )
-IF_HIDDEN = "If this were hidden, the model would say"
-MODEL_SAYS_NOW = "As it is, the model says"
+IF_HIDDEN = "With this hidden, the model says"
+MODEL_SAYS_NOW = "Now the model says"
 FLIPS = "the model changed its mind, from {was} to {now}."
 COVERED_MARKER = "You covered the L: "
 HIDDEN = "With this hidden, "
@@ -41,7 +41,7 @@ CHECKING = "Finding check …"
 NO_FINDING = "Finding check: “{label}” names no finding that a mask could hide."
 TOO_LOW = "Finding check: p({label}) is too low for a mask to lower it."
 BY_CHANCE = "Finding check: masks in random places take as much from p({label})."
-EVIDENCE_STAYS = "Finding check: the evidence for the label stays."
+EVIDENCE_STAYS = "Finding check passed: the label stays as likely."
 
 
 def build_answer(**kwargs: Any) -> gr.HTML:

@@ -43,7 +43,7 @@ QUEUE_WORDS = {
         "By the answers in training the label looks wrong. A rare one can look so: you decide."
     ),
     Queue.WRONG_REASON.value: (
-        "Right, but less so when what your masks suggest to hide comes from another image."
+        "Right, but less sure once the area that your masks suggest comes from another image."
     ),
     Queue.HIGH_LOSS.value: "The {allowed} training images of highest loss, right or wrong.",
     Queue.RANDOM.value: (

@@ -27,7 +27,7 @@ QUEUE_EMPTY = {
     ),
     Queue.LABEL_SUSPECT.value: (
         "No label looks wrong",
-        "The answers in training agree with every label well enough. Go on with another queue.",
+        "The model agrees with every label closely enough. Go on with another queue.",
     ),
     Queue.WRONG_REASON.value: (
         "No wrong reason was found",

@@ -212,9 +212,9 @@ def _budget(study: Study, reader: str, ended: str) -> Markup:
 def _spent(study: Study, reader: str) -> str:
     masked = study.review.budget(reader).painted
     if not masked:
-        return "The time that you take is recorded with each mask."
+        return "We record how long each mask takes."
     seconds = study.review.seconds_spent(reader)
-    return f"{numbers.duration(seconds / masked)} an image, {numbers.duration(seconds)} in all"
+    return f"{numbers.duration(seconds / masked)} per image, {numbers.duration(seconds)} in all"
 
 
 def _ended(reviewed: ReviewCounts, *, full: bool) -> str:

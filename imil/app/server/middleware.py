@@ -14,9 +14,10 @@ import sys
 from gradio.utils import get_upload_folder
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from imil.app.server.link_preview import PREVIEW_PATH, origin_of, preview_picture, with_preview
 from imil.core.disk import NO_ROOM, not_saved_error
 from imil.report.parts.markup import ASSETS
 
@@ -140,7 +141,7 @@ class FirstPage:
     """Sends `/` packed to whoever can unpack it, `frames.js` first; all else goes as it went.
 
     Gradio packs its scripts but not the page, which is the largest file of a visit; and it has no
-    place for a script ahead of its own.
+    place for a script ahead of its own, nor for what a link shows of the page.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -151,6 +152,9 @@ class FirstPage:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         page = scope["type"] == "http" and scope["path"] == "/"
+        if scope["type"] == "http" and scope["path"] == PREVIEW_PATH:
+            await Response(preview_picture(), media_type="image/jpeg")(scope, receive, send)
+            return
         await (self._page if page else self._app)(scope, receive, send)
 
     async def _scripted(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -158,7 +162,8 @@ class FirstPage:
             if message["type"] == "http.response.start":
                 del MutableHeaders(scope=message)["content-length"]
             else:
-                body = message.get("body", b"").replace(b"<head>", self._head, 1)
+                body = with_preview(message.get("body", b""), origin_of(scope))
+                body = body.replace(b"<head>", self._head, 1)
                 message = {**message, "body": body}
             await send(message)
 

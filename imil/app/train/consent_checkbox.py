@@ -15,12 +15,12 @@ from imil.study.study import Study
 CONSENT = "Keep a copy of the images in {repo} (private)"
 CONSENT_WORDS = (
     (
-        "Without the tick no image leaves this machine: masks, labels, predictions, times and "
-        "codes that stand for the images go to {repo}, and file names nowhere."
+        "Without the tick no image leaves this server. Masks, labels, predictions, times and "
+        "codes that stand for the images go to {repo}; file names go nowhere."
     ),
     (
-        "With it the images go there too, written again from their pixels alone, and the first "
-        "model goes to a private repo beside it: then a restart asks you for nothing."
+        "With it we also send the images, written again from their pixels alone, and the first "
+        "model, to a private repo beside it. Then a restart asks you for nothing."
     ),
 )
 CONSENT_GIVEN = (
@@ -34,13 +34,12 @@ CONSENT_GIVEN = (
     ),
 )
 NOTHING_LEAVES = (
-    "Nothing leaves this machine: images, masks and results are kept here only. Images are kept "
-    "without file names and metadata."
+    "Your images, masks and results stay on this server. We discard file names and metadata."
 )
 KEPT_DAYS = (
     "{days} days after its last visit the study's images and models are deleted from this machine, "
     "unless it is on an account's list. What was drawn, decided and found stays, and the study "
-    "then says which file to bring; one in which nothing was drawn or decided is deleted whole."
+    "then says which file to bring. One in which nothing was drawn or decided is deleted whole."
 )
 
 

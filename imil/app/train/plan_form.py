@@ -28,13 +28,13 @@ IMAGE_SIZE = "Image size, px"
 BATCH_SIZE = "Batch size"
 LEARNING_RATE = "Learning rate"
 SEED = "Seed"
-PRETRAINED_INFO = "From ImageNet, where the model has any; said where they can't be had"
+PRETRAINED_INFO = "ImageNet weights where there are any; you are told if not"
 PRECISIONS = {
     Precision.AUTO: "By model and processor",
     Precision.FP32: "float32 (fp32)",
     Precision.BF16: "bfloat16 (bf16)",
 }
-OUR_CHOICE = "What the paper does not state is our choice, and is recorded with the study."
+OUR_CHOICE = "Where the paper is silent we chose. Each choice is recorded with the study."
 PRESETS = {
     "recommended": ("Recommended", "{backbone} at {size} px: measured on {on}."),
     "paper": (
@@ -114,8 +114,8 @@ def build_plan_form() -> PlanForm:
             seed = _number(SEED, "seed", info="Fixes all that is random")
             precision = gr.Dropdown(
                 [(words, kind.value) for kind, words in PRECISIONS.items()],
-                label="Arithmetic",
-                info="On the processor. The choice is kept: every arm trains in it",
+                label="Precision",
+                info="On the processor; every arm trains in it",
                 elem_id="plan-precision",
             )
         pretrained = gr.Checkbox(

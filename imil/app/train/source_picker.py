@@ -19,15 +19,14 @@ from imil.report.parts.markup import hint, part
 from imil.study.library.imports import ImportStatus
 
 DEMO_WORDS = (
-    "Synthetic chest films. A mark that has nothing to do with the finding agrees with the label "
-    "in 95 % of the training films: a planted shortcut."
+    "Synthetic chest films. In 95 % of the training films an “L” in the corner gives the answer "
+    "away. We planted it: can you make the model stop using it?"
 )
-DEMO_CHOICE = "Trained, its outliers are there at once; untrained, its plan can still be changed."
+DEMO_CHOICE = "Ready to paint: the model is trained. Train it yourself: you can change its plan."
 ZIP_WORDS = (
-    "A zip of pictures or DICOM files with a folder a class, or with train, validation and test "
-    "folders of them, or with a table (CSV, .xlsx) of labels. Files that can't be used, damaged "
-    "ones too, are listed, not fatal. An exported study.zip opens as a study of its own. The zip "
-    "itself is deleted here as soon as it was read."
+    "A zip of pictures or DICOM files with one folder per class, with train, validation and test "
+    "folders, or with a table of labels. We skip and list files that can't be read. "
+    "A study.zip exported here opens as a study of its own. We delete the zip once it is read."
 )
 ZIP_POSITIVE = "Label that counts as positive"
 ZIP_POSITIVE_INFO = (
@@ -157,11 +156,9 @@ def build_source_picker(watch: ReadingWatch, fold: gr.Accordion) -> SourcePicker
     with gr.Column() as demo:
         html(hint(DEMO_WORDS))
         with gr.Row(elem_classes=["demoacts"]):
-            open_demo = gr.Button(
-                "Begin a fresh demo, already trained", elem_id="open-demo", size="md"
-            )
+            open_demo = gr.Button("New demo, ready to paint", elem_id="open-demo", size="md")
             open_untrained = gr.Button(
-                "Begin one to train yourself", elem_id="open-untrained", size="md"
+                "New demo, train it yourself", elem_id="open-untrained", size="md"
             )
         html(hint(DEMO_CHOICE))
     with gr.Column(visible=False) as public:
@@ -186,7 +183,7 @@ def build_source_picker(watch: ReadingWatch, fold: gr.Accordion) -> SourcePicker
         with gr.Row(elem_classes=["fields2"]):
             name = gr.Textbox(
                 label="Name of the study",
-                info="No patient data in it, please.",
+                info="Don't include patient names or ids.",
                 max_length=80,
                 elem_id="name",
             )

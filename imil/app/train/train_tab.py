@@ -215,7 +215,7 @@ def _plan(tab: TrainTab, study: Study) -> Updates:
 def _foot(study: Study, outliers: int) -> str:
     total = len(study.images.rows(Split.TRAIN))
     of = f"{numbers.count(outliers)} of {numbers.count(total)} training images are mispredicted."
-    return f"{of} Test set: not opened."
+    return f"{of} Test set: still sealed."
 
 
 def _review_words(outliers: int) -> str:

@@ -233,7 +233,7 @@ def too_few_masks_error(painted: int) -> MaskError:
     """Return the error of predicting from that many masks, fewer than `FEWEST_PAINTED`."""
     return MaskError(
         "Only one image is painted." if painted else "No image is painted.",
-        why="What holds for other images shows only where two masks or more can be compared.",
+        why="What the masks have in common shows only from two masks on.",
         fix="Paint another image, better a dozen.",
     )
 

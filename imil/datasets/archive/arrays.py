@@ -64,8 +64,8 @@ _BROKEN_HEADER = (
     TokenError,
 )
 _FIX = (
-    "Save images as (N, H, W) or (N, H, W, 3) in uint8 and labels as (N,) or (N, 1) in whole "
-    "numbers, or bring the images as files."
+    "Save images as (N, H, W) or (N, H, W, 3) in uint8, and labels as (N,) or (N, 1) in whole "
+    "numbers. Or bring the images as files."
 )
 
 

@@ -34,7 +34,7 @@ def out_of_memory_error(name: str, plan: Plan) -> ComputeError:
         why=f"A batch of {plan.batch_size} images of {plan.size} px does not fit: "
         f"{free / _GIB:.1f} of {total / _GIB:.1f} GB are free.",
         fix="Close what else uses memory and train on, or leave out an arm that needs more than "
-        "others; or begin a study with smaller images, a smaller batch or another model. Finished "
+        "others. Or begin a study with smaller images, a smaller batch or another model. Finished "
         "epochs are kept.",
     )
 

@@ -21,7 +21,7 @@ CASES_TITLE = {
     Split.VALIDATION: "Validation images fixed and broken",
     Split.TEST: "Test images fixed and broken",
 }
-FIXED_WORDS = "right only after"
+FIXED_WORDS = "now right"
 BROKEN_WORDS = "wrong only after"
 CELL = "{n} with label {label} of which {arm} said {said}. Open them."
 

@@ -42,7 +42,7 @@ BURNT_BLACK = (
 BURNT_NONE = ("No text found in the corners of images.", "Small or faint text is missed.")
 TINY = (
     "Few images of “{label}”: {n} in {split}.",
-    "One image more or less right changes its share by {points} points.",
+    "With so few, one answer moves its share by {points} points.",
 )
 
 # Pictures shown of a study; two rows on a wide screen.

@@ -27,7 +27,7 @@ RECOMMENDED_CONTROL = (
     "For now, train on without masks: on validation no arm was measurably better than control."
 )
 CHOSEN = "Chosen on validation{among}, where it gained {gain} points without the shortcut."
-CHOSEN_HERE = "Chosen on these images{among}, so it may flatter: confirm on the test set."
+CHOSEN_HERE = "Chosen on these images{among}, so it is optimistic: confirm on the test set."
 AMONG = " from arms that lose at most {points} point of accuracy"
 MASK_ONLY_ABOVE = (
     "A classifier that sees the masks alone, and no image, reaches a balanced accuracy of "

@@ -119,12 +119,12 @@ EXPLAINER_NAMES = {
 }
 SWAPPED_WORDS = {
     "reference": (
-        "What reference masks call irrelevant was replaced in each image by the same area of "
-        "another, as a stand-in for a hospital without this shortcut."
+        "We replaced what reference masks call irrelevant by the same area of another image, as a "
+        "stand-in for a hospital without this shortcut."
     ),
     "predicted": (
-        "What the painted masks predict as irrelevant was replaced in each image by the same area "
-        "of another, as a stand-in for a hospital without this shortcut."
+        "We replaced what your masks predict as irrelevant by the same area of another image, as a "
+        "stand-in for a hospital without this shortcut."
     ),
 }
 EXPLANATIONS_SECONDARY = "Secondary: a better map is not evidence of a better model"

@@ -405,7 +405,7 @@ def _training_images(workspace: Workspace) -> tuple[NDArray[np.int64], list[str]
 
 def _too_few_masks(painted: int) -> PlanError:
     return PlanError(
-        f"Wrong reasons can't be found from {painted} of {FEWEST_TO_PREDICT} masks.",
+        f"Wrong reasons can't be found yet: {painted} of {FEWEST_TO_PREDICT} masks are painted.",
         why="What is irrelevant in the other images is predicted from those that you masked.",
         fix="Mask two images of another queue first: mispredicted ones, or random ones.",
     )

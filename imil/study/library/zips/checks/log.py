@@ -48,8 +48,8 @@ def require_unchanged(found: Audit, manifest: Manifest) -> None:
     if found.broken is not None and manifest.broken is None:
         raise StoreError(
             f"This study.zip was changed: {found.broken.told}",
-            why="Each act of the log carries a digest of the one before, and of the files that it "
-            "tells of, so that a later change shows.",
+            why="Each entry of the log carries a digest of the one before, and of the files that "
+            "it tells of. So a later change shows.",
             fix="Use an untouched copy of the zip, or export the study again.",
         )
 
