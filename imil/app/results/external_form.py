@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from imil.app.server.updates import Updates, components_of, html
 from imil.datasets.external import LONGEST_SET_NAME
-from imil.report.cards.external_card import check_table, check_words
+from imil.report.cards.external_card import check_findings, check_table
 from imil.report.parts import numbers, text
 from imil.report.parts.markup import heading, hint, note, remark, subtitle
 from imil.study.study import Study
@@ -82,7 +82,8 @@ def build_external_form() -> ExternalForm:
                 max_length=300,
                 elem_id="external-hub",
             )
-            add = gr.Button("Add and look at it", size="md", elem_id="external-add")
+            with gr.Row(elem_classes=["actrow"]):
+                add = gr.Button("Add and look at it", size="md", elem_id="external-add")
         trouble = html(elem_id="external-trouble")
         with gr.Row(elem_classes=["actrow"]):
             which = gr.Dropdown([], label="Set to remove", visible=False, elem_id="external-which")
@@ -143,5 +144,5 @@ def _sets(study: Study) -> Markup:
         shown += subtitle(each.name) + remark(state)
         if not study.external.is_here(each):
             shown += note(LOST, tone="warn")
-        shown += check_table(each.check) + remark(" ".join(check_words(each.check)))
+        shown += check_table(each.check) + remark(" ".join(check_findings(each.check)))
     return shown

@@ -26,13 +26,14 @@ EXTERNAL_TITLE = "Another hospital: {name}"
 EXTERNAL_COLUMNS = (
     "AUROC",
     "Balanced accuracy",
-    "Balanced, threshold of validation",
+    "Balanced, at threshold",
     "Accuracy",
-    "Accuracy, threshold of validation",
+    "Accuracy, at threshold",
 )
 EXTERNAL_WORDS = (
     "Opened together with the test set. Arms and thresholds were chosen on validation, nothing on "
-    "these images. Intervals are 95 %, or wider where several arms were named beforehand."
+    "these images. The threshold is the one that was best on validation. Intervals are 95 %, or "
+    "wider where several arms were named beforehand."
 )
 EXTERNAL_ON = "{images}, {patients}; majority class {rate}"
 EXTERNAL_SENTENCE = (
@@ -128,7 +129,12 @@ def check_words(check: DistributionCheck) -> tuple[str, ...]:
         f"{name} {numbers.percent(here)} (training {numbers.percent(there)})"
         for name, here, there in zip(check.classes, own.shares, theirs.shares, strict=True)
     )
-    told = [f"Class shares: {shares}."]
+    return (f"Class shares: {shares}.", *check_findings(check))
+
+
+def check_findings(check: DistributionCheck) -> tuple[str, ...]:
+    """Return what stands out of a check, a sentence each, without the class shares themselves."""
+    told = []
     if check.near_duplicates:
         images = numbers.some(check.near_duplicates, text.IMAGE_ONE, text.IMAGE_MANY)
         told.append(SOME_TWINS.format(images=images))

@@ -21,7 +21,8 @@ def image_set(
     ]
 
     def read(name: str) -> Pixels:
-        return NOISE[rows[name]] + np.uint8(bright)
+        pixels: Pixels = NOISE[rows[name]] + np.uint8(bright)
+        return pixels
 
     return ImageSet("noise", ("no", "yes"), samples, read=read, channels=1)
 

@@ -75,8 +75,8 @@ def _check_round(found: Round, images: ImageSet) -> None:
         require(len(paired.mcnemar) in {0, seeds})
     require(not found.external or found.split is Split.TEST)
     require(len({each.name for each in found.external}) == len(found.external))
-    for each in found.external:
-        _check_external(each, found, len(images.classes))
+    for external in found.external:
+        _check_external(external, found, len(images.classes))
     if found.advice is not None:
         candidates = [each.name for each in found.advice.candidates]
         require({found.advice.chosen.name, *found.advice.chosen.tied} <= set(candidates))
