@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 # scikit-learn's C, on standardised features: strong, as in trials on skin lesions.
-INVERSE_PENALTY = 0.003
+_INVERSE_PENALTY = 0.003
 # Images that a pair must have to be weighed up in full; a rarer one counts less, or a few images
 # would decide. Our choice.
 FEWEST_IN_PAIR = 10
@@ -111,7 +111,7 @@ def _head() -> Pipeline:
     from sklearn.pipeline import make_pipeline  # noqa: PLC0415  # slow to import
     from sklearn.preprocessing import StandardScaler  # noqa: PLC0415  # slow to import
 
-    regression = LogisticRegression(C=INVERSE_PENALTY, class_weight="balanced", max_iter=1000)
+    regression = LogisticRegression(C=_INVERSE_PENALTY, class_weight="balanced", max_iter=1000)
     return make_pipeline(StandardScaler(), regression)
 
 
