@@ -59,6 +59,7 @@ class Arm(StrEnum):
     PROPAGATED = "propagated"
     FOCUS = "focus"
     FOCUS_BLEND = "focus_blend"
+    REBALANCE = "rebalance"
     RIGHT_REASON = "right_reason"
     UPWEIGHT = "upweight"
     AUTO_MASK = "auto_mask"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.planted import MARK_AGREES, TOUCHING, PlantedSpec, plant, write_planted
@@ -13,9 +14,10 @@ from imil.core.records import Sample, Split
 from imil.errors import DataError
 
 
-def lesion(at: tuple[int, int] = (64, 64)) -> np.ndarray:
+def lesion() -> NDArray[np.bool_]:
     down, across = np.mgrid[0:128, 0:128]
-    return np.hypot(down - at[0], across - at[1]) < 25
+    inside: NDArray[np.bool_] = np.hypot(down - 64, across - 64) < 25
+    return inside
 
 
 def test_a_mark_lies_anywhere_outside_the_lesion_and_sometimes_touches_it() -> None:

@@ -118,7 +118,8 @@ def _unseen(source: RegionSource, masks: Mapping[int, Region]) -> nn.Module:
 
 def _far(size: int) -> NDArray[np.float64]:
     axis = np.arange(size) - (size - 1) / 2
-    return np.hypot(axis[:, None], axis[None, :]) / size
+    far: NDArray[np.float64] = np.hypot(axis[:, None], axis[None, :]) / size
+    return far
 
 
 def _most(values: NDArray[np.float64], share: float) -> NDArray[np.bool_]:

@@ -401,6 +401,11 @@ def focus(inputs: ArmInputs) -> Batches:
     return ArmBatches(inputs, inputs.train)
 
 
+def rebalance(inputs: ArmInputs) -> Batches:
+    """Show every image as it is: what differs is a last layer fitted anew at the end."""
+    return ArmBatches(inputs, inputs.train)
+
+
 def right_reason(inputs: ArmInputs) -> ArmBatches:
     """Penalise what the masks hide: input gradients (Ross et al. 2017), or Grad-CAM there."""
     variant = inputs.variant
@@ -454,6 +459,7 @@ class ArmDefinition:
         triage: whether it learns from what a reader decided on labels, and so needs that.
         raw: of an arm whose model hides regions itself, in training and at prediction: the weight
             of its answer to the raw image, 0-1. None for a model that sees images as they are.
+        refitted: whether the last layer is fitted anew once training is over.
     """
 
     batches: Callable[[ArmInputs], Batches]
@@ -464,6 +470,7 @@ class ArmDefinition:
     settings: frozenset[Setting] = frozenset()
     triage: bool = False
     raw: float | None = None
+    refitted: bool = False
 
 
 _EDITED = frozenset({Setting.QUEUE, Setting.FILL, Setting.MODE, Setting.SHARE, Setting.READER})
@@ -512,6 +519,14 @@ ARMS: Mapping[Arm, ArmDefinition] = MappingProxyType(
             fewest=2,
             settings=_FOCUSED | {Setting.RAW},
             raw=0.5,
+        ),
+        Arm.REBALANCE: ArmDefinition(
+            rebalance,
+            MaskSource.BOTH,
+            predicted=True,
+            fewest=2,
+            settings=frozenset({Setting.SHARE}),
+            refitted=True,
         ),
         Arm.RIGHT_REASON: ArmDefinition(
             right_reason, MaskSource.MISPREDICTED, fewest=1, settings=_PENALISED

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from imil.core.arms.focusing import learn_focus
+from imil.core.arms.rebalancing import rebalanced
 from imil.core.arms.registry import ARMS, ArmInputs, batches_of
 from imil.core.arms.variants import Variant
 from imil.core.disk import full_disk
@@ -27,6 +28,7 @@ from imil.core.training.device_images import cache_on_gpu
 from imil.core.training.fit import (
     EpochReport,
     TrainState,
+    epochs_of,
     fit,
     initial_state,
     left_raw,
@@ -206,9 +208,9 @@ def _train(
     batches = batches_of(inputs, task.arm)
     for report in fit(task.plan, state, batches, should_stop=should_stop):
         if isinstance(report, EpochReport):
-            state, figures = report.state, (*figures, report.figures)
+            state, figures = _refitted(task, report.state, inputs), (*figures, report.figures)
             if writes:
-                _keep(task, report, figures, time.monotonic() - began)
+                _keep(task, replace(report, state=state), figures, time.monotonic() - began)
             began = time.monotonic()
             yield report.figures
         elif time.monotonic() - reported > PROGRESS_EVERY:
@@ -216,6 +218,14 @@ def _train(
             yield report
     if writes and not should_stop():
         _ask(task, state, inputs)
+
+
+def _refitted(task: TrainingTask, state: TrainState, inputs: ArmInputs) -> TrainState:
+    """Fit the last layer anew after the last epoch, where the arm does so."""
+    over = state.epoch == epochs_of(task.plan, state.round)
+    if not (over and ARMS[task.arm.arm].refitted):
+        return state
+    return rebalanced(state, inputs, seed=task.plan.seed)
 
 
 def _keep(

@@ -78,7 +78,11 @@ def test_the_blend_trains_on_half_of_the_images_as_they_are() -> None:
     seen: list[Tensor] = []
     assert net.focus is not None
 
-    net.focus.maps(shown, lambda batch: (seen.append(batch), batch)[1])
+    def body(batch: Tensor) -> Tensor:
+        seen.append(batch)
+        return batch
+
+    net.focus.maps(shown, body)
 
     assert torch.equal(seen[0][::2], shown[::2])
     assert (seen[0][1::2, :, :12] == 0.5).all()

@@ -310,7 +310,11 @@ def test_a_model_that_hides_regions_learns_them_once_and_keeps_them(
     hidden[8:24, 8:24] = False
     masks = dict.fromkeys(range(6), hidden)
     write_masked(tmp_path / "masks", MaskedImages({row: working[row] for row in masks}, masks))
-    given = {"arm": parse_variant(arm), "start": first.checkpoint, "edits": tmp_path / "masks"}
+    given: dict[str, Any] = {
+        "arm": parse_variant(arm),
+        "start": first.checkpoint,
+        "edits": tmp_path / "masks",
+    }
     whole, parted = replace(make_task("a"), **given), replace(make_task("b"), **given)
     epochs(whole)
     epochs(parted, stop_after=1)
