@@ -86,7 +86,8 @@ def _spoken(name: str, around: int) -> tuple[str, str]:
             word = re.sub(r"\d+", "", word).strip(" _-.").lower()
             return f"name with “{word}”", found["base"]
     for level, folder in reversed(list(enumerate(folders))):
-        if level >= around and words.has(folder, words.MASK_FOLDERS):
+        idle = level < around or words.plain_word(folder) in words.UNLABELLED
+        if not idle and words.has(folder, words.MASK_FOLDERS):
             return f"folder “{'/'.join(folders[: level + 1])}”", own
     return "", own
 
