@@ -115,3 +115,51 @@ def test_several_masks_of_an_image_are_one_region(tmp_path: Path) -> None:
     assert masked.sample_id == "lesion/0.png"
     assert int(read_region(masked.relevant_file).sum()) == 30
     assert listing.report.taken == len(CLASSES)
+
+
+def test_the_copy_of_a_folder_is_what_is_left_out() -> None:
+    names = [f"{top}/{name}" for top in ("data", "data - Copy") for name in CLASSES]
+    digest = {name: name.partition("/")[2] for name in names}
+
+    found = read_layout(Listed(tuple(names), digest=digest.__getitem__))
+
+    assert [image.file for image in found.images] == [f"data/{name}" for name in CLASSES]
+
+
+def test_maps_of_numbered_regions_are_masks(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    regions = np.zeros((24, 24), np.uint8)
+    regions[2:8, 2:9], regions[10:20, 4:20] = 1, 2
+    for label in ("lesion", "normal"):
+        for number in range(6):
+            pixels = {"images": rng.integers(0, 255, (24, 24), np.uint8), "labels": regions}
+            for folder, levels in pixels.items():
+                file = tmp_path / label / folder / f"{label}_{number}.png"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(levels).save(file)
+
+    listing = read_folder(tmp_path)
+
+    assert listing.report.taken == 12
+    assert all(entry.relevant_file is not None for entry in listing.entries)
+
+
+@pytest.mark.parametrize("people", ["P{:02}", "sub-{:02}"])
+def test_classes_of_people_are_not_the_people(people: str) -> None:
+    names = [
+        f"{kind}/{people.format(person + 20 * (kind == 'Controls'))}/{n}.png"
+        for kind in ("Patients", "Controls")
+        for person in range(6)
+        for n in range(3)
+    ]
+
+    found = _reading(names)
+
+    assert found.classes == {"Controls": 18, "Patients": 18}
+    assert len({image.patient for image in found.images}) == 12
+
+
+def test_hospitals_above_the_same_classes_are_no_label() -> None:
+    names = [f"{place}/{name}" for place in ("Brain", "Lung") for name in CLASSES]
+
+    assert set(_reading(names).classes) == {"lesion", "normal"}

@@ -125,3 +125,45 @@ def test_a_column_of_patients_is_known_in_several_languages(title: str) -> None:
     found = _read(names, {"t.csv": _grid(("image", "diagnosis", title), rows)})
 
     assert {image.patient for image in found.images} == {f"P{n}" for n in range(8)}
+
+
+@pytest.mark.parametrize("tables", ["{}.txt", "lists.xlsx [{}]"])
+def test_a_list_of_each_classs_images_says_their_label(tables: str) -> None:
+    names = [f"all/x{n:03}.png" for n in range(24)]
+    lists = {
+        tables.format(label): _grid((f"x{first:03}.png",), [(f"x{n:03}.png",) for n in rest])
+        for label, (first, *rest) in (("benign", range(0, 24, 2)), ("malignant", range(1, 24, 2)))
+    }
+
+    assert _labels(_read(names, lists)) == ["benign", "malignant"] * 12
+
+
+def test_an_address_names_the_file_at_its_end() -> None:
+    names = [f"dl/img{n:03}.jpg" for n in range(12)]
+    rows = [(f"https://host.org/f/img{n:03}.jpg?dl=1", "ab"[n % 2]) for n in range(12)]
+
+    assert _labels(_read(names, {"t.csv": _grid(("url", "class"), rows)})) == ["a", "b"] * 6
+
+
+def test_a_mark_or_an_empty_cell_is_yes_or_no() -> None:
+    names = [f"{n:03}.png" for n in range(18)]
+    rows = [(f"{n:03}", str(n % 2 + 1), "1" if n % 3 else "") for n in range(18)]
+
+    found = _read(names, {"t.csv": _grid(("filestem", "projection", "fracture_visible"), rows)})
+
+    assert found.classes == {"0": 6, "1": 12}
+
+
+def test_the_group_of_each_participant_may_be_the_label() -> None:
+    names = [f"sub-{p:02}/anat/{n}.png" for p in range(1, 13) for n in range(2)]
+    rows = [
+        (f"sub-{p:02}", str(30 + p), "MF"[p % 2], ("patient", "control")[p // 2 % 2])
+        for p in range(1, 13)
+    ]
+    tables = {"participants.tsv": _grid(("participant_id", "age", "sex", "group"), rows)}
+
+    found = _read(names, tables)
+
+    assert found.classes == {"control": 12, "patient": 12}
+    assert len({image.patient for image in found.images}) == 12
+    assert {image.group for image in found.images} == {None}

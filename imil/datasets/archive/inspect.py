@@ -31,7 +31,7 @@ from imil.datasets.files import dicom
 from imil.datasets.files.dicom import Header, RefusedError
 from imil.datasets.files.frames import frames_of, may_hold_frames
 from imil.datasets.files.pictures import PictureFiles, owners
-from imil.datasets.files.pixels import IMAGE_SUFFIXES, PixelsError, kind_of
+from imil.datasets.files.pixels import IMAGE_SUFFIXES, PixelsError
 from imil.datasets.files.tree import is_image, may_be_dicom, stray, suffix_of
 from imil.datasets.files.volumes import is_volume
 from imil.datasets.layout.decisions.frames import Frames
@@ -421,11 +421,7 @@ def _tried(
         try:
             require_readable(zipped, entry)
             if left >= 0:
-                inflated = pieces(zipped, entry)
-                head = next(inflated, b"")
-                deque(inflated, maxlen=0)
-                if suffix_of(name) in IMAGE_SUFFIXES and (why := kind_of(head)):
-                    lost[name] = Skipped(name, why)
+                deque(pieces(zipped, entry), maxlen=0)
         except EntryError as error:
             lost[name] = Skipped(name, str(error))
     return lost, left >= 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -35,6 +36,30 @@ def label_candidates(sheets: Sequence[Sheet], images: int) -> list[LabelHypothes
         if candidate is not None:
             found.append(candidate)
     return found
+
+
+def table_candidate(sheets: Sequence[Sheet], images: int) -> list[LabelHypothesis]:
+    """Return the names of tables as labels, where each is a list of the images of one class."""
+    true = [sheet for sheet in sheets if sheet.labelled()]
+    names = {sheet.name: _list_name(sheet.name) for sheet in true}
+    if len(set(names.values())) < 2 or any(words.split_word(n) for n in names.values()):
+        return []
+    of: dict[str, set[str]] = {}
+    for sheet in true:
+        for file in sheet.reached:
+            of.setdefault(file, set()).add(names[sheet.name])
+    values = {file: min(own) for file, own in of.items() if len(own) == 1}
+    score = plausibility(values, images)
+    if score is None or len(values) < 0.9 * len(of):
+        return []
+    return [LabelHypothesis("tables", "the table that lists it", values, score, where="tables")]
+
+
+def _list_name(table: str) -> str:
+    """Return what a list is called: its sheet, or its file without the suffix."""
+    if table.endswith("]"):
+        return table.rpartition(" [")[2].removesuffix("]")
+    return posixpath.basename(table).partition(".")[0]
 
 
 def forced_candidate(columns: Mapping[str, Column], column: Column) -> LabelHypothesis:

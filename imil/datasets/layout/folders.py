@@ -19,6 +19,8 @@ _LEAST, _WHOLE = 0.5, 0.9
 # Parts of a file's name that are tried as labels, from its end and from its start.
 # Classes that parts which are numbers may be.
 MOST_NUMBERED = 5
+# Folders of one name and a number each, from which they are people's.
+_LEAST_PEOPLE = 8
 _NAME_PARTS = (-1, -2, -3, 0, 1, 2)
 _PIECES = re.compile(r"[^\W_]+")
 _MAGNIFIED = re.compile(r"\d+x", re.IGNORECASE)
@@ -69,6 +71,7 @@ def level_candidates(
             found.append(candidate)
     if found:
         found[-1] = replace(found[-1], score=found[-1].score + 0.7)
+    found = [_crossed(candidate, found) for candidate in found]
     inner = {
         n: parts[-2]
         for n in names
@@ -87,6 +90,24 @@ def level_candidates(
     if not any(len(c.values) >= _WHOLE * len(names) for c in found):
         found.append(candidate)
     return found
+
+
+def _crossed(outer: LabelHypothesis, levels: Sequence[LabelHypothesis]) -> LabelHypothesis:
+    """Return a level with less for it where each of its folders holds the same likely classes.
+
+    It says where the images come from then: a hospital, a part, a year.
+    """
+    for inner in levels:
+        if inner is outer or len(set(inner.values.values())) < 2:
+            continue
+        if inner.choice < outer.choice or inner.score < outer.score - 1.0:
+            continue
+        held: dict[str, set[str]] = {}
+        for name, folder in outer.values.items():
+            held.setdefault(folder, set()).add(inner.values.get(name, ""))
+        if all(own == set(inner.values.values()) for own in held.values()):
+            return replace(outer, score=outer.score - 1.5)
+    return outer
 
 
 def _level(
@@ -201,6 +222,9 @@ def name_candidates(names: Sequence[str]) -> list[LabelHypothesis]:
 
 def _are_ids(kinds: Sequence[str]) -> bool:
     """Return whether names are numbers that tell one person or slide from another."""
+    spoken = {word for kind in kinds for word in words.words(kind)}
+    if len(kinds) >= _LEAST_PEOPLE and _numbered(kinds) and spoken and not spoken & words.KINDS:
+        return True
     long = sum(bool(re.search(r"\d{3,}", kind)) for kind in kinds)
     return 2 * long > len(kinds) and len(
         {words.plain_word(re.sub(r"\d+", "", k)) for k in kinds}

@@ -86,7 +86,8 @@ def _spoken(name: str, around: int) -> tuple[str, str]:
             word = re.sub(r"\d+", "", word).strip(" _-.").lower()
             return f"name with “{word}”", found["base"]
     for level, folder in reversed(list(enumerate(folders))):
-        if level >= around and words.has(folder, words.MASKS):
+        idle = level < around or words.plain_word(folder) in words.UNLABELLED
+        if not idle and words.has(folder, words.MASK_FOLDERS):
             return f"folder “{'/'.join(folders[: level + 1])}”", own
     return "", own
 
@@ -182,7 +183,7 @@ def copies(
 
 def _telling(name: str) -> set[str]:
     """Return the folders of a file that may say something of it."""
-    idle = words.CONTAINERS | words.PART_WORDS | words.DERIVED
+    idle = words.CONTAINERS | words.PART_WORDS | words.DERIVED | words.COPIED
     return {
         folder
         for folder in name.lower().split("/")[:-1]
@@ -190,8 +191,9 @@ def _telling(name: str) -> set[str]:
     }
 
 
-def _order(name: str) -> tuple[int, int, str]:
-    return -len(_telling(name)), name.count("/"), name
+def _order(name: str) -> tuple[int, bool, int, str]:
+    copied = any(words.has(folder, words.COPIED) for folder in name.split("/")[:-1])
+    return -len(_telling(name)), copied, name.count("/"), name
 
 
 def variants(names: Sequence[str]) -> tuple[int, dict[str, list[str]]] | None:

@@ -11,6 +11,8 @@ from PIL import Image
 MAX_BYTES, MAX_PIXELS = 4 * 2**20, 16 * 2**20
 # Grey levels that count as one, and the share of pixels that the two fullest must have.
 _BIN, _SHARE = 16, 0.97
+# Grey levels of a map of several regions, numbered from 0.
+MOST_LEVELS_OF_MASKS = 6
 # Why an image that shows nothing is left out.
 ONE_LEVEL = "It is of one grey level or colour alone, and shows nothing."
 TRANSPARENT = "It is transparent all over, and shows nothing."
@@ -21,7 +23,8 @@ _LEAST = 0.002
 def two_valued(file: BinaryIO) -> bool | None:
     """Return whether an image has two grey values alone; None where that can't be told.
 
-    Values near each other count as one, as JPEG makes of them.
+    Values near each other count as one, as JPEG makes of them. A few exact values count as well:
+    those of a map of several regions.
     """
     try:
         with Image.open(file) as image:
@@ -30,6 +33,8 @@ def two_valued(file: BinaryIO) -> bool | None:
             counts = np.asarray(image.convert("L").histogram(), float)
     except Exception:  # noqa: BLE001  # a damaged file makes Pillow raise almost anything
         return None
+    if 2 <= np.count_nonzero(counts) <= MOST_LEVELS_OF_MASKS:
+        return True
     bins = np.sort(counts.reshape(-1, _BIN).sum(axis=1)) / max(counts.sum(), 1)
     if bins[-2] < _LEAST:
         return None

@@ -115,7 +115,16 @@ UNSURE_WORDS = _set(
 MADE_WORDS = DERIVED | _set(
     "rot rotate rotation flip hflip vflip fliph flipv mirror mirrored noise noisy blur blurred "
     "zoom zoomed bright brightness brighter darker contrast shifted sheared shear jitter gamma "
-    "patch tile copy kopie copie"
+    "patch tile copy kopie copie overlay overlays heatmap heatmaps gradcam saliency "
+    "annotated marked"
+)
+# Folders that somebody copied.
+COPIED = _set("copy copies kopie copie copia backup backups old duplicate duplicates duplicated")
+# Folders of masks, beside those of `MASKS`; names of files say other things by these words.
+MASK_FOLDERS = MASKS | _set("label labels labelled labeled overlays")
+# Words before a number that say what an image is, not whose.
+KINDS = _set(
+    "class classes grade grades stage stages type types level levels category score bi rads"
 )
 
 _WORD = re.compile(r"[^\W\d_]+")

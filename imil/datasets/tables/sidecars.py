@@ -14,7 +14,7 @@ from imil.datasets.tables.records import MAX_KEYS, of_element, values_of
 from imil.datasets.tables.table import MAX_CELL, Grid
 
 # How such files end, bytes of one and of all that are read, and how many.
-SUFFIXES = (".txt", ".json", ".xml")
+SUFFIXES = (".txt", ".json", ".xml", ".cls")
 MAX_SIDECAR, MAX_ALL_SIDECARS, MOST_SIDECARS = 4 * 2**20, 128 * 2**20, 50_000
 # Share of the images that must have one. Masks of the same names may be most of them.
 _LEAST = 0.2

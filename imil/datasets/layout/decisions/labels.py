@@ -8,7 +8,7 @@ from dataclasses import replace
 from imil.core.records import Split
 from imil.datasets.layout import words
 from imil.datasets.layout.candidates import ENOUGH, LabelHypothesis, clear, rank_hypotheses
-from imil.datasets.layout.columns import NAMED, forced_candidate, label_candidates
+from imil.datasets.layout.columns import NAMED, forced_candidate, label_candidates, table_candidate
 from imil.datasets.layout.decisions.draft import Draft
 from imil.datasets.layout.folders import level_candidates, name_candidates
 from imil.datasets.layout.reading import counted
@@ -82,6 +82,7 @@ def _hypotheses(
     images = len(reached & set(draft.names)) or len(draft.names)
     return [
         *label_candidates(sheets, min(len(draft.names), max(images, len(draft.names) // 2))),
+        *table_candidate(sheets, len(draft.names)),
         *level_candidates(inside, splits, level),
         *name_candidates(inside),
     ]
