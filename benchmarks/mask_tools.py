@@ -83,7 +83,8 @@ def measure(cases: Iterator[Case], *, seed: int = 0) -> dict[str, list[Made]]:
     rng = np.random.default_rng(seed)
     made: dict[str, list[Made]] = {tool: [] for tool in TOOLS}
     with sync_playwright() as playwright:
-        path = shutil.which("chromium")
+        names = ("chromium-headless-shell", "chromium", "google-chrome")
+        path = next(filter(None, map(shutil.which, names)), None)
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         page = browser.new_page()
         page.add_script_tag(content=(ASSETS / "painter" / "objects.js").read_text("utf-8"))
