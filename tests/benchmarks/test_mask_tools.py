@@ -18,7 +18,7 @@ def test_a_movement_takes_longer_to_a_smaller_target() -> None:
 
 
 def test_every_film_that_is_masked_has_a_marker() -> None:
-    assert [case.wanted.any() for case in films(3, size=64)] == [True] * 3
+    assert [case.wanted.any() for case in films(5, size=64)] == [True] * 5
 
 
 @pytest.mark.parametrize(("overlaps", "good"), [([0.8, 0.9], "100%"), ([0.1, 0.9], "50%")])
