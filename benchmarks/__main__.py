@@ -182,6 +182,25 @@ def planted_images(
     typer.echo(f"Images in {out / 'images'}, to be named as --data of the command images.")
 
 
+@app.command("mask-tools")
+def mask_tool_benchmark(
+    data: Annotated[
+        Path | None, typer.Option(help="A folder with images and relevant; else films.")
+    ] = None,
+    images: Annotated[int, typer.Option(min=1, help="How many, the first by name.")] = 100,
+) -> None:
+    """Model how long a mask takes by each of the painter's tools, and how good it gets."""
+    from benchmarks.mask_tools import (  # noqa: PLC0415  # needs a browser, as no other does
+        films,
+        folder,
+        measure,
+        tools_table,
+    )
+
+    cases = films(images) if data is None else folder(data / "images", data / "relevant", images)
+    Console(soft_wrap=True, highlight=False, markup=False).print(tools_table(measure(cases)))
+
+
 @app.command("verdicts")
 def verdict_benchmark(
     out: Annotated[Path, typer.Option(help="Folder for results.")],

@@ -20,8 +20,8 @@ from imil.errors import ImilError
 from imil.report.parts.markup import ASSETS
 from imil.study.library.studies import Studies
 
-# The browser's half: files of one scope, in this order; the first three are the painter's too.
-PARTS = ("masks", "drafts", "unsent", "waiting")
+# The browser's half: files of one scope, in this order.
+SENDER_PARTS = ("masks", "drafts", "unsent", "waiting")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,7 +32,9 @@ class WaitingMasks:
 
     def place(self) -> gr.HTML:
         """Place the component where Gradio stands now, and attach its callback."""
-        script = "".join((ASSETS / "painter" / f"{part}.js").read_text("utf-8") for part in PARTS)
+        script = "".join(
+            (ASSETS / "painter" / f"{part}.js").read_text("utf-8") for part in SENDER_PARTS
+        )
         waiting = gr.HTML(
             "",
             js_on_load=script,
