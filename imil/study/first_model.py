@@ -52,14 +52,22 @@ class FirstModel:
         context = self._context
         return self._warm.answer(context.workspace, context.trained(), sample_id, irrelevant)
 
-    def check(self, sample_id: str, irrelevant: Region) -> FindingCheck | None:
+    def check(
+        self, sample_id: str, irrelevant: Region, elsewhere: Region | None = None
+    ) -> FindingCheck | None:
         """Return whether a mask may hide the finding itself; None where there is nothing to hide.
+
+        Args:
+            sample_id: the image.
+            irrelevant: (H, W) at the image's own size, True = hide.
+            elsewhere: (S, S) at working size: what other masks suggest; see `Predictions.suggests`.
 
         Raises:
             PlanError, DataError, MaskError: as `answer`.
         """
         context = self._context
-        return self._warm.check(context.workspace, context.trained(), sample_id, irrelevant)
+        first = context.trained()
+        return self._warm.check(context.workspace, first, sample_id, irrelevant, elsewhere)
 
     def saliency(self, sample_id: str, irrelevant: Region | None = None) -> SaliencyMap:
         """Return where the model looks in an image, as it is or with a region blacked out.

@@ -19,7 +19,8 @@ def test_every_film_with_something_to_mask_is_counted_and_none_without_a_finding
     # Of 20 test films half have a finding, and half of each class a marker.
     assert (warned["finding"]["n"], warned["marker"]["n"]) == (10, 10)
     assert warned["marker, on films of no finding"]["warned"] == 0
-    assert all(0 <= told["warned"] <= 1 for told in warned.values())
+    assert warned["marker, on films of no finding"]["later"] == 0
+    assert all(0 <= told[share] <= 1 for told in warned.values() for share in ("warned", "later"))
     write_check(content, tmp_path)
     assert json.loads((tmp_path / "finding_check.json").read_bytes()) == content
     assert check_table(content).count("\n") == 2 + len(warned)

@@ -77,9 +77,13 @@ def answer(study: Study, sample: str, mask: Region | None = None) -> dict[str, A
 
     `may_hide_finding`: with the mask filled from what is around it, the label's probability falls
     by `fall`, which is more than .10, and more than `chance`: what 95 % of such masks in random
-    places stay below. Both are null where nobody needed to ask.
+    places stay below. Both are null where nobody needed to ask. Once two masks are learned from,
+    what they suggest here is filled in all of these.
     """
-    check = None if mask is None else study.model.check(sample, mask)
+    check = None
+    if mask is not None:
+        suggested = study.predictions.of(API_READER).suggests(sample)
+        check = study.model.check(sample, mask, suggested)
     return {
         **_answer(study.model.answer(sample, mask), study.images.classes),
         "may_hide_finding": check is not None and check.warns,

@@ -69,7 +69,8 @@ def answer_values(
     told = {"sample": painted.sample_id, "stroke": painted.stroke}
     yield {**told, "html": answer_html(answer, classes, suspect=suspect, marker=marker)}
     if irrelevant is not None:
-        check = study.model.check(painted.sample_id, irrelevant)
+        suggested = study.predictions.of(painted.reader).suggests(painted.sample_id)
+        check = study.model.check(painted.sample_id, irrelevant, suggested)
         if check is not None:
             yield {**told, "html": answer_html(answer, classes, check, marker=marker)}
 
@@ -141,10 +142,9 @@ def _found(check: FindingCheck | None, label: str, before: float) -> tuple[str, 
     """Return what the finding check found, and its tone: it warns, and never blocks."""
     if names_absence(label):
         return NO_FINDING.format(label=label), "info"
-    if not has_evidence(label, before):
-        return TOO_LOW.format(label=label), "info"
     if check is None:
-        return CHECKING, "info"
+        low = not has_evidence(label, before)
+        return (TOO_LOW.format(label=label) if low else CHECKING), "info"
     if check.chance is None:
         return EVIDENCE_STAYS, "good"
     if not check.warns:

@@ -4,18 +4,22 @@ The region is not blacked out for this question but filled from what is around i
 something new that a model reads, and on films it hid the loss of every third finding.
 
 A model can't tell a finding from a shortcut: without whatever it reads, the label's probability
-falls. So the check says where the model's evidence lies, and leaves to the reader what it is. All
-of it is our choice; nothing here is from the paper.
+falls. Two masks on other images can: what they suggest is irrelevant here is filled before the
+question is put and after it, so that what is left to lose is more likely the finding. Until then
+the check says where the model's evidence lies, and leaves to the reader what it is. All of it is
+our choice; nothing here is from the paper.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import grey_dilation
 
 from imil.core.review.edits import filled_from_around
 
@@ -26,6 +30,9 @@ RANDOM_REGIONS = 20
 CHANCE_QUANTILE = 0.95
 # Of random regions, images a pass: whoever paints on meanwhile waits for one of them at most.
 REGIONS_A_PASS = 5
+# What other masks suggest is widened by this share of the side on each side: a prediction's edge is
+# less exact than a painted one, and what is left of a marker's rim can still be read.
+WIDENED_SHARE = 1 / 64
 # Words of a class that is the absence of a finding: there is nothing that a mask could hide.
 ABSENCE_WORDS = frozenset(
     {
@@ -116,21 +123,41 @@ def check_finding(
     before: float,
     shares: Callable[[NDArray[np.uint8]], NDArray[np.floating]],
     rng: np.random.Generator,
+    elsewhere: NDArray[np.floating] | None = None,
 ) -> FindingCheck:
     """Return how far the label falls without a region; beside chance only where it falls by enough.
 
     Args:
         image: (C, S, S), the working image.
         hidden: (S, S), 0-1: how far each of its pixels is hidden.
-        before: probability of the label of the image as it is.
+        before: probability of the label of the image as it is; not used where `elsewhere` is given.
         shares: of (N, C, S, S) images, (N,) probabilities of the label; asked for one, and where
             that falls by enough for `RANDOM_REGIONS` more, a few at a time.
         rng: places the random regions.
+        elsewhere: (S, S), 0-1: what masks on other images suggest is irrelevant in this one. It is
+            filled in every copy, so the fall is of what the region hides beyond that. None where
+            too few images are masked.
     """
-    fall = float(before - shares(filled_from_around(image, hidden[None]))[0])
+    besides = None if elsewhere is None else _widened(elsewhere)
+
+    def filled(regions: NDArray[np.floating]) -> NDArray[np.floating]:
+        every = regions if besides is None else np.maximum(regions, besides)
+        return shares(filled_from_around(image, every))
+
+    if besides is None:
+        fall = float(before - filled(hidden[None])[0])
+    else:
+        before, after = (float(share) for share in filled(np.stack([0 * hidden, hidden])))
+        fall = before - after
     if fall <= LEAST_FALL:
         return FindingCheck(fall)
     places = random_places(hidden, rng)
     parts = np.split(places, range(REGIONS_A_PASS, len(places), REGIONS_A_PASS))
-    after = np.concatenate([shares(filled_from_around(image, part)) for part in parts])
-    return FindingCheck(fall, chance_of(before - after))
+    after_each = np.concatenate([filled(part) for part in parts])
+    return FindingCheck(fall, chance_of(before - after_each))
+
+
+def _widened(region: NDArray[np.floating]) -> NDArray[np.floating]:
+    by = 2 * math.ceil(WIDENED_SHARE * region.shape[0]) + 1
+    wide: NDArray[np.floating] = grey_dilation(region, size=(by, by))
+    return wide

@@ -20,7 +20,7 @@ from imil.core.images import working_image
 from imil.core.nets.saliency import SaliencyMap, explain_image
 from imil.core.records import Pixels, Region
 from imil.core.review.counterfactual import Answer, answer_of
-from imil.core.review.finding_check import FindingCheck, check_finding, has_evidence
+from imil.core.review.finding_check import FindingCheck, check_finding, has_evidence, names_absence
 from imil.core.review.masks import apply_blackout, check_mask_size, coverage
 from imil.core.training.fit import predict, restore
 from imil.jobs.training.task import TrainingTask
@@ -156,21 +156,39 @@ class WarmModels:
         return self._answers.known(_answer_key(first, sample_id, irrelevant))
 
     def check(
-        self, workspace: Workspace, first: TrainingTask, sample_id: str, irrelevant: Region
+        self,
+        workspace: Workspace,
+        first: TrainingTask,
+        sample_id: str,
+        irrelevant: Region,
+        elsewhere: Region | None = None,
     ) -> FindingCheck | None:
         """Return whether a mask may hide the finding; None where there is nothing to hide.
 
-        One forward pass, and twenty more where that falls by enough: the same for the same region
-        whenever it is asked for. At working size, which costs little whatever the original's is.
+        A forward pass or two, and twenty more where the label falls by enough: the same for the
+        same regions whenever it is asked for. At working size, which costs little whatever the
+        original's is.
+
+        Args:
+            workspace: of the study.
+            first: the finished training.
+            sample_id: any image of the study.
+            irrelevant: (H, W) at the image's own size, True = hide.
+            elsewhere: (S, S) at working size: what masks on other images suggest for this one.
 
         Raises:
             DataError, MaskError: as `answer`.
         """
         scores, label = self._before(workspace, first, sample_id)
         before = float(softmax(scores.astype(np.float64))[label])
-        if not irrelevant.any() or not has_evidence(workspace.images.classes[label], before):
+        name = workspace.images.classes[label]
+        # What misleads the model may be all that keeps the label's probability low.
+        asked = has_evidence(name, before) if elsewhere is None else not names_absence(name)
+        if not irrelevant.any() or not asked:
             return None
-        key = _answer_key(first, sample_id, irrelevant)
+        checkpoint, _, region = _answer_key(first, sample_id, irrelevant)
+        besides = "" if elsewhere is None else _digest(elsewhere)
+        key = checkpoint, sample_id, region + besides
         known = self._checks.known(key)
         if known is not None:
             return known
@@ -190,7 +208,8 @@ class WarmModels:
             before=before,
             shares=shares,
             # By the region itself: the same mask is judged alike by whoever paints it.
-            rng=np.random.default_rng(int(key[-1][:16], 16)),
+            rng=np.random.default_rng(int(region[:16], 16)),
+            elsewhere=None if elsewhere is None else elsewhere.astype(np.float64),
         )
         return self._checks.get(key, lambda: made)
 
@@ -296,8 +315,11 @@ class WarmModels:
 
 
 def _answer_key(first: TrainingTask, sample_id: str, irrelevant: Region) -> tuple[str, str, str]:
-    region = hashlib.sha256(np.packbits(irrelevant).tobytes()).hexdigest()
-    return str(first.checkpoint), sample_id, region
+    return str(first.checkpoint), sample_id, _digest(irrelevant)
+
+
+def _digest(region: Region) -> str:
+    return hashlib.sha256(np.packbits(region).tobytes()).hexdigest()
 
 
 def _read_model(first: TrainingTask) -> nn.Module:

@@ -207,6 +207,16 @@ class Predictions:
         learned = self.learn()
         return region_at(learned.predictor, self._confidence(learned, sample_id), wanted)
 
+    def suggests(self, sample_id: str) -> Region | None:
+        """Return the predicted region of an image at working size, (S, S), True = hide.
+
+        None as long as nothing was learned from the masks as they are now: it waits for nothing.
+        """
+        learned = self.known()
+        if learned is None:
+            return None
+        return learned.predictor.irrelevant(self._confidence(learned, sample_id))
+
     def confidence(self, learned: Learned, sample_id: str) -> float:
         """Return how sure the prediction is on one image: the mean over its region, 0-1."""
         confidence = self._confidence(learned, sample_id)

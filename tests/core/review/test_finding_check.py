@@ -98,3 +98,30 @@ def test_chance_is_asked_only_where_the_label_falls() -> None:
     assert passes == [1, 5, 5, 5, 5]
     assert missed == FindingCheck(0.0)
     assert asked[5:] == [1]
+
+
+def test_beside_what_other_masks_suggest_the_finding_is_told_from_the_marker() -> None:
+    """The model reads both: beside the marker, the finding alone changes nothing."""
+    image = np.full((1, 64, 64), 100, np.uint8)
+    marker, finding = np.zeros((64, 64)), np.zeros((64, 64))
+    marker[4:10, 50:60] = 1
+    finding[40:46, 20:30] = 1
+    image[0, (marker + finding) > 0] = 255
+
+    def either(images: np.ndarray) -> np.ndarray:
+        return np.array([float(each.max() > 200) for each in images])
+
+    def warned(mask: np.ndarray, elsewhere: np.ndarray | None = None) -> bool:
+        rng = np.random.default_rng(0)
+        return check_finding(
+            image, mask, before=1.0, shares=either, rng=rng, elsewhere=elsewhere
+        ).warns
+
+    assert not warned(finding)
+    # A prediction that misses the marker's rim is widened.
+    predicted = np.zeros((64, 64))
+    predicted[5:9, 51:59] = 1
+    assert warned(finding, predicted)
+    assert not warned(marker, predicted)
+    # Without the marker the label is far less probable than the image as it is lets one think.
+    assert not warned(finding, np.maximum(marker, finding))

@@ -79,6 +79,31 @@ def test_any_training_image_gets_a_predicted_region_of_its_own_size(study: Study
     assert mean_dice(regions, truth).mean() > 0.85
 
 
+def test_beside_what_other_masks_suggest_a_mask_of_the_same_hides_nothing_more(
+    study: Study,
+) -> None:
+    with_finding = next(
+        one.sample_id
+        for one in study.images.samples[::-1]
+        if one.split is Split.TRAIN and one.label
+    )
+    paint_lungs(study, 8)
+    predictions = study.predictions.of("r")
+    assert predictions.suggests(with_finding) is None
+    predictions.learn()
+
+    suggested = predictions.suggests(with_finding)
+
+    assert suggested is not None
+    mask = study.predictions.region(with_finding)
+    alone = study.model.check(with_finding, mask)
+    beside = study.model.check(with_finding, mask, suggested)
+    assert alone is not None
+    assert beside is not None
+    assert abs(beside.fall) < 0.001 < abs(alone.fall)
+    assert study.model.check(with_finding, mask) == alone
+
+
 def test_agreement_of_both_kinds_confidence_and_a_sample_are_told(study: Study) -> None:
     paint_lungs(study, 8)
 
