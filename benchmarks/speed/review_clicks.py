@@ -48,7 +48,10 @@ def screen_of(studies: Studies) -> Screen:
             outliers = build_outliers_tab(place)
             results = build_results_tab()
         timer, news = gr.Timer(1, active=False), gr.Timer(1, active=False)
-    return Screen(studies, study_id, reader, header, tabs, timer, news, train, outliers, results)
+    clocks = timer, news
+    return Screen(
+        studies, study_id, reader, header, tabs, *clocks, train, outliers, results, html()
+    )
 
 
 def painted(study: Study, sample_id: str, turn: int) -> dict[str, Any]:

@@ -156,8 +156,9 @@ def build_app(
             with gr.Tab("Results", id="results") as place:
                 results = results_tab.build_results_tab()
         clocks = gr.Timer(_POLL, active=False), gr.Timer(_NEWS, active=False)
-        places = train, outliers, results
-        screen = Screen(studies, study_id, reader, top, tabs, *clocks, *places, job_line)
+        screen = Screen(
+            studies, study_id, reader, top, tabs, *clocks, train, outliers, results, job_line
+        )
         # First, so that the endpoints have the plain names; the screen's own events are private.
         add_endpoints(studies, uploads)
         PageVisits(screen, demo).wire(app)

@@ -23,10 +23,7 @@ function show() {
 function present() {
   let touched = Date.now();
   let left = ASKED;
-  const touch = () => {
-    touched = Date.now();
-    if (idle.open) idle.close();
-  };
+  const touch = () => { touched = Date.now(); };
   for (const kind of ["pointerdown", "pointermove", "keydown", "wheel"]) {
     addEventListener(kind, touch, { passive: true, capture: true });
   }
@@ -53,6 +50,7 @@ function present() {
     const act = event.target.closest("[data-act]")?.dataset.act;
     if (act === "qr") trigger("qr", { page: location.origin + location.pathname });
     if (act === "close" || event.target.matches("dialog")) event.target.closest("dialog").close();
+    if (act === "stay") idle.close();
     if (act === "fresh") fresh();
   });
   for (const dialog of [code, idle]) {

@@ -24,6 +24,7 @@ from imil.models.onnx import installed
 from imil.report.parts import text
 from imil.report.parts.markup import ASSETS, card, remark, render
 from imil.report.report import report_html
+from imil.report.share_picture import share_picture
 from imil.storage.codec import MaskRecord, encode_masks, encode_region
 from imil.storage.records.acts import Act, acts_csv, acts_jsonl
 from imil.storage.sheets import csv_text
@@ -33,6 +34,7 @@ from imil.study.study import Study
 
 FILES = {
     "report": ("Report", "HTML, plots inside, works without a network"),
+    "picture": ("Picture of the result", "PNG to show or post; no image and no study's name in it"),
     "results_json": ("Every figure", "results.json, for programs"),
     "results_csv": ("Results per seed", "results.csv, one row per arm, metric and seed"),
     "images": ("Answers an image", "Parquet: what each arm and seed says to each image"),
@@ -166,6 +168,7 @@ def make_file(
         )
     makers: Mapping[str, Callable[[], tuple[str, bytes | None]]] = {
         "report": lambda: ("report.html", _report(study, found)),
+        "picture": lambda: ("result.png", share_picture(found)),
         "results_json": lambda: ("results.json", study.results.json()),
         "results_csv": lambda: ("results.csv", study.results.csv()),
         "images": lambda: ("images.parquet", study.results.cases_parquet()),

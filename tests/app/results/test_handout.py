@@ -109,6 +109,15 @@ def test_the_model_of_an_arm_loads_and_answers_as_in_the_comparison(
     assert not any(key.startswith("optimiser") for key in weights)
 
 
+def test_a_result_can_be_shown_as_one_picture_which_names_no_study(study: Study) -> None:
+    name, content = make_file(study, "picture")
+
+    with Image.open(io.BytesIO(content)) as picture:
+        assert (name, picture.format, picture.size) == ("result.png", "PNG", (1200, 630))
+        assert not picture.info.keys() & {"Software", "Title", "Author", "Comment"}
+    assert study.name.encode() not in content
+
+
 def test_the_model_card_says_what_it_is_for_what_was_found_and_what_it_is_not(
     study: Study,
 ) -> None:
