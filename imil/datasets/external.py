@@ -16,7 +16,7 @@ from imil.core.images import ImageSet, to_uint8
 from imil.core.records import Pixels, Sample, Split
 from imil.datasets.choices import Choices
 from imil.datasets.files.pixels import read_pixels
-from imil.datasets.layout.relabel import apply_rules, parse_rules
+from imil.datasets.layout.decisions.relabel import apply_rules, parse_rules
 from imil.datasets.listing import Entry, Listing
 from imil.errors import DataError, PlanError
 
@@ -37,7 +37,7 @@ class Target:
         positive: the label that a study of one against the rest tells from all others; None where
             every class is told apart.
         rules: how a person renames or leaves out labels that were not renamed while reading; see
-            `imil.datasets.layout.relabel`.
+            `imil.datasets.layout.decisions.relabel`.
     """
 
     classes: tuple[str, ...]
