@@ -294,7 +294,10 @@ BAD_PICTURES: dict[str, Callable[[], bytes]] = {
     "a program.png": lambda: b"\x7fELF" + bytes(400),
 }
 GOOD_PICTURES: dict[str, tuple[Callable[[], bytes], tuple[int, int]]] = {
-    "a column.png": (lambda: encoded(Image.new("L", (1, 65_000), 9), "PNG"), (1, 65_000)),
+    "a column.png": (
+        lambda: encoded(Image.linear_gradient("L").resize((1, 65_000)), "PNG"),
+        (1, 65_000),
+    ),
     "moving.gif": (lambda: frames("GIF"), (12, 12)),
     "moving.png": (lambda: frames("PNG"), (12, 12)),
     "moving.webp": (lambda: frames("WEBP", lossless=True), (12, 12)),

@@ -238,8 +238,8 @@ WHOLE: dict[str, tuple[bytes | Files, str]] = {
         images("1.png", "2.png", "3.png"),
         (
             "No labels found. There are 3 images in one folder, and no table that names them. Put "
-            "each class in its own folder, add a table (CSV or .xlsx) with a column of file names "
-            "and one of labels, or say which column is which, as in --answer "
+            "each class in its own folder, or add a table (CSV or .xlsx) with a column of file "
+            "names and one of labels. Or say which column is which, as in --answer "
             "file=“column image”."
         ),
     ),
@@ -248,8 +248,8 @@ WHOLE: dict[str, tuple[bytes | Files, str]] = {
         (
             "No labels found. There are 2 images, none in a class folder, and no table that names "
             "them. Put "
-            "each class in its own folder, add a table (CSV or .xlsx) with a column of file names "
-            "and one of labels, or say which column is which, as in --answer "
+            "each class in its own folder, or add a table (CSV or .xlsx) with a column of file "
+            "names and one of labels. Or say which column is which, as in --answer "
             "file=“column image”."
         ),
     ),
@@ -295,8 +295,8 @@ WHOLE: dict[str, tuple[bytes | Files, str]] = {
         labelled("file_name,sex\n0.png,f\n"),
         (
             "No labels found. There are 8 images, and metadata.csv gives none of them a label. Put "
-            "each class in its own folder, add a table (CSV or .xlsx) with a column of file names "
-            "and one of labels, or say which column is which, as in --answer "
+            "each class in its own folder, or add a table (CSV or .xlsx) with a column of file "
+            "names and one of labels. Or say which column is which, as in --answer "
             "file=“column image”."
         ),
     ),
@@ -304,8 +304,8 @@ WHOLE: dict[str, tuple[bytes | Files, str]] = {
         labelled("name,label\nx,a\n"),
         (
             "No labels found. There are 8 images, and metadata.csv gives none of them a label. Put "
-            "each class in its own folder, add a table (CSV or .xlsx) with a column of file names "
-            "and one of labels, or say which column is which, as in --answer "
+            "each class in its own folder, or add a table (CSV or .xlsx) with a column of file "
+            "names and one of labels. Or say which column is which, as in --answer "
             "file=“column image”."
         ),
     ),

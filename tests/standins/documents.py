@@ -15,7 +15,7 @@ _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _SETS = re.compile(r"[A-Z_]+=")
 # What is no command: a drawing, and code or settings for another program than a shell.
-NO_SHELL = {"text", "python", "json", "yaml", "ini"}
+NO_SHELL = {"bibtex", "text", "python", "json", "yaml", "ini"}
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from html import escape
 
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-from imil.report.parts.markup import ASSETS
+from imil.report.parts.markup import ASSETS, render
 
 PREVIEW_PATH = "/preview.jpg"
 _DESCRIPTION = (
@@ -35,21 +34,19 @@ def with_preview(page: bytes, origin: str) -> bytes:
         origin: such as https://owner-name.hf.space; "" where it is not known.
     """
     picture, wide = f"{origin}{PREVIEW_PATH}", "summary_large_image"
-    ours = {
-        ("property", "og:type"): "website",
-        ("property", "og:title"): _TITLE,
-        ("property", "og:description"): _DESCRIPTION,
-        ("property", "og:image"): picture,
-        ("name", "description"): _DESCRIPTION,
-        ("name", "twitter:card"): wide,
-        ("name", "twitter:title"): _TITLE,
-        ("name", "twitter:description"): _DESCRIPTION,
-        ("name", "twitter:image"): picture,
-    }
     lines = (
-        f'<meta {kind}="{name}" content="{escape(told)}">' for (kind, name), told in ours.items()
+        ("property", "og:type", "website"),
+        ("property", "og:title", _TITLE),
+        ("property", "og:description", _DESCRIPTION),
+        ("property", "og:image", picture),
+        ("name", "description", _DESCRIPTION),
+        ("name", "twitter:card", wide),
+        ("name", "twitter:title", _TITLE),
+        ("name", "twitter:description", _DESCRIPTION),
+        ("name", "twitter:image", picture),
     )
-    return _OTHERS.sub(b"", page).replace(b"</head>", "".join(lines).encode() + b"</head>", 1)
+    ours = render("link_preview.html", lines=lines).encode()
+    return _OTHERS.sub(b"", page).replace(b"</head>", ours + b"</head>", 1)
 
 
 def origin_of(scope: Scope) -> str:

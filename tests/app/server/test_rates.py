@@ -102,6 +102,7 @@ def test_whatever_begins_trains_asks_or_exports_is_counted(app: gr.Blocks) -> No
         **dict.fromkeys(("open_archive", "open_hub"), Cost.BEGIN),
         **dict.fromkeys(("open_public_set", "bring_images", "fetch_images"), Cost.BEGIN),
         **dict.fromkeys(("look_at_archive", "look_at_hub"), Cost.BEGIN),
+        **dict.fromkeys(("add_external_set", "add_external_hub"), Cost.BEGIN),
         **dict.fromkeys(("train", "start_out_of_fold", "compare", "more_seeds"), Cost.TRAIN),
         "final_comparison": Cost.TRAIN,
         **dict.fromkeys(("answer", "saliency", "looks"), Cost.ASK),

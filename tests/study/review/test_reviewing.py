@@ -173,7 +173,7 @@ def test_folds_go_on_after_the_app_was_killed(machine: Machine) -> None:
 def test_wrong_reasons_need_two_masks_and_stay_while_they_are_masked(fresh: Reviewed) -> None:
     _, study = fresh
     assert Queue.WRONG_REASON not in study.queues.counts()
-    with pytest.raises(PlanError, match=r"from 0 of 2 masks.*Mask two images"):
+    with pytest.raises(PlanError, match=r"0 of 2 masks.*Mask two images"):
         study.queues.offers(Queue.WRONG_REASON)
     paint(study, ids(study)[:2], Queue.MISPREDICTED)
     assert Queue.WRONG_REASON not in study.queues.counts()
