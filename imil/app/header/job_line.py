@@ -12,7 +12,7 @@ from imil.report.parts.markup import ASSETS, render
 from imil.study.study import Study
 
 # What is told of, first things first, and how it is called.
-KINDS = {"test": text.COMPARING, "folds": "Looking again at each image", "train": text.TRAINING}
+JOB_WORDS = {"test": text.COMPARING, "folds": "Looking again at each image", "train": text.TRAINING}
 
 
 def build_job_line(**kwargs: Any) -> gr.HTML:
@@ -32,7 +32,7 @@ def build_job_line(**kwargs: Any) -> gr.HTML:
 def job_line(study: Study) -> dict[str, Any]:
     """Return what trains for a study.
 
-    `kind` is one of `KINDS`, "" for nothing; `words` says how far it is; `states` holds how each
+    `kind` is one of `JOB_WORDS`, "" for nothing; `words` says how far it is; `states` holds how each
     kind stands; `runs` counts the finished runs of the test; `masks` tells whether one can mask
     meanwhile.
     """
@@ -41,11 +41,11 @@ def job_line(study: Study) -> dict[str, Any]:
         "folds": study.training.out_of_fold_status(),
         "train": study.training.status(),
     }
-    kind = next((each for each in KINDS if jobs[each].active), "")
+    kind = next((each for each in JOB_WORDS if jobs[each].active), "")
     return {
         "study": study.study_id,
         "kind": kind,
-        "words": _how_far(KINDS[kind], jobs[kind]) if kind else "",
+        "words": _how_far(JOB_WORDS[kind], jobs[kind]) if kind else "",
         "states": {each: status.state for each, status in jobs.items()},
         "runs": study.comparison.seeds_done(),
         "masks": jobs["train"].state is JobState.DONE,

@@ -17,7 +17,7 @@ from imil.study.study import Study
 # Pictures a page. Our choice: each is a few kB, and travels in the page.
 STRIP_PAGE = 50
 # What a film is that has a mask.
-MASKED = "masked"
+MASKED_STATE = "masked"
 
 
 def page_of(position: int) -> int:
@@ -57,7 +57,7 @@ def page_value(
             "label": f"label {classes[offer.label]}",
             "reviewed": reviewed.get(offer.sample_id, ""),
             "blackout": blackout_url(study, offer.sample_id, reader)
-            if reviewed.get(offer.sample_id) == MASKED
+            if reviewed.get(offer.sample_id) == MASKED_STATE
             else "",
         }
         for offer in shown

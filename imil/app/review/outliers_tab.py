@@ -11,7 +11,7 @@ import gradio as gr
 from imil.app.painter.coach import build_coach, coach, story
 from imil.app.painter.painter import Accepted, PainterImage, build_painter, encode_painter_image
 from imil.app.review.filmstrip import (
-    MASKED,
+    MASKED_STATE,
     STRIP_PAGE,
     blackout_url,
     build_filmstrip,
@@ -318,7 +318,7 @@ def show_reviewed(
     blackouts = {
         name: blackout_url(study, name, view.reader)
         for name in others
-        if states.get(name) == MASKED
+        if states.get(name) == MASKED_STATE
     }
     # One is done with a queue when all of it is reviewed, not the part that is looked at.
     whole = review_list(study, view.whole) if view.narrowed else None
