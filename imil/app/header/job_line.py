@@ -32,8 +32,8 @@ def build_job_line(**kwargs: Any) -> gr.HTML:
 def job_line(study: Study) -> dict[str, Any]:
     """Return what trains for a study.
 
-    `kind` is one of `JOB_WORDS`, "" for nothing; `words` says how far it is; `states` holds how each
-    kind stands; `runs` counts the finished runs of the test; `masks` tells whether one can mask
+    `kind` is one of `JOB_WORDS`, "" for nothing; `words` says how far it is; `states` holds how
+    each kind stands; `runs` counts the finished runs of the test; `masks` tells whether one can mask
     meanwhile.
     """
     jobs = {
