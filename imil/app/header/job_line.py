@@ -33,8 +33,8 @@ def job_line(study: Study) -> dict[str, Any]:
     """Return what trains for a study.
 
     `kind` is one of `JOB_WORDS`, "" for nothing; `words` says how far it is; `states` holds how
-    each kind stands; `runs` counts the finished runs of the test; `masks` tells whether one can mask
-    meanwhile.
+    each kind stands; `runs` counts the finished runs of the test; `masks` tells whether one can
+    mask meanwhile.
     """
     jobs = {
         "test": study.comparison.status(),
