@@ -6,7 +6,7 @@
 const root = element.querySelector(".jobline");
 const words = root.dataset;
 const button = (act) => root.querySelector(`[data-act=${act}]`);
-const PLACE = "imil-tab"; // of this browser tab alone: where it was
+const PLACE = "imil-place"; // of this browser tab alone: where it was
 const TABS = { train: 0, outliers: 1, results: 2 };
 const LEADS_TO = { test: "results", folds: "outliers", train: "outliers" };
 const title = document.title;

@@ -212,7 +212,7 @@ def test_a_mask_handed_in_offline_is_sent_although_the_page_was_closed(desk: Des
 
     # The demo opens on the tab that sends it.
     wait_until(desk.page, lambda: desk.study.review.irrelevant(sample) is not None)
-    expect(saved).to_contain_text("Saved here")
+    expect(saved).to_contain_text("Saved on this server")
     words = f"{desk.study.review.budget().painted} of"
     expect(desk.page.locator("#budget")).to_contain_text(words, timeout=PATIENCE)
     desk.page.wait_for_timeout(3000)

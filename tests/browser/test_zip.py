@@ -139,7 +139,7 @@ def test_guessed_columns_are_shown_corrected_and_read_so(
     expect(card).to_contain_text("No patient in two splits. 21 patients checked")
     expect(card).to_contain_text("41 images compared")
     consent = page.locator("#consent")
-    expect(consent).to_contain_text("Without the tick no image leaves this machine")
+    expect(consent).to_contain_text("Without the tick no image leaves this server")
     expect(consent).to_contain_text("30 days after its last visit the study's images and models")
     consent.get_by_role("checkbox").check()
     expect(consent).to_contain_text(
@@ -164,7 +164,7 @@ def test_what_can_not_be_read_of_a_zip_is_named_before_and_after_the_others_are_
 
     bring(page, online, archive)
     expect(page.locator("#zip-has")).to_contain_text("24 images in the zip")
-    page.locator("#zip-has").get_by_text("1 file of the zip will be left out").click()
+    page.locator("#zip-has").get_by_text("2 files of the zip will be left out").click()
     expect(page.locator("#zip-has")).to_contain_text("b/5.png: It is damaged in the zip.")
     look(page, screens, "zip-damaged", whole=True)
     page.locator("#name textarea, #name input").fill("Damaged")
