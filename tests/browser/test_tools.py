@@ -313,29 +313,6 @@ def test_a_box_selects_the_object_in_it_by_pointer_and_by_keys(opened: Page) -> 
     assert overlap(sent(opened), spot()) > 0.85
 
 
-def test_selecting_takes_less_than_0_3_seconds(opened: Page) -> None:
-    opened.evaluate(
-        """() => {
-          window.took = [];
-          let began;
-          window.addEventListener("pointerup", () => { began = performance.now(); }, true);
-          window.addEventListener("pointerup", () => window.took.push(performance.now() - began));
-        }"""
-    )
-    opened.keyboard.press("w")
-    for _ in range(4):
-        opened.mouse.click(*at(opened, 300, 200))
-        opened.wait_for_timeout(700)
-    for _ in range(4):
-        drag(opened, (220, 120), (380, 280))
-
-    # The shortest: what else the machine does meanwhile takes no time of the page's own.
-    took = opened.evaluate("window.took")
-    assert len(took) == 8
-    assert min(took[:4]) < 300
-    assert min(took[4:]) < 300
-
-
 def test_a_mask_is_inverted_and_the_last_one_copied(opened: Page) -> None:
     drag(opened, (100, 100), (200, 100))
     drawn = sent(opened)
