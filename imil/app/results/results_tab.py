@@ -40,8 +40,7 @@ RESULTS_EMPTY_WORDS = (
     "{masked} masked. Test what that brings: the same model is trained on with and without masks."
 )
 RESULTS_NEEDS_MASKS = (
-    "No image is masked yet. On the Outliers tab, paint over what should not matter; then "
-    "test your masks."
+    "On the Outliers tab, paint over what should not matter. Then test your masks here."
 )
 RESULTS_NEEDS_TRAINING = "Train a model and mask some of its outliers first."
 RESULTS_NEEDS_IMAGES = (
