@@ -217,7 +217,7 @@ def start_comparison(
     """
     study.comparison.start(
         arms=chosen_arms(study, chosen, predicted=predicted),
-        seeds=study.comparison.seeds_unasked,
+        seeds=study.comparison.usual.seeds,
         pooling=chosen_pooling(study, chosen),
         who=reader,
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import uuid
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 
 from imil.errors import StoreError
@@ -31,11 +31,19 @@ class LocalStore:
     Args:
         root: the folder.
         trouble: why nothing leaves this machine although it was meant to; None where it was not.
+        writing: what is open while the content of a name is written.
     """
 
-    def __init__(self, root: Path, *, trouble: StoreError | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        trouble: StoreError | None = None,
+        writing: Callable[[str], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
         self._root = root
         self._trouble = trouble
+        self._writing = writing
 
     def read(self, name: str) -> bytes | None:
         """Return the content, or None where there is none; StoreError if it can't be read."""
@@ -53,11 +61,13 @@ class LocalStore:
 
     def write(self, name: str, content: bytes) -> None:
         """Set the content, replacing what was there; StoreError if it can't be kept."""
-        self._put(name, content, replace=True)
+        with self._writing(name):
+            self._put(name, content, replace=True)
 
     def add(self, name: str, content: bytes, *, shown: bytes | None = None) -> None:  # noqa: ARG002  # nowhere
         """Set the content of a new name; StoreError if it is taken or can't be kept."""
-        self._put(name, content, replace=False)
+        with self._writing(name):
+            self._put(name, content, replace=False)
 
     def hide(self, study_id: str) -> None:
         """Nothing is shown."""

@@ -282,7 +282,7 @@ def _withdrawn(study: Study) -> Markup | str:
 
 def _following(study: Study, arms: Sequence[Variant]) -> str:
     """Return what is trained next, in its order, and how much that is."""
-    seeds = study.comparison.seeds_unasked
+    seeds = study.comparison.usual.seeds
     trainings = numbers.some(len(with_weights(arms)) * seeds, "short training", "short trainings")
     more = (
         f"; {seeds - 1} more runs follow by themselves until there is a verdict, {trainings} in "

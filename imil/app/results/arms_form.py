@@ -222,7 +222,7 @@ def shown_arms(
     arm is always one of them. `predicted` is as in `chosen_arms`.
     """
     if preset == PRESET_REVIEWED:
-        usual = study.comparison.default_arms(predicted=predicted)
+        usual = study.comparison.usual.arms(predicted=predicted)
         return [arm.value for arm in usual if arm != Arm.CONTROL]
     if preset in ARM_PRESETS:
         return _values(preset)
@@ -230,7 +230,7 @@ def shown_arms(
 
 
 def _cost(study: Study, chosen: Sequence[Any]) -> str:
-    seeds = study.comparison.seeds_unasked
+    seeds = study.comparison.usual.seeds
     try:
         names = chosen_arms(study, chosen)
     except PlanError as error:

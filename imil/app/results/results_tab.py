@@ -302,7 +302,7 @@ def show_comparison(tab: ResultsTab, study: Study) -> Updates:
 
 def _compare(tab: ResultsTab, study: Study, **shown: Any) -> Updates:
     """Return the button to compare; where there is nothing to compare, with why beside it."""
-    can = study.comparison.worthwhile
+    can = study.comparison.usual.worthwhile
     return {
         tab.compare: gr.update(interactive=can, **shown),
         tab.compare_why: "" if can else remark(text.COMPARE_NEEDS_MASKS),

@@ -178,7 +178,7 @@ def show_budget(read: ReadColumn, study: Study, view: View, reviewed: ReviewCoun
 
 def _compare(read: ReadColumn, study: Study, *, finished: bool) -> Updates:
     """Return the button to compare; where there is nothing to compare, with why below it."""
-    can = study.comparison.worthwhile
+    can = study.comparison.usual.worthwhile
     variant = "primary" if finished and can else "secondary"
     return {
         read.compare: gr.update(variant=variant, interactive=can),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import takewhile
@@ -26,9 +26,16 @@ def stem(name: str) -> str:
 
 @dataclass(slots=True)
 class _Ends:
-    """Names by their last folders and file name, `parts` of them; made when first asked for."""
+    """Names by their last folders and file name, `parts` of them; made when first asked for.
+
+    Attributes:
+        names: "/"-separated paths.
+        key: what of a name is compared.
+        made: names by their ends, by the number of parts.
+    """
 
     names: Sequence[str]
+    key: Callable[[str], str] = str.lower
     made: dict[int, dict[str, list[str]]] = field(default_factory=dict)
 
     def find(self, path: str, least: int = 1) -> list[str]:
@@ -49,21 +56,13 @@ class _Ends:
             self.made[parts] = ends
         return self.made[parts]
 
-    @staticmethod
-    def key(name: str) -> str:
-        return name.lower()
+
+def _stem_key(name: str) -> str:
+    return stem(name).lower()
 
 
-class _Stems(_Ends):
-    @staticmethod
-    def key(name: str) -> str:
-        return stem(name).lower()
-
-
-class _Numbers(_Ends):
-    @staticmethod
-    def key(name: str) -> str:
-        return posixpath.basename(stem(name)).lstrip("0").lower() or "0"
+def _number_key(name: str) -> str:
+    return posixpath.basename(stem(name)).lstrip("0").lower() or "0"
 
 
 @dataclass(frozen=True)
@@ -92,12 +91,12 @@ class Files:
         return _Ends(self.names)
 
     @cached_property
-    def _stems(self) -> _Stems:
-        return _Stems(self.names)
+    def _stems(self) -> _Ends:
+        return _Ends(self.names, _stem_key)
 
     @cached_property
-    def _numbers(self) -> _Numbers:
-        return _Numbers(self.names)
+    def _numbers(self) -> _Ends:
+        return _Ends(self.names, _number_key)
 
     @cached_property
     def _folders(self) -> dict[str, list[str]]:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
 
 from imil.errors import StoreError
 from imil.storage.base import check_name, study_of
@@ -80,27 +79,6 @@ class Outbox:
         """Return how many names of a study wait; of all studies if None."""
         with self._lock:
             return sum(study_id in {None, study_of(name)} for name in self._waiting)
-
-
-class MarkingStore(LocalStore):
-    """A disk from which another process sends: what is written here is marked for its next start.
-
-    For a command that runs beside the app: packs are filled by one process alone.
-    """
-
-    def __init__(self, root: Path, outbox: Path) -> None:
-        super().__init__(root)
-        self._outbox = Outbox(LocalStore(outbox))
-
-    def write(self, name: str, content: bytes) -> None:
-        """Set the content and mark it; StoreError if it can't be kept."""
-        with self._outbox.putting(name):
-            super().write(name, content)
-
-    def add(self, name: str, content: bytes, *, shown: bytes | None = None) -> None:
-        """Set the content of a new name and mark it; StoreError if taken or it can't be kept."""
-        with self._outbox.putting(name):
-            super().add(name, content, shown=shown)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from imil.storage.base import (
 )
 from imil.storage.hub.background import BackgroundReads, NoAnswerYetError, ReadAnswer
 from imil.storage.hub.errors import FAILURES, failure_of, silent
-from imil.storage.hub.outbox import Committer, MarkingStore, Outbox, Pace
+from imil.storage.hub.outbox import Committer, Outbox, Pace
 from imil.storage.hub.packs import RECORD_BYTES, Packs, is_pack, read_pack
 from imil.storage.hub.repo import HubRepo
 from imil.storage.local import LocalStore
@@ -51,7 +51,9 @@ def beside_app(home: Path, repo: str | None) -> LocalStore:
     """Return the store of a command that runs beside the app, which sends what it writes."""
     if repo is None:
         return LocalStore(store_folder(home))
-    return MarkingStore(store_folder(home), side_folder(home, repo) / OUTBOX)
+    # Marked for the app's next start: packs are filled by one process alone.
+    outbox = Outbox(LocalStore(side_folder(home, repo) / OUTBOX))
+    return LocalStore(store_folder(home), writing=outbox.putting)
 
 
 class HubStore:

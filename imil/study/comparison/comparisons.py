@@ -10,7 +10,7 @@ from imil.core.arms.variants import Variant
 from imil.core.evaluation.rounds import Round
 from imil.core.evaluation.verdict import MIN_SEEDS
 from imil.core.plans import check_seeds
-from imil.core.records import Arm, Split
+from imil.core.records import Split
 from imil.errors import ComputeError, ImilError, PlanError, StoreError
 from imil.jobs.base import JobState, JobStatus
 from imil.jobs.training.task import TrainingTask
@@ -41,6 +41,9 @@ class Comparisons:
     """What a study compares, and how far that is.
 
     Once the arms are trained, figures are made, saved and logged by the job's end, not by a look.
+
+    Attributes:
+        usual: which arms and how many seeds are compared unless others are named.
     """
 
     _context: StudyContext
@@ -49,7 +52,7 @@ class Comparisons:
     _labels: Labels
     _readers: Readers
     _predictions: PredictedMasks
-    _arms: UsualArms
+    usual: UsualArms
     _segments: Segments
     _figures: Figures
     _looks: SaliencyComparisons
@@ -61,23 +64,6 @@ class Comparisons:
     def job(self) -> str:
         """The id of the job that trains."""
         return f"{self._context.study_id}-comparison"
-
-    @property
-    def worthwhile(self) -> bool:
-        """Whether there is anything to compare with control; see `UsualArms.worthwhile`."""
-        return self._arms.worthwhile
-
-    def default_arms(self, *, predicted: bool | None = None) -> tuple[Arm, ...]:
-        """Return what is compared unless other arms are named; see `UsualArms.default`."""
-        return self._arms.default(predicted=predicted)
-
-    @property
-    def seeds_unasked(self) -> int:
-        """How many seeds a comparison trains unless told otherwise: enough for a verdict.
-
-        One where training uses up a visitor's own time on a GPU: more of that are asked for.
-        """
-        return MIN_SEEDS if self._context.services.pool.takes_up(self._context.plan) else 1
 
     def start(
         self,
@@ -93,7 +79,7 @@ class Comparisons:
         of other masks or labels that still runs is stopped: the newest count.
 
         Args:
-            arms: what to compare; by default `default_arms`, and of several readers the paper's
+            arms: what to compare; by default `usual.arms`, and of several readers the paper's
                 arm with each one's masks alone.
             seeds: how often each is trained.
             pooling: how several readers' masks become one an image, from now on; None as before.
@@ -112,9 +98,9 @@ class Comparisons:
             self._pictures.require()
             if self._trains() and self.is_current():
                 return
-            compared = parse_arms(self._arms.usual() if arms is None else arms)
+            compared = parse_arms(self.usual.of_readers() if arms is None else arms)
             check_seeds(seeds, arms=len(with_weights(compared)))
-            self._arms.check(compared)
+            self.usual.check(compared)
             self._end_older(who)
             if pooling is not None:
                 self._readers.set_pooling(pooling)

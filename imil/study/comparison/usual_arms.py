@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from imil.core.arms.registry import ARMS, check_masks, check_triage, uses_predicted, with_readers
 from imil.core.arms.variants import Variant
+from imil.core.evaluation.verdict import MIN_SEEDS
 from imil.core.records import Arm
 from imil.errors import PlanError
 from imil.study.context import StudyContext
@@ -29,7 +30,15 @@ class UsualArms:
         """Whether there is anything to compare with control: masks, or decisions on labels."""
         return self._context.masks.images() > 0 or bool(self._labels.changed())
 
-    def default(self, *, predicted: bool | None = None) -> tuple[Arm, ...]:
+    @property
+    def seeds(self) -> int:
+        """How many seeds a comparison trains unless told otherwise: enough for a verdict.
+
+        One where training uses up a visitor's own time on a GPU: more of that are asked for.
+        """
+        return MIN_SEEDS if self._context.services.pool.takes_up(self._context.plan) else 1
+
+    def arms(self, *, predicted: bool | None = None) -> tuple[Arm, ...]:
         """Return what is compared unless other arms are named.
 
         Always control; and the paper's arm, unless there are decisions on labels alone. The masks
@@ -48,9 +57,9 @@ class UsualArms:
         paper = () if labels and not self._context.masks.images() else (Arm.IMIL,)
         return (Arm.CONTROL, *paper, *extended, *rival, *labels)
 
-    def usual(self) -> tuple[Variant, ...]:
+    def of_readers(self) -> tuple[Variant, ...]:
         """Return the same; of several readers, each one's masks alone are arms too."""
-        readers, arms = self._readers.names(), tuple(map(Variant, self.default()))
+        readers, arms = self._readers.names(), tuple(map(Variant, self.arms()))
         return with_readers(arms, readers) if len(readers) > 1 else arms
 
     def check(self, arms: Sequence[Variant]) -> None:

@@ -40,7 +40,8 @@ class Painted:
     def __init__(self, painted: int, *readers: str) -> None:
         self.painted = painted
         self.images = self.readers = self.review = self.comparison = self.predictions = self
-        self.seeds_unasked, self.masks = 5, painted
+        self.usual = self
+        self.seeds, self.masks = 5, painted
         self.pooling = "union" if readers else ""
         self._names = readers
 
@@ -53,7 +54,7 @@ class Painted:
     def of(self) -> Painted:
         return self
 
-    def default_arms(self, *, predicted: bool | None) -> tuple[Arm, ...]:
+    def arms(self, *, predicted: bool | None) -> tuple[Arm, ...]:
         extended = (Arm.PROPAGATED,) if predicted else ()
         return (Arm.CONTROL, Arm.IMIL, *extended, Arm.UPWEIGHT, Arm.RELABEL, Arm.DROP)
 

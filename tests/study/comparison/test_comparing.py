@@ -33,14 +33,14 @@ def test_arms_of_masks_are_refused_without_masks_and_nothing_is_logged_trained_o
 def test_there_is_something_to_compare_once_an_image_is_masked_or_a_label_changed(
     machine: Machine, study: Study
 ) -> None:
-    assert not study.comparison.worthwhile
+    assert not study.comparison.usual.worthwhile
     first, second = (offer.sample_id for offer in study.queues.offers()[:2])
 
     study.review.skip(first)
-    assert not study.comparison.worthwhile
+    assert not study.comparison.usual.worthwhile
     study.labels.exclude(second)
-    assert study.comparison.worthwhile
+    assert study.comparison.usual.worthwhile
 
     masked = as_if_trained(machine.studies.demo())
     masked.review.submit(first, corner(masked, first), reader="dr", seconds=1)
-    assert masked.comparison.worthwhile
+    assert masked.comparison.usual.worthwhile

@@ -300,13 +300,13 @@ def test_painted_masks_alone_are_compared_unless_the_predicted_ones_are_confirme
     study: Study,
 ) -> None:
     paint_lungs(study, 4)
-    before = study.comparison.default_arms()
+    before = study.comparison.usual.arms()
     study.predictions.confirm(study.predictions.of().learn().key, reader="r")
-    confirmed = study.comparison.default_arms()
+    confirmed = study.comparison.usual.arms()
 
     study.predictions.decline(reader="r")
 
-    assert before == study.comparison.default_arms() == ("control", "imil", "upweight")
+    assert before == study.comparison.usual.arms() == ("control", "imil", "upweight")
     assert confirmed == ("control", "imil", "propagated", "upweight")
     assert [act.what for act in study.audit.check().acts][-2:] == [
         "predictions_confirmed",

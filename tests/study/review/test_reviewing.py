@@ -236,11 +236,11 @@ def test_arms_of_triage_are_compared_once_something_is_decided(fresh: Reviewed) 
     _, study = fresh
     with pytest.raises(PlanError, match=r"“relabel” needs a relabelled or excluded image"):
         study.comparison.start(arms=("relabel",))
-    assert study.comparison.default_arms() == ("control", "imil")
+    assert study.comparison.usual.arms() == ("control", "imil")
     study.labels.exclude(ids(study)[0])
-    assert study.comparison.default_arms() == ("control", "relabel", "drop")  # nothing is masked
+    assert study.comparison.usual.arms() == ("control", "relabel", "drop")  # nothing is masked
 
-    study.comparison.start(arms=study.comparison.default_arms())
+    study.comparison.start(arms=study.comparison.usual.arms())
     study.labels.keep(study.labels.changed()[0].sample_id)  # afterwards: what is compared stays
 
     assert finish(study.comparison.status).state is JobState.DONE
