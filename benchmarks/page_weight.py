@@ -22,7 +22,7 @@ KINDS |= {"Image": "pictures"}
 STEPS = ("first load", "Outliers tab")
 
 
-@dataclass(slots=True)
+@dataclass
 class Wire:
     """What has come over the wire: bytes and files by kind, the largest, and when the last came."""
 
