@@ -61,7 +61,7 @@ class Wire:
 
     def plain(self, least: int = 20_000) -> list[str]:
         """Return which scripts, styles and texts of so many bytes came uncompressed."""
-        kinds = dict(map(reversed, self._asked.values()))
+        kinds = {url: kind for kind, url in self._asked.values()}
         return [
             url
             for url, size in self.single.items()
