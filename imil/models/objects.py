@@ -162,8 +162,8 @@ class ObjectModel:
 
     def _fetched(self) -> Path:
         repo, _, revision = self.source.partition("@")
-        where = {"cache_dir": self.cache, "revision": revision or None}
-        there = {"endpoint": self.endpoint, "token": self.token or False}
+        where: dict[str, Any] = {"cache_dir": self.cache, "revision": revision or None}
+        there: dict[str, Any] = {"endpoint": self.endpoint, "token": self.token or False}
         try:
             for name in _FILES:
                 try:
@@ -220,11 +220,12 @@ class ObjectModel:
         part = outlines[..., : seen.height, : seen.width]
         masks = functional.interpolate(part, fine, mode="bilinear")[0].cpu().numpy()
         for at in told.iou_scores[0, 0].argsort(descending=True).tolist():
-            region = masks[at] > 0
+            region: Region = masks[at] > 0
             share = region.mean()
             if np.isfinite(masks[at]).all() and 0 < share <= (_MOST if len(spot) == 2 else 1):
                 rows, columns = (np.arange(n) * few // n for n, few in zip(size, fine, strict=True))
-                return region[rows][:, columns]
+                found: Region = region[rows][:, columns]
+                return found
         return None
 
 

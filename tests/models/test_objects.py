@@ -122,7 +122,13 @@ def test_an_image_is_taken_in_once_and_few_are_kept(
     loaded(model)
     taken: list[int] = []
     embed = model._model.get_image_embeddings
-    monkeypatch.setattr(model._model, "get_image_embeddings", lambda x: taken.append(1) or embed(x))
+
+    def noted(pixels: torch.Tensor) -> torch.Tensor:
+        taken.append(1)
+        embedded: torch.Tensor = embed(pixels)
+        return embedded
+
+    monkeypatch.setattr(model._model, "get_image_embeddings", noted)
     for spot in (CLICK, BOX, CLICK):
         model.find(image(), spot)
     assert len(taken) == 1
