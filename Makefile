@@ -19,7 +19,7 @@ $(VENV)/installed: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "IMIL needs Python 3.11 or newer. Name one: make PYTHON=python3.12"; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH) -e '.[test,check,offline,xlsx,nifti,onnx,accelerate]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH) -e '.[test,check,offline,xlsx,nifti,onnx,sam,accelerate]'
 	touch $@
 
 run: venv ## serve the app with the demo study on http://127.0.0.1:7860

@@ -17,6 +17,7 @@ from imil.core.disk import full_disk
 from imil.errors import ImilError, StoreError
 from imil.jobs.device import pick_device
 from imil.jobs.pool import WorkerPool, hold
+from imil.models.objects import ObjectModel
 from imil.models.pretrained import pretrained_bytes
 from imil.report.parts.markup import ASSETS
 from imil.settings import Settings
@@ -121,6 +122,7 @@ def _serve(settings: Settings) -> None:
             sign_in=settings.sign_in,
             uploads=brought,
             proxied=settings.space,
+            objects=_objects(settings),
         ).launch(**launch_options())
     finally:
         ended.set()
@@ -172,6 +174,20 @@ def _checkpoints(settings: Settings) -> HubModels | None:
     if settings.state_repo is None or settings.token is None:
         return None
     return HubModels(settings.state_repo, token=settings.token, endpoint=settings.endpoint)
+
+
+def _objects(settings: Settings) -> ObjectModel | None:
+    """Return the model behind Select, which is fetched when it is first asked; None without one."""
+    if settings.select_model is None:
+        return None
+    return ObjectModel(
+        settings.select_model,
+        settings.home / "weights",
+        # A lent GPU is for training: a click can't wait for it.
+        "cpu" if settings.zero else pick_device(settings.device),
+        endpoint=settings.endpoint,
+        token=settings.token,
+    )
 
 
 def _trainer(worker: WorkerPool, home: Path, settings: Settings) -> WorkerPool | ZeroGpuTrainer:

@@ -201,6 +201,17 @@ def mask_tool_benchmark(
     Console(soft_wrap=True, highlight=False, markup=False).print(tools_table(measure(cases)))
 
 
+@app.command("page")
+def page_benchmark(
+    url: Annotated[str, typer.Argument(help="Where the app runs, with its demo.")],
+    visits: Annotated[int, typer.Option(min=1, help="Visits; of seconds the median counts.")] = 3,
+) -> None:
+    """Measure what the page weighs on the wire, and how long its scripts run."""
+    from benchmarks.page_weight import visit, weight_table  # noqa: PLC0415  # needs a browser
+
+    typer.echo(weight_table([visit(url) for _ in range(visits)]))
+
+
 @app.command("verdicts")
 def verdict_benchmark(
     out: Annotated[Path, typer.Option(help="Folder for results.")],

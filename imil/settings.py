@@ -43,6 +43,8 @@ class Settings:
             (`IMIL_IDLE_DAYS`); 0 for never.
         workers: processes that train side by side, where there are as many cores (`IMIL_WORKERS`).
         space: this is a Space: whoever visits comes through its proxy.
+        select_model: the model behind the tool Select (`IMIL_SELECT_MODEL`), `owner/name` on the
+            Hub with `@revision` where one is pinned; None = brightness and colour decide.
         zero: GPUs are lent by ZeroGPU (`SPACES_ZERO_GPU`, which such a Space sets itself).
     """
 
@@ -57,6 +59,7 @@ class Settings:
     state_repo: str | None = None
     idle_days: int = 0
     workers: int = int(WORKERS)
+    select_model: str | None = None
 
     def __repr__(self) -> str:
         """Leave the token out, so that no log or traceback can hold it."""
@@ -77,6 +80,7 @@ class Settings:
             endpoint=_endpoint(env),
             token=env.get("HF_TOKEN") or None,
             state_repo=_repo(env),
+            select_model=_select_model(env),
             # Anywhere else Gradio would ask the Hub for the owner of this machine's own token.
             sign_in=env.get("SYSTEM") == "spaces" and all(env.get(name) for name in _OAUTH),
             space=env.get("SYSTEM") == "spaces",
@@ -127,6 +131,18 @@ def _repo(env: Mapping[str, str]) -> str | None:
             f"IMIL_STATE_REPO is {quoted(value)}.",
             why="It names no data set on the Hub.",
             fix="Set it to owner/name, or leave it unset to keep everything on this machine.",
+        )
+    return value
+
+
+def _select_model(env: Mapping[str, str]) -> str | None:
+    value = env.get("IMIL_SELECT_MODEL") or None
+    name = r"[\w.-]{1,100}/[\w.-]{1,100}(@[\w.-]{1,100})?"
+    if value is not None and not re.fullmatch(name, value, re.ASCII):
+        raise PlanError(
+            f"IMIL_SELECT_MODEL is {quoted(value)}.",
+            why="It names no model on the Hub.",
+            fix="Set it to owner/name or owner/name@revision, or leave it unset.",
         )
     return value
 

@@ -90,4 +90,6 @@ def test_an_address_or_a_repo_that_is_none_is_refused(value: str) -> None:
         Settings.from_env({"HF_ENDPOINT": value})
     with pytest.raises(PlanError, match="IMIL_STATE_REPO"):
         Settings.from_env({"IMIL_STATE_REPO": f"{value}/../x"})
+    with pytest.raises(PlanError, match=r"IMIL_SELECT_MODEL.*owner/name@revision"):
+        Settings.from_env({"IMIL_SELECT_MODEL": f"{value}/../x"})
     assert Settings.from_env({"HF_ENDPOINT": "http://127.0.0.1:80/hub"}).endpoint

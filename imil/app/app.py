@@ -13,6 +13,7 @@ from imil.app.header.header import build_header
 from imil.app.header.header_handlers import HeaderHandlers
 from imil.app.header.job_line import build_job_line
 from imil.app.header.stage import StageHandlers, build_stage
+from imil.app.painter.object_select import ObjectSelect
 from imil.app.painter.reader_field import kept_name
 from imil.app.painter.waiting_masks import WaitingMasks
 from imil.app.predicted.predicted_handlers import PredictedHandlers
@@ -34,6 +35,7 @@ from imil.app.train.source_picker import build_reading_watch
 from imil.app.train.train_handlers import TrainHandlers
 from imil.core.review.readers import reader_name
 from imil.errors import StoreError
+from imil.models.objects import ObjectModel
 from imil.report.parts import text
 from imil.study.library.imports import Imports
 from imil.study.library.studies import Studies
@@ -117,6 +119,7 @@ def build_app(
     sign_in: bool = False,
     uploads: Uploads | None = None,
     proxied: bool = False,
+    objects: ObjectModel | None = None,
 ) -> Page:
     """Return the app on those studies.
 
@@ -126,6 +129,7 @@ def build_app(
         demo: open the demo study for a new visitor.
         sign_in: visitors can sign in with Hugging Face; only where a Space has OAuth set up.
         proxied: requests come through a proxy in front of the app, as on a Space.
+        objects: answers the tool Select; None: brightness and colour do.
     """
     uploads = uploads or Uploads()
     studies.when_gone(forget_downloads)
@@ -152,7 +156,7 @@ def build_app(
             with gr.Tab("Train", id="train"):
                 train = train_tab.build_train_tab(watch)
             with gr.Tab(text.TAB_OUTLIERS, id="outliers") as tab:
-                outliers = outliers_tab.build_outliers_tab(tab)
+                outliers = outliers_tab.build_outliers_tab(tab, asks=objects is not None)
             with gr.Tab("Results", id="results") as place:
                 results = results_tab.build_results_tab()
         clocks = gr.Timer(_POLL, active=False), gr.Timer(_NEWS, active=False)
@@ -168,6 +172,8 @@ def build_app(
         TrainHandlers(screen).wire()
         SourceHandlers(screen, Imports(), uploads).wire(app)
         OutliersHandlers(screen).wire()
+        if objects is not None:
+            ObjectSelect(studies, outliers.painter, objects).wire()
         WaitingMasks(studies).place()
         LabelHandlers(screen).wire()
         PredictedHandlers(screen).wire()

@@ -17,8 +17,10 @@ from imil.app.painter.painter import (
     decode_painted,
     encode_image,
     encode_painter_image,
+    found_value,
     press_class,
 )
+from imil.app.server.input_checks import event_value
 from imil.app.server.page import Page as OurPage
 from imil.app.server.theme import launch_options
 from imil.core.records import Pixels, Region
@@ -38,6 +40,9 @@ SQUARE = np.s_[60:120, 380:460]
 MIDDLE, RADIUS = (300, 200), 60
 
 received: list[Region] = []
+# What a model is asked, and what it answers next.
+asks: list[dict[str, Any]] = []
+answers: list[tuple[Region | None, str]] = []
 
 
 def spot() -> Region:
@@ -75,12 +80,18 @@ def url() -> Iterator[str]:
         received.append(painted.irrelevant)
         return film("second", Accepted(painted.sample_id, painted.rev))
 
+    def find(event: gr.EventData) -> Any:
+        asks.append(event_value(event, "asked", dict))
+        region, why = answers.pop()
+        return gr.update(found=found_value(asks[-1]["id"], region, why=why))
+
     with OurPage(analytics_enabled=False) as demo:
         painter = build_painter(elem_id="painter")
         gr.Button("open").click(lambda: film("first"), None, painter, show_progress="hidden")
         gr.Button("Save", elem_classes=[press_class("blackout")])
         painter.skip(note, painter, None, show_progress="hidden", trigger_mode="multiple")
         painter.blackout(black_out, painter, painter, show_progress="hidden")
+        painter.select(find, None, painter, show_progress="hidden")
     _, address, _ = demo.launch(
         prevent_thread_lock=True,
         quiet=True,
@@ -310,6 +321,27 @@ def test_a_box_selects_the_object_in_it_by_pointer_and_by_keys(opened: Page) -> 
     for key in ("ArrowUp", *["ArrowRight"] * 4, *["ArrowUp"] * 4, "Shift+ArrowRight"):
         opened.keyboard.press(key)
     opened.keyboard.press("Space")
+    assert overlap(sent(opened), spot()) > 0.85
+
+
+def test_a_model_selects_where_there_is_one_and_what_is_seen_where_it_cannot(opened: Page) -> None:
+    opened.locator("#painter .painter").evaluate("root => { root.dataset.asks = 1; }")
+    ring = spot()
+    ring[190:210, 290:310] = False
+    answers[:] = [(None, "The model is being loaded."), (ring, "")]
+    opened.keyboard.press("w")
+    opened.mouse.click(*at(opened, 300, 230))
+    hint = opened.locator("#painter .hint")
+    expect(opened.locator("#painter .area")).to_contain_text("%")
+    expect(hint).to_be_hidden()
+    assert np.array_equal(sent(opened), ring)
+    assert asks[-1]["spot"] == pytest.approx([300, 230], abs=1)
+    assert asks[-1]["window"] == [0, 255]
+    opened.keyboard.press("z")
+
+    drag(opened, (220, 120), (380, 280))
+    expect(hint).to_have_text("The model is being loaded.")
+    assert asks[-1]["spot"] == pytest.approx([220, 120, 380, 280], abs=1)
     assert overlap(sent(opened), spot()) > 0.85
 
 

@@ -12,12 +12,14 @@ What comes from the browser is the component's value (`decode_painted`) and its 
 - `saliency`: where the model looks is wanted for the film of the value; once a film, and only while
   its slider is on. To be answered by the prop `heat` (`saliency_value`), and wired with
   `trigger_mode="always_last"`, so that the film opened last is answered.
+- `select`: the object at a spot is wanted, in the event's data as `asked`; only where a model
+  answers. To be answered by the prop `found` (`found_value`).
 - `keep`: a mask that was handed in while the connection was lost, in the event's data as `painted`;
   the film that is open may be another. To be answered by the prop `kept` (`kept_value`).
 
 What goes to it is the value (`encode_painter_image`) and the props `offered` (`offer`), `heat`,
-`kept` and `refused` (`refusal`). A mask that was handed in stays in the browser until one of these
-names it as accepted or refused, and is sent again when the connection was lost.
+`found`, `kept` and `refused` (`refusal`). A mask that was handed in stays in the browser until one
+of these names it as accepted or refused, and is sent again when the connection was lost.
 """
 
 from __future__ import annotations
@@ -326,6 +328,18 @@ def saliency_value(
     return {"study": study_id, "sample": sample_id, "size": size, "values": values, "why": why}
 
 
+def found_value(ask_id: str, region: Region | None, *, why: str = "") -> dict[str, Any]:
+    """Return the painter's prop `found`: the object that a model selects on the film that is open.
+
+    Args:
+        ask_id: of the selection; the answer to another than the last one is dropped.
+        region: (H, W), True = object; None where there is none.
+        why: then, why the model was not asked; "" where it found none.
+    """
+    runs = None if region is None else encode_run_lengths(region)
+    return {"id": ask_id, "runs": runs, "why": why}
+
+
 def kept_value(painted: Painted, *, base: str) -> dict[str, Any]:
     """Return the painter's prop `kept`: this mask is stored, and the open film stays open."""
     accepted = _accepted(Accepted(painted.sample_id, painted.rev, base, painted.reader))
@@ -361,11 +375,13 @@ def changed_value(
     return refusal(painted, error) | began
 
 
-def build_painter(**kwargs: Any) -> gr.HTML:
+def build_painter(*, asks: bool = False, **kwargs: Any) -> gr.HTML:
     """Place a painter where Gradio stands now; what it takes and gives is said above.
 
     Its events come from its own buttons, from keys, and from buttons with a `press_class`. A value
     is sent once an event, never as an upload.
+
+    `asks` says that a model answers the event `select`.
 
     A function rather than a subclass: Gradio writes a stub file beside the source of each subclass
     when it is imported.
@@ -373,12 +389,13 @@ def build_painter(**kwargs: Any) -> gr.HTML:
     script = "".join((ASSETS / "painter" / f"{part}.js").read_text("utf-8") for part in PARTS)
     return gr.HTML(
         html_template=str(
-            render("painter.html", most=MAX_COVERAGE, press=PRESS, windows=list(Window))
+            render("painter.html", most=MAX_COVERAGE, press=PRESS, windows=list(Window), asks=asks)
         ),
         js_on_load=script,
         apply_default_css=False,
         offered=None,
         heat=None,
+        found=None,
         kept=None,
         refused=None,
         **kwargs,

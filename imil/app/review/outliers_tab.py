@@ -98,8 +98,11 @@ class OutliersTab:
         return [*page, self.painter, self.coach, self.opened, *self.read.outputs]
 
 
-def build_outliers_tab(tab: gr.Tab) -> OutliersTab:
-    """Place the tab's components where Gradio stands now: in `tab`."""
+def build_outliers_tab(tab: gr.Tab, *, asks: bool = False) -> OutliersTab:
+    """Place the tab's components where Gradio stands now: in `tab`.
+
+    `asks` says that a model answers the tool Select.
+    """
     with gr.Column(elem_classes=["card", "emptycard"]) as none:
         none_words = html(empty(text.OPENING, "", picture="image"))
         go_train = gr.Button("Go to Train", variant="primary", size="md", visible=False)
@@ -116,7 +119,7 @@ def build_outliers_tab(tab: gr.Tab) -> OutliersTab:
             )
             strip = build_filmstrip(elem_id="queue")
         with gr.Column(elem_classes=["card", "edit"]):
-            painter = build_painter(elem_id="painter")
+            painter = build_painter(elem_id="painter", asks=asks)
             coach_mark = build_coach(elem_id="coach")
         read = build_read_column()
     return OutliersTab(

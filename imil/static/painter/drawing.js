@@ -224,7 +224,7 @@ function choose(name) {
   if (name !== tool) finish();
   tool = name;
   root.dataset.tool = name;
-  all("[data-tool]").forEach((button) =>
+  all("button[data-tool]").forEach((button) =>
     button.setAttribute("aria-pressed", String(button.dataset.tool === name)));
 }
 

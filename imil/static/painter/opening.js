@@ -127,7 +127,7 @@ function onPress(event) {
 document.addEventListener("click", onPress, true);
 
 // Not as quoted words: Gradio would take those for the names of events of the component.
-const heard = { offered: begin, heat: showLooks, kept, refused };
+const heard = { offered: begin, heat: showLooks, found: paintFound, kept, refused };
 for (const [name, hear] of Object.entries(heard)) watch(name, hear);
 watch("value", load);
 load();

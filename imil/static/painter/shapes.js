@@ -151,7 +151,46 @@ function inSight() {
   ];
 }
 
+// Where the app has a model, that one says what the object is. What is seen here says it at once
+// where the model can't, and after a while where it does not answer.
+const PATIENT = 20000; // ms
+let wanted = null; // {id, film, here, value, timer}: what the model was asked for last
+
 function select(ax, ay, bx, by, value) {
+  clearTimeout(wanted?.timer);
+  const here = () => selectHere(ax, ay, bx, by, value);
+  if (!words.asks) return here();
+  const [left, right] = [Math.max(0, Math.min(ax, bx)), Math.min(film.width, Math.max(ax, bx))];
+  const [top, bottom] = [Math.max(0, Math.min(ay, by)), Math.min(film.height, Math.max(ay, by))];
+  const spot = near([ax, ay], [bx, by], NEAR) ? [left, top] : [left, top, right, bottom];
+  const id = `${Date.now()}`;
+  wanted = { id, film, here, value, timer: setTimeout(() => paintFound(null), PATIENT) };
+  const asked = { id, study: film.study, sample: film.sample, window: film.window, spot };
+  if (send("select", { asked })) say(words.askingWord);
+  else paintFound(null);
+}
+
+function paintFound(answer = props.found) {
+  if (!wanted || (answer && answer.id !== wanted.id)) return;
+  const { film: asked, here, value, timer } = wanted;
+  clearTimeout(timer);
+  wanted = null;
+  if (film !== asked) return;
+  if (!answer?.runs) {
+    const found = here();
+    if (answer?.why && found) say(answer.why);
+    return;
+  }
+  remember();
+  const object = decode(answer.runs, film.width * film.height);
+  object.forEach((each, i) => { if (each) film.drawn[i] = value; });
+  touched(0, 0, film.width - 1, film.height - 1, value);
+  settle();
+  say("");
+}
+
+// Return whether there is something.
+function selectHere(ax, ay, bx, by, value) {
   const [left, right] = [Math.max(0, Math.min(ax, bx)), Math.min(film.width, Math.max(ax, bx))];
   const [top, bottom] = [Math.max(0, Math.min(ay, by)), Math.min(film.height, Math.max(ay, by))];
   let seen, found;
@@ -167,7 +206,10 @@ function select(ax, ay, bx, by, value) {
     const at = (edge, start) => (edge - start) / seen.step;
     found = objectIn(seen, at(left, seen.left), at(top, seen.top), at(right, seen.left), at(bottom, seen.top));
   }
-  if (!found) return say(words.noObjectWord);
+  if (!found) {
+    say(words.noObjectWord);
+    return false;
+  }
   remember();
   const { step } = seen;
   const toX = Math.min(film.width, seen.left + seen.width * step);
@@ -180,4 +222,5 @@ function select(ax, ay, bx, by, value) {
   }
   touched(seen.left, seen.top, toX - 1, toY - 1, value);
   settle();
+  return true;
 }
