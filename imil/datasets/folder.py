@@ -78,7 +78,7 @@ def read_folder(
         root: the folder.
         name: for people; the folder's name if None.
         positive: the task is this label against the rest.
-        choices: answers, a table, frames; all is told from the data if None.
+        choices: answers, a table; all is told from the data if None.
         made: folder for pictures made of DICOM files; a relative one lies below the root.
         also_skipped: what was skipped before, while unpacking; put first in the report.
         unread: files that belong to the folder and can't be read, by name, with the reason; they
@@ -217,7 +217,6 @@ def list_folder(tree: Tree, pictures: PictureFiles, choices: Choices, findings: 
         {tree.top + name: owner for name, owner in whose(pictures, findings).items()},
         tuple(tree.top + name for name in tree.unread),
         {tree.top + name: frames for name, frames in pictures.frames.items()},
-        choices.picked,
         others,
     )
 
