@@ -183,8 +183,8 @@ def test_frames_of_dicom_files_are_asked_for_once_and_read_as_answered(
     assert asked.choices == ("middle", "none", "frame 1", "frame 2", "frame 3")
     for listing, shown in ((first, 1), (middle, 2), (third, 3)):
         assert sorted(_corner(listing)) == [*(10 * number + shown for number in range(8)), 99]
-    shown = inspect_archive(archive, _frame("3")).previews
-    assert [len(each.pictures) for each in shown] == [4, 4]
+    previews = inspect_archive(archive, _frame("3")).previews
+    assert [len(each.pictures) for each in previews] == [4, 4]
 
 
 @pytest.mark.slow
