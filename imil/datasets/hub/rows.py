@@ -22,6 +22,7 @@ from PIL import Image
 from imil.core.burnt_in import blacked_out, corner_text
 from imil.core.duplicates import fingerprint
 from imil.core.records import Pixels
+from imil.datasets.blank import shows_nothing
 from imil.datasets.choices import parse_frame
 from imil.datasets.files.pages import frames_of_picture
 from imil.datasets.files.pixels import FORMATS, PixelsError, read_pixels
@@ -134,6 +135,7 @@ def write_image(
         "height": height,
         "grey": pixels.ndim == 2,
         "burnt": bool(text),
+        "blank": shows_nothing(pixels),
         "fingerprint": fingerprint(pixels).hex(),
     }
 

@@ -173,8 +173,8 @@ def read_grids(file: Path, name: str) -> dict[str, Grid]:
 
     Args:
         file: CSV in UTF-8, UTF-16, Windows-1252, GB 18030, Big5 or Shift JIS, parted by comma,
-            semicolon, tab, bar or, in a list, blanks; an .xlsx; Parquet; records in JSON, JSON lines
-            or XML.
+            semicolon, tab, bar or, in a list, blanks; an .xlsx; Parquet; records in JSON, JSON
+            lines or XML.
         name: what to call it in errors.
 
     Raises:
