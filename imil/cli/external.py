@@ -125,7 +125,13 @@ def _listing(
     if where.startswith(PREFIX):
         given = dict(answers)
         repo, revision = parse_hub_id(where)
-        asked = HubRequest(repo, revision, label=given.get("label"), token=settings.token)
+        asked = HubRequest(
+            repo,
+            revision,
+            label=given.get("label"),
+            token=settings.token,
+            frame=given.get("frame", ""),
+        )
         shutil.rmtree(folder, ignore_errors=True)  # what an earlier run has fetched
         named, _ = read_hub(asked, folder, endpoint=settings.endpoint, on_progress=told)
         return as_external(named, replace(target, rules=given.get("values", "")))

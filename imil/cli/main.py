@@ -34,7 +34,7 @@ from imil.core.review.readers import Pooling
 from imil.core.splits import DisjointProof, prove_disjoint
 from imil.core.training.data_parallel import rank, world_size
 from imil.datasets.archive.read import read_archive
-from imil.datasets.choices import Choices, parse_answers, parse_columns
+from imil.datasets.choices import Choices, frame_alone, parse_answers, parse_columns
 from imil.datasets.folder import read_folder
 from imil.datasets.hub.process import LIMIT, HubRequest
 from imil.datasets.hub.read import PREFIX, parse_hub_id, read_hub
@@ -240,9 +240,6 @@ def run(
         list[str] | None,
         typer.Option(help="How the data are read, as “imil inspect” asks it; may be repeated."),
     ] = None,
-    frame: Annotated[
-        int | None, typer.Option(help="Of files with several frames, counted from 1.")
-    ] = None,
     view: Annotated[
         int, typer.Option(help="Of a DICOM file's windows, counted from 1; 0 keeps all levels.")
     ] = 1,
@@ -281,6 +278,7 @@ def run(
                 limit=hub_limit,
                 token=settings.token,
                 black_corners=black_corners,
+                frame=frame_alone(parse_answers(answer or ())),
             )
             images, proof = _hub_images(asked, settings, out, positive, show)
         else:
@@ -291,7 +289,6 @@ def run(
                     *parse_answers(answer or ()),
                 ),
                 table_file=table,
-                frame=frame,
                 preset=view,
                 black_corners=black_corners,
             )

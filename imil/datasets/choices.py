@@ -1,12 +1,12 @@
-"""What a person picks before images are read: answers, a table, frames, and corners."""
+"""What a person picks before images are read: answers, a table, windows, and corners."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from imil.core.bounds import MOST_FRAMES, check_flag, check_text, check_whole
 from imil.errors import DataError
@@ -30,21 +30,17 @@ class Choices:
         answers: to questions of the reading, by their ids; see `imil.datasets.layout`.
         table_file: a table that lies elsewhere and is read alone; its names are relative to the
             data.
-        frame: of files with several; the answer to “frame”, and a table's column, go before it.
         preset: which view of a DICOM file, counted from 1; 0 for none.
         black_corners: whether text that seems to be burnt into corners is blacked out.
     """
 
     answers: tuple[tuple[str, str], ...] = ()
     table_file: Path | None = None
-    frame: PickedFrame | None = None
     preset: int = 1
     black_corners: bool = False
 
     def __post_init__(self) -> None:
         """Check the ranges; PlanError says which choice can't be."""
-        if self.frame not in (None, MIDDLE):
-            check_whole("frame", self.frame, 1, MOST_FRAMES)
         check_whole("view", self.preset, 0, MOST_FRAMES)
         check_flag("choice of black corners", self.black_corners)
         for key, written in self.answers[:MOST_ANSWERS]:
@@ -58,13 +54,20 @@ class Choices:
 
     @property
     def picked(self) -> PickedFrame | None:
-        """The frame that is read of files with several; None where none was picked."""
-        return parse_frame(self.answered.get("frame", "")) or self.frame
+        """The frame that is read of all files with several; None where none was picked."""
+        return parse_frame(self.answered.get("frame", ""))
 
     @property
     def pixels(self) -> dict[str, PickedFrame | bool | None]:
         """Those that change pixels, by name: what is needed to read the same images again."""
         return {"frame": self.picked, "preset": self.preset, "black_corners": self.black_corners}
+
+    @classmethod
+    def of_pixels(cls, saved: Mapping[str, Any]) -> Choices:
+        """Return choices that read pixels as those did whose `pixels` were saved."""
+        others = {name: value for name, value in saved.items() if name != "frame"}
+        frame = saved.get("frame")
+        return cls(answers=() if frame is None else (("frame", str(frame)),), **others)
 
 
 def parse_frame(written: str) -> PickedFrame | None:
@@ -90,6 +93,23 @@ def parse_answers(written: Iterable[str]) -> tuple[tuple[str, str], ...]:
                 fix='Write it as in --answer "label=column diagnosis".',
             )
     return tuple((key.strip(), value.strip()) for key, _, value in pairs)
+
+
+def frame_alone(answers: Iterable[tuple[str, str]]) -> str:
+    """Return the answer to “frame”, the one question about a data set of the Hub; "" if none.
+
+    Raises:
+        DataError: there are others.
+    """
+    given = dict(answers)
+    frame = given.pop("frame", "")
+    if given:
+        raise DataError(
+            f"A Hub data set asks no question “{min(given)}”.",
+            why="Its columns are known, so the question “frame” is all that is answered.",
+            fix="Take that answer back; the label's column is given with --hub-label.",
+        )
+    return frame
 
 
 def parse_columns(written: str) -> tuple[tuple[str, str], ...]:

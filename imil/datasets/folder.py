@@ -6,13 +6,14 @@ import hashlib
 import posixpath
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from imil.core.burnt_in import blacked_out, corner_text
 from imil.core.duplicates import fingerprint
 from imil.core.records import Split
+from imil.datasets.blank import shows_nothing, without_blank
 from imil.datasets.choices import Choices
 from imil.datasets.files.pictures import PictureFiles, look_through, whose
 from imil.datasets.files.pixels import HEAD, IMAGE_SUFFIXES, PixelsError, read_pixels
@@ -78,7 +79,7 @@ def read_folder(
         root: the folder.
         name: for people; the folder's name if None.
         positive: the task is this label against the rest.
-        choices: answers, a table, frames; all is told from the data if None.
+        choices: answers, a table; all is told from the data if None.
         made: folder for pictures made of DICOM files; a relative one lies below the root.
         also_skipped: what was skipped before, while unpacking; put first in the report.
         unread: files that belong to the folder and can't be read, by name, with the reason; they
@@ -107,8 +108,9 @@ def read_folder(
     with DicomReader(salt=secrets.token_hex()) as reader:
         pictures = look_through(tree, reader, tree.root / made)
         found, positive = _found(tree, pictures, choices, findings, positive)
-        burnt: list[str] = []
-        entries = tuple(_verified(tree, found, pictures, choices, findings, burnt, on_progress))
+        seen = _Seen()
+        entries = tuple(_verified(tree, found, pictures, choices, findings, seen, on_progress))
+    entries = _without_blank(entries, seen, findings)
     _require_images(len(found) + sum(map(is_image, tree.unread)), entries, findings)
     _require_ready_splits(tree, found, entries)
     listing = Listing(
@@ -121,13 +123,32 @@ def read_folder(
             len(entries),
             tuple(findings.skipped),
             tuple(findings.notes),
-            burnt_in=BurntIn.of(burnt, black=choices.black_corners),
+            burnt_in=BurntIn.of(seen.burnt, black=choices.black_corners),
             more_skipped=findings.more_skipped,
         ),
     )
     require_learnable(listing)
     require_disjoint(listing)
     return listing
+
+
+@dataclass(slots=True)
+class _Seen:
+    """Files of images with text in a corner, and of those that show nothing."""
+
+    burnt: list[str] = field(default_factory=list)
+    blank: set[str] = field(default_factory=set)
+
+
+def _without_blank(
+    entries: tuple[Entry, ...], seen: _Seen, findings: Findings
+) -> tuple[Entry, ...]:
+    kept, left, told = without_blank(entries, seen.blank)
+    for skip in left:
+        findings.skip(skip.name, skip.reason)
+    for sentence in told:
+        findings.note(sentence)
+    return kept
 
 
 def _found(
@@ -217,7 +238,6 @@ def list_folder(tree: Tree, pictures: PictureFiles, choices: Choices, findings: 
         {tree.top + name: owner for name, owner in whose(pictures, findings).items()},
         tuple(tree.top + name for name in tree.unread),
         {tree.top + name: frames for name, frames in pictures.frames.items()},
-        choices.picked,
         others,
     )
 
@@ -275,10 +295,10 @@ def _verified(
     pictures: PictureFiles,
     choices: Choices,
     findings: Findings,
-    burnt: list[str],
+    seen: _Seen,
     on_progress: Callable[[int, int], None] | None,
 ) -> Iterator[Entry]:
-    """Decode each image, and yield those that are whole; `burnt` is told those with text."""
+    """Decode each image, and yield those that are whole; `seen` is told what else they show."""
     tries = Tries()
     for done, item in enumerate(found, start=1):
         try:
@@ -286,7 +306,7 @@ def _verified(
             pixels = read_pixels(file)
             text = corner_text(pixels)
             if text or pictures.annotated(item.file):
-                burnt.append(item.file)
+                seen.burnt.append(item.file)
             if text and choices.black_corners:
                 pixels = blacked_out(pixels, text)
                 file = pictures.write(file, pixels)
@@ -296,6 +316,8 @@ def _verified(
                 tries.note(item.file, error.why)
         else:
             tries.note(item.file, None)
+            if shows_nothing(pixels):
+                seen.blank.add(item.file)
             height, width = pixels.shape[:2]
             yield Entry(
                 item.file,

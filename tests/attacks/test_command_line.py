@@ -45,7 +45,7 @@ def test_films_of_no_sound_number_are_not_drawn(option: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     "option",
-    ["epochs", "epochs-after", "budget", "size", "threads", "seeds", "shares", "frame", "view"],
+    ["epochs", "epochs-after", "budget", "size", "threads", "seeds", "shares", "view"],
 )
 def test_a_run_of_no_sound_number_begins_nothing(
     option: str, films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

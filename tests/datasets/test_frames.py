@@ -11,15 +11,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imil.datasets.archive.inspect import inspect_archive
+from imil.datasets.archive.inspect import inspect_archive, surveyed
 from imil.datasets.archive.read import read_archive
 from imil.datasets.choices import MIDDLE, Choices, parse_frame
 from imil.datasets.files import volumes
 from imil.datasets.files.dicom import RefusedError
 from imil.datasets.files.volumes import read_slice, volume_frames
 from imil.datasets.folder import read_folder
+from imil.datasets.layout.layout import read_layout
 from imil.datasets.listing import Listing, image_set
 from imil.errors import DataError
+from tests.standins.dicoms import write_dicom
 
 OME = (
     '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image>'
@@ -46,6 +48,10 @@ def cells(tmp_path: Path) -> Path:
             root / "ab"[number % 2] / f"w{number:02}.ome.tif", [10 * number, 10 * number + 5], OME
         )
     return root
+
+
+def _frame(written: str) -> Choices:
+    return Choices(answers=(("frame", written),))
 
 
 def _zipped(folder: Path) -> Path:
@@ -75,7 +81,7 @@ def test_channels_are_asked_for_by_name_and_the_one_picked_is_read(
     for written in ("2", "frame 2", MIDDLE):
         again = read_folder(cells, choices=Choices(answers=(("frame", written),)))
         assert sorted(_corner(again)) == levels
-    assert sorted(_corner(read_folder(cells, choices=Choices(frame=1)))) == [
+    assert sorted(_corner(read_folder(cells, choices=_frame("1")))) == [
         10 * number for number in range(12)
     ]
 
@@ -112,7 +118,7 @@ def test_a_few_files_with_several_pages_are_left_out_and_told_with_the_way_out(
     told = {skipped.name: skipped.reason for skipped in listing.report.skipped}
     assert told["a/stack.tif"].startswith("It has 3 frames: pick one, counted from 1")
     assert told["b/beat.gif"].startswith("It has 2 frames: pick one, counted from 1")
-    third = read_folder(root, choices=Choices(frame=3))
+    third = read_folder(root, choices=_frame("3"))
     assert third.report.taken == 9
     assert [s.reason for s in third.report.skipped] == ["It has 2 frames, and no frame 3."]
 
@@ -140,6 +146,71 @@ def test_a_column_says_the_frame_of_each_file(cells: Path) -> None:
 )
 def test_a_frame_is_written_as_a_number_or_as_the_middle(written: str, frame: object) -> None:
     assert parse_frame(written) == frame
+
+
+# ---- DICOM -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def heart(tmp_path: Path) -> Path:
+    """Eight DICOM files of three frames and one of one, in two classes."""
+    root = tmp_path / "heart"
+    for number in range(8):
+        frames = np.stack([np.full((4, 4), 10 * number + k, np.uint8) for k in (1, 2, 3)])
+        frames[:, 0, 0] = 255
+        write_dicom(root / "ab"[number % 2] / f"{number}.dcm", frames, PatientID=f"P{number}")
+    single = np.full((4, 4), 99, np.uint8)
+    single[0, 0] = 0
+    write_dicom(root / "a" / "one.dcm", single, PatientID="P9")
+    return root
+
+
+@pytest.mark.slow
+def test_frames_of_dicom_files_are_asked_for_once_and_read_as_answered(
+    heart: Path, tmp_path: Path
+) -> None:
+    archive = _zipped(heart)
+    with pytest.raises(DataError, match="Which frame"):
+        read_folder(heart, made=tmp_path / "made")
+
+    (asked,) = inspect_archive(archive).questions[-1:]
+    middle = read_archive(archive, tmp_path / "study", choices=_frame(MIDDLE))
+    first, third = (
+        read_folder(heart, choices=_frame(written), made=tmp_path / "made") for written in "13"
+    )
+
+    assert (asked.id, asked.chosen) == ("frame", None)
+    assert asked.choices == ("middle", "none", "frame 1", "frame 2", "frame 3")
+    for listing, shown in ((first, 1), (middle, 2), (third, 3)):
+        assert sorted(_corner(listing)) == [*(10 * number + shown for number in range(8)), 99]
+    previews = inspect_archive(archive, _frame("3")).previews
+    assert [len(each.pictures) for each in previews] == [4, 4]
+
+
+@pytest.mark.slow
+def test_of_many_dicom_files_a_few_tell_the_preview_that_frames_are_asked_for(heart: Path) -> None:
+    with surveyed(_zipped(heart), Choices(), headers=3) as found:
+        reading = read_layout(found.listed)
+
+    assert [question.id for question in reading.open] == ["frame"]
+
+
+def test_a_frame_that_was_answered_is_no_error_where_files_have_one(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    for number in range(4):
+        file = tmp_path / "d" / "ab"[number % 2] / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(draw.integers(0, 255, (8, 8), np.uint8)).save(file)
+
+    assert read_folder(tmp_path / "d", choices=_frame("2")).report.taken == 4
+
+
+@pytest.mark.parametrize("frame", [None, 2, MIDDLE])
+def test_saved_choices_of_pixels_are_read_again(frame: int | str | None) -> None:
+    chosen = Choices(answers=() if frame is None else (("frame", str(frame)),), preset=0)
+
+    assert chosen.pixels == {"frame": frame, "preset": 0, "black_corners": False}
+    assert Choices.of_pixels(chosen.pixels) == chosen
 
 
 # ---- volumes ---------------------------------------------------------------------------------
@@ -296,7 +367,7 @@ def test_a_hostile_volume_is_left_out_and_nothing_is_written(
     pytest.importorskip("nibabel")
     (scans / "sick" / "evil.nii").write_bytes(_hostile()[kind])
 
-    listing = read_folder(scans, choices=Choices(frame=MIDDLE), made=tmp_path / "made")
+    listing = read_folder(scans, choices=_frame(MIDDLE), made=tmp_path / "made")
 
     assert listing.report.taken == 8
     assert [skipped.name for skipped in listing.report.skipped] == ["sick/evil.nii"]

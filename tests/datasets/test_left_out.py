@@ -13,6 +13,7 @@ from imil.datasets.files.pixels import read_region
 from imil.datasets.folder import read_folder
 from imil.datasets.layout.layout import Listed, read_layout
 from imil.datasets.layout.reading import Reading
+from imil.datasets.layout.samples import ONE_LEVEL
 from imil.errors import DataError
 
 CLASSES = [f"{label}/{n}.png" for label in ("lesion", "normal") for n in range(8)]
@@ -49,6 +50,33 @@ def test_images_that_show_nothing_are_left_out_with_the_reason(
 
     assert report.taken == len(CLASSES)
     assert [skip.name for skip in report.skipped] == ["lesion/x.png"]
+
+
+def test_blank_images_of_any_size_and_number_are_left_out_and_told(tmp_path: Path) -> None:
+    _films(tmp_path)
+    rows = np.arange(20, dtype=np.uint8)
+    Image.fromarray(np.tile(rows, (20, 1))).save(tmp_path / "lesion" / "striped.png")
+    large = Image.new("RGB", (2100, 2000), (40, 40, 40))
+    large.save(tmp_path / "normal" / "grey.bmp")
+
+    report = read_folder(tmp_path).report
+
+    assert report.taken == len(CLASSES) + 1
+    assert [(s.name, s.reason) for s in report.skipped] == [("normal/grey.bmp", ONE_LEVEL)]
+    assert "blank: once read, 1 image more left out: nothing is on it." in report.notes
+
+
+def test_as_many_blank_images_as_there_are_are_found_before_reading() -> None:
+    names = [f"{label}/{n:04}.png" for n in range(1100) for label in "ab"]
+    blank = dict.fromkeys(names[:900], ONE_LEVEL)
+    sizes = {name: 1 if name in blank else 2 for name in names}
+
+    found = read_layout(Listed(tuple(names), sizes=sizes, blank=lambda n: blank.get(n, "")))
+    most = read_layout(Listed(tuple(names), blank=lambda _: ONE_LEVEL))
+
+    assert {left.file for left in found.left_out} == set(names[:900])
+    assert len(most.images) == len(names)
+    assert "blank: 2200 images, most of all, show nothing." in most.evidence
 
 
 @pytest.mark.parametrize("made", ["0_rot90", "0-flipped", "augmented_0", "0 (cropped)", "0_aug3"])

@@ -34,7 +34,6 @@ def open_archive(
     positive: str | None = None,
     columns: str | None = None,
     patient_pattern: str | None = None,
-    frame: int = 0,
     view: int = 1,
     black_corners: bool = False,
     answers: dict[str, str] | None = None,
@@ -42,8 +41,7 @@ def open_archive(
     """Begin a study of the images in a zip; `positive` makes it that label against the rest.
 
     `answers` are to the questions of `look_at_archive`, by their ids; `columns` is as in
-    “file=image,label=dx”; `frame` of files with several counts from 1,
-    0 for none; `view` is which of their windows, 0 for none.
+    “file=image,label=dx”; `view` is which window of DICOM files, 0 for none.
     """
     choices = Choices(
         answers=(
@@ -51,7 +49,6 @@ def open_archive(
             *((("patient", patient_pattern),) if patient_pattern else ()),
             *(answers or {}).items(),
         ),
-        frame=frame or None,
         preset=view,
         black_corners=black_corners,
     )
@@ -87,8 +84,12 @@ def open_hub(
     limit: int = LIMIT,
     token: str | None = None,
     black_corners: bool = False,
+    frame: str = "",
 ) -> dict[str, Any]:
-    """Begin a study of a sample of a Hub data set: owner/name, or owner/name@revision."""
+    """Begin a study of a sample of a Hub data set: owner/name, or owner/name@revision.
+
+    `frame` of images with several is a number from 1, “middle”, or “column” and its name.
+    """
     asked = replace(
         _of_hub(dataset, token),
         config=config or None,
@@ -96,6 +97,7 @@ def open_hub(
         label=label or None,
         limit=limit,
         black_corners=black_corners,
+        frame=frame,
     )
     return _about(studies.from_hub(asked, positive=positive or None))
 

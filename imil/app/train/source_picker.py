@@ -10,7 +10,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from imil.app.server.updates import Updates, components_of, html, kept_text
-from imil.app.train.zip_options import ZipOptions, build_zip_options
+from imil.app.train.zip_options import ZIP_QUESTIONS, ZipOptions, build_zip_options
 from imil.datasets.hub.process import LIMIT, HubRequest
 from imil.datasets.hub.read import MOST_HUB_IMAGES, HubChoice, parse_hub_id
 from imil.datasets.public_sets import PUBLIC_SETS, PublicSet
@@ -84,6 +84,7 @@ class SourcePicker:
     hub_label: gr.Dropdown
     hub_positive: gr.Dropdown
     hub_limit: gr.Number
+    hub_frame: gr.Textbox
     hub_token: gr.Textbox
     hub_black: gr.Checkbox
     open_hub: gr.Button
@@ -125,6 +126,7 @@ class SourcePicker:
             self.hub_limit,
             self.hub_token,
             self.hub_black,
+            self.hub_frame,
         ]
 
 
@@ -222,6 +224,12 @@ def build_source_picker(watch: ReadingWatch, fold: gr.Accordion) -> SourcePicker
                 maximum=MOST_HUB_IMAGES,
                 elem_id="hub-limit",
             )
+            hub_frame = gr.Textbox(
+                label=ZIP_QUESTIONS["frame"],
+                info="Of images with several: a number from 1, or middle",
+                max_length=80,
+                elem_id="hub-frame",
+            )
             hub_token = gr.Textbox(
                 label="Access token",
                 info="For gated and private sets; used once, never kept",
@@ -263,6 +271,7 @@ def build_source_picker(watch: ReadingWatch, fold: gr.Accordion) -> SourcePicker
         hub_label=hub_label,
         hub_positive=hub_positive,
         hub_limit=hub_limit,
+        hub_frame=hub_frame,
         hub_token=hub_token,
         hub_black=hub_black,
         open_hub=open_hub,
@@ -310,7 +319,7 @@ def hub_request(hub_id: str | None, values: tuple[Any, ...]) -> HubRequest:
         DataError: it is no id.
     """
     repo, revision = parse_hub_id(hub_id or "")
-    config, splits, label, limit, token, black = values
+    config, splits, label, limit, token, black, frame = values
     return HubRequest(
         repo,
         revision,
@@ -320,6 +329,7 @@ def hub_request(hub_id: str | None, values: tuple[Any, ...]) -> HubRequest:
         limit=LIMIT if limit is None else int(limit),
         token=(token or "").strip() or None,
         black_corners=bool(black),
+        frame=(frame or "").strip(),
     )
 
 

@@ -1,4 +1,4 @@
-"""How a zip is to be read: the questions about it, frames, text in corners."""
+"""How a zip is to be read: the questions about it, windows, text in corners."""
 
 from __future__ import annotations
 
@@ -63,7 +63,6 @@ class ZipOptions:
     box: gr.Accordion
     table_file: gr.File
     questions: tuple[gr.Dropdown, ...]
-    frame: gr.Number
     view: gr.Number
     black: gr.Checkbox
     answers: gr.State
@@ -77,7 +76,7 @@ class ZipOptions:
     @property
     def inputs(self) -> list[Any]:
         """What `choices_of` is made of, in its order."""
-        return [self.table_file, self.frame, self.view, self.black, self.answers]
+        return [self.table_file, self.view, self.black, self.answers]
 
 
 def build_zip_options() -> ZipOptions:
@@ -95,30 +94,20 @@ def build_zip_options() -> ZipOptions:
             height=140,
             elem_id="zip-table-file",
         )
-        with gr.Row(elem_classes=["fields2"]):
-            frame = gr.Number(
-                0,
-                label="Files with several frames: use frame",
-                info="Counted from 1; 0 leaves such files out",
-                precision=0,
-                minimum=0,
-                elem_id="zip-picked-frame",
-            )
-            view = gr.Number(
-                1,
-                label="DICOM window",
-                info="1 is the file's first; 0 keeps all grey levels",
-                precision=0,
-                minimum=0,
-                elem_id="zip-view",
-            )
+        view = gr.Number(
+            1,
+            label="DICOM window",
+            info="1 is the file's first; 0 keeps all grey levels",
+            precision=0,
+            minimum=0,
+            elem_id="zip-view",
+        )
         black = gr.Checkbox(label=text.ZIP_BLACK, elem_id="zip-black")
     return ZipOptions(
         has=has,
         box=box,
         table_file=table_file,
         questions=questions,
-        frame=frame,
         view=view,
         black=black,
         answers=gr.State(()),
@@ -220,11 +209,10 @@ def show_no_look(options: ZipOptions) -> Updates:
 
 def choices_of(values: tuple[Any, ...]) -> Choices:
     """Return what was picked; `values` are those of `ZipOptions.inputs`."""
-    table_file, frame, view, black, answers = values
+    table_file, view, black, answers = values
     return Choices(
         answers=tuple((str(key), str(value)) for key, value in answers or ()),
         table_file=Path(table_file) if table_file else None,
-        frame=None if not frame else int(frame),
         preset=1 if view is None else max(0, int(view)),
         black_corners=bool(black),
     )

@@ -17,7 +17,7 @@ from imil.datasets.choices import Choices
 from imil.datasets.files.tree import is_system_file, suffix_of
 from imil.datasets.files.volumes import is_volume
 from imil.datasets.listing import Skipped, cut
-from imil.datasets.tables.spelling import JAPANESE, looks_japanese
+from imil.datasets.tables.spelling import code_page
 from imil.datasets.tables.table import is_sheet, is_table
 from imil.errors import DataError
 
@@ -400,20 +400,12 @@ def _decoded_name(entry: zipfile.ZipInfo, page: str) -> str:
 
 
 def _code_page(entries: Iterable[zipfile.ZipInfo]) -> str:
-    """Return Shift JIS where all names that are not UTF-8 can be that, and one of them looks so."""
+    """Return the code page that names were written in which are not UTF-8."""
     names = [entry.orig_filename for entry in entries if not entry.flag_bits & _UTF8]
-    japanese = False
-    for name in names:
-        try:
-            raw = name.encode("cp437")
-            text = raw.decode(JAPANESE)
-        except UnicodeError:
-            return "cp437"
-        with suppress(UnicodeError):
-            raw.decode()
-            continue
-        japanese |= looks_japanese(text)
-    return JAPANESE if japanese else "cp437"
+    try:
+        return code_page([name.encode("cp437") for name in names]) or "cp437"
+    except UnicodeError:
+        return "cp437"
 
 
 def _printable(name: str) -> str:

@@ -6,7 +6,7 @@ import io
 import secrets
 import tempfile
 import zipfile
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -30,7 +30,7 @@ from imil.datasets.choices import Choices
 from imil.datasets.files import dicom
 from imil.datasets.files.dicom import Header, RefusedError
 from imil.datasets.files.frames import frames_of, may_hold_frames
-from imil.datasets.files.pictures import PictureFiles, owners
+from imil.datasets.files.pictures import PictureFiles, frames_in, owners
 from imil.datasets.files.pixels import IMAGE_SUFFIXES, PixelsError
 from imil.datasets.files.tree import is_image, may_be_dicom, stray, suffix_of
 from imil.datasets.files.volumes import is_volume
@@ -61,6 +61,8 @@ MAX_TRIED = 256 * 2**20
 MOST_SHOWN = 32 * 2**20
 # DICOM files whose headers a preview reads for patients and UIDs.
 MAX_HEADERS = 500
+# Of more files, those whose headers tell how many frames the others have.
+SAMPLED_HEADERS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,9 +204,10 @@ def surveyed(
         films = [
             name for name in images if suffix_of(name) not in IMAGE_SUFFIXES and not is_volume(name)
         ]
-        found: dict[str, Header] = {}
-        if headers is None or len(films) <= headers:
-            found = _headers(zipped, entries, films, folder, reader)
+        whole = headers is None or len(films) <= headers
+        looked = films if whole else films[:: len(films) // SAMPLED_HEADERS + 1]
+        told = _headers(zipped, entries, looked, folder, reader)
+        found = told if whole else {}
         none = {name: header.no_picture for name, header in found.items() if header.no_picture}
         skipped += (Skipped(name, reason) for name, reason in none.items())
         found = {name: header for name, header in found.items() if name not in none}
@@ -228,8 +231,8 @@ def surveyed(
             lambda name: (entries[name].CRC, entries[name].file_size),
             {header.uid: name for name, header in found.items() if header.uid},
             owners(found)[0],
-            frames=_frames(zipped, entries, images, most_tried),
-            picked=choices.picked,
+            frames=_frames(zipped, entries, images, most_tried)
+            | _of_films([*told] if whole else films, told),
             others={
                 name: stray(name)
                 for name in entries
@@ -346,6 +349,13 @@ def _frames(
         if (frames := frames_of(name, io.BytesIO(content))) is not None:
             found[name] = frames
     return found
+
+
+def _of_films(films: list[str], told: Mapping[str, Header]) -> dict[str, Frames]:
+    """Return the frames of DICOM files with several; those nobody looked into are as most are."""
+    ((usual, _),) = Counter(map(frames_in, told.values())).most_common(1) or ((None, 0),)
+    found = {name: frames_in(told[name]) if name in told else usual for name in films}
+    return {name: frames for name, frames in found.items() if frames is not None}
 
 
 def _picture(

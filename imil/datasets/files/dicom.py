@@ -80,6 +80,7 @@ class Header:
         uid: the SOPInstanceUID, which a table may name; "" where it is empty.
         annotated: whether it says that text is burnt into its pixels.
         no_picture: why it is no picture, as far as it says so itself; "" for a picture.
+        frames: how many pictures it holds.
     """
 
     patient: str | None
@@ -87,6 +88,7 @@ class Header:
     uid: str
     annotated: bool
     no_picture: str = ""
+    frames: int = 1
 
 
 def is_dicom(path: Path) -> bool:
@@ -137,7 +139,7 @@ def read_header(path: Path, *, salt: str) -> Header:
     return _header(_opened(path, pixels=False), salt)
 
 
-def read_dicom(path: Path, *, frame: int | None = None, preset: int = 1) -> Pixels:
+def read_dicom(path: Path, *, frame: int = 1, preset: int = 1) -> Pixels:
     """Return the pixels of a DICOM image.
 
     Rescaling (Modality LUT) and then the file's own view (VOI LUT, else its window) are applied at
@@ -147,7 +149,7 @@ def read_dicom(path: Path, *, frame: int | None = None, preset: int = 1) -> Pixe
 
     Args:
         path: the file.
-        frame: which one of several, counted from 1; a file with several needs it.
+        frame: which one of several, counted from 1.
         preset: which of the file's views, counted from 1 (the last one if it has fewer); 0 takes
             none, and so keeps every level.
 
@@ -156,17 +158,16 @@ def read_dicom(path: Path, *, frame: int | None = None, preset: int = 1) -> Pixe
         (H, W, 3) uint8 for colour.
 
     Raises:
-        RefusedError: it is no DICOM file or no image, of more than 16 bits, of several frames with
-            none picked, too large, or compressed in a way that is not read. Where a file is
-            damaged, pydicom raises almost anything else.
+        RefusedError: it is no DICOM file or no image, of more than 16 bits, has no such frame, is
+            too large, or compressed in a way that is not read. Where a file is damaged, pydicom
+            raises almost anything else.
 
     Source: DICOM PS3.3, C.7.6.3 (pixels), C.7.6.16 (groups of frames), C.11.1 (Modality LUT),
         C.11.2 (VOI LUT), C.7.5.1.1.2 (padding).
     """
     data = _opened(path, pixels=True)
     _require_picture(data)
-    frames = int(data.get("NumberOfFrames") or 1)
-    index = _index(frame, frames)
+    index = _index(frame, _frames(data))
     try:
         # Decoded to RGB where it is YBR; one frame of several only.
         raw = pixel_array(data, index=index)
@@ -216,6 +217,7 @@ def _header(data: pydicom.Dataset, salt: str) -> Header:
         uid=str(data.get("SOPInstanceUID") or "").strip(),
         annotated=str(data.get("BurnedInAnnotation") or "").strip().upper() == "YES",
         no_picture=_no_picture(data),
+        frames=_frames(data),
     )
 
 
@@ -245,16 +247,15 @@ def _require_picture(data: pydicom.Dataset) -> None:
         )
 
 
-def _index(frame: int | None, frames: int) -> int:
-    if frames > 1 and frame is None:
-        raise RefusedError(
-            f"It has {frames} frames: pick one, counted from 1, or name it in a column “frame”."
-        )
-    picked = 1 if frame is None else frame
-    if not 1 <= picked <= frames:
+def _frames(data: pydicom.Dataset) -> int:
+    return max(1, int(data.get("NumberOfFrames") or 1))
+
+
+def _index(frame: int, frames: int) -> int:
+    if not 1 <= frame <= frames:
         has = "1 frame" if frames == 1 else f"{frames} frames"
         raise RefusedError(f"It has {has}, and no frame {frame}.")
-    return picked - 1
+    return frame - 1
 
 
 def _of_frame(data: pydicom.Dataset, index: int) -> pydicom.Dataset:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from imil.core.records import Pixels
-from imil.datasets.choices import PickedFrame
 from imil.datasets.files.dicom import RefusedError
 from imil.datasets.files.pages import frames_of_picture
 from imil.datasets.files.pixels import FORMATS, PixelsError, read_pixels
@@ -30,11 +29,8 @@ def frames_of(name: str, file: BinaryIO) -> Frames | None:
     return frames_of_picture(file, FORMATS)
 
 
-def frame_pixels(file: Path, frames: Frames, picked: PickedFrame | None) -> Pixels:
-    """Return the pixels of a frame; RefusedError with the reason where it can't be read."""
-    if why := frames.why_not(picked):
-        raise RefusedError(why)
-    number = frames.number(picked)
+def frame_pixels(file: Path, number: int) -> Pixels:
+    """Return a frame's pixels, counted from 1; RefusedError with the reason if it can't be read."""
     if is_volume(file.name):
         return read_slice(file, number)
     try:

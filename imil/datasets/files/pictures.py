@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from imil.core.records import Pixels
-from imil.datasets.choices import MIDDLE, Choices, PickedFrame, parse_frame
+from imil.datasets.choices import Choices, parse_frame
 from imil.datasets.files.dicom import Header, RefusedError
 from imil.datasets.files.frames import frame_pixels, frames_of, may_hold_frames
 from imil.datasets.files.pixels import PixelsError, read_region
@@ -33,7 +33,7 @@ class PictureFiles:
         headers: of the DICOM files that can be read, by name.
         refused: why others can't, by name; also of pictures of other kinds that are not there.
         no_pictures: why DICOM files are no pictures, by name; they are in neither of those.
-        frames: of files of other kinds that hold several, and of all volumes, by name.
+        frames: of files that hold several, and of all volumes, by name.
     """
 
     reader: DicomReader
@@ -84,7 +84,8 @@ class PictureFiles:
     def file(self, name: str, original: Path, choices: Choices, frame: str | None) -> Path:
         """Return a file of one picture that `read_pixels` reads: the original, or one made of it.
 
-        A picture that an earlier run has made of the same file is taken again.
+        A picture that an earlier run has made of the same file is taken again. `frame` is what was
+        picked for this file alone, and goes before the choice for all.
 
         Raises:
             PixelsError: a DICOM file or a volume that can't be read, or no such frame.
@@ -93,22 +94,22 @@ class PictureFiles:
             raise PixelsError(name, why=self.refused[name])
         if name not in self.headers and name not in self.frames:
             return original
-        picked = choices.picked
-        if frame is not None:
-            picked = parse_frame(frame)
-            if picked is None:
-                raise PixelsError(name, why=f"Its row asks for frame “{frame}”, which is none.")
-        made = self.made / f"{_key(original, picked, choices.preset)}.png"
+        frames = self.frames.get(name, Frames(1))
+        picked = choices.picked if frame is None else parse_frame(frame)
+        if why := frames.why_not(picked):
+            raise PixelsError(name, why=why)
+        number = frames.number(picked)
+        made = self.made / f"{_key(original, number, choices.preset)}.png"
         if made.exists():
             return made
         unfinished = made.with_suffix(".part")
         try:
             if name in self.headers:
-                asked = DicomRequest(None if picked == MIDDLE else picked, choices.preset)
+                asked = DicomRequest(number, choices.preset)
                 self.reader.picture(original, unfinished, asked)
             else:
                 self.made.mkdir(parents=True, exist_ok=True)
-                save_picture(frame_pixels(original, self.frames[name], picked), unfinished)
+                save_picture(frame_pixels(original, number), unfinished)
         except RefusedError as reason:
             unfinished.unlink(missing_ok=True)
             raise PixelsError(name, why=str(reason)) from reason
@@ -150,7 +151,14 @@ def look_through(tree: Tree, reader: DicomReader, made: Path) -> PictureFiles:
                 no_pictures[name] = header.no_picture
             else:
                 headers[name] = header
+    several = {name: frames_in(header) for name, header in headers.items()}
+    frames |= {name: found for name, found in several.items() if found is not None}
     return PictureFiles(reader, made, headers, refused, no_pictures, frames)
+
+
+def frames_in(header: Header) -> Frames | None:
+    """Return the frames of a DICOM file that has several; None of one."""
+    return Frames(header.frames) if header.frames > 1 else None
 
 
 def whose(pictures: PictureFiles, findings: Findings) -> dict[str, str]:
@@ -184,7 +192,7 @@ def owners(headers: Mapping[str, Header]) -> tuple[dict[str, str], str]:
     return found, note
 
 
-def _key(file: Path, frame: PickedFrame | None, preset: int) -> str:
+def _key(file: Path, frame: int | None, preset: int) -> str:
     """Return a name that changes with the file's content, as far as its size and time tell."""
     about = file.stat()
     told = f"{file.resolve()} {about.st_size} {about.st_mtime_ns} {frame} {preset}"

@@ -35,6 +35,7 @@ class HubRequest:
             class keeps a few.
         token: of a person who may read the set; never stored.
         black_corners: whether text that seems to be burnt into corners is blacked out.
+        frame: the answer to the question “frame”, as for a zip; a column is the data set's own.
     """
 
     repo: str
@@ -46,6 +47,7 @@ class HubRequest:
     limit: int = LIMIT
     token: str | None = field(default=None, repr=False)
     black_corners: bool = False
+    frame: str = ""
 
     def __post_init__(self) -> None:
         """Check what a person or a saved study asks for; PlanError says what can't be."""
@@ -57,6 +59,7 @@ class HubRequest:
             check_text("token", self.token)
         check_whole("number of images", self.limit, -LARGEST_SEED, LARGEST_SEED)
         check_flag("choice of black corners", self.black_corners)
+        check_text("frame", self.frame, longest=LONGEST_LINE)
 
 
 def messages(
@@ -73,6 +76,7 @@ def messages(
         "label": asked.label,
         "limit": asked.limit,
         "black_corners": asked.black_corners,
+        "frame": asked.frame,
         "into": None if into is None else str(into),
     }
     with (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # not in its __all__
 
 from imil.core.records import Split
+from imil.datasets.blank import without_blank
 from imil.datasets.hub.process import HubRequest, ended_early, messages, out_of_reach
 from imil.datasets.layout.words import SPLITS
 from imil.datasets.listing import BurntIn, Entry, ImportReport, Listing, Skipped, require_learnable
@@ -147,6 +148,7 @@ def _read(
     entries: list[Entry] = []
     skipped: list[Skipped] = []
     burnt: list[str] = []
+    blank: set[str] = set()
     choice, total, rows = None, 0, 0
     for message in messages(asked, commit, into, endpoint):
         if "choice" in message:
@@ -156,6 +158,7 @@ def _read(
         elif "file" in message:
             entries.append(_entry(message, into))
             burnt += [message["file"]] if message["burnt"] else []
+            blank |= {message["file"]} if message["blank"] else set()
         elif "skipped" in message:
             skipped.append(Skipped(message["skipped"], message["why"]))
         if total and on_progress is not None:
@@ -168,7 +171,8 @@ def _read(
             why=skipped[-1].reason if skipped else "It has no rows with a label.",
             fix="Pick another split or column, or another data set.",
         )
-    ready = _ready_splits(entries)
+    kept, left, told = without_blank(entries, blank)
+    ready = _ready_splits(kept)
     listing = Listing(
         name=name or asked.repo,
         root=into,
@@ -176,9 +180,9 @@ def _read(
         positive=positive,
         entries=tuple(sorted(ready, key=lambda entry: entry.sample_id)),
         report=ImportReport(
-            len(entries),
-            tuple(skipped),
-            _notes(asked, choice, total, rows),
+            len(kept),
+            (*skipped, *left),
+            (*_notes(asked, choice, total, rows), *told),
             burnt_in=BurntIn.of(burnt, black=asked.black_corners),
         ),
     )
@@ -202,7 +206,7 @@ def _entry(message: Mapping[str, Any], root: Path) -> Entry:
     )
 
 
-def _ready_splits(entries: list[Entry]) -> list[Entry]:
+def _ready_splits(entries: Sequence[Entry]) -> Sequence[Entry]:
     """Return the entries with the set's own splits where they are usable, else with none."""
     named = {entry.split for entry in entries}
     if None not in named and Split.TRAIN in named:

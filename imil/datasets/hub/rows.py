@@ -7,6 +7,7 @@ standard input, and writes one JSON message a line: what there is to choose, the
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections import Counter
@@ -21,7 +22,10 @@ from PIL import Image
 from imil.core.burnt_in import blacked_out, corner_text
 from imil.core.duplicates import fingerprint
 from imil.core.records import Pixels
-from imil.datasets.files.pixels import PixelsError, read_pixels
+from imil.datasets.blank import shows_nothing
+from imil.datasets.choices import parse_frame
+from imil.datasets.files.pages import frames_of_picture
+from imil.datasets.files.pixels import FORMATS, PixelsError, read_pixels
 from imil.datasets.hub.source import MAX_HUB_BYTES, Source, SourceRefusal
 from imil.datasets.layout.words import is_nobody
 
@@ -34,6 +38,8 @@ _FEWEST = 12
 PASSES = 3
 # Longest side of an image as kept, px: of a sample of thousands, larger ones fill the disk.
 MAX_SIDE = 1024
+# How an answer begins that names a column.
+COLUMN = "column "
 # More distinct labels than this are no classes but names, numbers or free text.
 MAX_CLASSES = 100
 
@@ -100,20 +106,23 @@ def shrunk(pixels: Pixels) -> Pixels:
     return levels.clip(0, 65535).astype(np.uint16) if pixels.dtype == np.uint16 else levels
 
 
-def write_image(content: bytes, file: Path, *, black: bool = False) -> dict[str, Any]:
+def write_image(
+    content: bytes, file: Path, *, black: bool = False, frame: str = ""
+) -> dict[str, Any]:
     """Write an image again as a PNG without metadata; return what a listing says of it.
 
     Text that seems to be burnt into its corners is told, and blacked out where that is asked for.
+    Of several frames, the one that is picked is written.
 
     Raises:
-        PixelsError: it can't be read.
+        PixelsError: it can't be read, or has several frames and none is picked.
     """
     raw = file.with_suffix(".raw")
     raw.write_bytes(content)
     try:
         if len(content) > MAX_HUB_BYTES:
             raise PixelsError(file.name, why=f"It has more than {MAX_HUB_BYTES >> 20} MB.")
-        pixels = shrunk(read_pixels(raw))
+        pixels = shrunk(read_pixels(raw, frame=_number(content, frame)))
     finally:
         raw.unlink()
     text = corner_text(pixels)
@@ -126,8 +135,18 @@ def write_image(content: bytes, file: Path, *, black: bool = False) -> dict[str,
         "height": height,
         "grey": pixels.ndim == 2,
         "burnt": bool(text),
+        "blank": shows_nothing(pixels),
         "fingerprint": fingerprint(pixels).hex(),
     }
+
+
+def _number(content: bytes, written: str) -> int | None:
+    """Return which frame of an image is meant, counted from 1; None where none is picked."""
+    picked = parse_frame(written)
+    if picked is None:
+        return None
+    frames = frames_of_picture(io.BytesIO(content), FORMATS)
+    return 1 if frames is None else frames.number(picked)
 
 
 def look_at_rows(source: Source) -> dict[str, Any]:
@@ -148,9 +167,10 @@ def look_at_rows(source: Source) -> dict[str, Any]:
 
 
 def read(
-    source: Source, into: Path, limit: int, *, black: bool = False
+    source: Source, into: Path, limit: int, *, black: bool = False, frame: str = ""
 ) -> Iterator[dict[str, Any]]:
     """Yield a message for each image taken or left out; the images are in `into` then."""
+    column = frame.removeprefix(COLUMN) if frame.startswith(COLUMN) else None
     counts = {split: labels_of(source, split) for split in source.chosen_splits}
     _require_classes(source, counts.values())
     total = sum(n for each in counts.values() for n in each.values())
@@ -167,7 +187,8 @@ def read(
         for number, (row, label) in enumerate(chosen):
             name = f"{split}/{number:06d}.png"
             try:
-                found = write_image(_content(source, row), into / name, black=black)
+                own = frame if column is None else str(row.get(column) or "")
+                found = write_image(_content(source, row), into / name, black=black, frame=own)
             except PixelsError as error:
                 yield {"skipped": f"row {number} of {split}", "why": error.why}
                 continue
@@ -204,8 +225,8 @@ def _main(asked: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     )
     yield {"choice": look_at_rows(source)}
     if asked["into"] is not None:
-        into, black = Path(asked["into"]), asked["black_corners"]
-        yield from read(source, into, asked["limit"], black=black)
+        into, black, frame = Path(asked["into"]), asked["black_corners"], asked["frame"]
+        yield from read(source, into, asked["limit"], black=black, frame=frame)
     yield {"done": True}
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from imil.core.records import Split
-from imil.datasets.choices import PickedFrame
 from imil.datasets.files.tree import stray
 from imil.datasets.layout.candidates import LabelHypothesis
 from imil.datasets.layout.decisions.classes import decide_labels
@@ -66,8 +65,7 @@ class Listed:
         uids: image files by DICOM SOPInstanceUID, where headers were read.
         owners: patients by DICOM header, hashed.
         unreadable: image files that can't be read; rows that name them are no news.
-        frames: of image files that hold several, and of all volumes.
-        picked: the frame that was picked for all of them.
+        frames: of image files that hold several, DICOM too, and of all volumes.
         others: files that are neither images nor tables, and why they are not taken.
     """
 
@@ -81,7 +79,6 @@ class Listed:
     owners: Mapping[str, str] = field(default_factory=dict)
     unreadable: tuple[str, ...] = ()
     frames: Mapping[str, Frames] = field(default_factory=dict)
-    picked: PickedFrame | None = None
     others: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -113,7 +110,7 @@ def read_layout(listed: Listed, answers: Mapping[str, str] | None = None) -> Rea
         tell_rows(draft, sheets, listed.unreadable)
     others = {k: c for k, c in columns.items() if label is None or c.title != label.column}
     beside = {key: _beside(decisions, others, key) for key in _MORE}
-    beside["frame"] = pick_frames(draft, columns, listed.frames, listed.picked, labels)
+    beside["frame"] = pick_frames(draft, columns, listed.frames, labels)
     decisions.require_known()
     unlabelled = {
         name: _why_unlabelled(name, label, folders) for name in draft.names if name not in labels

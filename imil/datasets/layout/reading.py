@@ -115,7 +115,7 @@ class Decisions:
         Raises:
             DataError: the answer is none of the choices.
         """
-        chosen = likely
+        chosen, choices = likely, tuple(dict.fromkeys(choices))
         if key in self.answers:
             written = self.answers[key].strip()
             chosen = _among(written, choices)
@@ -127,7 +127,7 @@ class Decisions:
                     fix="Pick one of the choices.",
                     question=key,
                 )
-        self.questions.append(Question(key, text, tuple(choices[:MOST_CHOICES]), chosen))
+        self.questions.append(Question(key, text, choices[:MOST_CHOICES], chosen))
         return chosen
 
     def tell(self, sentence: str) -> None:

@@ -36,7 +36,7 @@ _BROKEN = "The file is damaged or ends too early."
 class DicomRequest:
     """Which picture of a file is wanted; see `read_dicom`."""
 
-    frame: int | None = None
+    frame: int = 1
     preset: int = 1
 
 

@@ -147,7 +147,7 @@ class UploadReader:
             salt: of the study's hashes.
             seed: of the splits that the data doesn't bring.
             positive: the task is this label against the rest.
-            choices: answers, a table, frames.
+            choices: answers, a table.
             external: of an external set, what its labels have to be; None for a study's own images.
             on_progress: told (done, total); what it raises ends the reading.
 

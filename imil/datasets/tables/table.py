@@ -10,6 +10,7 @@ import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any
 from xml.etree.ElementTree import ParseError
 
 from imil.datasets.tables.records import record_lines, trimmed, typed
-from imil.datasets.tables.spelling import JAPANESE, looks_japanese
+from imil.datasets.tables.spelling import code_page
 from imil.errors import DataError, how_to_install
 
 # The table of a folder in the ImageFolder convention.
@@ -33,8 +34,8 @@ MOST_TABLES, MOST_OWN_TABLES = 40, 1000
 # What spreadsheet programs put between columns, depending on the country.
 _DELIMITERS = (",", ";", "\t")
 
-# Tried in this order: UTF-8 with or without a mark, then what older Windows programs write.
-_ENCODINGS = ("utf-8-sig", JAPANESE, "cp1252")
+# Bytes from which the code page of a table is told.
+_BEGIN = 2**20
 
 # Bytes of a table, inflated: a million rows of 200.
 MAX_TABLE_BYTES = 200 * 2**20
@@ -171,8 +172,9 @@ def read_grids(file: Path, name: str) -> dict[str, Grid]:
     """Return the tables of a file by name, each sheet of a workbook under one of its own.
 
     Args:
-        file: CSV in UTF-8, UTF-16, Windows-1252 or Shift JIS, parted by comma, semicolon, tab, bar
-            or, in a list, blanks; an .xlsx; Parquet; records in JSON, JSON lines or XML.
+        file: CSV in UTF-8, UTF-16, Windows-1252, GB 18030, Big5 or Shift JIS, parted by comma,
+            semicolon, tab, bar or, in a list, blanks; an .xlsx; Parquet; records in JSON, JSON
+            lines or XML.
         name: what to call it in errors.
 
     Raises:
@@ -308,16 +310,16 @@ def _rows(sheet: Any) -> Iterator[tuple[int, list[str]]]:
 
 def _encoding(file: Path, name: str) -> str:
     with file.open("rb") as opened:
-        marked = opened.read(2) in (b"\xff\xfe", b"\xfe\xff")
-    for encoding in ("utf-16",) if marked else _ENCODINGS:
-        try:
-            with file.open(encoding=encoding, newline="") as text:
-                begin = text.read(2**20)
-                while text.read(2**20):
-                    pass
-        except UnicodeError:
+        begin = opened.read(_BEGIN)
+    # Up to the end of a line, where no character is cut in two.
+    page = code_page([begin if len(begin) < _BEGIN else begin[: begin.rfind(b"\n") + 1]])
+    marked = begin[:2] in (b"\xff\xfe", b"\xfe\xff")
+    for encoding in ("utf-16",) if marked else ("utf-8-sig", page, "cp1252"):
+        if encoding is None:
             continue
-        if encoding != JAPANESE or looks_japanese(begin):
+        with suppress(UnicodeError), file.open(encoding=encoding, newline="") as text:
+            while text.read(2**20):
+                pass
             return encoding
     raise _unreadable(name)
 

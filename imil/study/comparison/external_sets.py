@@ -87,7 +87,7 @@ class ExternalSets:
             archive: the zip.
             name: for people; no patient data.
             rules: how its labels are called here; see `imil.datasets.layout.relabel`.
-            choices: answers, a table, frames.
+            choices: answers, a table.
             who: who asked for it.
             on_progress: told (done, total) after each image.
 

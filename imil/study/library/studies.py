@@ -122,7 +122,7 @@ class Studies:
             archive: an image folder, zipped; or a `study.zip`, which is opened as it was.
             name: for people; no patient data. The day and time if None: a file's name may be one.
             positive: the task is this label against the rest; None tells all classes apart.
-            choices: answers, a table, frames; all is told from the data if None.
+            choices: answers, a table; all is told from the data if None.
             on_progress: told (done, total) after each image.
 
         Raises:

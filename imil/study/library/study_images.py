@@ -83,7 +83,7 @@ class StudyImages:
         listing = _listing(record, folder, store)
         images, proof = image_set(listing)
         report = self.reports.get(record.study_id, listing.report)
-        choices = Choices(**record.source.get("pixels", {}))
+        choices = Choices.of_pixels(record.source.get("pixels", {}))
         files = ImageFiles(listing, record.salt, self.brought, choices)
         return KnownImages(Workspace(folder, images, folder), proof, report, files)
 

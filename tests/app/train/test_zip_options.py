@@ -97,12 +97,12 @@ def test_what_will_be_left_out_of_a_zip_is_listed_before_it_is_read(screen: Scre
 
 
 def test_what_is_picked_is_what_is_read() -> None:
-    answers = (("label", "column dx"), ("patient", "{patient}_*"))
+    answers = (("label", "column dx"), ("frame", "frame 2"))
 
-    assert choices_of((None, 2, 0, True, answers)) == Choices(
-        answers=answers, frame=2, preset=0, black_corners=True
+    assert choices_of((None, 0, True, answers)) == Choices(
+        answers=answers, preset=0, black_corners=True
     )
-    assert choices_of((None, 0, 1, False, ())) == Choices()
+    assert choices_of((None, 1, False, ())) == Choices()
 
 
 @pytest.mark.slow
@@ -115,7 +115,7 @@ def test_a_zip_is_looked_into_and_read_with_its_patients(screen: Screen, tmp_pat
         archive, None, (), "{patient}_*", gr.Request(session_hash="s")
     )
     assert answered[options.answers] == (("patient", "{patient}_*"),)
-    picked = (None, 0, 1, False, answered[options.answers])
+    picked = (None, 1, False, answered[options.answers])
 
     begun = acts.open_archive(gr.Request(session_hash="s"), archive, "mine", None, *picked)
     import_id = begun[screen.train.picker.reading]

@@ -12,6 +12,7 @@ from imil.core.records import Split
 from imil.datasets.archive.inspect import inspect_archive
 from imil.datasets.archive.read import read_archive
 from imil.datasets.choices import Choices
+from imil.datasets.files.pixels import read_pixels
 from imil.datasets.folder import read_folder
 from imil.datasets.listing import Listing, image_set, listing_to_json
 from imil.errors import DataError
@@ -88,32 +89,33 @@ def test_a_table_and_a_tag_that_name_one_patient_mean_one(tmp_path: Path) -> Non
         read_folder(root, made=tmp_path / "made")
 
 
-def test_frames_are_picked_by_row_else_by_choice_and_bad_files_are_skipped(tmp_path: Path) -> None:
+def test_frames_are_picked_by_row_or_for_all_and_bad_files_are_skipped(tmp_path: Path) -> None:
     root = tmp_path / "d"
     frames = np.stack([np.full((4, 4), value, np.uint8) for value in (10, 20, 30)])
     for number in range(4):
         write_dicom(root / f"{number}.dcm", frames)
     (root / "4.dcm").write_bytes(b"no")
-    picked = ["2", "", "9", "two", ""]
+    picked = ["2", "3", "9", "two", ""]
     rows = [f"{n},{'xy'[n % 2]},{frame}" for n, frame in enumerate(picked)]
     (root / "t.csv").write_text("\n".join(["image,label,frame", *rows]))
     write_dicom(root / "5.dcm", frames[0])
-    (root / "t.csv").write_text((root / "t.csv").read_text() + "\n5,x,\n1b,x,\n1c,y,")
+    (root / "t.csv").write_text((root / "t.csv").read_text() + "\n5,x,3\n1b,x,\n1c,y,1")
     for name in ("1b", "1c"):
         write_dicom(root / f"{name}.dcm", frames)
 
-    listing = read_folder(root, choices=Choices(frame=3), made=tmp_path / "made")
-    alone = _reasons(read_folder(root, choices=Choices(frame=1), made=tmp_path / "made"))
+    listing = read_folder(root, made=tmp_path / "made")
+    third = Choices(answers=(("frame", "3"),))
+    all_third = read_folder(root, choices=third, made=tmp_path / "made")
 
-    images = {entry.sample_id: entry.file for entry in listing.entries}
-    assert sorted(images) == ["0.dcm", "1.dcm", "1b.dcm", "1c.dcm"]
+    levels = {each.sample_id: int(read_pixels(each.file)[0, 0]) for each in listing.entries}
+    assert levels == {"0.dcm": 20, "1.dcm": 30, "1c.dcm": 10, "5.dcm": 10}
     assert _reasons(listing) == {
+        "1b.dcm": "It has 3 frames: pick one, counted from 1, or name it in a column “frame”.",
         "2.dcm": "It has 3 frames, and no frame 9.",
         "3.dcm": "Its row asks for frame “two”, which is none.",
         "4.dcm": "It does not begin as a DICOM file does.",
-        "5.dcm": "It has 1 frame, and no frame 3.",
     }
-    assert "5.dcm" not in alone
+    assert list(_reasons(all_third)) == ["4.dcm"]
 
 
 def disc(root: Path) -> Path:

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from imil.core.records import Split
+from imil.datasets.choices import frame_alone
 from imil.datasets.hub.process import HubRequest
 from imil.datasets.hub.read import inspect_hub, parse_hub_id, read_hub
 from imil.datasets.hub.rows import quotas, write_image
@@ -309,6 +310,39 @@ def test_text_in_corners_of_a_hub_image_stays_where_nobody_asked(tmp_path: Path)
     assert told["burnt"]
     assert np.asarray(Image.open(tmp_path / "x.png")).max() == 255
     assert not write_image(named_film(2), tmp_path / "y.png")["burnt"]
+
+
+@reads
+@pytest.mark.parametrize("frame", ["2", "column slice"])
+def test_a_frame_of_images_with_several_is_read_as_answered(
+    hub: FakeHub, tmp_path: Path, frame: str
+) -> None:
+    rows = [{"image": stack(n), "label": n % 2, "slice": 2} for n in range(8)]
+    asked = put(hub, "lab/stacks", {"data/train.parquet": parquet(rows, names=["no", "yes"])})
+
+    with pytest.raises(DataError, match="It has 3 frames: pick one"):
+        read_hub(asked, tmp_path / "none", endpoint=hub.endpoint)
+    listing, _ = read_hub(replace(asked, frame=frame), tmp_path / "two", endpoint=hub.endpoint)
+
+    seconds = [int(np.asarray(Image.open(entry.file)).min()) for entry in listing.entries]
+    assert seconds == [20 * n + 2 for n in range(8)]
+
+
+def stack(number: int) -> bytes:
+    """Return a TIFF of three pages, each with a level of its own."""
+    out = io.BytesIO()
+    first, *more = (Image.new("L", (24, 24), 20 * number + page) for page in (1, 2, 3))
+    for each in (first, *more):
+        each.putpixel((0, 0), 255)
+    first.save(out, "TIFF", save_all=True, append_images=more)
+    return out.getvalue()
+
+
+def test_of_a_hub_set_the_frame_alone_is_asked() -> None:
+    assert frame_alone(()) == ""
+    assert frame_alone((("frame", "middle"),)) == "middle"
+    with pytest.raises(DataError, match="asks no question “label”"):
+        frame_alone((("label", "column dx"), ("frame", "2")))
 
 
 def named_film(number: int) -> bytes:

@@ -55,12 +55,27 @@ def test_whatever_program_wrote_it_is_understood(tmp_path: Path, content: bytes)
     assert [cells for _, cells in grid.rows] == [("bö.png", "krank")]
 
 
-def test_japanese_is_told_from_western_code_pages(tmp_path: Path) -> None:
-    japanese = "名前,診断\n症例_1.png,良性\n".encode("cp932")
-    western = "name,größe\nMüller_1.png,groß\n".encode("cp1252")
+@pytest.mark.parametrize(
+    ("page", "names", "cells"),
+    [
+        ("cp932", ("名前", "診断"), ("症例_1.png", "良性")),
+        ("cp932", ("ファイル", "ラベル"), ("a.png", "がん")),
+        ("gb18030", ("文件名", "诊断"), ("病例_1.png", "良性")),
+        ("gb18030", ("file", "label"), ("a.png", "恶性肿瘤")),
+        ("big5", ("檔案名稱", "診斷"), ("病例_1.png", "惡性腫瘤")),
+        ("cp1252", ("name", "größe"), ("Müller_1.png", "groß")),
+        ("cp1252", ("nom", "catégorie"), ("créée.png", "bénigne")),
+    ],
+)
+def test_chinese_and_japanese_are_told_from_western_code_pages(
+    tmp_path: Path, page: str, names: tuple[str, str], cells: tuple[str, str]
+) -> None:
+    written = "".join(f"{','.join(line)}\n" for line in (names, cells)).encode(page)
 
-    assert read_grid(_table(tmp_path, japanese), "t.csv").names == ("名前", "診断")
-    assert read_grid(_table(tmp_path, western), "t.csv").names == ("name", "größe")
+    grid = read_grid(_table(tmp_path, written), "t.csv")
+
+    assert grid.names == names
+    assert grid.rows[0][1] == cells
 
 
 def test_a_list_parted_by_blanks_is_a_table_and_prose_names_stay_whole(tmp_path: Path) -> None:

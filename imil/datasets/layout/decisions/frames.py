@@ -54,41 +54,36 @@ def pick_frames(
     draft: Draft,
     columns: Mapping[str, Column],
     frames: Mapping[str, Frames],
-    picked: PickedFrame | None,
     labels: Collection[str],
 ) -> dict[str, str]:
     """Return which frame of its file each image is, by file; files without a pick are left out.
 
-    It is asked where half of the images or more hold several.
+    It is asked where half of the images or more hold several. A number, or the middle one, may be
+    answered whatever there is: of files with one frame, that is read.
 
     Args:
         draft: what was found so far.
         columns: of the tables.
         frames: of files that hold several, or that can't be read.
-        picked: the frame that was picked for all files.
         labels: files that have a label.
     """
     named = [name for name in draft.names if name in labels]
     files = {name: frames[name] for name in named if name in frames}
     draft.leave({name: each.refused for name, each in files.items() if each.refused})
     several = {name: each for name, each in files.items() if each.count > 1}
-    if not several and not columns:
+    written = parse_frame(draft.decisions.answers.get("frame", ""))
+    if not several and not columns and written is None:
         return {}
     offered = _offered(several.values())
     likely = next((f"column {columns[k].title}" for k in _COLUMNS if k in columns), None)
-    if likely is None and several and picked is not None:
-        likely = _choice(picked, offered)
     if likely is None and (not several or 2 * len(several) < len(named)):
         likely = NONE
     titles = sorted(f"column {column.title}" for column in columns.values())
     choices = [*([MIDDLE] if several else []), *titles, NONE, *offered]
-    written = parse_frame(draft.decisions.answers.get("frame", ""))
-    if several and written is not None:
+    if written is not None:
         answer = _choice(written, offered)
         draft.decisions.answers = {**draft.decisions.answers, "frame": answer}
-        likely = answer
-    if likely is not None and likely not in choices:
-        choices.insert(0, likely)
+        choices = choices if answer in choices else [answer, *choices]
     chosen = draft.decisions.decide("frame", _TEXT, choices, likely)
     if several:
         told = "open" if chosen is None else f"“{chosen}” is read of each"
@@ -100,9 +95,16 @@ def pick_frames(
     if own is None:
         frame = parse_frame(chosen)
         own = {} if frame is None else dict.fromkeys(several, str(frame))
-    reasons = {name: each.why_not(parse_frame(own.get(name, ""))) for name, each in several.items()}
+    reasons = {name: _why_not(each, own.get(name, "")) for name, each in several.items()}
     draft.leave({name: why for name, why in reasons.items() if why})
     return own
+
+
+def _why_not(frames: Frames, written: str) -> str:
+    picked = parse_frame(written)
+    if picked is None and written:
+        return f"Its row asks for frame “{written}”, which is none."
+    return frames.why_not(picked)
 
 
 def _offered(files: Collection[Frames]) -> list[str]:

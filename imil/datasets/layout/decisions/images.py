@@ -20,9 +20,10 @@ from imil.datasets.layout.masks import (
 from imil.datasets.layout.matching import stem
 from imil.errors import DataError
 
-# Nothing is left out; patterns that are read; images and bytes that are looked at for blank ones.
+# Nothing is left out; patterns that are read; for blank images, bytes that are looked at, and
+# images that show something until no further one is, and all of them.
 NO_PATTERN, MOST_PATTERNS = "nothing", 50
-MOST_BLANK, MOST_BLANK_BYTES = 400, 64 * 2**20
+MOST_BLANK, MOST_LOOKED_AT, MOST_BLANK_BYTES = 400, 4000, 64 * 2**20
 _MASKS, _LEAVE, _IMAGES = "reference masks", "left out", "images"
 
 
@@ -77,12 +78,14 @@ def drop_blank(draft: Draft, sizes: Mapping[str, int], blank: Callable[[str], st
     """Leave out images that show nothing, as far as they are looked at: the smallest files first.
 
     What a file with nothing on it packs into is small. Where most show nothing, that is told alone.
+    Larger ones are met when they are read.
     """
     smallest = sorted(draft.names, key=lambda name: (sizes.get(name, 0), name))
-    left, found = MOST_BLANK_BYTES, {}
-    for name in smallest[:MOST_BLANK]:
+    left = MOST_BLANK_BYTES
+    found: dict[str, str] = {}
+    for looked, name in enumerate(smallest[:MOST_LOOKED_AT]):
         left -= sizes.get(name, 0)
-        if left < 0:
+        if left < 0 or looked - len(found) >= MOST_BLANK:
             break
         if why := blank(name):
             found[name] = why

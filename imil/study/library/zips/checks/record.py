@@ -21,6 +21,7 @@ from imil.core.bounds import (
 from imil.core.plans import check_plan
 from imil.core.records import MOST_ROUNDS
 from imil.core.review.readers import reader_name
+from imil.datasets.choices import PickedFrame
 from imil.datasets.external import MOST_EXTERNAL, set_name
 from imil.datasets.hub.process import HubRequest
 from imil.datasets.hub.read import HubChoice
@@ -108,7 +109,7 @@ class _Demo:
 
 @dataclass(frozen=True, slots=True)
 class _Pixels:
-    frame: int | None = None
+    frame: PickedFrame | None = None
     preset: int = 1
     black_corners: bool = False
 
