@@ -83,7 +83,7 @@ def understood(name: str, grid: Grid, files: Files, column: str | None = None) -
             rated.append((score, -at, kind))
     if not rated:
         spread = None if column is not None else _spread(name, grid, files)
-        return spread and understood(name, spread, files)
+        return None if spread is None else understood(name, spread, files)
     _, minus, kind = max(rated)
     found = _found(name, grid, -minus, kind, files)
     others = frozenset(
