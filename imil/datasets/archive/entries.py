@@ -370,9 +370,8 @@ def _size(text: str) -> int:
 def _safe_name(entry: zipfile.ZipInfo, archive: str, page: str) -> str:
     """Return the entry's path with "/", in Unicode NFC; DataError if it leads out of the folder."""
     written = _decoded_name(entry, page).replace("\\", "/")
-    # Sanitised first, checked afterwards: some systems take ".. " for "..".
-    parts = [_printable(part) for part in written.split("/")]
-    parts = [bare if (bare := part.strip(" ")) in ("", ".", "..") else part for part in parts]
+    # Sanitised first, checked afterwards: ".. " is harmless only until its blank is gone.
+    parts = [_printable(part).strip(" ") for part in written.split("/")]
     if written.startswith("/") or written[1:2] == ":" or ".." in parts or "\0" in written:
         raise DataError(
             f"“{archive}” was refused.",

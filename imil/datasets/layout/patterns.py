@@ -12,8 +12,8 @@ from imil.datasets.layout.words import PATIENTS, SIDES, plain_word
 from imil.errors import DataError
 
 # What stands for the patient in a pattern, for anything else, and for a side at a name's end.
-PATIENT_WORDS, ANY, SIDE = "{patient}", "*", "{side}"
-_SIDED = re.compile(r"(.*\d)(left|right|l|r|od|os)", re.IGNORECASE)
+PATIENT_WORDS, ANY, SIDED = "{patient}", "*", "{side}"
+_BEHIND_DIGIT = re.compile(r"(.*\d)(left|right|l|r|od|os)", re.IGNORECASE)
 # Patterns that are tried on a set's names, in this order.
 _USUAL = (
     "{patient}/*", "{patient}_*", "{patient}-*", "{patient}.*", "*-{patient}-*", "*_{patient}_*",
@@ -48,7 +48,7 @@ class Pattern:
         *folders, file = name.split("/")
         own = (*folders, posixpath.splitext(file)[0])
         if self.sided:
-            if (found_side := _SIDED.fullmatch(own[-1])) is None:
+            if (found_side := _BEHIND_DIGIT.fullmatch(own[-1])) is None:
                 return None
             own = (*folders, found_side[1])
         if len(own) < len(self.parts):
@@ -89,8 +89,8 @@ def parse_pattern(written: str) -> Pattern:
             fix="Write it as in {patient}_* for p01_left.png, or {patient}/* for folders.",
             question="patient",
         )
-    sided = text.endswith(SIDE)
-    parts = text.removesuffix(SIDE).split("/")
+    sided = text.endswith(SIDED)
+    parts = text.removesuffix(SIDED).split("/")
     pieces = (re.split(r"(\*|\{patient\})", part) for part in parts)
     return Pattern(text, tuple(tuple(piece for piece in part if piece) for part in pieces), sided)
 
