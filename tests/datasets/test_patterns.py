@@ -21,6 +21,9 @@ from imil.errors import DataError
         ("*_{patient}_L", "a_b_L.png", "b"),
         ("{patient}", "p9.dcm", "p9"),
         ("p{patient}", "p.png", None),
+        ("{patient}{side}", "0/9003175L.png", "9003175"),
+        ("RET{patient}{side}", "RET002OD.jpg", "002"),
+        ("{patient}{side}", "normal.png", None),
     ],
 )
 def test_a_pattern_is_held_against_the_end_of_a_path(
@@ -49,6 +52,8 @@ def test_a_long_name_takes_no_longer_for_a_hostile_pattern() -> None:
         ([f"p{k // 3}-{k}.png" for k in range(60)], "{patient}-*"),
         ([f"c{k % 2}/ISIC_{k}.png" for k in range(60)], None),
         ([f"c{k % 2}/{k}.png" for k in range(60)], None),
+        ([f"{k % 2}/{9000 + k // 2}{'LR'[k % 2]}.png" for k in range(40)], "{patient}{side}"),
+        ([f"c/UC_patient_{k // 3}_{k}.png" for k in range(60)], "*patient_{patient}_*"),
         ([], None),
     ],
 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from imil.datasets.layout.layout import Listed, read_layout
 from imil.datasets.layout.reading import Reading
 from imil.datasets.tables.table import Grid, read_grids
+from imil.errors import DataError
 
 
 def _grid(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Grid:
@@ -167,3 +170,144 @@ def test_the_group_of_each_participant_may_be_the_label() -> None:
     assert found.classes == {"control": 12, "patient": 12}
     assert len({image.patient for image in found.images}) == 12
     assert {image.group for image in found.images} == {None}
+
+
+def test_answers_to_any_question_are_no_label_before_others() -> None:
+    names = [f"{n:04}.png" for n in range(24)]
+    rows = [(f"{n:04}", ("yes", "no")[n % 2], str(n // 2 % 3)) for n in range(24)]
+
+    found = _read(names, {"t.csv": _grid(("image", "diabetes", "icdr"), rows)})
+
+    assert [question.id for question in found.open] == ["label"]
+
+
+def test_one_id_for_all_is_nobodys() -> None:
+    names = [f"{n:04}.png" for n in range(12)]
+    rows = [(f"{n:04}", ("benign", "malignant")[n % 2], "deleted") for n in range(12)]
+
+    found = _read(names, {"t.csv": _grid(("image", "label", "Patient ID"), rows)})
+    headers = Listed(tuple(names), {"t.csv": _grid(("image", "label"), [r[:2] for r in rows])})
+    headers = replace(headers, owners=dict.fromkeys(names, "x"))
+
+    assert {image.patient for image in found.images} == {None}
+    assert {image.patient for image in read_layout(headers).images} == {None}
+
+
+def test_a_shortened_title_is_read_whole() -> None:
+    names = [f"{n:04}.png" for n in range(12)]
+    rows = [(f"{n:04}", ("benign", "malignant")[n % 2], f"M{n // 2}") for n in range(12)]
+
+    found = _read(names, {"t.csv": _grid(("Bild", "Befund", "Pat.-Nr."), rows)})
+
+    assert len({image.patient for image in found.images}) == 6
+
+
+def test_folders_that_a_program_named_are_no_classes() -> None:
+    names = [f"images/{n // 4:032x}/{n:04}.png" for n in range(48)]
+    rows = [(f"{n:04}", f"BI-RADS {n // 2 % 3}", "LR"[n % 2]) for n in range(48)]
+    tables = {"t.csv": _grid(("image_id", "breast_birads", "laterality"), rows)}
+
+    found = _read(names, tables)
+
+    assert [question.id for question in found.open] == ["label"]
+    assert len(_read(names, tables, label="column breast_birads").classes) == 3
+
+
+def test_an_assessment_beside_the_classification_is_not_the_label() -> None:
+    names = [f"{n:04}.png" for n in range(24)]
+    rows = [(f"{n:04}", str(2 + n // 2 % 3), ("benign", "malignant")[n % 2]) for n in range(24)]
+
+    found = _read(names, {"t.csv": _grid(("file", "BIRADS", "Classification"), rows)})
+
+    assert set(_labels(found)) == {"benign", "malignant"}
+
+
+def test_lists_that_part_the_images_differently_are_asked_about() -> None:
+    names = [f"{n:04}.png" for n in range(24)]
+
+    def lists(folder: str, test: range) -> dict[str, Grid]:
+        rows = [(f"{n:04}", ("benign", "malignant")[n % 2]) for n in range(24)]
+        return {
+            f"{folder}/Train.csv": _grid(
+                ("image", "label"), [rows[n] for n in set(range(24)) - set(test)]
+            ),
+            f"{folder}/Test.csv": _grid(("image", "label"), [rows[n] for n in test]),
+        }
+
+    tables = lists("fold/A", range(8)) | lists("fold/B", range(8, 16))
+    found = _read(names, tables)
+    picked = _read(names, tables, split="tables in fold/B")
+
+    assert [question.id for question in found.open] == ["split"]
+    assert {i.file for i in picked.images if i.split == "test"} == set(names[8:16])
+
+
+def test_a_row_for_each_image_and_finding_is_one_of_columns() -> None:
+    names = [f"ID_{n:04}.png" for n in range(12)]
+    rows = [
+        (f"ID_{n:04}_{finding}", str(int(n % 2 == at)))
+        for n in range(12)
+        for at, finding in enumerate(("edema", "normal"))
+    ]
+
+    found = _read(names, {"train.csv": _grid(("ID", "Label"), rows)})
+
+    assert _labels(found) == ["edema", "normal"] * 6
+
+
+def test_whether_a_region_is_written_can_be_the_label() -> None:
+    names = [f"{n:04}.png" for n in range(12)]
+    rows = [(f"{n:04}", " -1" if n % 2 else f"{n} 3 {50 + n} 4") for n in range(12)]
+
+    found = _read(names, {"rle.csv": _grid(("ImageId", " EncodedPixels"), rows)})
+
+    assert _labels(found) == ["marked", "not marked"] * 6
+
+
+def test_sentences_of_reports_are_asked_about() -> None:
+    names = [f"film_{n:04}_{n % 2}.png" for n in range(12)]
+    told = ("normal", "infiltrate in the left upper lobe", "normal", "nodule in the right lobe")
+    rows = [(f"film_{n:04}_{n % 2}", told[n % 4]) for n in range(12)]
+
+    found = _read(names, {"readings/*.txt": _grid(("file", "written label"), rows)})
+
+    assert [question.id for question in found.open] == ["label"]
+
+
+def test_the_same_files_under_the_same_classes_are_asked_about() -> None:
+    names = [
+        f"{top}/{label}/{label}-{n * 7919:08X}.png"
+        for top in ("set", "set-plain")
+        for label in ("ADI", "LYM")
+        for n in range(1, 9)
+    ]
+
+    found = _read(names, {})
+
+    assert [question.id for question in found.open] == ["variant"]
+    assert len(_read(names, {}, variant="set").images) == 16
+
+
+def test_long_numbers_mean_folders_with_letters_before() -> None:
+    names = [f"files/p{10000 + n // 2}/s{500000 + n}/{n}.jpg" for n in range(12)]
+    rows = [(str(500000 + n), ("benign", "malignant")[n % 2]) for n in range(12)]
+
+    found = _read(names, {"t.csv": _grid(("study", "label"), rows)})
+
+    assert _labels(found) == ["benign", "malignant"] * 6
+
+
+def test_a_packed_table_is_read_as_the_table(tmp_path: Path) -> None:
+    file = tmp_path / "0"
+    file.write_bytes(gzip.compress(b"image,label\na.png,x\n"))
+
+    assert read_grids(file, "t.csv.gz")["t.csv.gz"].names == ("image", "label")
+
+
+@pytest.mark.parametrize("content", [b"image,label", gzip.compress(b"a,b\n" * 99)[:-9]])
+def test_a_damaged_packed_table_is_refused(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "0"
+    file.write_bytes(content)
+
+    with pytest.raises(DataError, match=r"can't be read\. It is damaged, or not packed"):
+        read_grids(file, "t.csv.gz")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,12 +11,19 @@ from dataclasses import replace
 from imil.datasets.layout import words
 from imil.datasets.layout.candidates import LabelHypothesis, atoms_of, in_one_spelling, plausibility
 from imil.datasets.layout.sheets import Column, Sheet, columns_of
+from imil.datasets.tables.sidecars import WORDED
 
 # How columns of 0 and 1 are picked together.
 TOGETHER = "columns of 0 and 1 together"
 # From which prior a column is called a label.
 NAMED = 3.0
 _ONE, _UNSURE = frozenset({"1", "1.0", "x", "✓", "✔", "true"}), frozenset({"-1", "-1.0"})
+_ANSWERS = frozenset({"yes", "no", "none"})
+# Runs of pixels: where each begins, and how long it is.
+_RUNS = re.compile(r"\d+ \d+( \d+ \d+)*")
+_MARKED, _UNMARKED = "marked", "not marked"
+# Words of a label that stands in a file of its own.
+_MOST_WORDS = 3
 _BINARY = _ONE | _UNSURE | {"0", "0.0", "", "false", "-"}
 
 
@@ -62,6 +70,28 @@ def _list_name(table: str) -> str:
     return posixpath.basename(table).partition(".")[0]
 
 
+def drawn_candidates(columns: Mapping[str, Column], images: int) -> list[LabelHypothesis]:
+    """Return columns of regions written as runs of pixels as labels: whether any is marked."""
+    found = []
+    for column in columns.values():
+        marked = {
+            file: any(_RUNS.fullmatch(cell.strip()) for cell in cells)
+            for file, cells in column.cells.items()
+        }
+        rest = {
+            c.strip() for file, cells in column.cells.items() if not marked[file] for c in cells
+        }
+        if not any(marked.values()) or not all(words.is_unknown(c) or c in _UNSURE for c in rest):
+            continue
+        values = {file: _MARKED if any_ else _UNMARKED for file, any_ in marked.items()}
+        score = plausibility(values, images)
+        if score is not None:
+            choice = f"whether column {column.title} marks anything"
+            told = f"whether column “{column.title}” marks any pixels"
+            found.append(LabelHypothesis(choice, told, values, score, where="marked pixels"))
+    return found
+
+
 def forced_candidate(columns: Mapping[str, Column], column: Column) -> LabelHypothesis:
     """Return a column that need not look like labels, for a person who knows better."""
     return _candidate(column, *_pooled(column, _readers(columns, column), binary=False))
@@ -76,7 +106,15 @@ def _of_column(
     score = plausibility(found.values, images, atoms=kinds)
     if score is None:
         return None
-    prior = words.label_prior(column.title.rpartition(".")[2])
+    prior = words.label_prior(words.last_part(column.title))
+    seen = set(found.values.values())
+    sentences = column.title == WORDED and any(len(one.split()) > _MOST_WORDS for one in seen)
+    if sentences:
+        # A report says more than a label does.
+        prior = -1.0
+    if sentences or (prior <= 0 and {label.lower() for label in seen} <= _ANSWERS):
+        # Any question has answers: whether there is diabetes is not what an eye's image shows.
+        score -= 1.5 * words.class_share(seen)
     return replace(
         found,
         score=score + prior + _convention(column),

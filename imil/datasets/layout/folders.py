@@ -21,6 +21,8 @@ _LEAST, _WHOLE = 0.5, 0.9
 MOST_NUMBERED = 5
 # Folders of one name and a number each, from which they are people's.
 _LEAST_PEOPLE = 8
+# Names that a program drew, as of studies or series.
+_HASH = re.compile(r"[0-9a-f-]{12,}|\d+(\.\d+){5,}", re.IGNORECASE)
 _NAME_PARTS = (-1, -2, -3, 0, 1, 2)
 _PIECES = re.compile(r"[^\W_]+")
 _MAGNIFIED = re.compile(r"\d+x", re.IGNORECASE)
@@ -222,6 +224,8 @@ def name_candidates(names: Sequence[str]) -> list[LabelHypothesis]:
 
 def _are_ids(kinds: Sequence[str]) -> bool:
     """Return whether names are numbers that tell one person or slide from another."""
+    if all(_HASH.fullmatch(kind) and re.search(r"\d", kind) for kind in kinds):
+        return True
     spoken = {word for kind in kinds for word in words.words(kind)}
     if len(kinds) >= _LEAST_PEOPLE and _numbered(kinds) and spoken and not spoken & words.KINDS:
         return True

@@ -152,6 +152,11 @@ def _common(one: str, other: str) -> int:
     return len(set(one.split("/")[:-1]) & set(other.split("/")[:-1]))
 
 
+# Names of a word and a number, which are given anew in each folder; folders of the same images.
+_COUNTED = re.compile(r"[^\d]*\d{0,5}\W*")
+_MOST_VARIANTS = 4
+
+
 def is_telling(name: str) -> bool:
     """Return whether a file's name is more than a small number, which any folder has."""
     return bool(re.search(r"\d{4}|[^\W\d]", posixpath.basename(stem(name))))
@@ -214,7 +219,23 @@ def variants(names: Sequence[str]) -> tuple[int, dict[str, list[str]]] | None:
             made = [folder for folder in parts if words.has(folder, words.DERIVED)]
             if len(parts) > 1 and made and _repeat(parts, level):
                 return level, dict(parts)
+            if 1 < len(parts) <= _MOST_VARIANTS and _same_paths(parts, level):
+                return level, dict(parts)
     return None
+
+
+def _same_paths(parts: Mapping[str, Sequence[str]], level: int) -> bool:
+    """Return whether parts that are no splits hold the same paths of classes and files.
+
+    Names that count alone, as “img_0001”, come again in any folder.
+    """
+    if any(words.split_word(folder) for folder in parts):
+        return False
+    paths = [{n.split("/", level + 1)[level + 1].lower() for n in own} for own in parts.values()]
+    classes = {posixpath.dirname(path) for path in paths[0]}
+    counted = sum(bool(_COUNTED.fullmatch(posixpath.basename(stem(path)))) for path in paths[0])
+    same = all(len(own & paths[0]) >= 0.8 * max(len(own), len(paths[0])) for own in paths)
+    return same and len(classes - {""}) > 1 and 2 * counted < len(paths[0])
 
 
 def _repeat(parts: Mapping[str, Sequence[str]], level: int) -> bool:

@@ -15,6 +15,8 @@ from imil.datasets.layout.words import split_word
 MOST_FOLDERS = 8
 
 _HASHED = re.compile(r"^[0-9a-f]{6,40}[-_](?=.)", re.IGNORECASE)
+# A long number that a folder has letters before, as “s50414267”.
+_LETTERED = re.compile(r"[a-z]{1,8}[_-]?(\d{5,})")
 _SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,5}(\.gz)?$")
 
 
@@ -109,6 +111,8 @@ class Files:
                 if folders[first].isdigit() and folders[first].startswith("0"):
                     # Spreadsheet programs take 007 for 7.
                     below.setdefault(folders[first].lstrip("0") or "0", []).append(name)
+                elif numbered := _LETTERED.fullmatch(folders[first]):
+                    below.setdefault(numbered[1], []).append(name)
         return below
 
     @cached_property

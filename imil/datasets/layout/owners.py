@@ -49,7 +49,9 @@ def owners_of(
         written: what a person answered: a choice, or a pattern.
     """
     told = _owner_columns(sheets, columns)
-    if 2 * sum(name in headers for name in names) > len(names):
+    # One id for all stands where the true ones were taken out.
+    known = {name: headers[name] for name in names if name in headers}
+    if 2 * len(known) > len(names) and len(set(known.values())) > 1:
         told["DICOM headers"] = dict(headers)
     told |= {c: o for c, o in any_column(columns).items() if c.casefold() == written.casefold()}
     inferred: dict[str, dict[str, str]] = {}
@@ -78,12 +80,12 @@ def _owner_columns(
     found: dict[str, dict[str, str]] = {}
     for known in (words.PATIENTS, words.CASES):
         for column in sorted(columns.values(), key=lambda c: c.title):
-            title = column.title.rpartition(".")[2]
+            title = words.last_part(column.title)
             spoken = set(words.words(title)) - words.NUMBERS
             if spoken and (spoken <= known or words.plain_word(title) in known):
-                found[f"column {column.title}"] = {
-                    file: cells[0] for file, cells in column.cells.items() if cells[0]
-                }
+                own = {file: cells[0] for file, cells in column.cells.items() if cells[0]}
+                if len(own) == 1 or len(set(own.values())) > 1:
+                    found[f"column {column.title}"] = own
         for sheet in sheets:
             if words.has(sheet.column, known) and sheet.labelled():
                 own = found.setdefault(f"column {sheet.column}", {})

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from imil.datasets.layout.words import PATIENTS, SIDES, plain_word
 from imil.errors import DataError
 
-# What stands for the patient in a pattern, and for anything else.
-PATIENT_WORDS, ANY = "{patient}", "*"
+# What stands for the patient in a pattern, for anything else, and for a side at a name's end.
+PATIENT_WORDS, ANY, SIDED = "{patient}", "*", "{side}"
+_BEHIND_DIGIT = re.compile(r"(.*\d)(left|right|l|r|od|os)", re.IGNORECASE)
 # Patterns that are tried on a set's names, in this order.
 _USUAL = (
     "{patient}/*", "{patient}_*", "{patient}-*", "{patient}.*", "*-{patient}-*", "*_{patient}_*",
+    "{patient}{side}", "*patient_{patient}_*", "*patient{patient}_*",
 )  # fmt: skip
 # Groups from which a pattern is believed: fewer may be classes, sites or a common first word.
 # Long numbers that come again are hardly anything else.
@@ -33,16 +35,22 @@ class Pattern:
     """How file names name patients, such as “{patient}_*” or “{patient}/*”.
 
     It is held against the end of a file's path without its suffix, folder by folder; the patient is
-    the shortest text that fits, and never empty.
+    the shortest text that fits, and never empty. Where it ends in “{side}”, names end in left,
+    right, l, r, od or os behind a digit.
     """
 
     written: str
     parts: tuple[tuple[str, ...], ...]
+    sided: bool = False
 
     def patient(self, name: str) -> str | None:
         """Return whose image a file is; None where its name does not fit."""
         *folders, file = name.split("/")
         own = (*folders, posixpath.splitext(file)[0])
+        if self.sided:
+            if (found_side := _BEHIND_DIGIT.fullmatch(own[-1])) is None:
+                return None
+            own = (*folders, found_side[1])
         if len(own) < len(self.parts):
             return None
         found: str | None = None
@@ -81,8 +89,10 @@ def parse_pattern(written: str) -> Pattern:
             fix="Write it as in {patient}_* for p01_left.png, or {patient}/* for folders.",
             question="patient",
         )
-    pieces = (re.split(r"(\*|\{patient\})", part) for part in text.split("/"))
-    return Pattern(text, tuple(tuple(piece for piece in part if piece) for part in pieces))
+    sided = text.endswith(SIDED)
+    parts = text.removesuffix(SIDED).split("/")
+    pieces = (re.split(r"(\*|\{patient\})", part) for part in parts)
+    return Pattern(text, tuple(tuple(piece for piece in part if piece) for part in pieces), sided)
 
 
 def guess_pattern(names: Sequence[str], labels: Mapping[str, str]) -> PatternGuess | None:
@@ -104,7 +114,7 @@ def guess_pattern(names: Sequence[str], labels: Mapping[str, str]) -> PatternGue
         groups = Counter(patients.values())
         long = sum(bool(re.search(r"\d{3,}", patient)) for patient in groups) > 0.9 * len(groups)
         rest = {posixpath.splitext(n.rpartition(p)[2])[0] for n, p in patients.items()}
-        sides = all(plain_word(part) in SIDES for part in rest)
+        sides = all(plain_word(part) in SIDES for part in rest) or written.startswith("*patient")
         found.append((sides or long, -len(groups), PatternGuess(written, patients, sides or long)))
     return max(found, key=lambda each: each[:2])[2] if found else None
 

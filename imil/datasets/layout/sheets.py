@@ -18,6 +18,8 @@ SAMPLE = 300
 LEAST_NAMED, LEAST_REACHED = 0.2, 0.5
 # Candidates of a table; a spreadsheet with more columns of findings is asked about by name.
 MOST_COLUMNS = 200
+# Columns of a table of a row for each image and finding, and findings that it may have.
+_PAIR, _MOST_FINDINGS = 2, 50
 _FILE_WORDS = frozenset({"file", "filename", "image", "img", "path", "name", "id", "dicom"})
 
 
@@ -80,7 +82,8 @@ def understood(name: str, grid: Grid, files: Files, column: str | None = None) -
         if kind:
             rated.append((score, -at, kind))
     if not rated:
-        return None
+        spread = None if column is not None else _spread(name, grid, files)
+        return None if spread is None else understood(name, spread, files)
     _, minus, kind = max(rated)
     found = _found(name, grid, -minus, kind, files)
     others = frozenset(
@@ -93,6 +96,28 @@ def understood(name: str, grid: Grid, files: Files, column: str | None = None) -
     idle = words.MASKS | words.DERIVED | {"relevant"}
     equal = frozenset(at for at in others if not words.has(grid.names[at], idle))
     return Sheet(name, grid, -minus, kind, found, others, equal)
+
+
+def _spread(name: str, grid: Grid, files: Files) -> Grid | None:
+    """Return a table of a row for each image and finding as one of a row for each image.
+
+    Its rows are called as in “scan7_edema”, and the only other column has the values.
+    """
+    if len(grid.names) != _PAIR:
+        return None
+    parts = [cells[0].rpartition("_")[::2] for _, cells in grid.rows if len(cells) == _PAIR]
+    findings = tuple(dict.fromkeys(finding for _, finding in parts))
+    named = {one for one, _ in parts[:SAMPLE] if len(files.find(name, one, "stem")) == 1}
+    if len(parts) < len(grid.rows) or not named or not 1 < len(findings) <= _MOST_FINDINGS:
+        return None
+    told: dict[str, dict[str, str]] = {}
+    for (one, finding), (_, cells) in zip(parts, grid.rows, strict=True):
+        told.setdefault(one, {})[finding] = cells[1]
+    rows = (
+        (line, (one, *(own.get(finding, "") for finding in findings)))
+        for line, (one, own) in enumerate(told.items(), start=2)
+    )
+    return Grid((grid.names[0], *findings), tuple(rows))
 
 
 def with_equal(sheet: Sheet, files: Files) -> Sheet:

@@ -14,6 +14,7 @@ SPLITS = {
     "validation": Split.VALIDATION,
     "val": Split.VALIDATION,
     "valid": Split.VALIDATION,
+    "validate": Split.VALIDATION,
     "dev": Split.VALIDATION,
     "test": Split.TEST,
     "testing": Split.TEST,
@@ -39,16 +40,19 @@ DERIVED = _set(
 )
 # Columns whose name says that they hold the label.
 _LABELS = _set(
-    "label labels labelname class classes classname diagnosis diagnose diagnostic dx finding "
+    "classification label labels labelname class classes classname "
+    "diagnosis diagnose diagnostic dx finding "
     "findings target category outcome groundtruth gt befund befunde pathology malignancy choices "
     "value severity "
     "grade level choice abnormality disease condition type result impression sentiment y stage "
-    "tumor tumour klasse klassen diagnosen annotation tag tags ground truth histology "
+    "tumor tumour birads klasse klassen diagnosen annotation tag tags ground truth histology "
     "annotated diagnostico diagnóstico diagnosi diagnostik conclusion conclusión "
     "conclusione etiqueta clase classe resultado ergebnis "
     "诊断 诊断结果 标签 类别 结果 診断 診断名 病名 所見 진단 диагноз"
 )
-_WEAK = _set("level type result y choice annotation stage grade condition tag tags")
+_WEAK = _set(
+    "birads classification level type result y choice annotation stage grade condition tag tags"
+)
 # Columns of what is no finding.
 OTHER = _set(
     "sex gender age male female race ethnicity view position laterality side eye device scanner "
@@ -99,7 +103,10 @@ NOT_TRUTH = _set("submission submissions prediction predictions predicted templa
 # What stands where a value is unknown.
 UNKNOWN_WORDS = _set("nan na n/a null ? - #n/a #na <na> nil missing") | {""}
 # What stands where a patient is unknown. A class may be called so, a person is not.
-_NOBODY = UNKNOWN_WORDS | _set("unknown unk none undefined unbekannt")
+_NOBODY = UNKNOWN_WORDS | _set(
+    "unknown unk none undefined unbekannt removed anonymous anonymized anonymised anonym "
+    "deidentified"
+)
 # Folders of images that nobody labelled, or that somebody is to predict.
 UNLABELLED = _set(
     "nolabel unlabelled unlabeled notlabelled notlabeled unannotated pred preds predict "
@@ -145,6 +152,11 @@ def has(text: str, known: Iterable[str]) -> bool:
     """Return whether one of the words, or all of them together, is known."""
     own = words(text)
     return any(word in known for word in (*own, plain_word(text)))
+
+
+def last_part(title: str) -> str:
+    """Return what a column of nested records is called: “c” of “a.b.c”; dots may shorten words."""
+    return re.split(r"(?<=\w)\.(?=\w)", title)[-1]
 
 
 def split_word(text: str) -> Split | None:

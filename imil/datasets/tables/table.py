@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import posixpath
 import re
 import struct
+import tempfile
 import unicodedata
 import zipfile
 import zlib
@@ -30,6 +32,9 @@ SHEETS = frozenset({".csv", ".tsv", ".xlsx", ".parquet", ".jsonl", ".ndjson"})
 TABLE_SUFFIXES = SHEETS | _LISTS | _RECORDS
 # Tables that are looked into: others than the convention's, and those, one a split and class.
 MOST_TABLES, MOST_OWN_TABLES = 40, 1000
+
+# Tables that are packed by themselves, and bytes that are inflated at a time.
+_PACKED, _PIECE = (".csv.gz", ".tsv.gz"), 2**20
 
 # What spreadsheet programs put between columns, depending on the country.
 _DELIMITERS = (",", ";", "\t")
@@ -108,7 +113,7 @@ def is_table(name: str) -> bool:
 
 def is_sheet(name: str) -> bool:
     """Return whether a file is a table by its name alone, as lists and records may not be."""
-    return posixpath.splitext(name)[1].lower() in SHEETS
+    return _suffix(name) in SHEETS
 
 
 def file_of(table: str) -> str:
@@ -118,7 +123,7 @@ def file_of(table: str) -> str:
 
 def is_other_table(name: str) -> bool:
     """Return whether a file may be a table that is not named as the convention has it."""
-    return posixpath.splitext(name)[1].lower() in TABLE_SUFFIXES and not is_table(name)
+    return _suffix(name) in TABLE_SUFFIXES and not is_table(name)
 
 
 def is_text_table(name: str, head: bytes) -> bool:
@@ -181,14 +186,46 @@ def read_grids(file: Path, name: str) -> dict[str, Grid]:
         DataError: it can't be read, has more bytes, rows or cells than are read, or is an .xlsx and
             the program that reads those is not installed.
     """
-    suffix = posixpath.splitext(name)[1].lower()
+    suffix = _suffix(name)
     if suffix == ".xlsx":
         return _sheets(file, name)
+    if is_packed(name):
+        return {name: _unpacked(file, name)}
     if file.stat().st_size > MAX_TABLE_BYTES:
         raise _too_large(name, f"It has more than {MAX_TABLE_BYTES // 2**20} MB.")
     if suffix in _RECORDS:
         return {name: _grid(record_lines(file, name, suffix), name)}
     return {name: _grid(_lines(file, name), name)}
+
+
+def is_packed(name: str) -> bool:
+    """Return whether a file is a table packed by itself."""
+    return name.lower().endswith(_PACKED)
+
+
+def _suffix(name: str) -> str:
+    """Return how a table's name ends, but for its packing."""
+    whole = name.lower()
+    return posixpath.splitext(whole.removesuffix(".gz") if is_packed(name) else whole)[1]
+
+
+def _unpacked(file: Path, name: str) -> Grid:
+    """Return the rows of a packed table; DataError where it is damaged or too large."""
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder) / "table"
+        try:
+            with gzip.open(file) as packed, plain.open("wb") as out:
+                while piece := packed.read(_PIECE):
+                    out.write(piece)
+                    if out.tell() > MAX_TABLE_BYTES:
+                        raise _too_large(name, f"It has more than {MAX_TABLE_BYTES // 2**20} MB.")
+        except (OSError, EOFError, zlib.error) as error:
+            raise DataError(
+                f"“{name}” can't be read.",
+                why="It is damaged, or not packed as its name says.",
+                fix="Unpack it, and bring the table itself.",
+            ) from error
+        return _grid(_lines(plain, name), name)
 
 
 def read_grid(file: Path, name: str) -> Grid:

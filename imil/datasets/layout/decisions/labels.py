@@ -8,11 +8,17 @@ from dataclasses import replace
 from imil.core.records import Split
 from imil.datasets.layout import words
 from imil.datasets.layout.candidates import ENOUGH, LabelHypothesis, clear, rank_hypotheses
-from imil.datasets.layout.columns import NAMED, forced_candidate, label_candidates, table_candidate
+from imil.datasets.layout.columns import (
+    NAMED,
+    drawn_candidates,
+    forced_candidate,
+    label_candidates,
+    table_candidate,
+)
 from imil.datasets.layout.decisions.draft import Draft
 from imil.datasets.layout.folders import level_candidates, name_candidates
 from imil.datasets.layout.reading import counted
-from imil.datasets.layout.sheets import Column, Sheet
+from imil.datasets.layout.sheets import Column, Sheet, columns_of
 
 
 def pick_label(
@@ -82,6 +88,7 @@ def _hypotheses(
     images = len(reached & set(draft.names)) or len(draft.names)
     return [
         *label_candidates(sheets, min(len(draft.names), max(images, len(draft.names) // 2))),
+        *drawn_candidates(columns_of(s for s in sheets if s.labelled()), images),
         *table_candidate(sheets, len(draft.names)),
         *level_candidates(inside, splits, level),
         *name_candidates(inside),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import posixpath
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
 
 from imil.core.records import Split
 from imil.datasets.layout import words
@@ -10,6 +12,9 @@ from imil.datasets.layout.candidates import LabelHypothesis
 from imil.datasets.layout.decisions.draft import NONE, Draft
 from imil.datasets.layout.reading import counted
 from imil.datasets.layout.sheets import Column, Sheet
+
+# How tables are picked that are called as splits.
+TABLES = "tables"
 
 
 def pick_splits(
@@ -30,8 +35,12 @@ def pick_splits(
     """
     labelled = set(label.values) & set(draft.names) if label else set(draft.names)
     useful = _useful(_sources(sheets, columns, folders), labelled)
-    order = ("folders", *sorted(c for c in useful if c.startswith("column")), "tables")
-    best = next((choice for choice in order if choice in useful), NONE)
+    order = ("folders", *sorted(c for c in useful if c.startswith("column")), TABLES)
+    best: str | None = next((choice for choice in order if choice in useful), NONE)
+    folds = tuple(sorted(c for c in useful if c.startswith(f"{TABLES} in ")))
+    if best in (TABLES, NONE) and folds:
+        # Lists of several folders part the images differently, as for cross-validation.
+        order, best = folds, None
     chosen = draft.decisions.decide(
         "split",
         "What says which images are for training and for testing?",
@@ -62,13 +71,37 @@ def _sources(
         own = _split_cells(column)
         if own:
             sources[f"column {column.title}"] = own
-    by_table: dict[str, str] = {}
+    listed = [sheet for sheet in sheets if sheet.labelled()]
+    lists = {posixpath.dirname(sheet.name) for sheet in listed if _split_of(sheet)}
+    apart = {
+        f"{TABLES} in {folder}": _by_table(s for s in listed if posixpath.dirname(s.name) == folder)
+        for folder in lists
+    }
+    kept = {choice: own for choice, own in apart.items() if len(set(own.values())) > 1}
+    differ = any(
+        one.get(file, split) != split
+        for one, other in combinations(kept.values(), 2)
+        for file, split in other.items()
+    )
+    by_table = _by_table(listed)
+    return sources | {"folders": dict(folders), TABLES: by_table} | (kept if differ else {})
+
+
+def _by_table(sheets: Iterable[Sheet]) -> dict[str, str]:
+    """Return the splits that tables are called as, of the images that they name."""
+    found: dict[str, str] = {}
+    own = [(sheet, _split_of(sheet)) for sheet in sheets]
     # An image that several name is for the strictest: it was seen by nobody in training.
     for split in Split:
-        for sheet in sheets:
-            if sheet.labelled() and words.split_word(sheet.name) is split:
-                by_table |= dict.fromkeys((f for own in sheet.files for f in own), split)
-    return sources | {"folders": dict(folders), "tables": by_table}
+        for sheet, told in own:
+            if told is split:
+                found |= dict.fromkeys(sheet.reached, split)
+    return found
+
+
+def _split_of(sheet: Sheet) -> Split | None:
+    """Return the split that a table is called as, else its folders."""
+    return words.split_word(posixpath.basename(sheet.name)) or words.split_word(sheet.name)
 
 
 def _useful(
