@@ -121,6 +121,7 @@ def _serve(settings: Settings) -> None:
             sign_in=settings.sign_in,
             uploads=brought,
             proxied=settings.space,
+            space_id=settings.space_id,
         ).launch(**launch_options())
     finally:
         ended.set()

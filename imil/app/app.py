@@ -9,9 +9,11 @@ import gradio as gr
 from imil.app.api.endpoints import add_endpoints
 from imil.app.header.account_handlers import AccountHandlers
 from imil.app.header.account_menu import account_of, build_account_menu, link_script
+from imil.app.header.guide import build_guide
 from imil.app.header.header import build_header
 from imil.app.header.header_handlers import HeaderHandlers
 from imil.app.header.job_line import build_job_line
+from imil.app.header.space_link import build_space_link
 from imil.app.header.stage import StageHandlers, build_stage
 from imil.app.painter.reader_field import kept_name
 from imil.app.painter.waiting_masks import WaitingMasks
@@ -117,6 +119,7 @@ def build_app(
     sign_in: bool = False,
     uploads: Uploads | None = None,
     proxied: bool = False,
+    space_id: str | None = None,
 ) -> Page:
     """Return the app on those studies.
 
@@ -126,6 +129,7 @@ def build_app(
         demo: open the demo study for a new visitor.
         sign_in: visitors can sign in with Hugging Face; only where a Space has OAuth set up.
         proxied: requests come through a proxy in front of the app, as on a Space.
+        space_id: the Space that this is, which visitors may duplicate; None elsewhere.
     """
     uploads = uploads or Uploads()
     studies.when_gone(forget_downloads)
@@ -145,6 +149,7 @@ def build_app(
         study_id = kept_text("imil-study")
         reader = kept_text("imil-reader")
         watch = build_reading_watch()
+        build_guide(elem_id="guide")
         job_line = build_job_line(elem_id="job-line")
         stage = build_stage(elem_id="stage")
         # Where the demo begins, so that a newcomer's page does not jump when it is there.
@@ -155,6 +160,7 @@ def build_app(
                 outliers = outliers_tab.build_outliers_tab(tab)
             with gr.Tab("Results", id="results") as place:
                 results = results_tab.build_results_tab()
+        build_space_link(space_id, elem_id="space-link")
         clocks = gr.Timer(_POLL, active=False), gr.Timer(_NEWS, active=False)
         screen = Screen(
             studies, study_id, reader, top, tabs, *clocks, train, outliers, results, job_line
