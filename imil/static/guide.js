@@ -23,6 +23,8 @@ const at = () => tabs().findIndex((tab) => tab.ariaSelected === "true");
 
 function show() {
   offer.hidden = over() || !root.hidden;
+  // On a phone the tabs leave it this room.
+  document.documentElement.style.setProperty("--offer", offer.hidden ? "0px" : "84px");
   const step = steps[at()];
   if (root.hidden || !step || root.dataset.at === String(at())) return;
   root.dataset.at = String(at());
