@@ -123,6 +123,7 @@ def _serve(settings: Settings) -> None:
             uploads=brought,
             proxied=settings.space,
             objects=_objects(settings),
+            space_id=settings.space_id,
         ).launch(**launch_options())
     finally:
         ended.set()

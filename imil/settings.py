@@ -19,6 +19,9 @@ _OAUTH = (
     "OPENID_PROVIDER_URL",
 )
 
+# owner/name, as on the Hub.
+_REPO_ID = r"[\w.-]{1,100}/[\w.-]{1,100}"
+
 # Two, such as two arms. Each takes 300 MB or more. Our choice.
 WORKERS = "2"
 
@@ -45,6 +48,7 @@ class Settings:
         space: this is a Space: whoever visits comes through its proxy.
         select_model: the model behind the tool Select (`IMIL_SELECT_MODEL`), `owner/name` on the
             Hub with `@revision` where one is pinned; None = brightness and colour decide.
+        space_id: the Space's id on the Hub (`SPACE_ID`, which it sets itself); None elsewhere.
         zero: GPUs are lent by ZeroGPU (`SPACES_ZERO_GPU`, which such a Space sets itself).
     """
 
@@ -55,6 +59,7 @@ class Settings:
     token: str | None = None
     sign_in: bool = False
     space: bool = False
+    space_id: str | None = None
     zero: bool = False
     state_repo: str | None = None
     idle_days: int = 0
@@ -84,11 +89,17 @@ class Settings:
             # Anywhere else Gradio would ask the Hub for the owner of this machine's own token.
             sign_in=env.get("SYSTEM") == "spaces" and all(env.get(name) for name in _OAUTH),
             space=env.get("SYSTEM") == "spaces",
+            space_id=_space_id(env),
             idle_days=_days(env),
             workers=_workers(env),
             # As the package of that name reads it.
             zero=env.get("SPACES_ZERO_GPU", "").lower() in {"1", "t", "true"},
         )
+
+
+def _space_id(env: Mapping[str, str]) -> str | None:
+    found = env.get("SPACE_ID", "")
+    return found if re.fullmatch(_REPO_ID, found, re.ASCII) else None
 
 
 def _days(env: Mapping[str, str]) -> int:
@@ -126,7 +137,7 @@ def _endpoint(env: Mapping[str, str]) -> str | None:
 
 def _repo(env: Mapping[str, str]) -> str | None:
     value = env.get("IMIL_STATE_REPO") or None
-    if value is not None and not re.fullmatch(r"[\w.-]{1,100}/[\w.-]{1,100}", value, re.ASCII):
+    if value is not None and not re.fullmatch(_REPO_ID, value, re.ASCII):
         raise PlanError(
             f"IMIL_STATE_REPO is {quoted(value)}.",
             why="It names no data set on the Hub.",

@@ -32,6 +32,12 @@ def test_a_space_with_zerogpu_is_known_by_its_own_variable() -> None:
     assert not Settings.from_env({"SPACES_ZERO_GPU": "false"}).zero
 
 
+def test_a_space_knows_its_own_id_and_takes_no_other_text_for_one() -> None:
+    assert Settings.from_env({"SPACE_ID": "alice/imil"}).space_id == "alice/imil"
+    assert Settings.from_env({"SPACE_ID": "alice/imil?x=1"}).space_id is None
+    assert Settings.from_env({}).space_id is None
+
+
 def test_a_value_that_means_nothing_is_refused() -> None:
     with pytest.raises(PlanError, match=r"IMIL_DEVICE is “tpu”.*auto, cpu, cuda"):
         Settings.from_env({"IMIL_DEVICE": "tpu"})

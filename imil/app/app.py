@@ -9,9 +9,11 @@ import gradio as gr
 from imil.app.api.endpoints import add_endpoints
 from imil.app.header.account_handlers import AccountHandlers
 from imil.app.header.account_menu import account_of, build_account_menu, link_script
+from imil.app.header.guide import build_guide
 from imil.app.header.header import build_header
 from imil.app.header.header_handlers import HeaderHandlers
 from imil.app.header.job_line import build_job_line
+from imil.app.header.space_link import build_space_link
 from imil.app.header.stage import StageHandlers, build_stage
 from imil.app.painter.object_select import ObjectSelect
 from imil.app.painter.reader_field import kept_name
@@ -120,6 +122,7 @@ def build_app(
     uploads: Uploads | None = None,
     proxied: bool = False,
     objects: ObjectModel | None = None,
+    space_id: str | None = None,
 ) -> Page:
     """Return the app on those studies.
 
@@ -130,6 +133,7 @@ def build_app(
         sign_in: visitors can sign in with Hugging Face; only where a Space has OAuth set up.
         proxied: requests come through a proxy in front of the app, as on a Space.
         objects: answers the tool Select; None: brightness and colour do.
+        space_id: the Space that this is, which visitors may duplicate; None elsewhere.
     """
     uploads = uploads or Uploads()
     studies.when_gone(forget_downloads)
@@ -149,6 +153,7 @@ def build_app(
         study_id = kept_text("imil-study")
         reader = kept_text("imil-reader")
         watch = build_reading_watch()
+        build_guide(elem_id="guide")
         job_line = build_job_line(elem_id="job-line")
         stage = build_stage(elem_id="stage")
         # Where the demo begins, so that a newcomer's page does not jump when it is there.
@@ -159,6 +164,7 @@ def build_app(
                 outliers = outliers_tab.build_outliers_tab(tab, asks=objects is not None)
             with gr.Tab("Results", id="results") as place:
                 results = results_tab.build_results_tab()
+        build_space_link(space_id, elem_id="space-link")
         clocks = gr.Timer(_POLL, active=False), gr.Timer(_NEWS, active=False)
         screen = Screen(
             studies, study_id, reader, top, tabs, *clocks, train, outliers, results, job_line

@@ -20,6 +20,8 @@ _DPI, _WIDTH, _HEIGHT = 150, 8.0, 4.2
 # Letters a line of what the verdict means.
 _LINE = 88
 RESEARCH_ONLY = "Research use only, not for diagnosis"
+# What stands in the columns of both questions.
+VALUES_HEAD, POINTS_HEAD = "without masks → with masks", "difference, points"
 
 
 def share_picture(found: Round) -> bytes:
@@ -47,23 +49,25 @@ def _draw(figure: Figure, found: Round, paired: Paired) -> None:
     seeds = len(found.seeds)
     tone = PLOT_COLOURS[Tone(VERDICT_TONES[paired.verdict][0])]
     figure.text(0.05, 0.9, "IMIL", fontsize=13, weight="bold", color=INK)
-    figure.text(0.95, 0.9, RESEARCH_ONLY, fontsize=10, weight="bold", color="#9a6200", ha="right")
+    figure.text(0.95, 0.9, RESEARCH_ONLY, fontsize=9, weight="bold", color="#9a6200", ha="right")
     figure.text(
         0.05, 0.76, verdict_word(paired.verdict, seeds), fontsize=24, weight="bold", color=tone
     )
     against = f"{text.arm_name(paired.arm)}, against the same training without masks"
-    figure.text(0.05, 0.69, against, fontsize=10.5, color=FAINT)
+    figure.text(0.05, 0.7, against, fontsize=10.5, color=FAINT)
+    figure.text(0.66, 0.63, VALUES_HEAD, fontsize=8.5, color=FAINT, ha="right")
+    figure.text(0.95, 0.63, POINTS_HEAD, fontsize=8.5, color=FAINT, ha="right")
     for place, row in enumerate(question_rows(found, paired)):
-        height = 0.57 - 0.15 * place
+        height = 0.555 - 0.15 * place
         figure.text(0.05, height, row.question, fontsize=12, weight="bold", color=INK)
         figure.text(0.05, height - 0.055, row.figure, fontsize=8.5, color=FAINT)
         values = f"{row.control} → {row.arm}" if row.control and row.arm else ""
-        figure.text(0.62, height, values, fontsize=12, color=INK, ha="right")
+        figure.text(0.66, height, values, fontsize=12, color=INK, ha="right")
         colour = PLOT_COLOURS[Tone(row.tone)]
         figure.text(0.95, height, row.points, fontsize=12, weight="bold", color=colour, ha="right")
         figure.text(0.95, height - 0.055, row.word, fontsize=9.5, color=colour, ha="right")
     said = textwrap.wrap(meaning(found, paired), _LINE)[:3]
-    figure.text(0.05, 0.31, "\n".join(said), fontsize=10.5, color=INK, va="top", linespacing=1.4)
+    figure.text(0.05, 0.285, "\n".join(said), fontsize=10.5, color=INK, va="top", linespacing=1.4)
     images = f"{numbers.count(found.images)} {text.SPLIT_WORDS[found.split]} images"
     runs = numbers.some(seeds, "run", "runs")
     foot = f"{images} · {runs} · points with 95 % intervals · {openings_line(found.test_openings)}"

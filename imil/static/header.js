@@ -18,6 +18,7 @@ const READER = "imil-reader"; // Gradio's own entry: the name that goes with eac
 const THEME = "imil-theme";
 const COACH = "imil-coach";
 const PLACE = "imil-place"; // the line of trainings': the tab to come back to
+const GUIDE = "imil-guide"; // the guided start's: that it is over
 const DRAFT = "imil-draft:"; // the painter's
 const UNSENT = "imil-unsent:"; // the painter's: masks that were handed in, and have no answer yet
 const UNSENT_AFTER = 4000; // ms that an answer may take before it is said that there is none
@@ -199,7 +200,9 @@ function reset() {
   write(OPENED, null);
   write(READER, null);
   write(COACH, null);
-  try { sessionStorage.removeItem(PLACE); } catch { /* forbidden */ }
+  try {
+    for (const key of [PLACE, GUIDE]) sessionStorage.removeItem(key);
+  } catch { /* forbidden */ }
   // An account is the last visitor's too: its cookie goes before the page does.
   if (bar.dataset.signIn !== undefined) return location.assign("logout?_target_url=/");
   // Everything that the last visitor typed goes with the page.

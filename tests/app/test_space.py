@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from importlib.metadata import version
 
+import gradio as gr
 import pytest
 import torch
 import yaml
@@ -14,6 +15,7 @@ from packaging.requirements import Requirement
 
 from imil.app.app import build_app
 from imil.app.header.header import SAVED_HERE, header
+from imil.app.header.space_link import build_space_link
 from imil.jobs.device import pick_device
 from imil.settings import Settings
 from imil.study.library.studies import Studies
@@ -81,6 +83,15 @@ def test_a_copy_of_the_space_without_a_secret_starts_and_says_local_only(
     assert app.blocks is not None
     assert not app.blocks.expects_oauth
     assert header(studies.demo())["saved"]["words"] == SAVED_HERE
+
+
+def test_a_space_says_how_to_have_ones_own_and_no_other_place_does() -> None:
+    with gr.Blocks():
+        link, none = build_space_link("alice/imil"), build_space_link(None)
+
+    assert link is not None
+    assert "https://huggingface.co/spaces/alice/imil?duplicate=true" in link.value
+    assert none is None
 
 
 def test_a_paid_gpu_is_what_the_worker_trains_on(monkeypatch: pytest.MonkeyPatch) -> None:

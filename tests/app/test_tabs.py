@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ from imil.app.train.train_tab import TRAIN_EMPTY
 from imil.core.records import Outlier, Queue
 from imil.datasets.public_sets import PUBLIC_SETS
 from imil.report.parts import text
+from imil.report.parts.markup import ASSETS
 from imil.study.library.studies import Studies
 from imil.study.review.viewing import View
 from imil.study.study import Study
@@ -231,3 +233,11 @@ def test_nothing_leaves_the_machine_and_nothing_is_kept_in_browsers() -> None:
     assert options["run_history"] is False
     assert options["ssr_mode"] is False
     assert options["enable_monitoring"] is False
+
+
+def test_each_public_set_has_a_drawing_of_what_it_shows() -> None:
+    style = (ASSETS / "theme.css").read_text("utf-8")
+
+    drawn = re.findall(r"^\.drawn \.wrap label:nth-of-type\((\d)\)::before", style, re.MULTILINE)
+
+    assert drawn == [str(i + 1) for i in range(len(PUBLIC_SETS))]

@@ -185,6 +185,51 @@ def test_words_are_explained_from_the_header_by_keyboard(visitor: Page) -> None:
     assert opened_film(page) == first
 
 
+def test_three_steps_lead_through_the_tabs_by_keyboard_and_are_offered_once(
+    visitor: Page, faults: list[str], screens: Path
+) -> None:
+    page = visitor
+    first = opened_film(page)
+    guide = page.get_by_role("region", name="Guided start")
+    offer = page.locator(".guideoffer button")
+
+    offer.focus()
+    page.keyboard.press("Enter")
+    for tab, told in (("Train", "1 of 3"), ("Outliers", "2 of 3"), ("Results", "3 of 3")):
+        expect(guide.locator("[aria-live=polite]")).to_contain_text(told)
+        expect(page.get_by_role("tab", name=tab)).to_have_attribute("aria-selected", "true")
+        expect(guide.get_by_role("button").first).to_be_focused()
+        if tab == "Outliers":
+            # The hint on the film stays as it is, and nothing lies over it.
+            expect(page.locator(".coachbox")).to_be_visible()
+            above, hint = guide.bounding_box(), page.locator(".coachbox").bounding_box()
+            assert above is not None
+            assert hint is not None
+            assert above["y"] + above["height"] <= hint["y"]
+        page.keyboard.press("Enter")
+    expect(guide).to_be_hidden()
+    expect(page.get_by_role("tab", name="Outliers")).to_be_focused()
+    assert opened_film(page) == first  # no key was taken for the painter's
+    expect(offer).to_be_hidden()
+
+    page.evaluate("sessionStorage.removeItem('imil-guide')")
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.reload()
+    opened_film(page)
+    picture(page, screens, "guide-offered-390")
+    assert seen_whole(page, "#tabs [role=tablist] > [data-tab-id=results]")
+    offer.click()
+    expect(guide).to_contain_text("1 of 3")
+    picture(page, screens, "guide-390")
+    page.keyboard.press("Escape")
+    expect(guide).to_be_hidden()
+    expect(page.get_by_role("tab", name="Train")).to_be_focused()
+    page.reload()
+    expect(page.get_by_role("tab", name="Train")).to_be_visible()
+    expect(offer).to_be_hidden()
+    assert faults == []
+
+
 def test_covering_the_marker_changes_the_models_mind_and_this_is_said_large(
     browser: Browser, server: Server, screens: Path
 ) -> None:

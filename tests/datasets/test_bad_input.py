@@ -94,22 +94,22 @@ WHOLE: dict[str, tuple[bytes | Files, str]] = {
     "no zip": (
         b"GIF89a, or a letter",
         (
-            "“films.zip” can't be unpacked. It is damaged, was cut off, or is no zip. Make the zip "
-            "again with your system's own program, or upload it again."
+            "“films.zip” can't be unpacked. The file is damaged, incomplete, or not a zip. Make "
+            "the zip again with your system's own program, or upload it again."
         ),
     ),
     "a picture with a zip behind it": (
         encoded(NOISE, "PNG") + packed(CLASSES),
         (
-            "“films.zip” can't be unpacked. It is damaged, was cut off, or is no zip. Make the zip "
-            "again with your system's own program, or upload it again."
+            "“films.zip” can't be unpacked. The file is damaged, incomplete, or not a zip. Make "
+            "the zip again with your system's own program, or upload it again."
         ),
     ),
     "a zip that was cut off": (
         packed(CLASSES)[:400],
         (
-            "“films.zip” can't be unpacked. It is damaged, was cut off, or is no zip. Make the zip "
-            "again with your system's own program, or upload it again."
+            "“films.zip” can't be unpacked. The file is damaged, incomplete, or not a zip. Make "
+            "the zip again with your system's own program, or upload it again."
         ),
     ),
     "a zip without files": (

@@ -45,7 +45,7 @@ ACTS = {
     ActKind.PLAN_SET: "Plan set",
     ActKind.DEPLOYMENT_SET: "Where the model will work answered",
     ActKind.TRAINING_STARTED: "Training started",
-    ActKind.ARITHMETIC_CHOSEN: "Arithmetic chosen",
+    ActKind.ARITHMETIC_CHOSEN: "Precision chosen",
     ActKind.TRAINING_STOPPED: "Training stopped",
     ActKind.TRAINING_FINISHED: "Training finished",
     ActKind.MASK_ACCEPTED: "Mask accepted",

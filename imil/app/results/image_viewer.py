@@ -148,7 +148,7 @@ def _title(ask: Mapping[str, Any], arm: Variant, classes: Sequence[str]) -> str:
     if "label" not in ask:
         titles = {
             "fixed": "{arm}: fixed, now right",
-            "broken": "{arm}: broken, wrong only after",
+            "broken": "{arm}: broken, now wrong",
         }
         return titles[ask["changed"]].format(arm=name)
     return "{arm}: label {label}, said {said}".format(

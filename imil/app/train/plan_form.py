@@ -115,7 +115,7 @@ def build_plan_form() -> PlanForm:
             precision = gr.Dropdown(
                 [(words, kind.value) for kind, words in PRECISIONS.items()],
                 label="Precision",
-                info="On the processor; every arm trains in it",
+                info="On the processor; used for every arm",
                 elem_id="plan-precision",
             )
         pretrained = gr.Checkbox(

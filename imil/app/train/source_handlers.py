@@ -44,8 +44,8 @@ from imil.study.library.imports import Imports
 from imil.study.study import Study
 
 READING_GONE = (
-    "Reading was cut off.",
-    "The app was restarted in the middle of it, and nothing of it is kept. Start it again.",
+    "Reading the images was interrupted.",
+    "The app restarted meanwhile, and kept nothing of it. Please start again.",
 )
 
 # The field of the positive label before a zip was looked into.

@@ -41,6 +41,8 @@ SOURCES = {
 PUBLIC_FACTS = (
     "{repo} · licence {licence} · a sample of {limit} of {images} images: {shows}. {remark}"
 )
+PUBLIC_CARD = "{shown}\n{n} images, {licence}"
+PUBLIC_DRAWINGS = "The pictures are drawings, not images of the sets."
 HUB_WORDS = (
     "An image folder or Parquet with images and labels. Images are written again without their "
     "metadata; no script of the data set is run."
@@ -166,12 +168,13 @@ def build_source_picker(watch: ReadingWatch, fold: gr.Accordion) -> SourcePicker
     with gr.Column(visible=False) as public:
         first = PUBLIC_SETS[0]
         public_set = gr.Radio(
-            [(known.name, known.repo) for known in PUBLIC_SETS],
+            [(_card_words(known), known.repo) for known in PUBLIC_SETS],
             value=first.repo,
             label="Public set",
-            elem_classes=["segments"],
+            elem_classes=["pickcards", "two", "drawn"],
             elem_id="public-set",
         )
+        html(hint(PUBLIC_DRAWINGS, kind="s12"))
         public_facts = html(facts_of(first), elem_id="public-facts")
         open_public = gr.Button(fetch_words(first), elem_id="open-public", size="md")
     with gr.Column(visible=False) as archive:
@@ -291,6 +294,13 @@ def _pick(label: str, name: str, *, many: bool = False, info: str | None = None)
         value=[] if many else None,
         allow_custom_value=True,
         elem_id=name,
+    )
+
+
+def _card_words(known: PublicSet) -> str:
+    # The first line is the card's title: short, so that it is one line.
+    return PUBLIC_CARD.format(
+        shown=known.name.replace(", ", "\n"), n=numbers.count(known.images), licence=known.licence
     )
 
 

@@ -268,7 +268,7 @@ def opened(archive: Path) -> Iterator[zipfile.ZipFile]:
 def _broken(archive: str) -> DataError:
     return DataError(
         f"“{archive}” can't be unpacked.",
-        why="It is damaged, was cut off, or is no zip.",
+        why="The file is damaged, incomplete, or not a zip.",
         fix="Make the zip again with your system's own program, or upload it again.",
     )
 

@@ -22,7 +22,7 @@ CASES_TITLE = {
     Split.TEST: "Test images fixed and broken",
 }
 FIXED_WORDS = "now right"
-BROKEN_WORDS = "wrong only after"
+BROKEN_WORDS = "now wrong"
 CELL = "{n} with label {label} of which {arm} said {said}. Open them."
 
 # Pictures of a kind that stand on the page; the others open. Our choice: two rows of eight.

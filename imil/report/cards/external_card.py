@@ -44,8 +44,8 @@ EXTERNAL_AT_THRESHOLD = "; at the threshold of validation {figure}{points}"
 
 CHECK_COLUMNS = ("", "These images", "Training images")
 SOME_TWINS = (
-    "{images} look like a training image. Figures on such images flatter; leave them out if you "
-    "can."
+    "{images} look like a training image. Figures on such images are too good; leave them out if "
+    "you can."
 )
 NO_TWINS = "No image looks like a training image."
 EQUAL_ONLY = "So many images were compared by equality alone."

@@ -60,6 +60,7 @@ def deleted_study(tombstone: Tombstone) -> StoreError:
     idle = "Nobody had drawn in it, nor visited it for long. " if tombstone.who == IDLE else ""
     return StoreError(
         f"This study was deleted on {day:%d %B %Y}.",
-        why=f"{idle}Its images, masks and results are gone; all that is kept is how its log ended.",
+        why=f"{idle}Its images, masks and results are gone. "
+        "We keep only the date and the last log entry.",
         fix="Begin a new study on the Train tab.",
     )

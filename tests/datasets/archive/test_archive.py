@@ -121,7 +121,7 @@ def test_a_broken_zip_is_refused(tmp_path: Path, damage: Callable[[bytes], bytes
 
     _refused(
         archive,
-        r"“films\.zip” can't be unpacked\. It is damaged, was cut off, or is no zip\. Make the",
+        r"“films\.zip” can't be unpacked\. The file is damaged, incomplete, or not a zip\.",
     )
 
 
