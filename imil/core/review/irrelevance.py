@@ -93,6 +93,11 @@ class IrrelevancePredictor:
         with threadpool_limits(THREADS):
             return _calibrated(self.raw(images), self.slope, self.intercept)
 
+    def of_features(self, features: Tensor) -> NDArray[np.float32]:
+        """Return the same of images of which `features_of` was made, with the same stages."""
+        with threadpool_limits(THREADS):
+            return _calibrated(self.raw.of_features(features), self.slope, self.intercept)
+
     def irrelevant(self, confidence: NDArray[np.floating]) -> NDArray[np.bool_]:
         """Return the predicted regions, True = hide, of confidences of any shape."""
         return confidence >= self.threshold
@@ -148,6 +153,13 @@ def learn_irrelevance(
         slope=best.slope,
         intercept=best.intercept,
     )
+
+
+def features_of(images: NDArray[np.uint8], stages: nn.Module | None) -> Tensor:
+    """Return (B, F, G, G): what a pixel model learns from, of (B, C, S, S) images."""
+    model = PixelModel(images.shape[1], images.shape[2], stages)
+    with torch.inference_mode():
+        return torch.cat([model.features(part) for part in _floats(images)])
 
 
 def predict_in_batches(
@@ -331,10 +343,7 @@ class _Seen:
     @classmethod
     def of(cls, images: NDArray[np.uint8], stages: nn.Module | None) -> _Seen:
         channels, size = images.shape[1:3]
-        model = PixelModel(channels, size, stages)
-        with torch.inference_mode():
-            parts = [model.features(part) for part in _floats(images)]
-        return cls(torch.cat(parts), channels, size, stages)
+        return cls(features_of(images, stages), channels, size, stages)
 
     def some(self, rows: NDArray[np.int64]) -> _Seen:
         return replace(self, features=self.features[rows])
