@@ -54,7 +54,9 @@ def outlined(folder: Path, count: int, *, size: int, seed: int) -> Outlined:
     with (folder / "metadata.csv").open(encoding="utf-8", newline="") as table:
         rows = [row for row in csv.DictReader(table) if row.get("relevant_file_name")]
     drawn = np.random.default_rng(seed).permutation(len(rows))[:count]
-    pixels, hidden, square = [], [], (size, size)
+    pixels: list[NDArray[np.uint8]] = []
+    hidden: list[NDArray[np.bool_]] = []
+    square = (size, size)
     for row in (rows[at] for at in drawn):
         with (
             Image.open(folder / row["file_name"]) as image,
@@ -92,7 +94,8 @@ def measure_pixel_model(
     for name, through in (("own features", None), ("and pretrained stages", stages)):
         seen = {where: features_of(each.pixels, through) for where, each in others.items()}
         for number in numbers:
-            began, predictors = time.process_time(), []
+            predictors: list[IrrelevancePredictor] = []
+            began = time.process_time()
             for draw in range(draws):
                 on_progress(f"{name}, {number} painted", 0, None)
                 predictors.append(_learned(painted, number, draw, through))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -42,7 +43,7 @@ class Stages(nn.Module):
                 part.register_buffer(name, weight.detach())
         self.train()
 
-    def train(self, mode: bool = True) -> Stages:  # as in torch
+    def train(self, mode: bool = True) -> Self:  # as in torch
         """Stay as it is: what the pixel model learned from must not change."""
         del mode
         return super().train(mode=False)
@@ -53,7 +54,7 @@ class Stages(nn.Module):
         enlarged = functional.interpolate(images, square, mode="bilinear", align_corners=False)
         # Channels last is fastest on most processors.
         maps = ((enlarged - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-        found = []
+        found: list[Tensor] = []
         for name, part in self.parts.items():
             maps = part(maps)
             if name in self.taken:
