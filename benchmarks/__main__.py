@@ -21,6 +21,13 @@ from benchmarks.films import Grid, run_grid
 from benchmarks.finding_check import check_table, measure_check, write_check
 from benchmarks.images import ARMS_BY_DEFAULT as IMAGE_ARMS
 from benchmarks.images import run_images, settings_of
+from benchmarks.pictures import write_pictures
+from benchmarks.pixel_model import (
+    measure_pixel_model,
+    outlined,
+    pixel_model_table,
+    write_pixel_model,
+)
 from benchmarks.planted import PlantedSpec, write_planted
 from benchmarks.table import films_table, images_table
 from imil.cli.main import (
@@ -39,8 +46,10 @@ from imil.core.arms.registry import ARMS, parse_arms, with_weights
 from imil.core.arms.variants import Variant
 from imil.core.bounds import MOST_WORKERS
 from imil.core.images import ImageSet
+from imil.core.nets.backbones import pretrained_stages
 from imil.core.plans import check_plan
 from imil.core.records import Plan, Split
+from imil.errors import PlanError
 from imil.jobs.device import pick_device
 from imil.jobs.pool import WorkerPool
 from imil.settings import Settings
@@ -210,6 +219,44 @@ def page_benchmark(
     from benchmarks.page_weight import visit, weight_table  # noqa: PLC0415  # needs a browser
 
     typer.echo(weight_table([visit(url) for _ in range(visits)]))
+
+
+@app.command("pixel-model")
+def pixel_model_benchmark(
+    data: Annotated[Path, typer.Option(help="A split's folder with reference masks: painted.")],
+    others: Annotated[list[str], typer.Option("--on", help="NAME=PATH of such folders.")],
+    out: Annotated[Path, typer.Option(help="Folder for results.")],
+    backbone: Annotated[str, typer.Option(help="Whose stages.")] = "tf_efficientnet_lite0",
+    images: Annotated[int, typer.Option(min=1, help="Drawn of each folder.")] = 200,
+    size: Annotated[int, typer.Option(min=32, max=512, help="Side, px.")] = 128,
+    draws: Annotated[int, typer.Option(min=1, help="Of painted images.")] = 3,
+) -> None:
+    """Measure how well a few masks predict others, by what the pixel model looks through."""
+    weights = weights_fetcher(Settings.from_env(os.environ))(backbone)
+    stages = pretrained_stages(backbone, weights, channels=3, size=size)
+    if stages is None:
+        raise PlanError(
+            f"{backbone} has no stages that a pixel model looks through.",
+            why="They were chosen and measured for one network.",
+            fix="Take tf_efficientnet_lite0.",
+        )
+    named = {each.partition("=")[0]: Path(each.partition("=")[2]) for each in others}
+    with progress_bar() as show:
+        content = measure_pixel_model(
+            outlined(data, images, size=size, seed=0),
+            {name: outlined(path, images, size=size, seed=1) for name, path in named.items()},
+            stages,
+            draws=draws,
+            on_progress=show,
+        )
+    write_pixel_model(content, out)
+    typer.echo(pixel_model_table(content))
+
+
+@app.command("pictures")
+def result_pictures(out: Annotated[Path, typer.Option(help="Folder for the pictures.")]) -> None:
+    """Draw the pictures of docs/results from the raw figures."""
+    write_pictures(out)
 
 
 @app.command("verdicts")

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks.finding_check import check_table
+from benchmarks.pictures import gain_pictures
 from tests.standins.documents import ROOT, Document
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -135,6 +136,28 @@ def test_what_following_the_recommendation_cost_is_what_was_measured(
     for target in FILMS["targets"]:
         met = "met" if target["met"] else "missed"
         assert f"- **{met}**: {target['words']}: {target['found']}." in page.body
+
+
+def test_what_is_said_of_the_papers_way_is_what_was_measured() -> None:
+    rows = Document(ROOT / "docs" / "results" / "the-papers-way.md").rows()
+
+    said = [row[3] for row in rows if len(row) == 5 and row[0].startswith(("films", "skin"))]
+    skin = SKIN["paired"]["imil"]["accuracy"]
+    cells = [cell["paired"]["imil"]["accuracy"] for cell in FILMS["cells"]]
+    assert said == [points(found) for found in (*cells, skin)]
+    strong = next(c for c in ALL_ARMS["cells"] if (c["shortcut"], c["label_noise"]) == (0.95, 0))
+    arms = ("imil", "random_mask", "imil_append", "random_sample", "upweight")
+    compared = {row[0].partition(",")[0].strip("`"): row[1] for row in rows if len(row) == 3}
+    assert compared == compared | {a: points(strong["paired"][a]["accuracy"]) for a in arms}
+
+
+def test_pictures_of_results_show_what_was_measured() -> None:
+    for name, plot in gain_pictures().items():
+        drawn = (ROOT / "assets" / "results" / name).read_text(encoding="utf-8")
+
+        assert re.findall(r">([^<>]*\[[^<>]*\])<", drawn) == re.findall(
+            r">([^<>]*\[[^<>]*\])<", plot
+        )
 
 
 def test_the_table_of_skin_lesions_is_what_was_measured() -> None:

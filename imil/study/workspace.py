@@ -170,7 +170,7 @@ class Workspace:
         """
         plan = replace(first.plan, seed=seed)
         home = first.folder.parent
-        task = replace(first, name=f"{arm}, seed {seed}", plan=plan, pretrained=None, probe=probe)
+        task = replace(first, name=f"{arm}, seed {seed}", plan=plan, probe=probe)
         task = replace(task, start=first.checkpoint, folder=home / f"{CONTROL}-{seed}")
         if ARMS[arm.arm].triage:
             if triage_key is None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from imil.core.arms.focusing import finder_of
-from imil.core.nets.backbones import Classifier, build
+from imil.core.nets.backbones import Classifier, build, stages_of
 from imil.core.nets.focus import Focus, FocusSettings
 from imil.core.review.irrelevance import learn_irrelevance
 from imil.errors import WeightsError
@@ -34,16 +34,20 @@ def test_onnx_answers_as_torch_does_for_any_number_of_images() -> None:
     assert told["classes"] == "no finding\nfinding"
 
 
-@pytest.mark.parametrize("raw", [0.0, 0.5])
-def test_onnx_of_a_model_that_hides_regions_takes_the_raw_image(raw: float) -> None:
+@pytest.mark.parametrize(("raw", "taken"), [(0.0, ()), (0.5, ()), (0.0, ("3", "4"))])
+def test_onnx_of_a_model_that_hides_regions_takes_the_raw_image(
+    raw: float, taken: tuple[str, ...]
+) -> None:
     runtime = pytest.importorskip("onnxruntime")
     rng = np.random.default_rng(0)
     down, across = np.mgrid[0:32, 0:32]
     middles = rng.integers(8, 24, (12, 2))
     outside = np.hypot(down - middles[:, :1, None], across - middles[:, 1:, None]) > 6
     pixels = rng.normal(np.where(outside, 190, 90), 12).clip(0, 255).astype(np.uint8)[:, None]
-    finder = finder_of(learn_irrelevance(pixels, dict(enumerate(outside[:9])), seed=0))
     model = film_net()
+    model.stages = taken
+    masks = dict(enumerate(outside[:9]))
+    finder = finder_of(learn_irrelevance(pixels, masks, seed=0, stages=stages_of(model)))
     model.focus = Focus(finder, FocusSettings(raw, 0.5, 0.04, 0.5), torch.tensor([0.5])).eval()
 
     content = to_onnx(model, channels=1, size=32, classes=("a", "b"))

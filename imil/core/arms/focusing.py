@@ -35,13 +35,16 @@ MARGIN = 0.04
 _COLOURED = 1000
 
 
-def learn_focus(inputs: ArmInputs, variant: Variant, *, seed: int) -> Focus:
+def learn_focus(
+    inputs: ArmInputs, variant: Variant, *, seed: int, stages: nn.Module | None = None
+) -> Focus:
     """Return what hides regions in the model of an arm that has it.
 
     Args:
         inputs: whose masks it is learned from; painted ones alone.
         variant: the arm, and which region it hides.
         seed: of the first training, as for every other prediction from these masks.
+        stages: as for `learn_irrelevance`; becomes a part of what is returned.
 
     Raises:
         MaskError: there are fewer than two masks, or they contradict each other.
@@ -64,7 +67,8 @@ def learn_focus(inputs: ArmInputs, variant: Variant, *, seed: int) -> Focus:
         colour = mean_colour(inputs.images, inputs.train)
     if source is not RegionSource.PREDICTED:
         return Focus(_unseen(source, inputs.masks), settings, colour)
-    predictor = learn_irrelevance(np.asarray(inputs.images), inputs.masks, seed=seed)
+    images = np.asarray(inputs.images)
+    predictor = learn_irrelevance(images, inputs.masks, seed=seed, stages=stages)
     trusted = FocusSettings(settings.raw, predictor.threshold, settings.margin, LEAST_EXPECTED_DICE)
     return Focus(finder_of(predictor), trusted, colour)
 

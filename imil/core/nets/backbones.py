@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from imil.core.bounds import quoted
 from imil.core.nets.focus import Focus, focus_from_tensors
+from imil.core.nets.stages import Stages
 from imil.errors import PlanError, WeightsError, how_to_install
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -46,6 +47,7 @@ class Classifier(nn.Module):
     Attributes:
         focus: what hides the irrelevant region before the body looks; None where nothing is hidden.
         takes: channels and side, px, of the images that it was built for.
+        stages: names of the body's parts that a pixel model may look through; () for none.
     """
 
     mean: Tensor
@@ -67,6 +69,7 @@ class Classifier(nn.Module):
         self.head = nn.Linear(width, classes)
         self.focus: Focus | None = None
         self.takes = (len(mean), 0)
+        self.stages: tuple[str, ...] = ()
         # Where the maps that are answered from come out, for whoever explains them.
         self.maps = nn.Identity()
         self._layout = torch.channels_last
@@ -119,6 +122,8 @@ class Backbone:
         pretrained_head: the name of the head in that file, which is left out.
         gains_by_bf16: whether it trains faster in bfloat16 on a processor that computes in it.
         body: makes the body for a number of channels; returns it and its width.
+        stages: of the body, for a pixel model to look through once they are pretrained; measured
+            for one network alone, see docs/trials/pixel-model.md.
     """
 
     name: str
@@ -131,6 +136,7 @@ class Backbone:
     pretrained_head: str
     gains_by_bf16: bool
     body: Callable[[int], tuple[nn.Module, int]]
+    stages: tuple[str, ...] = ()
 
 
 def backbone(name: str) -> Backbone:
@@ -179,8 +185,34 @@ def build(name: str, *, classes: int, channels: int, size: int, seed: int) -> Cl
         made = Classifier(
             body, width, classes=classes, mean=kind.mean * repeat, std=kind.std * repeat
         )
-        made.takes = (channels, size)
+        made.takes, made.stages = (channels, size), kind.stages
         return made
+
+
+def pretrained_stages(name: str, data: bytes | None, *, channels: int, size: int) -> Stages | None:
+    """Return what a pixel model looks through beside its own features; None for these alone.
+
+    Args:
+        name: of the backbone.
+        data: its pretrained weights, as for `load_pretrained`; None where it has none.
+        channels: of the images.
+        size: their side, px.
+
+    Raises:
+        WeightsError: not a safetensors file, or of another network.
+    """
+    if data is None or not backbone(name).stages:
+        return None
+    module = build(name, classes=2, channels=channels, size=size, seed=0)
+    load_pretrained(module, data)
+    return stages_of(module)
+
+
+def stages_of(module: Classifier) -> Stages | None:
+    """Return a copy of the classifier's first stages as they are; None where it has none."""
+    if not module.stages:
+        return None
+    return Stages(module.body, module.stages, module.mean, module.std)
 
 
 def weights_to_bytes(module: nn.Module) -> bytes:
@@ -213,7 +245,9 @@ def install_focus(module: Classifier, tensors: Mapping[str, Tensor], *, prefix: 
         WeightsError: there is one, but for no such images.
     """
     channels, size = module.takes
-    module.focus = focus_from_tensors(tensors, channels=channels, size=size, prefix=prefix)
+    module.focus = focus_from_tensors(
+        tensors, channels=channels, size=size, stages=lambda: stages_of(module), prefix=prefix
+    )
 
 
 def load_pretrained(module: nn.Module, data: bytes) -> None:
@@ -384,6 +418,7 @@ _ALL = (
         pretrained_head="classifier",
         gains_by_bf16=False,  # convolutions of single channels are slower in it
         body=_efficientnet_lite0,
+        stages=("blocks_2", "blocks_3", "blocks_4"),
     ),
 )
 BACKBONES: Mapping[str, Backbone] = MappingProxyType({kind.name: kind for kind in _ALL})

@@ -200,7 +200,12 @@ def expected_dice(confidence: Tensor, region: Tensor) -> Tensor:
 
 
 def focus_from_tensors(
-    tensors: Mapping[str, Tensor], *, channels: int, size: int, prefix: str = ""
+    tensors: Mapping[str, Tensor],
+    *,
+    channels: int,
+    size: int,
+    stages: Callable[[], nn.Module | None],
+    prefix: str = "",
 ) -> Focus | None:
     """Return the focus whose tensors these are, without their weights; None where there is none.
 
@@ -208,6 +213,7 @@ def focus_from_tensors(
         tensors: of a whole model, by name; from files that may be anybody's.
         channels: of the images.
         size: side of the images, px.
+        stages: makes what a pixel model of this backbone may look through; None where it can't.
         prefix: of the names.
 
     Raises:
@@ -221,14 +227,20 @@ def focus_from_tensors(
     found = kinds & set(_FINDERS)
     if settings is None or len(found) != 1:
         raise _no_focus()
-    return Focus(_finder(found.pop(), own, channels, size), settings, torch.zeros(channels))
+    kind, colour = found.pop(), torch.zeros(channels)
+    if kind != "pixel":
+        return Focus(_unseeing(kind, own, size), settings, colour)
+    looks = any(name.startswith("pixel.model.stages.") for name in own)
+    through = stages() if looks else None
+    if looks and through is None:
+        raise _no_focus()
+    finder = PixelFinder(PixelModel(channels, size, through), torch.zeros(2))
+    return Focus(finder, settings, colour)
 
 
-def _finder(kind: str, own: Mapping[str, Tensor], channels: int, size: int) -> nn.Module:
+def _unseeing(kind: str, own: Mapping[str, Tensor], size: int) -> nn.Module:
     if kind == "fixed":
         return FixedRegion(torch.zeros(size, size))
-    if kind == "pixel":
-        return PixelFinder(PixelModel(channels, size), torch.zeros(2))
     regions = own.get("drawn.regions")
     if regions is None or regions.ndim != 3 or not 0 < len(regions) <= MOST_DRAWN:
         raise _no_focus()

@@ -2,15 +2,16 @@
 
 Two ways, and the painted masks themselves decide between them. Where images are aligned (films,
 radiographs) a *consensus* is best: the share of painted masks that hide a pixel. Where the subject
-lies anywhere (skin lesions) a small *pixel model* learns from contrast, texture and place what was
-painted over. Both are judged on painted masks that they were not made from, and their confidence is
-calibrated on the same. All of it is our choice; reference masks are never read.
+lies anywhere (skin lesions) a small *pixel model* learns what was painted over, from contrast,
+texture and place, and from what the first stages of a pretrained network see. Both are judged on
+painted masks that they were not made from, and their confidence is calibrated on the same. All of
+it is our choice; reference masks are never read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
 
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.special import expit, logit
 from threadpoolctl import threadpool_limits
+from torch import Tensor, nn
 
 from imil.core.records import Region
 from imil.core.review.pixel_model import PixelModel, fit_pixel_model, some_pixels
@@ -39,6 +41,8 @@ USUAL_THRESHOLD = 0.5
 THRESHOLDS = tuple(i / 20 for i in range(2, 19))  # 0.10 to 0.90
 SUREST = 1e-3  # shares of 0 and 1 are confidences of 0.001 and 0.999: a few masks can't say never
 _PREDICT_BATCH = 64  # images; some 10 MB of features
+# Images that a pretrained network's stages see at once: some 100 MB.
+_SEEN_AT_ONCE = 16
 # Of the linear algebra: on two cores with one busy, two threads were five times slower than one
 # (40 masks of 128 px: 26 s and 5 s).
 THREADS = 1
@@ -55,6 +59,10 @@ class _Raw(Protocol):
     """From (B, C, S, S) uint8 images to (B, S, S) float32 confidence, not yet calibrated."""
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]: ...
+
+    def of_features(self, features: Tensor) -> NDArray[np.float32]:
+        """Return the same of what a pixel model makes of the images."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,13 +93,22 @@ class IrrelevancePredictor:
         with threadpool_limits(THREADS):
             return _calibrated(self.raw(images), self.slope, self.intercept)
 
+    def of_features(self, features: Tensor) -> NDArray[np.float32]:
+        """Return the same of images of which `features_of` was made, with the same stages."""
+        with threadpool_limits(THREADS):
+            return _calibrated(self.raw.of_features(features), self.slope, self.intercept)
+
     def irrelevant(self, confidence: NDArray[np.floating]) -> NDArray[np.bool_]:
         """Return the predicted regions, True = hide, of confidences of any shape."""
         return confidence >= self.threshold
 
 
 def learn_irrelevance(
-    images: NDArray[np.uint8], painted: Mapping[int, Region], *, seed: int
+    images: NDArray[np.uint8],
+    painted: Mapping[int, Region],
+    *,
+    seed: int,
+    stages: nn.Module | None = None,
 ) -> IrrelevancePredictor:
     """Return the better of consensus and pixel model, calibrated on held-out painted masks.
 
@@ -99,6 +116,7 @@ def learn_irrelevance(
         images: (N, C, S, S) working images; only the painted rows are read.
         painted: from row to its (S, S) mask at working size, True = hide.
         seed: of the folds and of the pixels that are learned from.
+        stages: what the pixel model looks through beside its own features; None for these alone.
 
     Raises:
         MaskError: fewer than `FEWEST_PAINTED` masks, or masks from which neither way can tell what
@@ -109,7 +127,8 @@ def learn_irrelevance(
     rows = np.array(sorted(painted), np.int64)
     shown, masks = images[rows], np.stack([painted[int(row)] for row in rows])
     with threadpool_limits(THREADS):
-        trials = {kind: _trial(kind, shown, masks, seed) for kind in PredictionKind}
+        seen = _Seen.of(shown, stages)
+        trials = {kind: _trial(kind, seen, masks, seed) for kind in PredictionKind}
     agreement = {kind: float(trial.agreements.mean()) for kind, trial in trials.items()}
     consensus, pixel_model = PredictionKind.CONSENSUS, PredictionKind.PIXEL_MODEL
     clear = agreement[pixel_model] > agreement[consensus] + LEAST_GAIN
@@ -125,7 +144,7 @@ def learn_irrelevance(
         )
     best = trials[kind]
     with threadpool_limits(THREADS):
-        raw = _fit(kind, shown, masks, seed)
+        raw = _fit(kind, seen, masks, seed)
     return IrrelevancePredictor(
         kind=kind,
         threshold=best.threshold,
@@ -134,6 +153,13 @@ def learn_irrelevance(
         slope=best.slope,
         intercept=best.intercept,
     )
+
+
+def features_of(images: NDArray[np.uint8], stages: nn.Module | None) -> Tensor:
+    """Return (B, F, G, G): what a pixel model learns from, of (B, C, S, S) images."""
+    model = PixelModel(images.shape[1], images.shape[2], stages)
+    with torch.inference_mode():
+        return torch.cat([model.features(part) for part in _floats(images)])
 
 
 def predict_in_batches(
@@ -256,15 +282,14 @@ class _Trial:
     intercept: float
 
 
-def _trial(
-    kind: PredictionKind, images: NDArray[np.uint8], masks: NDArray[np.bool_], seed: int
-) -> _Trial:
+def _trial(kind: PredictionKind, seen: _Seen, masks: NDArray[np.bool_], seed: int) -> _Trial:
     """Predict each painted mask from the other folds, calibrate, and find the best threshold."""
     places = np.random.default_rng(seed).permutation(len(masks))
     raw = np.empty(masks.shape, np.float32)
     for fold in np.array_split(places, min(_FOLDS, len(masks))):
         others = np.setdiff1d(places, fold)
-        raw[fold] = _fit(kind, images[others], masks[others], seed)(images[fold])
+        fitted = _fit(kind, seen.some(others), masks[others], seed)
+        raw[fold] = fitted.of_features(seen.features[fold])
     slope, intercept = _calibration(raw, masks, seed)
     confidence = _calibrated(raw, slope, intercept)
     tried = {t: mean_dice(confidence >= t, masks) for t in THRESHOLDS}
@@ -306,12 +331,36 @@ def _logits(confidence: NDArray[np.float32]) -> NDArray[np.float32]:
     return odds
 
 
-def _fit(
-    kind: PredictionKind, images: NDArray[np.uint8], masks: NDArray[np.bool_], seed: int
-) -> _Raw:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seen:
+    """What the pixel model makes of the painted images, (P, F, G, G): made once for all folds."""
+
+    features: Tensor
+    channels: int
+    size: int
+    stages: nn.Module | None
+
+    @classmethod
+    def of(cls, images: NDArray[np.uint8], stages: nn.Module | None) -> _Seen:
+        channels, size = images.shape[1:3]
+        return cls(features_of(images, stages), channels, size, stages)
+
+    def some(self, rows: NDArray[np.int64]) -> _Seen:
+        return replace(self, features=self.features[rows])
+
+
+def _floats(images: NDArray[np.uint8]) -> Iterator[Tensor]:
+    """Yield the images, `_SEEN_AT_ONCE` at a time, as float32 in 0-1."""
+    for start in range(0, len(images), _SEEN_AT_ONCE):
+        part = np.array(images[start : start + _SEEN_AT_ONCE])
+        yield torch.from_numpy(part).float().div_(255)
+
+
+def _fit(kind: PredictionKind, seen: _Seen, masks: NDArray[np.bool_], seed: int) -> _Raw:
     if kind is PredictionKind.CONSENSUS:
         return Consensus(masks.mean(0, dtype=np.float32))
-    model = fit_pixel_model(images, masks, seed)
+    blank = PixelModel(seen.channels, seen.size, seen.stages)
+    model = fit_pixel_model(blank, seen.features, masks, seed)
     # Masks that are too small for its grid leave the pixel model nothing to learn.
     return Consensus(masks.mean(0, dtype=np.float32)) if model is None else AskedModel(model)
 
@@ -326,6 +375,10 @@ class Consensus:
         """Return the share for each image."""
         return np.broadcast_to(self.share, (len(images), *self.share.shape))
 
+    def of_features(self, features: Tensor) -> NDArray[np.float32]:
+        """Return the share for each image."""
+        return np.broadcast_to(self.share, (len(features), *self.share.shape))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AskedModel:
@@ -336,7 +389,12 @@ class AskedModel:
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return its answers."""
         with torch.inference_mode():
-            answers: NDArray[np.float32] = self.model(
-                torch.from_numpy(np.array(images)).float().div_(255)
-            ).numpy()
+            parts = [self.model(part).numpy() for part in _floats(images)]
+        answers: NDArray[np.float32] = np.concatenate(parts)
+        return answers
+
+    def of_features(self, features: Tensor) -> NDArray[np.float32]:
+        """Return its answers."""
+        with torch.inference_mode():
+            answers: NDArray[np.float32] = self.model.answer(features).numpy()
         return answers

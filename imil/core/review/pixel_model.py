@@ -1,4 +1,7 @@
-"""A small model of which pixels are painted over, from contrast, texture and place."""
+"""A small model of which pixels are painted over, from contrast, texture and place.
+
+Where a pretrained network is at hand, what its first stages see is added to these.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,11 @@ LEAST_WEIGHT = 1e-3  # of a cell in the middle of what is relevant, so that ther
 MOST_OF_A_CELL = 0.5  # share of a cell's pixels
 PIXELS_LEARNED_FROM = 20_000  # neighbours are alike; more cost time and gain nothing
 INVERSE_PENALTY = 0.1  # scikit-learn's C: strong, because a few dozen masks are few
+# With a network's maps features are ten times as many: a stronger penalty, and half of the pixels,
+# or learning would take a minute. Chosen on skin lesions (docs/trials/pixel-model.md).
+STAGES_INVERSE_PENALTY = 0.01
+STAGES_PIXELS = 10_000
+STAGES_TOLERANCE = 1e-3
 # Of grey, from the first cell to the last: ranks of equal cells are then the same on every machine.
 _RAMP = 1e-3
 
@@ -40,14 +48,15 @@ class PixelModel(nn.Module):
     Args:
         channels: 1 or 3.
         size: side S of the images, px.
+        stages: from images and the grid's side to a pretrained network's maps; None without.
     """
 
     first: Tensor
     second: Tensor
 
-    def __init__(self, channels: int, size: int) -> None:
+    def __init__(self, channels: int, size: int, stages: nn.Module | None = None) -> None:
         super().__init__()
-        self.size, self.side = size, min(_GRID, size)
+        self.size, self.side, self.stages = size, min(_GRID, size), stages
         for name, values in _constants(size, self.side).items():
             # Not saved: they follow from the size.
             self.register_buffer(name, torch.from_numpy(values), persistent=False)
@@ -59,7 +68,10 @@ class PixelModel(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return (B, S, S), 0-1, not yet calibrated, of (B, C, S, S) float32 images in 0-1."""
-        features = self.features(images)
+        return self.answer(self.features(images))
+
+    def answer(self, features: Tensor) -> Tensor:
+        """Return (B, S, S), 0-1, not yet calibrated, of (B, F, G, G) features."""
         around = self.context(_asked(self.first, features))
         cells = _asked(self.second, torch.cat([features, around], 1))
         shape = (self.size, self.size)
@@ -92,6 +104,8 @@ class PixelModel(nn.Module):
             ]
         rank = self._rank(self._separable(self.get_buffer("blur_0"), grey))
         place = self.place.expand(images.shape[0], -1, -1, -1)
+        if self.stages is not None:
+            parts.append(self.stages(images, self.side))
         return torch.cat([*parts, rank, place], 1)
 
     def context(self, answer: Tensor) -> Tensor:
@@ -141,44 +155,46 @@ _CONTEXT = len(CONTEXT_BLURS) + 4
 
 
 def fit_pixel_model(
-    images: NDArray[np.uint8], masks: NDArray[np.bool_], seed: int
+    model: PixelModel, features: Tensor, masks: NDArray[np.bool_], seed: int
 ) -> PixelModel | None:
-    """Return the model; None if no cell, or every cell, of the grid is mostly painted over.
+    """Return the model, taught; None if no cell, or every cell, of the grid is mostly painted over.
 
     Args:
-        images: (P, C, S, S), the painted ones.
+        model: not yet taught.
+        features: (P, F, G, G), what it makes of the painted images.
         masks: (P, S, S), True = hide.
         seed: of the cells that are learned from.
     """
-    model = PixelModel(images.shape[1], images.shape[2])
     cells = functional.adaptive_avg_pool2d(torch.from_numpy(masks).float(), model.side)
     hidden = (cells >= MOST_OF_A_CELL).numpy().reshape(-1)
-    sampled = some_pixels(len(hidden), seed)
+    most = PIXELS_LEARNED_FROM if model.stages is None else STAGES_PIXELS
+    sampled = some_pixels(len(hidden), seed, most)
     if hidden[sampled].all() or not hidden[sampled].any():
         return None
     with torch.no_grad():
-        maps = model.features(torch.from_numpy(np.array(images)).float().div_(255))
-        features = _as_rows(maps)
-        first = _regression().fit(features[sampled], hidden[sampled])
-        asked = first.predict_proba(features)[:, 1].astype(np.float32)
+        rows = _as_rows(features)
+        first = _regression(model).fit(rows[sampled], hidden[sampled])
+        asked = first.predict_proba(rows)[:, 1].astype(np.float32)
         answer = torch.from_numpy(asked.reshape(-1, 1, model.side, model.side))
-        both = np.hstack([features, _as_rows(model.context(answer))])[sampled]
-    return model.learned(first, _regression().fit(both, hidden[sampled])).eval()
+        both = np.hstack([rows[sampled], _as_rows(model.context(answer))[sampled]])
+    return model.learned(first, _regression(model).fit(both, hidden[sampled])).eval()
 
 
-def some_pixels(count: int, seed: int) -> NDArray[np.int64]:
-    """Return at most `PIXELS_LEARNED_FROM` of `count` places."""
-    if count <= PIXELS_LEARNED_FROM:
+def some_pixels(count: int, seed: int, most: int = PIXELS_LEARNED_FROM) -> NDArray[np.int64]:
+    """Return `count` places, or `most` of them."""
+    if count <= most:
         return np.arange(count)
-    return np.random.default_rng(seed).choice(count, PIXELS_LEARNED_FROM, replace=False)
+    return np.random.default_rng(seed).choice(count, most, replace=False)
 
 
-def _regression() -> Pipeline:
+def _regression(model: PixelModel) -> Pipeline:
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415  # slow to import
     from sklearn.pipeline import make_pipeline  # noqa: PLC0415  # slow to import
     from sklearn.preprocessing import StandardScaler  # noqa: PLC0415  # slow to import
 
-    return make_pipeline(StandardScaler(), LogisticRegression(C=INVERSE_PENALTY, max_iter=1000))
+    plain = LogisticRegression(C=INVERSE_PENALTY, max_iter=1000)
+    many = LogisticRegression(C=STAGES_INVERSE_PENALTY, max_iter=1000, tol=STAGES_TOLERANCE)
+    return make_pipeline(StandardScaler(), plain if model.stages is None else many)
 
 
 def _weights(fitted: Pipeline) -> NDArray[np.float32]:

@@ -21,7 +21,9 @@ from imil.core.disk import full_disk
 from imil.core.evaluation.metrics import Explanation
 from imil.core.evaluation.probe import ProbeAnswers, answer_probe
 from imil.core.images import open_cache
+from imil.core.nets.backbones import pretrained_stages
 from imil.core.nets.saliency import Explainer
+from imil.core.nets.stages import Stages
 from imil.core.records import EpochFigures, Plan, Progress, Split
 from imil.core.training.data_parallel import rank, world_size
 from imil.core.training.device_images import cache_on_gpu
@@ -77,7 +79,8 @@ class TrainingTask:
         classes: number of classes.
         mirrored: whether flips keep an image plausible.
         start: checkpoint of the round before; None for round 0.
-        pretrained: safetensors to start round 0 from; None for random weights.
+        pretrained: safetensors that round 0 starts from, and that mask predictors of later rounds
+            look through; None for random weights.
         edits: the arm's masks, as `write_masked` leaves them; None without masks.
         probe: what the trained arm is asked, as `write_probe` leaves it; None for nothing.
         subset: the rows to train on, a .npy; None for every training image.
@@ -273,7 +276,15 @@ def _focused(task: TrainingTask, state: TrainState, seed: int) -> TrainState:
     """Give the model what hides regions, where the arm has it: learned once, from its masks."""
     if ARMS[task.arm.arm].raw is None:
         return state
-    return with_focus(state, learn_focus(_inputs(task), task.arm, seed=seed))
+    inputs = _inputs(task)
+    return with_focus(state, learn_focus(inputs, task.arm, seed=seed, stages=stages_for(task)))
+
+
+def stages_for(task: TrainingTask) -> Stages | None:
+    """Return what the task's mask predictors look through; None without pretrained weights."""
+    data = task.pretrained.read_bytes() if task.pretrained else None
+    channels = int(open_cache(task.images).shape[1])
+    return pretrained_stages(task.plan.backbone, data, channels=channels, size=task.plan.size)
 
 
 def _read(path: Path, task: TrainingTask) -> tuple[Plan, TrainState, tuple[EpochFigures, ...]]:

@@ -23,7 +23,7 @@ from imil.core.review.irrelevance import (
 )
 from imil.core.review.masks import working_region
 from imil.errors import MaskError
-from imil.jobs.training.task import TrainingTask
+from imil.jobs.training.task import TrainingTask, stages_for
 from imil.storage.codec import MaskRecord, write_masks
 from imil.study.workspace import Workspace, read_logits, regions_key
 
@@ -49,7 +49,9 @@ def learn_from(
         workspace.images.position(sample_id): working_region(region, size=size)
         for sample_id, region in masks.items()
     }
-    return learn_irrelevance(open_cache(first.images), painted, seed=first.plan.seed)
+    return learn_irrelevance(
+        open_cache(first.images), painted, seed=first.plan.seed, stages=stages_for(first)
+    )
 
 
 def write_regions(
