@@ -12,6 +12,7 @@ import pytest
 
 from benchmarks.finding_check import check_table
 from benchmarks.pictures import gain_pictures
+from benchmarks.pixel_model import pixel_model_table
 from tests.standins.documents import ROOT, Document
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -188,6 +189,15 @@ def test_speed_on_a_gpu_is_that_of_the_last_measured_one() -> None:
         middle = np.median(rate["images_per_second"]["control"])
         share = rate["of_the_bare_step"]["control"]
         assert f"| {round(middle):,} | {share:.2f} |" in page
+
+
+def test_what_the_pixel_model_gained_is_what_was_measured() -> None:
+    measured = json.loads((RESULTS / "pixel_model.json").read_text(encoding="utf-8"))
+    page = Document(ROOT / "docs" / "trials" / "pixel-model.md").body
+
+    assert pixel_model_table(measured) in page
+    spent = measured["seconds_of_one_core_a_study"]["and pretrained stages"]
+    assert f"{spent:.0f} s of one core for 1,500 images" in page
 
 
 def test_how_often_the_finding_check_warns_is_what_was_measured() -> None:
