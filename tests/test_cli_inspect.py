@@ -89,7 +89,7 @@ def test_for_people_it_prints_classes_evidence_and_how_to_answer(archive: Path) 
     ("arguments", "why"),
     [
         (["gone.zip"], "There is no folder or zip “gone.zip”."),
-        (["README.md"], "is no zip"),
+        (["README.md"], "not a zip"),
         (["docs", "--answer", "label"], "is no answer"),
         (["docs", "--answer", "colour=red"], "There is no question “colour”"),
     ],

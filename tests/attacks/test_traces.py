@@ -148,7 +148,7 @@ class Desk:
 
     def press(self, file: str) -> str:
         """Press the button that begins a reading, and return its id."""
-        picked = (None, 0, 1, False, ())
+        picked = (None, 1, False, ())
         begun = self.acts.open_archive(page(), file, None, None, *picked)
         return str(begun[self.acts.picker.reading])
 

@@ -1,4 +1,4 @@
-"""The README's pictures: the demo study, forty marks hidden, five seeds compared."""
+"""The pictures of README and docs: the demo study, forty marks hidden, five seeds compared."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from playwright.sync_api import Page, expect
 from imil.study.library.studies import DEMO
 from imil.synthetic.films import FilmSpec, film_set
 from tests.browser.acts import opened_film, shows_maps
+from tests.browser.reel import Reel
 from tests.browser.serving import Server, serve
 
 pytestmark = [
@@ -64,6 +65,18 @@ def hide_corner(client: Client, study: str, names: list[str], folder: Path) -> N
         client.predict(study, name, handle_file(str(path)), "visitor", 5.0, api_name="/submit_mask")
 
 
+def paint_corner(page: Page, reel: Reel) -> None:
+    box = page.locator("#painter .paint").bounding_box()
+    assert box is not None
+    places = [(0.85, 0.045), (0.94, 0.045), (0.95, 0.08), (0.85, 0.085), (0.93, 0.115)]
+    for i, (x, y) in enumerate(places):
+        page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=6)
+        if i == 0:
+            page.mouse.down()
+        reel.take(page, 250)
+    page.mouse.up()
+
+
 def test_the_three_tabs_are_worth_showing(
     page: Page, server: Server, screens: Path, tmp_path: Path
 ) -> None:
@@ -75,6 +88,7 @@ def test_the_three_tabs_are_worth_showing(
     expect(page.locator("#review")).to_be_visible()
     page.mouse.move(700, 860)
     page.screenshot(path=screens / "train.png")
+    reel = Reel()
 
     client, study = Client(server.url, verbose=False), study_of(server)
     marked = marked_outliers(client, study)
@@ -83,25 +97,26 @@ def test_the_three_tabs_are_worth_showing(
     page.get_by_role("tab", name="Outliers").click()
     page.locator(f"#painter .painter[data-ready='{marked[0]}']").wait_for()
     page.wait_for_timeout(600)
-    box = page.locator("#painter .paint").bounding_box()
-    assert box is not None
-    places = [(0.845, 0.065), (0.93, 0.075), (0.845, 0.10), (0.935, 0.115), (0.86, 0.13)]
-    for i, (x, y) in enumerate(places):
-        page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=6)
-        if i == 0:
-            page.mouse.down()
-    page.mouse.up()
+    reel.take(page, 2500)
+    paint_corner(page, reel)
     expect(page.locator("#answer .was")).to_be_visible()
     page.mouse.move(700, 860)
     page.screenshot(path=screens / "outliers.png")
+    reel.take(page, 3500)
 
     page.locator("#black-out").click()
     expect(page.locator("#budget")).to_contain_text(f"{FEW + 1} of {ALL} masked")
+    page.wait_for_timeout(600)
+    reel.take(page, 1500)
     hide_corner(client, study, marked[1 + FEW : ALL], tmp_path)
     page.get_by_role("tab", name="Results").click()
     page.locator("#compare-again").click()
+    expect(page.locator("#use-predicted")).to_be_visible()
+    page.wait_for_timeout(600)
+    reel.take(page, 3500)
     page.locator("#use-predicted").click()
     expect(page.locator("#comparison .line")).to_be_visible()
+    reel.take(page, 1500)
     started = time.monotonic()
     word = page.locator("#verdict .w").first
     expect(word).to_be_visible(timeout=PATIENCE * 1000)
@@ -111,7 +126,11 @@ def test_the_three_tabs_are_worth_showing(
         shows_maps(page)
     page.wait_for_timeout(500)
     page.screenshot(path=screens / "results.png")
+    reel.take(page, 5000)
+    reel.write(screens / "loop.gif")
 
+    assert reel.seconds <= 20
+    assert (screens / "loop.gif").stat().st_size < 2_000_000
     assert time.monotonic() - started < PATIENCE
     assert "of 5 runs" not in word.inner_text()
 

@@ -83,7 +83,7 @@ def test_a_workbook_beside_the_zip_is_looked_into_alone(tmp_path: Path) -> None:
 def test_what_is_no_zip_is_refused(tmp_path: Path) -> None:
     (tmp_path / "y.zip").write_bytes(b"no")
 
-    with pytest.raises(DataError, match="is no zip"):
+    with pytest.raises(DataError, match="not a zip"):
         inspect_archive(tmp_path / "y.zip")
 
 
