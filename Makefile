@@ -60,7 +60,7 @@ soak: venv chromium ## the long claims, with measurements in benchmarks/results
 flows: venv chromium ## the browser tests ten times in a row: none may fail once
 	for run in 1 2 3 4 5 6 7 8 9 10; do $(FLOWS) || exit 1; done
 
-screenshots: venv chromium ## the README's pictures, from a real browser
+screenshots: venv chromium ## the pictures of README and docs, the moving one too, from a real browser
 	IMIL_SCREENS=assets/readme $(BIN)/python -m pytest -m soak tests/browser/test_screens.py
 
 space: venv ## publish the app as a Space: make space REPO=owner/name [STATE_REPO=owner/state] [HARDWARE=t4-small] [PUBLIC=1]
